@@ -1,0 +1,9 @@
+/**
+ * Something the user should know although nothing failed: a class word of two tokens, text that was cut,
+ * a LoRA key that matched nothing. Passed up as data; the rim (CLI, server) decides how to show it.
+ */
+export interface Notice {
+  /** Stable name for programs, such as `prompt/cut`. */
+  readonly code: string;
+  readonly message: string;
+}

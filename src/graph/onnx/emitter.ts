@@ -1,0 +1,29 @@
+import type { Dim } from "../dim.ts";
+import type { Op, Tensor } from "../tensor.ts";
+
+export type Attribute = number | string | readonly number[] | { readonly float: number };
+
+export interface NodeOptions {
+  readonly attrs?: Readonly<Record<string, Attribute>>;
+  /** "" is ONNX itself, "com.microsoft" are ONNX Runtime's additions. */
+  readonly domain?: string;
+  readonly outputs?: number;
+}
+
+/** What a lowering writes nodes with. Values are named by strings; "" stands for an optional input left out. */
+export interface Emitter {
+  /** Adds a node and returns the name of its first output. */
+  node(type: string, inputs: readonly string[], options?: NodeOptions): string;
+  ints(values: readonly number[]): string;
+  floats(values: readonly number[], shape: readonly number[]): string;
+  /** A vector of sizes, computed at run time where they are symbolic. */
+  dims(shape: readonly Dim[]): string;
+}
+
+/** Writes one operation as nodes, given the names of its inputs' values; returns the name of the result. */
+export type Lowering<A = unknown> = (y: Tensor<A>, inputs: readonly string[], e: Emitter) => string;
+
+export type Lowerings = ReadonlyMap<Op, Lowering>;
+
+/** Ties a lowering to its operation, so that its attributes have their type. */
+export const lower = <A>(op: Op<A>, lowering: Lowering<A>): readonly [Op, Lowering] => [op as Op, lowering as Lowering];

@@ -1,0 +1,243 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { DType as StoredType } from "../../weights/tensor-entry.ts";
+import { type Dim, multipleOfName, visitDim } from "../dim.ts";
+import { constantOp, inputOp, type ParamAttrs, paramOp } from "../ops/source.ts";
+import { inOrder } from "../rewrite.ts";
+import { type DType, is, type Tensor } from "../tensor.ts";
+import type { Attribute, Emitter, Lowerings, NodeOptions } from "./emitter.ts";
+import {
+  type AttributeProto,
+  AttributeProto_AttributeType,
+  AttributeProtoSchema,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  type TensorProto,
+  TensorProto_DataLocation,
+  TensorProto_DataType,
+  TensorProtoSchema,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
+} from "./onnx_pb.ts";
+
+const OPSET = 21;
+const IR_VERSION = 10;
+const ELEMENT: Record<DType, TensorProto_DataType> = { f32: TensorProto_DataType.FLOAT, i64: TensorProto_DataType.INT64 };
+const STORED: Partial<Record<StoredType, TensorProto_DataType>> = {
+  F32: TensorProto_DataType.FLOAT,
+  F16: TensorProto_DataType.FLOAT16,
+  BF16: TensorProto_DataType.BFLOAT16,
+  F64: TensorProto_DataType.DOUBLE,
+};
+
+export interface EncodeOptions {
+  readonly lowerings: Lowerings;
+  /** How the model refers to a weight file: a path relative to the folder that the session is given. */
+  readonly locate: (file: string) => string;
+}
+
+/**
+ * An ONNX model (opset 21) that computes `outputs` from the inputs that they reach. Weights are not copied: they are
+ * named by file, offset and length, unless their bytes are only in memory.
+ * @throws TypeError if an operation has neither a lowering nor an expansion
+ */
+export function encodeOnnx(outputs: Readonly<Record<string, Tensor>>, options: EncodeOptions): Uint8Array {
+  const writer = new Writer(options);
+  for (const t of inOrder(Object.values(outputs))) if (is(t, inputOp)) writer.declareInput(t);
+  for (const [name, t] of Object.entries(outputs)) writer.declareOutput(name, t);
+  return writer.finish();
+}
+
+class Writer implements Emitter {
+  readonly #options: EncodeOptions;
+  readonly #nodes: NodeProto[] = [];
+  readonly #initializers: TensorProto[] = [];
+  readonly #inputs: ValueInfoProto[] = [];
+  readonly #outputs: ValueInfoProto[] = [];
+  readonly #values = new Map<Tensor, string>();
+  readonly #constants = new Map<string, string>();
+  readonly #sizes = new Map<string, string>();
+  readonly #namedSizes = new Map<string, { input: string; axis: number; factor: number }>();
+  #count = 0;
+
+  constructor(options: EncodeOptions) {
+    this.#options = options;
+  }
+
+  declareInput(t: Tensor<{ name: string }>): void {
+    if (this.#values.has(t)) return;
+    const { name } = t.attrs;
+    if (this.#inputs.some((i) => i.name === name)) throw new TypeError(`two inputs are named "${name}"`);
+    this.#inputs.push(valueInfo(name, t));
+    this.#values.set(t, name);
+    t.shape.forEach((d, axis) => {
+      const multiple = multipleOfName(d);
+      if (multiple !== undefined && !this.#namedSizes.has(multiple.name))
+        this.#namedSizes.set(multiple.name, { input: name, axis, factor: multiple.factor });
+    });
+  }
+
+  declareOutput(name: string, t: Tensor): void {
+    const value = this.#value(t);
+    this.#nodes.push(create(NodeProtoSchema, { opType: "Identity", input: [value], output: [name], name: `out_${name}` }));
+    this.#outputs.push(valueInfo(name, t));
+  }
+
+  finish(): Uint8Array {
+    const model = create(ModelProtoSchema, {
+      irVersion: BigInt(IR_VERSION),
+      producerName: "photomaker",
+      opsetImport: [
+        { domain: "", version: BigInt(OPSET) },
+        { domain: "com.microsoft", version: 1n },
+      ],
+      graph: {
+        name: "model",
+        node: this.#nodes,
+        initializer: this.#initializers,
+        input: this.#inputs,
+        output: this.#outputs,
+      },
+    });
+    return toBinary(ModelProtoSchema, model);
+  }
+
+  node(type: string, inputs: readonly string[], { attrs = {}, domain = "", outputs = 1 }: NodeOptions = {}): string {
+    const name = `${type}_${this.#count++}`;
+    const names = Array.from({ length: outputs }, (_, i) => (i === 0 ? name : `${name}_${i}`));
+    const attribute = Object.entries(attrs).map(([key, value]) => encodeAttribute(key, value));
+    this.#nodes.push(create(NodeProtoSchema, { opType: type, domain, input: [...inputs], output: names, name, attribute }));
+    return name;
+  }
+
+  ints(values: readonly number[]): string {
+    return this.#constant("i64", values, [values.length]);
+  }
+
+  floats(values: readonly number[], shape: readonly number[]): string {
+    return this.#constant("f32", values, shape);
+  }
+
+  dims(shape: readonly Dim[]): string {
+    if (shape.every((d) => typeof d === "number")) return this.ints(shape as number[]);
+    return this.node(
+      "Concat",
+      shape.map((d) => this.#size(d)),
+      { attrs: { axis: 0 } },
+    );
+  }
+
+  /** A size as a vector of one element. */
+  #size(d: Dim): string {
+    const key = typeof d === "number" ? `${d}` : d.key;
+    const known = this.#sizes.get(key);
+    if (known !== undefined) return known;
+    const value = visitDim<string>(d, {
+      constant: (x) => this.ints([x]),
+      name: (name) => this.#namedSize(name),
+      add: (a, b) => this.node("Add", [a, b]),
+      mul: (a, b) => this.node("Mul", [a, b]),
+      // (n + by - 1) / by: ONNX divides whole numbers towards zero, and sizes are positive
+      ceil: (of, by) => this.node("Div", [this.node("Add", [of, this.ints([by - 1])]), this.ints([by])]),
+    });
+    this.#sizes.set(key, value);
+    return value;
+  }
+
+  #namedSize(name: string): string {
+    const at = this.#namedSizes.get(name);
+    if (at === undefined) throw new TypeError(`The size "${name}" is no axis of any input.`);
+    const known = this.#sizes.get(name);
+    if (known !== undefined) return known;
+    const whole = this.node("Shape", [at.input], { attrs: { start: at.axis, end: at.axis + 1 } });
+    const value = at.factor === 1 ? whole : this.node("Div", [whole, this.ints([at.factor])]);
+    this.#sizes.set(name, value);
+    return value;
+  }
+
+  #constant(dtype: DType, values: readonly number[], shape: readonly number[]): string {
+    const key = `${dtype}[${shape}]${values}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const name = `const_${this.#constants.size}`;
+    const raw = dtype === "f32" ? Float32Array.from(values) : BigInt64Array.from(values, (v) => BigInt(v));
+    this.#initializers.push(
+      create(TensorProtoSchema, {
+        name,
+        dims: shape.map((d) => BigInt(d)),
+        dataType: ELEMENT[dtype],
+        rawData: new Uint8Array(raw.buffer),
+      }),
+    );
+    this.#constants.set(key, name);
+    return name;
+  }
+
+  #value(root: Tensor): string {
+    for (const t of inOrder([root])) if (!this.#values.has(t)) this.#values.set(t, this.#emit(t));
+    return this.#values.get(root)!;
+  }
+
+  #emit(t: Tensor): string {
+    if (is(t, constantOp)) return this.#constant(t.attrs.dtype, t.attrs.values, t.attrs.shape);
+    if (is(t, paramOp)) return this.#param(t);
+    const lowering = this.#options.lowerings.get(t.op);
+    if (lowering !== undefined)
+      return lowering(
+        t,
+        t.inputs.map((x) => this.#values.get(x)!),
+        this,
+      );
+    if (t.op.expand === undefined) throw new TypeError(`"${t.op.name}" has no lowering for this target and no expansion`);
+    return this.#value(t.op.expand(t.inputs, t.attrs));
+  }
+
+  #param({ attrs: { path, entry } }: Tensor<ParamAttrs>): string {
+    const dataType = STORED[entry.dtype];
+    if (dataType === undefined) throw new TypeError(`${path} is stored as ${entry.dtype}, which is no number format for weights`);
+    const dims = entry.shape.map((d) => BigInt(d));
+    const { source } = entry;
+    const name = `w:${path}`;
+    this.#initializers.push(
+      create(TensorProtoSchema, {
+        name,
+        dims,
+        dataType,
+        ...(source.kind === "bytes"
+          ? { rawData: source.bytes }
+          : {
+              dataLocation: TensorProto_DataLocation.EXTERNAL,
+              externalData: [
+                { key: "location", value: this.#options.locate(source.file) },
+                { key: "offset", value: `${source.offset}` },
+                { key: "length", value: `${source.length}` },
+              ],
+            }),
+      }),
+    );
+    return dataType === TensorProto_DataType.FLOAT
+      ? name
+      : this.node("Cast", [name], { attrs: { to: TensorProto_DataType.FLOAT } });
+  }
+}
+
+function encodeAttribute(name: string, value: Attribute): AttributeProto {
+  const type = AttributeProto_AttributeType;
+  if (typeof value === "string")
+    return create(AttributeProtoSchema, { name, type: type.STRING, s: new TextEncoder().encode(value) });
+  if (typeof value === "number") return create(AttributeProtoSchema, { name, type: type.INT, i: BigInt(value) });
+  if ("float" in value) return create(AttributeProtoSchema, { name, type: type.FLOAT, f: value.float });
+  return create(AttributeProtoSchema, { name, type: type.INTS, ints: value.map((v) => BigInt(v)) });
+}
+
+function valueInfo(name: string, t: Tensor): ValueInfoProto {
+  const dim = t.shape.map((d) =>
+    typeof d === "number"
+      ? { value: { case: "dimValue" as const, value: BigInt(d) } }
+      : { value: { case: "dimParam" as const, value: d.key } },
+  );
+  return create(ValueInfoProtoSchema, {
+    name,
+    type: { value: { case: "tensorType", value: { elemType: ELEMENT[t.dtype], shape: { dim } } } },
+  });
+}

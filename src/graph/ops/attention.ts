@@ -1,0 +1,34 @@
+import { sameDim } from "../dim.ts";
+import { apply, fixedSize, type Op, shapeText, size, type Tensor } from "../tensor.ts";
+import { mul } from "./elementwise.ts";
+import { permute, reshape } from "./layout.ts";
+import { matmul } from "./matrix.ts";
+import { softmax } from "./normalise.ts";
+
+export interface AttentionAttrs {
+  readonly heads: number;
+  /** Each position sees only itself and earlier ones. */
+  readonly causal: boolean;
+}
+
+/** Scaled dot-product attention: Vaswani et al. 2017 (arXiv 1706.03762), section 3.2. */
+export const attentionOp: Op<AttentionAttrs> = {
+  name: "attention",
+  shape: ([q, k, v], { heads }) => {
+    const fits = sameDim(size(q!, -1), size(k!, -1)) && sameDim(size(k!, -2), size(v!, -2)) && fixedSize(q!, -1) % heads === 0;
+    if (!fits)
+      throw new TypeError(`attention of ${heads} heads does not fit ${[q!, k!, v!].map((t) => shapeText(t.shape)).join(", ")}`);
+    return [...q!.shape.slice(0, -1), size(v!, -1)];
+  },
+  expand: ([q, k, v], { heads, causal }) => {
+    if (causal) throw new TypeError("causal attention has no expansion: the target must lower it");
+    const split = (x: Tensor, order: readonly number[]): Tensor =>
+      permute(reshape(x, [size(x, 0), size(x, 1), heads, fixedSize(x, 2) / heads]), order);
+    const scale = 1 / Math.sqrt(fixedSize(q!, -1) / heads);
+    const scores = softmax(matmul(mul(split(q!, [0, 2, 1, 3]), scale), split(k!, [0, 2, 3, 1])));
+    const mixed = permute(matmul(scores, split(v!, [0, 2, 1, 3])), [0, 2, 1, 3]);
+    return reshape(mixed, [size(q!, 0), size(q!, 1), size(v!, 2)]);
+  },
+};
+/** q [B, S, heads·d], k and v [B, T, heads·d]: [B, S, heads·d]. */
+export const attention = (q: Tensor, k: Tensor, v: Tensor, attrs: AttentionAttrs): Tensor => apply(attentionOp, [q, k, v], attrs);

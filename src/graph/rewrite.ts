@@ -1,0 +1,34 @@
+import type { Tensor } from "./tensor.ts";
+
+/** Returns a replacement for a tensor whose inputs are already rewritten, or nothing to keep it. */
+export type Rule = (t: Tensor) => Tensor | undefined;
+
+/** Every tensor that `outputs` need, inputs before what uses them. Iterative: graphs are deeper than the stack. */
+export function inOrder(outputs: readonly Tensor[]): Tensor[] {
+  const order: Tensor[] = [];
+  const done = new Set<Tensor>();
+  const stack: Tensor[] = [...outputs].reverse();
+  while (stack.length > 0) {
+    const t = stack.at(-1)!;
+    const open = done.has(t) ? [] : t.inputs.filter((x) => !done.has(x));
+    if (open.length > 0) {
+      stack.push(...open.reverse());
+      continue;
+    }
+    stack.pop();
+    if (!done.has(t)) order.push(t);
+    done.add(t);
+  }
+  return order;
+}
+
+/** Rebuilds the graph below `outputs`, applying `rule` once to each tensor. What was shared stays shared. */
+export function rewrite(outputs: readonly Tensor[], rule: Rule): Tensor[] {
+  const done = new Map<Tensor, Tensor>();
+  for (const t of inOrder(outputs)) {
+    const inputs = t.inputs.map((x) => done.get(x)!);
+    const copy = inputs.every((x, i) => x === t.inputs[i]) ? t : { ...t, inputs };
+    done.set(t, rule(copy) ?? copy);
+  }
+  return outputs.map((t) => done.get(t)!);
+}

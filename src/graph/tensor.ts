@@ -1,0 +1,50 @@
+import type { Dim } from "./dim.ts";
+import { sameDim } from "./dim.ts";
+
+export type Shape = readonly Dim[];
+export type DType = "f32" | "i64";
+
+/** A value that will exist when the graph runs: how it is made, its shape and its type. Plain data. */
+export interface Tensor<A = unknown> {
+  readonly op: Op<A>;
+  readonly inputs: readonly Tensor[];
+  readonly attrs: A;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** Everything the engine knows about one operation. Every operation has one output. */
+export interface Op<A = unknown> {
+  readonly name: string;
+  /** Shape of the result. Throws a TypeError if the inputs do not fit. */
+  shape(inputs: readonly Tensor[], attrs: A): Shape;
+  /** Type of the result; that of the first input where this is absent. */
+  dtype?(inputs: readonly Tensor[], attrs: A): DType;
+  /** The same value from simpler operations, for targets that know nothing better. */
+  expand?(inputs: readonly Tensor[], attrs: A): Tensor;
+}
+
+export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor<A> {
+  const dtype = op.dtype?.(inputs, attrs) ?? inputs[0]?.dtype ?? "f32";
+  return { op, inputs, attrs, shape: op.shape(inputs, attrs), dtype };
+}
+
+export const is = <A>(t: Tensor, op: Op<A>): t is Tensor<A> => t.op === (op as Op);
+
+export const shapeText = (shape: Shape): string => `[${shape.map((d) => (typeof d === "number" ? d : d.key)).join(", ")}]`;
+
+export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => sameDim(d, b[i]!));
+
+/** Size along `axis`, which counts from the end when negative. */
+export function size(t: Tensor, axis: number): Dim {
+  const d = t.shape.at(axis);
+  if (d === undefined) throw new RangeError(`axis ${axis} is outside ${shapeText(t.shape)}`);
+  return d;
+}
+
+/** A size that must be known while the graph is built, such as a channel count. */
+export function fixedSize(t: Tensor, axis: number): number {
+  const d = size(t, axis);
+  if (typeof d !== "number") throw new TypeError(`axis ${axis} of ${shapeText(t.shape)} must be a number here`);
+  return d;
+}

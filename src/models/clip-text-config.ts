@@ -1,0 +1,58 @@
+import { z } from "zod";
+import type { Tensors } from "../weights/tensor-entry.ts";
+import type { ClipTextConfig } from "./clip-text.ts";
+import { countOf, dimOf, needsConfig, readConfig } from "./read-config.ts";
+
+/** Fields of transformers' CLIPTextConfig that matter here. */
+const schema = z.looseObject({
+  vocab_size: z.int().positive().default(49408),
+  max_position_embeddings: z.int().positive().default(77),
+  hidden_size: z.int().positive().default(512),
+  intermediate_size: z.int().positive().default(2048),
+  num_hidden_layers: z.int().positive().default(12),
+  num_attention_heads: z.int().positive().default(8),
+  hidden_act: z.enum(["quick_gelu", "gelu"]).default("quick_gelu"),
+  layer_norm_eps: z.number().positive().default(1e-5),
+});
+
+export type TextEncoderName = "text_encoder" | "text_encoder_2";
+
+/** In SDXL the first is OpenAI's CLIP ViT-L, the second OpenCLIP's bigG: Podell et al. 2023 (arXiv 2307.01952). */
+const ACTIVATION = { text_encoder: "quick_gelu", text_encoder_2: "gelu" } as const;
+const HEAD_WIDTH = 64;
+
+/**
+ * A text encoder's sizes, from its config.json or, without one, from its tensors and what all SDXL models share.
+ * @throws UserError model/config, model/config-needed, weights/missing
+ */
+export function clipTextConfig(config: unknown, tensors: Tensors, name: TextEncoderName): ClipTextConfig {
+  const projection = tensors.get("text_projection.weight")?.shape[0];
+  if (config !== undefined) {
+    const c = readConfig(schema, config, name);
+    return {
+      vocabulary: c.vocab_size,
+      positions: c.max_position_embeddings,
+      width: c.hidden_size,
+      mlp: c.intermediate_size,
+      layers: c.num_hidden_layers,
+      heads: c.num_attention_heads,
+      activation: c.hidden_act,
+      eps: c.layer_norm_eps,
+      projection,
+    };
+  }
+  const dim = (key: string, axis: number): number => dimOf(tensors, `text_model.${key}`, axis, name);
+  const width = dim("embeddings.token_embedding.weight", 1);
+  if (width % HEAD_WIDTH !== 0) throw needsConfig(name, "the number of attention heads");
+  return {
+    vocabulary: dim("embeddings.token_embedding.weight", 0),
+    positions: dim("embeddings.position_embedding.weight", 0),
+    width,
+    mlp: dim("encoder.layers.0.mlp.fc1.weight", 0),
+    layers: countOf(tensors, "text_model.encoder.layers."),
+    heads: width / HEAD_WIDTH,
+    activation: ACTIVATION[name],
+    eps: 1e-5,
+    projection,
+  };
+}

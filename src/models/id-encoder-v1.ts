@@ -1,0 +1,25 @@
+import { concat, reshape } from "../graph/ops/layout.ts";
+import { size, type Tensor } from "../graph/tensor.ts";
+import type { Weights } from "../graph/weights.ts";
+import { linear } from "../nn/layers.ts";
+import { type ClipVisionConfig, clipVision, pooledVision } from "./clip-vision.ts";
+
+export interface IdEncoderV1Config {
+  readonly vision: ClipVisionConfig;
+  /** Widths of the two projections: those of the two text encoders. */
+  readonly projections: readonly [number, number];
+}
+
+/**
+ * ID encoder of PhotoMaker V1 (arXiv 2312.04461, section 3.2): one token for each photo.
+ * @param pixels [N, 3, image, image], normalised as CLIP wants
+ * @param w the adapter's `id_encoder`
+ * @returns [N, 1, projections[0] + projections[1]]
+ */
+export function idEncoderV1(pixels: Tensor, w: Weights, { vision, projections }: IdEncoderV1Config): Tensor {
+  const at = w.at("vision_model");
+  const pooled = pooledVision(clipVision(pixels, at, vision), at, vision);
+  const first = linear(pooled, w.at("visual_projection"), { out: projections[0], bias: false });
+  const second = linear(pooled, w.at("visual_projection_2"), { out: projections[1], bias: false });
+  return reshape(concat([first, second], -1), [size(pixels, 0), 1, projections[0] + projections[1]]);
+}

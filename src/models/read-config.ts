@@ -1,0 +1,50 @@
+import { z } from "zod";
+import { UserError } from "../core/errors.ts";
+import type { Tensors } from "../weights/tensor-entry.ts";
+
+/**
+ * Reads a component's config.json. Fields that no model here needs are let through; those that would change the
+ * numbers are in the schema, with the only values that are supported.
+ * @throws UserError model/config, naming the field
+ */
+export function readConfig<S extends z.ZodType>(schema: S, config: unknown, component: string): z.output<S> {
+  const result = schema.safeParse(config);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  throw new UserError(
+    "model/config",
+    `The config of ${component} is not one that is supported: ${issue.path.join(".") || "it"}: ${issue.message}.`,
+    "Use a Stable Diffusion XL model whose config.json files are those it was published with.",
+  );
+}
+
+/** A field that must have this value, or be absent. */
+export const only = <T extends string | number | boolean | null>(value: T) => z.literal(value).default(value as never);
+
+/** Dimension `axis` of the tensor `name`. */
+export function dimOf(tensors: Tensors, name: string, axis: number, component: string): number {
+  const d = tensors.get(name)?.shape[axis];
+  if (d === undefined)
+    throw new UserError(
+      "weights/missing",
+      `${component} has no weight "${name}".`,
+      "The file is incomplete or of another model: download it again, or choose a Stable Diffusion XL model.",
+    );
+  return d;
+}
+
+/** How many of prefix0, prefix1, … there are, each followed by a dot. */
+export function countOf(tensors: Tensors, prefix: string): number {
+  const numbers = new Set<number>();
+  for (const name of tensors.keys()) if (name.startsWith(prefix)) numbers.add(Number.parseInt(name.slice(prefix.length), 10));
+  return numbers.size;
+}
+
+/** Without a config, what weights do not tell is what SDXL has; a model that it does not fit needs its config. */
+export function needsConfig(component: string, what: string): UserError {
+  return new UserError(
+    "model/config-needed",
+    `The weights of ${component} do not tell ${what}, and the values of SDXL do not fit them.`,
+    "Give the folder with the model's config.json files: --model-config <folder> (modelConfig in code).",
+  );
+}

@@ -1,0 +1,93 @@
+import { add, silu } from "../graph/ops/elementwise.ts";
+import { concat, reshape, slice, upsample } from "../graph/ops/layout.ts";
+import { fixedSize, size, type Tensor } from "../graph/tensor.ts";
+import type { Weights } from "../graph/weights.ts";
+import { conv2d, groupNorm, linear } from "../nn/layers.ts";
+import { sinusoid } from "../nn/sinusoid.ts";
+import { resnetBlock } from "./resnet-block.ts";
+import { spatialTransformer } from "./spatial-transformer.ts";
+
+export interface UNetConfig {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  /** Channels, level by level from the finest. */
+  readonly channels: readonly number[];
+  /** Transformer blocks after each residual block of a level; 0 means that the level has none. */
+  readonly depth: readonly number[];
+  /** Attention heads, level by level. */
+  readonly heads: readonly number[];
+  readonly layersPerBlock: number;
+  readonly groups: number;
+  readonly contextDim: number;
+  /** Width of the pooled text vector. */
+  readonly pooledDim: number;
+  /** Width of the embedding of each of the six size numbers. */
+  readonly timeIdDim: number;
+  readonly linearProjection: boolean;
+}
+
+export interface UNetInputs {
+  readonly latents: Tensor; // [B, inChannels, H, W]
+  readonly timestep: Tensor; // [B] or [1]
+  readonly context: Tensor; // [B, T, contextDim]
+  readonly pooled: Tensor; // [B, pooledDim]
+  readonly timeIds: Tensor; // [B, 6]: original height, width, crop top, left, target height, width
+}
+
+function embedding(x: Tensor, w: Weights, out: number): Tensor {
+  return linear(silu(linear(x, w.at("linear_1"), { out })), w.at("linear_2"), { out });
+}
+
+/**
+ * The denoiser of Stable Diffusion XL: Podell et al. 2023 (arXiv 2307.01952), section 2.1.
+ * Any height and width: sizes that do not halve evenly are rounded up, and cut again on the way back, as diffusers does.
+ * @param w keys as in diffusers' UNet2DConditionModel
+ * @returns [B, outChannels, H, W]
+ * @see diffusers 58eb52c src/diffusers/models/unets/unet_2d_condition.py
+ */
+export function unet({ latents, timestep, context, pooled, timeIds }: UNetInputs, w: Weights, config: UNetConfig): Tensor {
+  const { channels, depth, heads, layersPerBlock, groups, linearProjection } = config;
+  const first = channels[0]!;
+  const ids = sinusoid(timeIds, config.timeIdDim);
+  const added = concat([pooled, reshape(ids, [size(ids, 0), fixedSize(ids, 1) * config.timeIdDim])], 1);
+  const temb = add(
+    embedding(sinusoid(timestep, first), w.at("time_embedding"), first * 4),
+    embedding(added, w.at("add_embedding"), first * 4),
+  );
+  const resnet = (x: Tensor, at: Weights, out: number): Tensor => resnetBlock(x, temb, at, { out, groups, eps: 1e-5 });
+  const block = (x: Tensor, at: Weights, i: number, level: number): Tensor => {
+    const y = resnet(x, at.at("resnets", i), channels[level]!);
+    if (depth[level] === 0) return y;
+    const options = { depth: depth[level]!, heads: heads[level]!, groups, linearProjection };
+    return spatialTransformer(y, context, at.at("attentions", i), options);
+  };
+
+  let x = conv2d(latents, w.at("conv_in"), { out: first, kernel: 3, pad: 1 });
+  const skips = [x];
+  const last = channels.length - 1;
+  for (let level = 0; level <= last; level++) {
+    const at = w.at("down_blocks", level);
+    for (let i = 0; i < layersPerBlock; i++) {
+      x = block(x, at, i, level);
+      skips.push(x);
+    }
+    if (level === last) continue;
+    x = conv2d(x, at.at("downsamplers", 0, "conv"), { out: channels[level]!, kernel: 3, stride: 2, pad: 1 });
+    skips.push(x);
+  }
+
+  const mid = w.at("mid_block");
+  x = block(x, mid, 0, last);
+  x = resnet(x, mid.at("resnets", 1), channels[last]!);
+
+  for (let level = last; level >= 0; level--) {
+    const at = w.at("up_blocks", last - level);
+    for (let i = 0; i <= layersPerBlock; i++) x = block(concat([x, skips.pop()!], 1), at, i, level);
+    if (level === 0) continue;
+    const next = skips.at(-1)!;
+    const fitted = slice(slice(upsample(x, 2), 2, 0, size(next, 2)), 3, 0, size(next, 3));
+    x = conv2d(fitted, at.at("upsamplers", 0, "conv"), { out: channels[level]!, kernel: 3, pad: 1 });
+  }
+  const normal = silu(groupNorm(x, w.at("conv_norm_out"), { groups }));
+  return conv2d(normal, w.at("conv_out"), { out: config.outChannels, kernel: 3, pad: 1 });
+}

@@ -1,0 +1,71 @@
+import { z } from "zod";
+import type { Tensors } from "../weights/tensor-entry.ts";
+import { countOf, dimOf, needsConfig, only, readConfig } from "./read-config.ts";
+import type { VaeConfig } from "./vae.ts";
+
+const NAME = "vae";
+
+/** Fields of diffusers' AutoencoderKL that matter here. */
+const schema = z.looseObject({
+  in_channels: z.int().positive().default(3),
+  out_channels: z.int().positive().default(3),
+  latent_channels: z.int().positive().default(4),
+  block_out_channels: z.array(z.int().positive()).min(1),
+  layers_per_block: z.int().positive().default(1),
+  norm_num_groups: z.int().positive().default(32),
+  mid_block_add_attention: z.boolean().default(true),
+  use_quant_conv: z.boolean().default(true),
+  use_post_quant_conv: z.boolean().default(true),
+  scaling_factor: z.number().default(0.18215),
+  shift_factor: z.number().nullable().default(null),
+  latents_mean: z.null().default(null),
+  latents_std: z.null().default(null),
+  act_fn: only("silu"),
+});
+
+/** The scaling factor of SDXL's VAE: Podell et al. 2023 (arXiv 2307.01952). */
+const SDXL_SCALING_FACTOR = 0.13025;
+const GROUPS = 32;
+
+/**
+ * The VAE's sizes, from its config.json or, without one, from its tensors and what all SDXL models share.
+ * @throws UserError model/config, model/config-needed, weights/missing
+ */
+export function vaeConfig(config: unknown, tensors: Tensors): VaeConfig {
+  return config === undefined ? fromTensors(tensors) : fromConfig(config);
+}
+
+function fromConfig(json: unknown): VaeConfig {
+  const c = readConfig(schema, json, NAME);
+  return {
+    imageChannels: c.out_channels,
+    latentChannels: c.latent_channels,
+    channels: c.block_out_channels,
+    layersPerBlock: c.layers_per_block,
+    groups: c.norm_num_groups,
+    midAttention: c.mid_block_add_attention,
+    quantConv: c.use_quant_conv,
+    postQuantConv: c.use_post_quant_conv,
+    scalingFactor: c.scaling_factor,
+    shiftFactor: c.shift_factor ?? 0,
+  };
+}
+
+function fromTensors(tensors: Tensors): VaeConfig {
+  const dim = (name: string, axis: number): number => dimOf(tensors, name, axis, NAME);
+  const levels = countOf(tensors, "encoder.down_blocks.");
+  const channels = Array.from({ length: levels }, (_, i) => dim(`encoder.down_blocks.${i}.resnets.0.conv1.weight`, 0));
+  if (channels.some((c) => c % GROUPS !== 0)) throw needsConfig(NAME, "the number of norm groups");
+  return {
+    imageChannels: dim("decoder.conv_out.weight", 0),
+    latentChannels: dim("decoder.conv_in.weight", 1),
+    channels,
+    layersPerBlock: countOf(tensors, "encoder.down_blocks.0.resnets."),
+    groups: GROUPS,
+    midAttention: tensors.has("decoder.mid_block.attentions.0.to_q.weight"),
+    quantConv: tensors.has("quant_conv.weight"),
+    postQuantConv: tensors.has("post_quant_conv.weight"),
+    scalingFactor: SDXL_SCALING_FACTOR,
+    shiftFactor: 0,
+  };
+}

@@ -1,0 +1,22 @@
+import type { NdArray } from "../core/array.ts";
+import type { Tensor } from "../graph/tensor.ts";
+
+export type Feeds = Readonly<Record<string, NdArray>>;
+
+/** A loaded model. */
+export interface Session<Output extends string = string> {
+  /**
+   * Computes outputs from inputs: all of them, or only those named.
+   * The event loop is not held up. Arrays that are given are copied, those that come back are the caller's.
+   */
+  run<Name extends Output = Output>(feeds: Feeds, names?: readonly Name[]): Promise<Readonly<Record<Name, NdArray>>>;
+  /** Frees the model's memory. A run under way is finished first. */
+  close(): Promise<void>;
+}
+
+/** Where models run. */
+export interface Runtime {
+  load<Output extends string>(outputs: Readonly<Record<Output, Tensor>>): Promise<Session<Output>>;
+  /** Frees everything. Sessions that are open can no longer be used. */
+  close(): Promise<void>;
+}
