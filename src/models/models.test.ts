@@ -41,7 +41,7 @@ describe("clipText gives the hidden states and the pooled vector of transformers
     const pooledAt = input("pooledAt", [batch], "i64");
     const { hiddenStates, pooled } = clipText({ ids, pooledAt }, weights, clipTextConfig(config, tensors, name));
     const outputs: Record<string, Tensor> = Object.fromEntries(hiddenStates.map((h, i) => [`hidden_${i}`, h]));
-    if (pooled !== undefined) outputs["pooled"] = pooled;
+    if (pooled !== undefined) outputs.pooled = pooled;
     expect(checkpoint.unused().filter((n) => !n.includes("position_ids"))).toEqual([]);
     return runtime.load(outputs);
   };
@@ -61,7 +61,7 @@ describe("clipText gives the hidden states and the pooled vector of transformers
       const out = await session.run(feeds);
       for (const name of golden.names().filter((x) => x.startsWith(`hidden_${n}_`)))
         expect(out[name.replace(`_${n}_`, "_")]!.data as Float32Array).toMatchGolden((await golden.floats(name)).data, 5e-5);
-      if (n === 2) expect(out["pooled"]!.data as Float32Array).toMatchGolden((await golden.floats("pooled_2")).data, 5e-5);
+      if (n === 2) expect(out.pooled!.data as Float32Array).toMatchGolden((await golden.floats("pooled_2")).data, 5e-5);
     }
   });
 });

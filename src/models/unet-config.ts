@@ -6,8 +6,15 @@ import type { UNetConfig } from "./unet.ts";
 const NAME = "unet";
 const perLevel = z.union([z.int().positive(), z.array(z.int().positive())]);
 
+/** The network's sizes, and the side of the pictures that it was made for. */
+export interface UNetSettings extends UNetConfig {
+  /** Side of the latents. */
+  readonly sampleSize: number;
+}
+
 /** Fields of diffusers' UNet2DConditionModel that matter here. */
 const schema = z.looseObject({
+  sample_size: z.int().positive().default(128),
   in_channels: z.int().positive().default(4),
   out_channels: z.int().positive().default(4),
   block_out_channels: z.array(z.int().positive()).min(1),
@@ -46,16 +53,17 @@ const schema = z.looseObject({
  * The UNet's sizes, from its config.json or, without one, from its tensors and what all SDXL models share.
  * @throws UserError model/config, model/config-needed, weights/missing
  */
-export function unetConfig(config: unknown, tensors: Tensors): UNetConfig {
+export function unetConfig(config: unknown, tensors: Tensors): UNetSettings {
   return config === undefined ? fromTensors(tensors) : fromConfig(config);
 }
 
-function fromConfig(json: unknown): UNetConfig {
+function fromConfig(json: unknown): UNetSettings {
   const c = readConfig(schema, json, NAME);
   const channels = c.block_out_channels;
   const levels = <T>(value: T | readonly T[]): readonly T[] => (Array.isArray(value) ? value : channels.map(() => value as T));
   const blocks = levels(c.transformer_layers_per_block);
   return {
+    sampleSize: c.sample_size,
     inChannels: c.in_channels,
     outChannels: c.out_channels,
     channels,
@@ -73,8 +81,9 @@ function fromConfig(json: unknown): UNetConfig {
 const HEAD_WIDTH = 64;
 const GROUPS = 32;
 const TIME_ID_DIM = 256;
+const SAMPLE_SIZE = 128;
 
-function fromTensors(tensors: Tensors): UNetConfig {
+function fromTensors(tensors: Tensors): UNetSettings {
   const dim = (name: string, axis: number): number => dimOf(tensors, name, axis, NAME);
   const levels = countOf(tensors, "down_blocks.");
   const channels = Array.from({ length: levels }, (_, i) => dim(`down_blocks.${i}.resnets.0.conv1.weight`, 0));
@@ -83,6 +92,7 @@ function fromTensors(tensors: Tensors): UNetConfig {
   const deepest = depth.findIndex((d) => d > 0);
   const first = `down_blocks.${deepest}.attentions.0`;
   return {
+    sampleSize: SAMPLE_SIZE,
     inChannels: dim("conv_in.weight", 1),
     outChannels: dim("conv_out.weight", 0),
     channels,

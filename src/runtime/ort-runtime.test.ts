@@ -77,11 +77,11 @@ test.each([false, true])("attention equals its definition (causal: %s)", async (
           Math.exp(row(q, S, i).reduce((a, x, c) => a + x * row(k, T, j)[c]!, 0) / Math.sqrt(d)),
         );
         const sum = scores.reduce((a, c) => a + c, 0);
-        scores.forEach((score, j) =>
-          row(v, T, j).forEach((x, c) => {
-            expected[(n * S + i) * D + head * d + c]! += (x * score) / sum;
-          }),
-        );
+        for (const [j, score] of scores.entries())
+          for (const [c, x] of row(v, T, j).entries()) {
+            const at = (n * S + i) * D + head * d + c;
+            expected[at] = expected[at]! + (x * score) / sum;
+          }
       }
   expect(out.data as Float32Array).toMatchGolden(expected, 1e-5);
 });

@@ -85,7 +85,8 @@ class OrtWorker {
 
   ask(question: Question): Promise<unknown> {
     if (this.#closed) return Promise.reject(new Error("the runtime was closed"));
-    const worker = (this.#worker ??= this.#start());
+    this.#worker ??= this.#start();
+    const worker = this.#worker;
     const id = this.#count++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });

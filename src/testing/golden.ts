@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const embedded = fileURLToPath(new URL("../../fixtures/", import.meta.url));
-const full = process.env["PHOTOMAKER_GOLDEN"];
+const full = process.env.PHOTOMAKER_GOLDEN;
 
 /** Path of a golden file: in the full set named by PHOTOMAKER_GOLDEN if it has it, else in `fixtures/`. */
 export function goldenPath(...parts: string[]): string {

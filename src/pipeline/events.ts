@@ -1,0 +1,61 @@
+import type { Notice } from "../core/notice.ts";
+
+/** What the pipeline is doing. `load` comes again whenever another model is needed. */
+export type Phase = "load" | "encode" | "denoise" | "decode";
+
+export interface ProgressEvent {
+  readonly type: "progress";
+  readonly phase: Phase;
+  /** What is being loaded or encoded, such as "unet". */
+  readonly detail?: string;
+  /** Steps done, of how many. */
+  readonly step: number;
+  readonly steps: number;
+  /** Seconds to the end of this phase, as far as the steps so far tell. */
+  readonly secondsLeft?: number;
+}
+
+/** The picture as it stands: a cheap approximation in latent resolution. */
+export interface PreviewEvent {
+  readonly type: "preview";
+  readonly step: number;
+  /** One PNG for each picture. */
+  readonly images: readonly Uint8Array[];
+}
+
+export interface NoticeEvent {
+  readonly type: "notice";
+  readonly notice: Notice;
+}
+
+export interface ImageEvent {
+  readonly type: "image";
+  /** 0-based among the pictures of this request. */
+  readonly index: number;
+  readonly png: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  readonly seed: number;
+  /** All that is needed to make the picture again: also in the PNG. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** Seconds that each part took. */
+export interface Timings {
+  /** Loading of each model, by name; absent where it was loaded already. */
+  readonly load: Readonly<Record<string, number>>;
+  readonly encode: number;
+  /** Each evaluation of the denoiser. */
+  readonly evaluations: readonly number[];
+  readonly decode: number;
+  readonly total: number;
+}
+
+export interface DoneEvent {
+  readonly type: "done";
+  readonly seed: number;
+  readonly timings: Timings;
+  readonly latents: { readonly initialNoise: Float32Array; readonly final: Float32Array; readonly dims: readonly number[] };
+}
+
+export type GenerateEvent = ProgressEvent | PreviewEvent | NoticeEvent | ImageEvent | DoneEvent;

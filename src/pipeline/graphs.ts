@@ -1,0 +1,137 @@
+import { Checkpoint } from "../graph/checkpoint.ts";
+import { namedDim } from "../graph/dim.ts";
+import { type LoraPair, mergeLora } from "../graph/lora.ts";
+import { input } from "../graph/ops/source.ts";
+import { rewrite } from "../graph/rewrite.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { Weights } from "../graph/weights.ts";
+import { clipText } from "../models/clip-text.ts";
+import { clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
+import { fuse } from "../models/fuse.ts";
+import { faceEmbeddingWidth, idEncoderV1Config, idEncoderV2Config } from "../models/id-encoder-config.ts";
+import { idEncoderV1 } from "../models/id-encoder-v1.ts";
+import { idEncoderV2 } from "../models/id-encoder-v2.ts";
+import { unet } from "../models/unet.ts";
+import { type UNetSettings, unetConfig } from "../models/unet-config.ts";
+import type { VaeConfig } from "../models/vae.ts";
+import { vaeDecode } from "../models/vae.ts";
+import { vaeConfig } from "../models/vae-config.ts";
+import type { AdapterFiles } from "../weights/adapter.ts";
+import type { ModelFiles } from "../weights/model.ts";
+import type { ComponentName } from "../weights/sdxl-single-file.ts";
+
+/** LoRA pairs of each component, by weight path. */
+export type LoraPairs = ReadonlyMap<ComponentName, ReadonlyMap<string, readonly LoraPair[]>>;
+
+export type Outputs<Name extends string = string> = Readonly<Record<Name, Tensor>>;
+
+const batch = namedDim("batch");
+const tokens = namedDim("tokens");
+const height = namedDim("height");
+const width = namedDim("width");
+
+/** A component's graph with its LoRAs in its weights. */
+function finished<Name extends string>(name: ComponentName, outputs: Outputs<Name>, loras: LoraPairs): Outputs<Name> {
+  const pairs = loras.get(name);
+  if (pairs === undefined) return outputs;
+  const keys = Object.keys(outputs) as Name[];
+  const merged = rewrite(
+    keys.map((key) => outputs[key]),
+    mergeLora(pairs),
+  );
+  return Object.fromEntries(keys.map((key, i) => [key, merged[i]!])) as Record<Name, Tensor>;
+}
+
+export interface TextGraph {
+  /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
+  readonly outputs: Outputs;
+  readonly layers: number;
+  readonly width: number;
+  readonly positions: number;
+  readonly vocabulary: number;
+  /** Width of the pooled vector, 0 without one. */
+  readonly pooledWidth: number;
+}
+
+export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs): TextGraph {
+  const { config, tensors } = model.components[name];
+  const sizes = clipTextConfig(config, tensors, name);
+  const inputs = { ids: input("ids", [batch, tokens], "i64"), pooledAt: input("pooledAt", [batch], "i64") };
+  const { hiddenStates, pooled } = clipText(inputs, new Weights(new Checkpoint(tensors, name)), sizes);
+  const outputs: Record<string, Tensor> = Object.fromEntries(hiddenStates.map((h, i) => [`hidden_${i}`, h]));
+  if (name === "text_encoder_2" && pooled !== undefined) outputs.pooled = pooled;
+  return {
+    outputs: finished(name, outputs, loras),
+    layers: sizes.layers,
+    width: sizes.width,
+    positions: sizes.positions,
+    vocabulary: sizes.vocabulary,
+    pooledWidth: sizes.projection ?? 0,
+  };
+}
+
+export interface IdGraph {
+  /** `tokens` [N, perPhoto, D]; inputs `pixels` [N, 3, image, image] and, for V2, `faces` [N, faceWidth]. */
+  readonly encode: Outputs<"tokens">;
+  /** `fused` [M, D]; inputs `classEmbeds` and `idTokens` [M, D]. */
+  readonly fuse: Outputs<"fused">;
+  readonly tokensPerPhoto: number;
+  readonly image: number;
+  /** Width of the face embeddings, 0 for V1. */
+  readonly faceWidth: number;
+}
+
+/** @param config what `photomaker-config.json` beside the adapter holds, if there is one */
+export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, contextDim: number): IdGraph {
+  const weights = new Weights(new Checkpoint(idEncoder, "the adapter's ID encoder"));
+  const rows = [namedDim("rows"), contextDim];
+  const fused = fuse(input("classEmbeds", rows), input("idTokens", rows), weights.at("fuse_module"));
+  const pixels = (image: number): Tensor => input("pixels", [batch, 3, image, image]);
+  if (version === "v1") {
+    const sizes = idEncoderV1Config(idEncoder, config);
+    const { image } = sizes.vision;
+    const encoded = idEncoderV1(pixels(image), weights, sizes);
+    return { encode: { tokens: encoded }, fuse: { fused }, tokensPerPhoto: 1, image, faceWidth: 0 };
+  }
+  const sizes = idEncoderV2Config(idEncoder, config);
+  const { image } = sizes.vision;
+  const faceWidth = faceEmbeddingWidth(idEncoder);
+  const encoded = idEncoderV2(pixels(image), input("faces", [batch, faceWidth]), weights, sizes);
+  return { encode: { tokens: encoded }, fuse: { fused }, tokensPerPhoto: sizes.tokens, image, faceWidth };
+}
+
+export interface UNetGraph {
+  /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
+  readonly outputs: Outputs<"noise">;
+  readonly settings: UNetSettings;
+}
+
+export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
+  const { config, tensors } = model.components.unet;
+  const settings = unetConfig(config, tensors);
+  const inputs = {
+    latents: input("latents", [batch, settings.inChannels, height, width]),
+    timestep: input("timestep", [1]),
+    context: input("context", [batch, tokens, settings.contextDim]),
+    pooled: input("pooled", [batch, settings.pooledDim]),
+    timeIds: input("timeIds", [batch, 6]),
+  };
+  const noise = unet(inputs, new Weights(new Checkpoint(tensors, "unet")), settings);
+  return { outputs: finished("unet", { noise }, loras), settings };
+}
+
+export interface VaeGraph {
+  /** `picture` [B, 3, f·h, f·w]; input `latents` [B, C, h, w], already divided by the scaling factor. */
+  readonly decode: Outputs<"picture">;
+  readonly config: VaeConfig;
+  /** How many pixels a latent stands for, along each side. */
+  readonly factor: number;
+}
+
+export function vaeGraph(model: ModelFiles): VaeGraph {
+  const { config: json, tensors } = model.components.vae;
+  const config = vaeConfig(json, tensors);
+  const latents = input("latents", [batch, config.latentChannels, height, width]);
+  const picture = vaeDecode(latents, new Weights(new Checkpoint(tensors, "vae")), config);
+  return { decode: { picture }, config, factor: 2 ** (config.channels.length - 1) };
+}

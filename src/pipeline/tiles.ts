@@ -1,0 +1,93 @@
+/** Channels of pixels, or of latents: [C, height, width]. */
+export interface Plane {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  readonly data: Float32Array;
+}
+
+export interface TileOptions {
+  /** Side of a tile, in the units of the input. */
+  readonly tile: number;
+  /** How far neighbouring tiles lie over each other, in the same units. */
+  readonly overlap: number;
+}
+
+/**
+ * Runs a model over overlapping tiles and blends the results, so that memory does not grow with the picture. Where tiles
+ * overlap, each weighs less towards its own edge.
+ * @param run gives for a tile [C, h, w] its result [C', h·f, w·f], with the same f (8 to decode, 1/8 to encode) each time
+ */
+export async function tiled(input: Plane, run: (tile: Plane) => Promise<Plane>, options: TileOptions): Promise<Plane> {
+  const rows = starts(input.height, options);
+  const columns = starts(input.width, options);
+  let sum: { channels: number; height: number; width: number; data: Float32Array } | undefined;
+  let weights = new Float32Array();
+  for (const top of rows)
+    for (const left of columns) {
+      const [h, w] = [Math.min(options.tile, input.height), Math.min(options.tile, input.width)];
+      const result = await run(cut(input, top, left, h, w));
+      const factor = result.height / h;
+      const [height, width] = [input.height * factor, input.width * factor];
+      sum ??= { channels: result.channels, height, width, data: new Float32Array(result.channels * height * width) };
+      if (weights.length === 0) weights = new Float32Array(height * width);
+      const ramp = Math.max(1, Math.round(options.overlap * factor));
+      const down = edges(result.height, ramp, top > 0, top + h < input.height);
+      const across = edges(result.width, ramp, left > 0, left + w < input.width);
+      lay(result, { top: top * factor, left: left * factor, down, across }, sum, weights);
+    }
+  if (sum === undefined) throw new RangeError("an empty picture has no tiles");
+  const { data, channels, height, width } = sum;
+  const size = height * width;
+  for (let c = 0; c < channels; c++) for (let i = 0; i < size; i++) data[c * size + i] = data[c * size + i]! / weights[i]!;
+  return sum;
+}
+
+/** Where tiles begin: evenly spread, the last one ending at the end. */
+function starts(length: number, { tile, overlap }: TileOptions): number[] {
+  if (length <= tile) return [0];
+  const count = Math.ceil((length - overlap) / (tile - overlap));
+  // multiples of 8 keep positions whole when encoding divides by 8
+  return Array.from({ length: count }, (_, i) => Math.round((i * (length - tile)) / (count - 1) / 8) * 8).map((s, i) =>
+    i === count - 1 ? length - tile : s,
+  );
+}
+
+/** Weight of each row or column of a tile: it rises over `ramp` at edges that have a neighbour. */
+function edges(length: number, ramp: number, before: boolean, after: boolean): Float32Array {
+  return Float32Array.from({ length }, (_, i) => {
+    const rise = before ? Math.min(1, (i + 1) / (ramp + 1)) : 1;
+    const fall = after ? Math.min(1, (length - i) / (ramp + 1)) : 1;
+    return rise * fall;
+  });
+}
+
+function cut({ channels, height, width, data }: Plane, top: number, left: number, h: number, w: number): Plane {
+  const out = new Float32Array(channels * h * w);
+  for (let c = 0; c < channels; c++)
+    for (let y = 0; y < h; y++) {
+      const from = (c * height + top + y) * width + left;
+      out.set(data.subarray(from, from + w), (c * h + y) * w);
+    }
+  return { channels, height: h, width: w, data: out };
+}
+
+interface Place {
+  readonly top: number;
+  readonly left: number;
+  readonly down: Float32Array;
+  readonly across: Float32Array;
+}
+
+function lay(tile: Plane, { top, left, down, across }: Place, sum: Plane, weights: Float32Array): void {
+  for (let y = 0; y < tile.height; y++)
+    for (let x = 0; x < tile.width; x++) {
+      const weight = down[y]! * across[x]!;
+      const at = (top + y) * sum.width + left + x;
+      weights[at] = weights[at]! + weight;
+      for (let c = 0; c < tile.channels; c++) {
+        const to = c * sum.height * sum.width + at;
+        sum.data[to] = sum.data[to]! + weight * tile.data[(c * tile.height + y) * tile.width + x]!;
+      }
+    }
+}
