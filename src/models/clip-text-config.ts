@@ -13,7 +13,17 @@ const schema = z.looseObject({
   num_attention_heads: z.int().positive().default(8),
   hidden_act: z.enum(["quick_gelu", "gelu"]).default("quick_gelu"),
   layer_norm_eps: z.number().positive().default(1e-5),
+  eos_token_id: z.int().default(49407),
 });
+
+/** A text encoder's sizes, and how it finds the end of the text. */
+export interface ClipTextSettings extends ClipTextConfig {
+  /** The token whose first place is pooled; undefined: the place of the highest id. */
+  readonly endToken: number | undefined;
+}
+
+/** Configs written before transformers 4.30 say 2 and mean the highest id: CLIPTextTransformer.forward. */
+const LEGACY_END_TOKEN = 2;
 
 export type TextEncoderName = "text_encoder" | "text_encoder_2";
 
@@ -25,7 +35,7 @@ const HEAD_WIDTH = 64;
  * A text encoder's sizes, from its config.json or, without one, from its tensors and what all SDXL models share.
  * @throws UserError model/config, model/config-needed, weights/missing
  */
-export function clipTextConfig(config: unknown, tensors: Tensors, name: TextEncoderName): ClipTextConfig {
+export function clipTextConfig(config: unknown, tensors: Tensors, name: TextEncoderName): ClipTextSettings {
   const projection = tensors.get("text_projection.weight")?.shape[0];
   if (config !== undefined) {
     const c = readConfig(schema, config, name);
@@ -39,6 +49,7 @@ export function clipTextConfig(config: unknown, tensors: Tensors, name: TextEnco
       activation: c.hidden_act,
       eps: c.layer_norm_eps,
       projection,
+      endToken: c.eos_token_id === LEGACY_END_TOKEN ? undefined : c.eos_token_id,
     };
   }
   const dim = (key: string, axis: number): number => dimOf(tensors, `text_model.${key}`, axis, name);
@@ -54,5 +65,6 @@ export function clipTextConfig(config: unknown, tensors: Tensors, name: TextEnco
     activation: ACTIVATION[name],
     eps: 1e-5,
     projection,
+    endToken: undefined,
   };
 }

@@ -68,8 +68,9 @@ describe.each(["v1", "v2"] as const)(
       const golden = await goldenTensors("components", file);
       const faces = version === "v2" ? { faces: await golden.floats("id_embeds") } : {};
       const out = await encode.run({ pixels: await pixels(photos), ...faces });
-      const expectClose = async (actual: unknown, name: string): Promise<void> =>
+      const expectClose = async (actual: unknown, name: string): Promise<void> => {
         expect(actual as Float32Array).toMatchGolden((await golden.floats(name)).data, 5e-5);
+      };
       await expectClose(out.vision.data, "vision_last_hidden_state");
       await expectClose(out.pooled.data, "vision_pooled");
       await expectClose(out.tokens.data, version === "v1" ? "id_tokens" : "qformer_out");

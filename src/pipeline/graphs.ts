@@ -6,7 +6,7 @@ import { rewrite } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipText } from "../models/clip-text.ts";
-import { clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
+import { type ClipTextSettings, clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
 import { fuse } from "../models/fuse.ts";
 import { faceEmbeddingWidth, idEncoderV1Config, idEncoderV2Config } from "../models/id-encoder-config.ts";
 import { idEncoderV1 } from "../models/id-encoder-v1.ts";
@@ -45,12 +45,7 @@ function finished<Name extends string>(name: ComponentName, outputs: Outputs<Nam
 export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
   readonly outputs: Outputs;
-  readonly layers: number;
-  readonly width: number;
-  readonly positions: number;
-  readonly vocabulary: number;
-  /** Width of the pooled vector, 0 without one. */
-  readonly pooledWidth: number;
+  readonly settings: ClipTextSettings;
 }
 
 export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs): TextGraph {
@@ -62,11 +57,7 @@ export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraP
   if (name === "text_encoder_2" && pooled !== undefined) outputs.pooled = pooled;
   return {
     outputs: finished(name, outputs, loras),
-    layers: sizes.layers,
-    width: sizes.width,
-    positions: sizes.positions,
-    vocabulary: sizes.vocabulary,
-    pooledWidth: sizes.projection ?? 0,
+    settings: sizes,
   };
 }
 

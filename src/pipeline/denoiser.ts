@@ -1,0 +1,80 @@
+import { floats } from "../core/array.ts";
+import type { Session } from "../runtime/runtime.ts";
+import { guide, rescale } from "./guidance.ts";
+import type { TextEmbeds } from "./text-stage.ts";
+
+/** What stays the same over all steps of one request. */
+export interface Conditioning {
+  readonly images: number;
+  readonly channels: number;
+  readonly height: number; // of the latents
+  readonly width: number;
+  /** One row of 6 for each row of the batch: see timeIds. */
+  readonly timeIds: readonly (readonly number[])[];
+  /** Above 1, the negative text is evaluated as well. */
+  readonly guidanceScale: number;
+  readonly guidanceRescale: number;
+  readonly negative: TextEmbeds;
+}
+
+/** Rows that are evaluated at once hold at most this many latent pixels: two of 1024x1024. More would only cost memory. */
+const PIXELS_AT_ONCE = 2 * 128 * 128;
+
+/** Whether the negative text plays a part: diffusers guides only above 1. */
+export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
+
+/**
+ * One evaluation with guidance: what the model says to latents at a timestep.
+ * @param sample [images, channels, height, width], scaled as the model expects
+ * @returns the same shape
+ */
+export async function evaluate(
+  session: Session<"noise">,
+  sample: Float32Array,
+  timestep: number,
+  text: TextEmbeds,
+  conditioning: Conditioning,
+): Promise<Float32Array> {
+  const { images, guidanceScale, guidanceRescale } = conditioning;
+  if (!isGuided(guidanceScale)) return run(session, sample, timestep, Array(images).fill(text), conditioning);
+  const both = new Float32Array(sample.length * 2);
+  both.set(sample);
+  both.set(sample, sample.length);
+  const rows = [...Array<TextEmbeds>(images).fill(conditioning.negative), ...Array<TextEmbeds>(images).fill(text)];
+  const out = await run(session, both, timestep, rows, conditioning);
+  const [negative, positive] = [out.subarray(0, sample.length), out.subarray(sample.length)];
+  const guided = guide(negative, positive, guidanceScale);
+  return guidanceRescale > 0 ? rescale(guided, positive, images, guidanceRescale) : guided;
+}
+
+async function run(
+  session: Session<"noise">,
+  sample: Float32Array,
+  timestep: number,
+  texts: readonly TextEmbeds[],
+  { channels, height, width, timeIds }: Conditioning,
+): Promise<Float32Array> {
+  const size = channels * height * width;
+  const atOnce = Math.max(1, Math.floor(PIXELS_AT_ONCE / (height * width)));
+  const out = new Float32Array(sample.length);
+  for (let from = 0; from < texts.length; from += atOnce) {
+    const rows = texts.slice(from, from + atOnce);
+    const n = rows.length;
+    const { noise } = await session.run({
+      latents: floats(sample.slice(from * size, (from + n) * size), n, channels, height, width),
+      timestep: floats(Float32Array.of(timestep), 1),
+      context: stack(rows.map((r) => r.context)),
+      pooled: stack(rows.map((r) => r.pooled)),
+      timeIds: floats(Float32Array.from(timeIds.slice(from, from + n).flat()), n, 6),
+    });
+    out.set(noise.data as Float32Array, from * size);
+  }
+  return out;
+}
+
+function stack(rows: readonly { readonly dims: readonly number[]; readonly data: Float32Array }[]) {
+  const [first] = rows;
+  const out = new Float32Array(rows.length * first!.data.length);
+  for (const [i, row] of rows.entries()) out.set(row.data, i * row.data.length);
+  return floats(out, rows.length, ...first!.dims);
+}

@@ -1,0 +1,83 @@
+import { type FloatArray, floats, integers } from "../core/array.ts";
+import type { ClipTextSettings } from "../models/clip-text-config.ts";
+import type { TextGraph } from "./graphs.ts";
+import type { LazySession, LoadObserver } from "./lazy-session.ts";
+
+/** What the denoiser is told of a text. */
+export interface TextEmbeds {
+  /** [tokens, both encoders' widths] */
+  readonly context: FloatArray;
+  /** [pooled width], from text encoder 2 */
+  readonly pooled: FloatArray;
+}
+
+export interface TextEncoder {
+  readonly graph: TextGraph;
+  readonly session: LazySession<string>;
+}
+
+/** Token ids for both encoders, each as long as its window. */
+export interface TextIds {
+  readonly first: readonly number[];
+  readonly second: readonly number[];
+}
+
+/**
+ * Encodes a text as SDXL does: the last layer but one of both encoders, side by side, and the pooled vector of the second.
+ * Podell et al. 2023 (arXiv 2307.01952), section 2.1.
+ * @param clipSkip layers to leave out before that one
+ */
+export async function encodeText(
+  [one, two]: readonly [TextEncoder, TextEncoder],
+  ids: TextIds,
+  clipSkip: number,
+  observer: LoadObserver,
+): Promise<TextEmbeds> {
+  const first = await run(one, ids.first, clipSkip, observer);
+  const second = await run(two, ids.second, clipSkip, observer);
+  return { context: sideBySide(first.hidden, second.hidden), pooled: second.pooled };
+}
+
+/** An embedding of zeros: what SDXL takes for no negative prompt. */
+export const noText = ([one, two]: readonly [TextEncoder, TextEncoder]): TextEmbeds => {
+  const [a, b] = [one.graph.settings, two.graph.settings];
+  const width = a.width + b.width;
+  return {
+    context: floats(new Float32Array(a.positions * width), a.positions, width),
+    pooled: floats(new Float32Array(b.projection ?? 0), b.projection ?? 0),
+  };
+};
+
+async function run(
+  { graph, session }: TextEncoder,
+  ids: readonly number[],
+  clipSkip: number,
+  observer: LoadObserver,
+): Promise<{ hidden: FloatArray; pooled: FloatArray }> {
+  const { settings, outputs } = graph;
+  const hidden = `hidden_${settings.layers - 1 - clipSkip}`;
+  const loaded = await session.get(observer);
+  const feeds = { ids: integers(ids, 1, ids.length), pooledAt: integers([endOf(ids, settings)], 1) };
+  const pooled = "pooled" in outputs;
+  const out = await loaded.run(pooled ? feeds : { ids: feeds.ids }, pooled ? [hidden, "pooled"] : [hidden]);
+  return {
+    hidden: floats(out[hidden]!.data as Float32Array, ids.length, settings.width),
+    pooled: floats((out.pooled?.data as Float32Array | undefined) ?? new Float32Array(), settings.projection ?? 0),
+  };
+}
+
+/** Where the text ends; the first place when no end token is left, as after an overflow in the reference. */
+function endOf(ids: readonly number[], { endToken }: ClipTextSettings): number {
+  return Math.max(0, ids.indexOf(endToken ?? ids.reduce((a, b) => Math.max(a, b), 0)));
+}
+
+function sideBySide(a: FloatArray, b: FloatArray): FloatArray {
+  const [rows, left] = a.dims as [number, number];
+  const right = b.dims[1]!;
+  const out = new Float32Array(rows * (left + right));
+  for (let i = 0; i < rows; i++) {
+    out.set(a.data.subarray(i * left, (i + 1) * left), i * (left + right));
+    out.set(b.data.subarray(i * right, (i + 1) * right), i * (left + right) + left);
+  }
+  return floats(out, rows, left + right);
+}
