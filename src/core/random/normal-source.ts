@@ -1,0 +1,22 @@
+import { UserError } from "../errors.ts";
+
+/** A stream of standard normal numbers that goes on where the last draw ended. */
+export interface NormalSource {
+  randn(count: number): Float32Array;
+}
+
+/**
+ * A seed as 64 bits, negative ones wrapped as PyTorch does.
+ * @throws UserError seed/invalid
+ */
+export function seedBits(seed: number | bigint): bigint {
+  const whole = typeof seed === "bigint" || Number.isSafeInteger(seed);
+  const value = whole ? BigInt(seed) : undefined;
+  if (value === undefined || value < -(2n ** 63n) || value >= 2n ** 64n)
+    throw new UserError(
+      "seed/invalid",
+      `The seed ${seed} is not a whole number between -2^63 and 2^64 - 1.`,
+      "Give a whole number, such as 42.",
+    );
+  return BigInt.asUintN(64, value);
+}

@@ -1,0 +1,47 @@
+import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
+import { BETA_DEFAULTS, noiseSchedule } from "./noise-schedule.ts";
+import { atCumprod, toNoise, toOriginal } from "./prediction.ts";
+import { clamp, combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
+import { spacedTimesteps } from "./spacing.ts";
+
+const DEFAULTS = {
+  ...BETA_DEFAULTS,
+  clip_sample: true,
+  clip_sample_range: 1,
+  set_alpha_to_one: true,
+  steps_offset: 0,
+  prediction_type: "epsilon",
+  timestep_spacing: "leading",
+  rescale_betas_zero_snr: false,
+} satisfies Partial<SchedulerFields>;
+
+/**
+ * Song et al. 2020 (arXiv 2010.02502), equations 12 and 16: the sampler of the PhotoMaker paper.
+ * @see diffusers DDIMScheduler
+ */
+export function ddim(config: SchedulerConfig, steps: number): Sampler {
+  const fields = withDefaults(config, DEFAULTS);
+  const { prediction_type: type, num_train_timesteps: trainSteps } = fields;
+  const { alphasCumprod } = noiseSchedule(fields, fields.rescale_betas_zero_snr ? "exact" : "no");
+  const timesteps = spacedTimesteps(fields.timestep_spacing, { trainSteps, steps, offset: fields.steps_offset, whole: true });
+  const final = fields.set_alpha_to_one ? 1 : alphasCumprod[0]!;
+  const stride = Math.floor(trainSteps / steps);
+
+  function* sample(x: Latents, { noise, eta = 0 }: SampleOptions): Sampling {
+    for (const [index, timestep] of timesteps.entries()) {
+      const previous = timestep - stride;
+      const [now, then] = [alphasCumprod[timestep]!, previous >= 0 ? alphasCumprod[previous]! : final];
+      const level = atCumprod(now);
+      const at = x;
+      const toStart = (output: Latents): Latents => toOriginal(type, output, at, level);
+      const output = yield { sample: x, timestep, index, latents: x, original: toStart };
+      const direction = toNoise(type, output, x, level);
+      const original = fields.clip_sample ? clamp(toStart(output), fields.clip_sample_range) : toStart(output);
+      const deviation = eta * Math.sqrt(((1 - then) / (1 - now)) * (1 - now / then));
+      x = combine([Math.sqrt(then), original], [Math.sqrt(1 - then - deviation ** 2), direction]);
+      if (eta > 0) x = combine([1, x], [deviation, noise.randn(x.length)]);
+    }
+    return x;
+  }
+  return { timesteps, initNoiseSigma: 1, sample };
+}

@@ -1,0 +1,115 @@
+import { UserError } from "../core/errors.ts";
+import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
+import { BETA_DEFAULTS, noiseSchedule } from "./noise-schedule.ts";
+import { atCumprod, toNoise, toOriginal } from "./prediction.ts";
+import { combine, type Latents, type Query, type Sampler, type Sampling } from "./sampler.ts";
+import { spacedTimesteps } from "./spacing.ts";
+
+const DEFAULTS = {
+  ...BETA_DEFAULTS,
+  skip_prk_steps: false,
+  set_alpha_to_one: false,
+  prediction_type: "epsilon",
+  timestep_spacing: "leading",
+  steps_offset: 0,
+} satisfies Partial<SchedulerFields>;
+
+/** Steps that the Runge-Kutta start takes the place of. */
+const START_STEPS = 4;
+
+/**
+ * Pseudo linear multistep: Liu et al. 2022 (arXiv 2202.09778), equations 9 and 11 to 13. The start is either
+ * Runge-Kutta, or (skip_prk_steps, as in SDXL's configs) a corrected Euler step.
+ * @see diffusers PNDMScheduler
+ */
+export function pndm(config: SchedulerConfig, steps: number): Sampler {
+  const fields = withDefaults(config, DEFAULTS);
+  const { prediction_type: type, num_train_timesteps: trainSteps, skip_prk_steps: plain } = fields;
+  if (type === "sample")
+    throw new UserError(
+      "scheduler/prediction",
+      'pndm cannot sample a model that predicts the picture ("sample").',
+      "Choose ddim.",
+    );
+  if (!plain && steps < START_STEPS)
+    throw new UserError(
+      "steps/invalid",
+      `pndm with a Runge-Kutta start needs at least ${START_STEPS} steps, not ${steps}.`,
+      "Take more steps.",
+    );
+  const { alphasCumprod } = noiseSchedule(fields);
+  const final = fields.set_alpha_to_one ? 1 : alphasCumprod[0]!;
+  const stride = Math.floor(trainSteps / steps);
+  const half = Math.floor(stride / 2);
+  const spaced = spacedTimesteps(fields.timestep_spacing, { trainSteps, steps, offset: fields.steps_offset, whole: true });
+  const start = plain ? [] : rungeKuttaTimesteps(spaced, half);
+  const rest = plain ? [spaced[0]!, ...spaced.slice(1, 2), ...spaced.slice(1)] : spaced.slice(START_STEPS - 1);
+  const timesteps = [...start, ...rest];
+
+  /** From one timestep to another: equation 11. */
+  function move(x: Latents, from: number, to: number, output: Latents): Latents {
+    const [now, then] = [alphasCumprod[from]!, to >= 0 ? alphasCumprod[to]! : final];
+    const noise = toNoise(type, output, x, atCumprod(now));
+    const denominator = now * Math.sqrt(1 - then) + Math.sqrt(now * (1 - now) * then);
+    return combine([Math.sqrt(then / now), x], [-(then - now) / denominator, noise]);
+  }
+  const query = (x: Latents, index: number): Query => ({
+    sample: x,
+    timestep: timesteps[index]!,
+    index,
+    latents: x,
+    original: (output) => toOriginal(type, output, x, atCumprod(alphasCumprod[timesteps[index]!]!)),
+  });
+
+  function* sample(x: Latents): Sampling {
+    let index = 0;
+    let outputs: Latents[] = [];
+    for (; index < start.length; index += 4) {
+      const from = start[index]!;
+      const begin = x;
+      const first = yield query(x, index);
+      outputs.push(first);
+      x = move(begin, from, from - half, first);
+      const second = yield query(x, index + 1);
+      x = move(begin, from, start[index + 1]!, second);
+      const third = yield query(x, index + 2);
+      x = move(begin, from, start[index + 2]! - half, third);
+      const fourth = yield query(x, index + 3);
+      x = move(begin, from, start[index + 3]!, combine([1 / 6, first], [1 / 3, second], [1 / 3, third], [1 / 6, fourth]));
+    }
+    const begin = x;
+    for (; index < timesteps.length; index++) {
+      const timestep = timesteps[index]!;
+      const output = yield query(x, index);
+      if (plain && index === 1) {
+        // the first step again, from the mean of both ends
+        x = move(begin, timestep + stride, timestep, combine([0.5, output], [0.5, outputs.at(-1)!]));
+        continue;
+      }
+      outputs = [...outputs.slice(-3), output];
+      x = move(x, timestep, timestep - stride, multistep(outputs));
+    }
+    return x;
+  }
+  return { timesteps, initNoiseSigma: 1, sample };
+}
+
+/** Adams-Bashforth of as high an order as there are outputs, up to 4. */
+function multistep(outputs: readonly Latents[]): Latents {
+  const [d, c, b, a] = outputs.toReversed();
+  if (a !== undefined) return combine([55 / 24, d!], [-59 / 24, c!], [37 / 24, b!], [-9 / 24, a]);
+  if (b !== undefined) return combine([23 / 12, d!], [-16 / 12, c!], [5 / 12, b]);
+  if (c !== undefined) return combine([1.5, d!], [-0.5, c]);
+  return d!;
+}
+
+/** Each of the first steps is asked at its beginning, twice in the middle, and at its end. */
+function rungeKuttaTimesteps(spaced: readonly number[], half: number): number[] {
+  const rising = spaced.slice(0, START_STEPS).reverse();
+  const withMiddles = rising.flatMap((t) => [t, t + half]);
+  return withMiddles
+    .slice(0, -1)
+    .flatMap((t) => [t, t])
+    .slice(1, -1)
+    .reverse();
+}

@@ -1,0 +1,43 @@
+import type { SchedulerFields } from "./config.ts";
+import { combine, type Latents } from "./sampler.ts";
+
+export type PredictionType = SchedulerFields["prediction_type"];
+
+/** How much of the signal (alpha) and of the noise (sigma) there is in latents: x = alpha · x0 + sigma · noise. */
+export interface Level {
+  readonly alpha: number;
+  readonly sigma: number;
+}
+
+/** The level of latents whose signal keeps its size, given the noise's standard deviation. */
+export const kept = (sigma: number): Level => ({ alpha: 1, sigma });
+
+/** The level where signal and noise share a variance of 1: from sigma as above. */
+export function shared(sigma: number): Level {
+  const alpha = 1 / Math.sqrt(sigma * sigma + 1);
+  return { alpha, sigma: sigma * alpha };
+}
+
+/** The level at ᾱ. */
+export const atCumprod = (alphaCumprod: number): Level => ({
+  alpha: Math.sqrt(alphaCumprod),
+  sigma: Math.sqrt(1 - alphaCumprod),
+});
+
+/**
+ * The picture without noise that the model's answer stands for. Velocity: Salimans and Ho 2022 (arXiv 2202.00512), appendix D.
+ * @param x latents at `level`; for a level of alpha 1 the answer was given to x / √(sigma² + 1)
+ */
+export function toOriginal(type: PredictionType, output: Latents, x: Latents, { alpha, sigma }: Level): Latents {
+  if (type === "sample") return output;
+  if (type === "epsilon") return combine([1 / alpha, x], [-sigma / alpha, output]);
+  const variance = alpha * alpha + sigma * sigma;
+  return combine([alpha / variance, x], [-sigma / Math.sqrt(variance), output]);
+}
+
+/** The noise that the model's answer stands for, at a level whose variance is 1. */
+export function toNoise(type: PredictionType, output: Latents, x: Latents, { alpha, sigma }: Level): Latents {
+  if (type === "epsilon") return output;
+  if (type === "sample") return combine([1 / sigma, x], [-alpha / sigma, output]);
+  return combine([alpha, output], [sigma, x]);
+}

@@ -1,0 +1,72 @@
+import type { SchedulerFields } from "./config.ts";
+import { BETA_DEFAULTS, type NoiseSchedule } from "./noise-schedule.ts";
+import { type Level, shared } from "./prediction.ts";
+import { interpolate, logarithms, respaced, SIGMA_DEFAULTS, type SigmaFields, timestepOf } from "./sigmas.ts";
+import { linspace, roundHalfEven, solverTimesteps } from "./spacing.ts";
+
+/** What DPM-Solver++ and UniPC share. */
+export const SOLVER_DEFAULTS = {
+  ...BETA_DEFAULTS,
+  ...SIGMA_DEFAULTS,
+  solver_order: 2,
+  prediction_type: "epsilon",
+  lower_order_final: true,
+  timestep_spacing: "linspace",
+  steps_offset: 0,
+  final_sigmas_type: "zero",
+  rescale_betas_zero_snr: false,
+} satisfies Partial<SchedulerFields>;
+
+export type SolverFields = SigmaFields &
+  Pick<SchedulerFields, "timestep_spacing" | "num_train_timesteps" | "steps_offset" | "final_sigmas_type" | "beta_schedule">;
+
+export interface SolverSchedule {
+  readonly timesteps: readonly number[]; // whole
+  readonly sigmas: readonly number[]; // one more
+}
+
+/** What differs between the two solvers of diffusers. */
+export interface SolverQuirks {
+  /** The timestep above which nothing is sampled. */
+  readonly last: number;
+  /** Evenly spaced in the logarithm of the signal to noise ratio: Lu et al. 2022 (arXiv 2206.00927). */
+  readonly lu: boolean;
+  /** Whether respaced runs end at their own smallest sigma instead of the training schedule's, if they do not end at 0. */
+  readonly endsAtOwnSigma: boolean;
+  /** Whether Karras and Lu timesteps are rounded: not so for cosine schedules in DPM-Solver. */
+  readonly rounds: boolean;
+}
+
+export function solverSchedule(
+  fields: SolverFields,
+  { sigmas: table }: NoiseSchedule,
+  steps: number,
+  quirks: SolverQuirks,
+): SolverSchedule {
+  const { num_train_timesteps: trainSteps, steps_offset: offset } = fields;
+  const [min, max] = [table[0]!, table.at(-1)!];
+  const logs = logarithms(table);
+  const spaced =
+    quirks.lu && !fields.use_karras_sigmas
+      ? linspace(logs.at(-1)!, logs[0]!, steps).map(Math.exp)
+      : respaced(fields, max, min, steps);
+  const ending = (own: number): number => (fields.final_sigmas_type === "zero" ? 0 : own);
+  if (spaced === undefined) {
+    const timesteps = solverTimesteps(fields.timestep_spacing, { trainSteps, steps, offset, last: quirks.last });
+    return { timesteps, sigmas: [...timesteps.map((t) => interpolate(t, table)), ending(min)].map(Math.fround) };
+  }
+  const whole = quirks.rounds && (fields.use_karras_sigmas || quirks.lu) ? roundHalfEven : Math.trunc;
+  return {
+    timesteps: spaced.map((s) => whole(timestepOf(s, logs))),
+    sigmas: [...spaced, ending(quirks.endsAtOwnSigma ? spaced.at(-1)! : min)].map(Math.fround),
+  };
+}
+
+/** A level, and half the logarithm of its signal to noise ratio (λ of DPM-Solver). */
+export interface SolverLevel extends Level {
+  readonly lambda: number;
+}
+export function solverLevel(sigma: number): SolverLevel {
+  const level = shared(sigma);
+  return { ...level, lambda: Math.log(level.alpha) - Math.log(level.sigma) };
+}
