@@ -1,0 +1,204 @@
+import { readdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { messageOf, UserError } from "../core/errors.ts";
+import { readComponentFolder } from "./component-folder.ts";
+import { identify, KIND_NAMES, type Kind } from "./identify.ts";
+import { parseLoraKey, unsupportedMethod } from "./lora-key.ts";
+import { type ModelFiles, openModel, unwrapStateDict } from "./model.ts";
+import { openTensors } from "./open-tensors.ts";
+import { exists, isFolder } from "./read-json.ts";
+import { COMPONENTS, PREFIXES, splitSingleFile } from "./sdxl-single-file.ts";
+import { byteLength, type DType, elementCount, type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts";
+import type { TensorFile } from "./tensor-file.ts";
+
+export interface PartDescription {
+  readonly name: string;
+  readonly tensors: number;
+  readonly parameters: number;
+  readonly bytes: number;
+  /** Parameters of each element type. */
+  readonly dtypes: Readonly<Partial<Record<DType, number>>>;
+}
+
+/** What a file or a folder is: plain data for `inspect`. */
+export interface Description {
+  /** Absolute. */
+  readonly path: string;
+  readonly kind: Kind | "folder";
+  /** In words, such as "a PhotoMaker V1 adapter". */
+  readonly title: string;
+  readonly format: TensorFile["format"] | "folder";
+  readonly components: readonly PartDescription[];
+  readonly metadata: Readonly<Record<string, string>>;
+  /** What a model of this kind needs and this one lacks. */
+  readonly missing: readonly string[];
+  /** What the user should know: unused tensors, which of several files is used, why it would be refused. */
+  readonly remarks: readonly string[];
+  readonly lora?: { readonly spelling: string; readonly ranks: readonly number[]; readonly layers: number };
+}
+
+/**
+ * Says what a weight file, a component's folder or a model's folder is. Reads headers only.
+ * @throws UserError of openTensors if a file cannot be read at all; inspect/nothing for a folder without weights
+ */
+export async function describe(path: string): Promise<Description> {
+  const absolute = resolve(path);
+  return (await isFolder(absolute)) ? describeFolder(absolute) : describeFile(await openTensors(absolute));
+}
+
+async function describeFile(file: TensorFile): Promise<Description> {
+  const { path, format, metadata } = file;
+  const tensors = unwrapStateDict(file);
+  const kind = identify(tensors);
+  const base = { path, kind, title: KIND_NAMES[kind], format, metadata, missing: [], remarks: [] };
+  switch (kind) {
+    case "sdxl": {
+      const { components, unknown } = splitSingleFile(tensors);
+      const present = COMPONENTS.filter((name) => components[name].size > 0);
+      return {
+        ...base,
+        // counted as stored: in_proj is one tensor in the file
+        components: present.map((name) => count(name, withoutPrefix(tensors, PREFIXES[name]).values())),
+        missing: COMPONENTS.filter((name) => !present.includes(name)),
+        remarks: [...unused(unknown), ...(await complaints(path))],
+      };
+    }
+    case "photomaker-v1":
+    case "photomaker-v2": {
+      const parts = ["id_encoder", "lora_weights"];
+      const components = parts.map((name) => count(name, withoutPrefix(tensors, `${name}.`).values()));
+      return { ...base, components, missing: components.filter((part) => part.tensors === 0).map((part) => part.name) };
+    }
+    case "lora":
+      return { ...base, ...describeLora(tensors) };
+    default:
+      return { ...base, components: byFirstSegment(tensors) };
+  }
+}
+
+async function describeFolder(path: string): Promise<Description> {
+  const base = { path, format: "folder" as const, metadata: {} };
+  if (await exists(join(path, "model_index.json"))) {
+    const parts: PartDescription[] = [];
+    const missing: string[] = [];
+    const remarks: string[] = [];
+    for (const name of COMPONENTS) {
+      const weights = await readComponentFolder(join(path, name));
+      if (weights === undefined) missing.push(name);
+      else parts.push(count(name, weights.tensors.values()));
+      if (!(await exists(join(path, name, "config.json")))) missing.push(`${name}/config.json`);
+      remarks.push(...(weights?.notices ?? []).map(({ message }) => message));
+    }
+    for (const name of ["scheduler/scheduler_config.json", "tokenizer", "tokenizer_2"])
+      if (!(await exists(join(path, name)))) missing.push(name);
+    const opened = await tryModel(path);
+    const kind = opened instanceof UserError ? "folder" : "sdxl";
+    const title = kind === "sdxl" ? "a diffusers folder of an SDXL model" : "a diffusers folder that cannot be used";
+    return { ...base, kind, title, components: parts, missing, remarks: [...remarks, ...said(opened)] };
+  }
+  const weights = await readComponentFolder(path);
+  if (weights !== undefined) {
+    const kind = identify(weights.tensors);
+    const remarks = weights.notices.map(({ message }) => message);
+    const missing = (await exists(join(path, "config.json"))) ? [] : ["config.json"];
+    return {
+      ...base,
+      kind,
+      title: `a folder with ${KIND_NAMES[kind]}`,
+      components: [count(kind, weights.tensors.values())],
+      missing,
+      remarks,
+    };
+  }
+  const files = (await readdir(path)).filter((name) => /\.(safetensors|bin|pt|ckpt)$/.test(name)).sort();
+  if (files.length === 0)
+    throw new UserError(
+      "inspect/nothing",
+      `${path} has no weights in it.`,
+      "Give a weight file, or the folder of a diffusers model.",
+    );
+  const remarks: string[] = [];
+  for (const name of files)
+    remarks.push(
+      await describe(join(path, name)).then(
+        ({ title }) => `${name} is ${title}.`,
+        (error: unknown) => `${name} cannot be read: ${messageOf(error)}`,
+      ),
+    );
+  return { ...base, kind: "folder", title: "a folder of weight files", components: [], missing: [], remarks };
+}
+
+const tryModel = (path: string): Promise<ModelFiles | UserError> =>
+  openModel(path).catch((error: unknown) => {
+    if (error instanceof UserError) return error;
+    throw error;
+  });
+
+const said = (opened: ModelFiles | UserError): string[] =>
+  opened instanceof UserError ? [`${opened.message} ${opened.remedy}`] : [];
+
+const complaints = async (path: string): Promise<string[]> => said(await tryModel(path));
+
+const unused = (names: readonly string[]): string[] =>
+  names.length === 0
+    ? []
+    : [`${names.length} tensors are not used: ${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""}.`];
+
+function describeLora(tensors: Tensors): Pick<Description, "components" | "remarks" | "lora"> {
+  const byComponent = new Map<string, TensorEntry[]>();
+  const ranks = new Set<number>();
+  const remarks = new Set<string>();
+  let layers = 0;
+  for (const entry of tensors.values()) {
+    const method = unsupportedMethod(entry.name);
+    if (method !== undefined) remarks.add(`It uses ${method}, which is not supported.`);
+    const key = parseLoraKey(entry.name);
+    const name = key?.component ?? "other";
+    const group = byComponent.get(name);
+    if (group) group.push(entry);
+    else byComponent.set(name, [entry]);
+    if (key?.role !== "down") continue;
+    layers++;
+    ranks.add(entry.shape[0] ?? 0);
+  }
+  return {
+    components: [...byComponent].map(([name, entries]) => count(name, entries)),
+    remarks: [...remarks],
+    lora: { spelling: spellingOf(tensors), ranks: [...ranks].sort((a, b) => a - b), layers },
+  };
+}
+
+function spellingOf(tensors: Tensors): string {
+  const names = [...tensors.keys()];
+  const any = (pattern: RegExp) => names.some((name) => pattern.test(name));
+  if (any(/^lora_unet_(input_blocks|middle_block|output_blocks)_/)) return "kohya, names of the original UNet";
+  if (any(/^lora_(unet|te[12]?)_/)) return "kohya, names of diffusers";
+  if (any(/\.lora_[AB]\./)) return "PEFT";
+  if (any(/\.processor\./)) return "old diffusers";
+  if (any(/\.lora(_linear_layer)?\.(down|up)\./)) return "diffusers";
+  return "unknown";
+}
+
+function byFirstSegment(tensors: Tensors): PartDescription[] {
+  const groups = new Map<string, TensorEntry[]>();
+  for (const entry of tensors.values()) {
+    const [head = ""] = entry.name.split(".");
+    const group = groups.get(head);
+    if (group) group.push(entry);
+    else groups.set(head, [entry]);
+  }
+  return [...groups].map(([name, entries]) => count(name, entries));
+}
+
+function count(name: string, entries: Iterable<TensorEntry>): PartDescription {
+  const dtypes: Partial<Record<DType, number>> = {};
+  let [tensors, parameters, bytes] = [0, 0, 0];
+  for (const entry of entries) {
+    const n = elementCount(entry.shape);
+    tensors++;
+    parameters += n;
+    bytes += byteLength(entry);
+    dtypes[entry.dtype] = (dtypes[entry.dtype] ?? 0) + n;
+  }
+  return { name, tensors, parameters, bytes, dtypes };
+}

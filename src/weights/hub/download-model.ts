@@ -1,0 +1,256 @@
+import { mkdir, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { asDiskError } from "../../core/atomic-file.node.ts";
+import { messageOf, UserError } from "../../core/errors.ts";
+import { type Chosen, chooseFiles } from "./choose-files.ts";
+import { fetchFile } from "./fetch-file.ts";
+import { addressOf, commitOf, filesOf, type HubFile } from "./hub-api.ts";
+import { RepoCache } from "./hub-cache.ts";
+import { type Connection, isUnreachable } from "./hub-http.ts";
+import { formatHubId, type HubId, parseHubId } from "./hub-id.ts";
+import { type Environment, type HubSettings, hubSettings } from "./hub-settings.ts";
+import { claimPartial } from "./partial-file.ts";
+import { PATIENT, type RetryPolicy, Transient } from "./retry.ts";
+import { isIntact } from "./verify-file.ts";
+
+export interface DownloadProgress {
+  /** `wait`: another process is downloading the same file. */
+  readonly phase: "download" | "verify" | "wait";
+  readonly file: string;
+  /** Of all files together, with what was there before. */
+  readonly bytes: number;
+  readonly total: number;
+}
+
+export interface DownloadOptions {
+  /** Overridden by a revision in the id. Default: main. */
+  readonly revision?: string | undefined;
+  /** Such as "fp16": which form of the weights to take where there are several. */
+  readonly variant?: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly cacheDir?: string | undefined;
+  readonly token?: string | undefined;
+  /** Which files of the repository to take, instead of those that are needed to open it. */
+  readonly files?: ((path: string) => boolean) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+  readonly env?: Environment | undefined;
+  readonly policy?: RetryPolicy | undefined;
+  readonly fetch?: typeof fetch | undefined;
+}
+
+const CONCURRENCY = 3;
+
+/**
+ * Brings a repository of the hub into the cache that all Hugging Face programs share, and checks every file that it
+ * brings against the hub's checksum. What is there already is used; what was interrupted goes on where it ended. A
+ * file appears under its name only when it is whole.
+ *
+ * @param id `org/name`, `org/name@revision`, `org/name:file`
+ * @returns the folder, or the file where the id or the repository has only one
+ * @throws UserError download/bad-id, download/gated, download/denied, download/not-found, download/refused,
+ *   download/offline, download/server, download/interrupted, download/checksum, disk/full, and those of chooseFiles
+ */
+export async function downloadModel(id: string, options: DownloadOptions = {}): Promise<string> {
+  const parsed = parseHubId(id);
+  if (parsed === undefined)
+    throw new UserError(
+      "download/bad-id",
+      `"${id}" is not the name of a repository.`,
+      "Give org/name, org/name@revision or org/name:file.",
+    );
+  const wanted: HubId = { ...parsed, revision: parsed.revision ?? options.revision ?? "main" };
+  const settings = await hubSettings(options, options.env);
+  if (settings.offline) {
+    const cached = await findCached(wanted, options);
+    if (cached !== undefined) return cached;
+    throw offline(wanted, settings, "HF_HUB_OFFLINE is set");
+  }
+  const connection: Connection = {
+    endpoint: settings.endpoint,
+    repo: wanted.repo,
+    token: settings.token,
+    signal: options.signal,
+    policy: options.policy ?? PATIENT,
+    fetch: options.fetch ?? fetch,
+  };
+  try {
+    return await download(wanted, settings, connection, options);
+  } catch (error) {
+    throw explain(error, wanted, settings, options.signal);
+  }
+}
+
+/**
+ * What the cache holds of a repository, without asking the hub; undefined unless it is complete.
+ */
+export async function findCached(id: HubId, options: DownloadOptions = {}): Promise<string | undefined> {
+  const { cacheDir, offline: anyForm } = await hubSettings(options, options.env);
+  const cache = new RepoCache(cacheDir, id.repo);
+  const commit = await cache.commitOf(id.revision ?? options.revision ?? "main");
+  if (commit === undefined) return undefined;
+  const paths = await cache.filesOf(commit);
+  let chosen: Chosen;
+  try {
+    chosen = chooseFiles(paths, id, options.variant);
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+  if (chosen.open === "" && !anyForm && !isWhole(chosen.files, options.variant)) return undefined;
+  return join(cache.snapshot(commit), chosen.open);
+}
+
+/** Whether nothing is missing that nearly every model has: what another program fetched may be a part only. */
+const isWhole = (files: readonly string[], variant: string | undefined): boolean =>
+  ["tokenizer/", "tokenizer_2/", "scheduler/"].every((folder) => files.some((path) => path.startsWith(folder))) &&
+  (variant === undefined || files.some((path) => path.includes(`.${variant}`)));
+
+async function download(id: HubId, settings: HubSettings, connection: Connection, options: DownloadOptions): Promise<string> {
+  const cache = new RepoCache(settings.cacheDir, id.repo);
+  const revision = id.revision ?? "main";
+  const commit = await commitOf(revision, connection);
+  const listed = await filesOf(commit, connection);
+  const paths = listed.map(({ path }) => path);
+  const chosen = options.files ? { files: paths.filter(options.files), open: "" } : chooseFiles(paths, id, options.variant);
+  const files = listed.filter(({ path }) => chosen.files.includes(path));
+
+  await mkdir(cache.blobs, { recursive: true }).catch((error: unknown) => {
+    throw asDiskError(error, join(cache.blobs, "*"));
+  });
+  const present = await Promise.all(files.map((file) => cache.has(commit, file)));
+  const blobs = groupByContent(files.filter((_, i) => !present[i]));
+  const tally = new Tally(files, blobs, options.onProgress);
+  await checkRoom(cache.blobs, blobs);
+  await eachOf([...blobs.values()], connection.signal, (group, signal) =>
+    bring(group, commit, cache, { ...connection, signal }, tally),
+  );
+  await cache.remember(revision, commit);
+  return join(cache.snapshot(commit), chosen.open);
+}
+
+type Group = readonly [HubFile, ...HubFile[]];
+
+/** The same content is often there twice, as the vocabulary of both tokenizers is. */
+function groupByContent(files: readonly HubFile[]): Map<string, Group> {
+  const groups = new Map<string, Group>();
+  for (const file of files) {
+    const group = groups.get(file.oid);
+    groups.set(file.oid, group ? [...group, file] : [file]);
+  }
+  return groups;
+}
+
+async function bring(group: Group, commit: string, cache: RepoCache, connection: Connection, tally: Tally): Promise<void> {
+  const [file] = group;
+  const { signal } = connection;
+  const part = await claimPartial(cache.blobs, file.oid, { signal, onWait: () => tally.report("wait", file) });
+  if (part !== undefined) {
+    let wrong = false;
+    try {
+      await fetchFile(addressOf(file, commit, connection), part.path, file.size, connection, (bytes) =>
+        tally.report("download", file, bytes),
+      );
+      tally.report("verify", file, file.size);
+      if (!(await isIntact(part.path, file, signal))) throw mismatch(connection.repo, file);
+      await part.finish();
+    } catch (error) {
+      wrong = error instanceof UserError && error.code === "download/checksum";
+      throw error;
+    } finally {
+      await (wrong ? part.remove() : part.release()).catch(() => undefined); // finished parts have another name by now
+    }
+  }
+  for (const each of group) await cache.link(commit, each);
+  tally.report("download", file, file.size);
+}
+
+const mismatch = (repo: string, { path, oid }: HubFile): UserError =>
+  new UserError(
+    "download/checksum",
+    `${path} of ${repo} arrived damaged: its checksum is not ${oid.slice(0, 12)}…. It was removed.`,
+    "Run it again; if it stays so, something between here and the hub changes what it carries: try another network.",
+  );
+
+/** Adds up how far all files are. */
+class Tally {
+  readonly #total: number;
+  readonly #before: number;
+  readonly #at = new Map<string, number>();
+  readonly #tell: DownloadOptions["onProgress"];
+
+  constructor(files: readonly HubFile[], blobs: ReadonlyMap<string, Group>, tell: DownloadOptions["onProgress"]) {
+    const distinct = new Map(files.map(({ oid, size }) => [oid, size]));
+    this.#total = sum(distinct.values());
+    this.#before = sum([...distinct].map(([oid, size]) => (blobs.has(oid) ? 0 : size)));
+    this.#tell = tell;
+  }
+
+  report(phase: DownloadProgress["phase"], file: HubFile, bytes?: number): void {
+    if (bytes !== undefined) this.#at.set(file.oid, bytes);
+    this.#tell?.({ phase, file: file.path, bytes: this.#before + sum(this.#at.values()), total: this.#total });
+  }
+}
+
+const sum = (values: Iterable<number>): number => [...values].reduce((a, b) => a + b, 0);
+
+async function checkRoom(folder: string, blobs: ReadonlyMap<string, Group>): Promise<void> {
+  const needed = sum([...blobs.values()].map(([file]) => file.size));
+  const system = await statfs(folder).catch(() => undefined);
+  const room = system === undefined || system.bavail === 0 ? Number.POSITIVE_INFINITY : system.bavail * system.bsize;
+  if (needed <= room) return;
+  throw new UserError(
+    "disk/full",
+    `The download needs ${gigabytes(needed)}, and ${folder} has room for ${gigabytes(room)}.`,
+    "Free some space, or choose a folder on another disk (--cache, or HF_HUB_CACHE).",
+  );
+}
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+
+/** Runs a few at a time. The first failure stops the others, and is thrown when all have put away what they hold. */
+async function eachOf<T>(
+  items: readonly T[],
+  signal: AbortSignal | undefined,
+  run: (item: T, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const stop = new AbortController();
+  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const queue = [...items];
+  let failure: { error: unknown } | undefined;
+  const worker = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined && !either.aborted; item = queue.shift())
+      try {
+        await run(item, either);
+      } catch (error) {
+        failure ??= { error };
+        stop.abort(error);
+      }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  if (failure !== undefined) throw failure.error;
+  signal?.throwIfAborted();
+}
+
+/** What failed, in the user's terms; faults of ours unchanged. */
+function explain(error: unknown, id: HubId, settings: HubSettings, signal: AbortSignal | undefined): unknown {
+  const name = formatHubId(id);
+  const again = "Run it again: it goes on where it ended.";
+  if (signal?.aborted)
+    return new UserError("download/interrupted", `The download of ${name} was stopped.`, again, { cause: error });
+  if (!(error instanceof Transient)) return asDiskError(error, settings.cacheDir);
+  if (isUnreachable(error)) return offline(id, settings, messageOf(error), error);
+  if (/answered \d+/.test(error.message))
+    return new UserError("download/server", `${settings.endpoint} is in trouble: ${error.message}, again and again.`, again, {
+      cause: error,
+    });
+  return new UserError("download/interrupted", `The download of ${name} broke off: ${error.message}.`, again, { cause: error });
+}
+
+const offline = (id: HubId, { endpoint, cacheDir }: HubSettings, why: string, cause?: unknown): UserError =>
+  new UserError(
+    "download/offline",
+    `${formatHubId(id)} is not complete in ${cacheDir}, and ${endpoint} cannot be asked: ${why}.`,
+    `Connect to the network; or download it elsewhere from ${endpoint}/${id.repo}/tree/${id.revision ?? "main"}, and give the path of the copy.`,
+    { cause },
+  );

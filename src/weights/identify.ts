@@ -1,0 +1,93 @@
+import type { Tensors } from "./tensor-entry.ts";
+
+/** What a set of tensors is, as far as names and shapes tell. */
+export type Kind =
+  | "sdxl"
+  | "sdxl-inpainting"
+  | "sdxl-refiner"
+  | "sd1"
+  | "sd2"
+  | "sd3"
+  | "flux"
+  | "photomaker-v1"
+  | "photomaker-v2"
+  | "lora"
+  | "ip-adapter"
+  | "controlnet"
+  | "t2i-adapter"
+  | "textual-inversion"
+  | "unet"
+  | "unet-sdxl"
+  | "vae"
+  | "clip-text"
+  | "clip-text-projection"
+  | "clip-vision"
+  | "unknown";
+
+/** The kind in words, to follow "it is". */
+export const KIND_NAMES: Readonly<Record<Kind, string>> = {
+  sdxl: "an SDXL checkpoint",
+  "sdxl-inpainting": "an SDXL inpainting checkpoint (9 input channels)",
+  "sdxl-refiner": "the SDXL refiner",
+  sd1: "a Stable Diffusion 1.x checkpoint",
+  sd2: "a Stable Diffusion 2.x checkpoint",
+  sd3: "a Stable Diffusion 3 checkpoint",
+  flux: "a FLUX checkpoint",
+  "photomaker-v1": "a PhotoMaker V1 adapter",
+  "photomaker-v2": "a PhotoMaker V2 adapter",
+  lora: "a LoRA",
+  "ip-adapter": "an IP-Adapter",
+  controlnet: "a ControlNet",
+  "t2i-adapter": "a T2I-Adapter",
+  "textual-inversion": "a textual inversion embedding",
+  unet: "a UNet that is not SDXL's, alone",
+  "unet-sdxl": "an SDXL UNet alone",
+  vae: "a VAE alone",
+  "clip-text": "a CLIP text encoder alone",
+  "clip-text-projection": "a CLIP text encoder with projection alone",
+  "clip-vision": "a CLIP image encoder alone",
+  unknown: "something else",
+};
+
+const LORA_KEY =
+  /\.lora_(down|up|mid|A|B)\.|\.lora_(linear_layer|magnitude_vector)\b|[._]lora\.(down|up)\.|\.(hada_w[12]_[ab]|lokr_w[12](_[ab])?|oft_blocks|oft_diag|glora)\b|\.dora_scale$/;
+
+export const isLoraKey = (name: string): boolean => LORA_KEY.test(name);
+
+/** Tells what a file holds. */
+export function identify(tensors: Tensors): Kind {
+  const names = [...tensors.keys()];
+  const any = (pattern: RegExp) => names.some((name) => pattern.test(name));
+  const inputs = (name: string) => tensors.get(name)?.shape[1];
+
+  if (any(/^(id_encoder\.)?qformer_perceiver\./)) return "photomaker-v2";
+  if (any(/^(id_encoder\.)?fuse_module\./)) return "photomaker-v1";
+  if (any(/^ip_adapter\.|^image_proj\./)) return "ip-adapter";
+  if (any(/^(control_model\.|controlnet_cond_embedding\.|input_hint_block\.|(controlnet_)?down_blocks\.\d+\.zero_conv)/))
+    return "controlnet";
+  if (any(/^(adapter\.)?body\.\d+\.(resnets|block1)/)) return "t2i-adapter";
+  if (names.some(isLoraKey)) return "lora";
+  if (any(/^model\.diffusion_model\.(joint_blocks|context_embedder)/)) return "sd3";
+  if (any(/^(model\.diffusion_model\.)?(double_blocks|single_blocks|single_transformer_blocks)\./)) return "flux";
+  if (any(/^cond_stage_model\.transformer\./)) return "sd1";
+  if (any(/^cond_stage_model\.model\./)) return "sd2";
+  if (any(/^model\.diffusion_model\./)) return singleFileUnet(tensors);
+  if (names.length <= 4 && any(/^(clip_[lg]|emb_params|string_to_param\b.*|<.+>)$/)) return "textual-inversion";
+  if (any(/^conv_in\.weight$/) && any(/^down_blocks\./)) return any(/^add_embedding\./) ? "unet-sdxl" : "unet";
+  if (any(/^decoder\.conv_in\.weight$/) && any(/^encoder\.conv_in\.weight$/)) return "vae";
+  if (any(/^text_model\.embeddings\./)) return inputs("text_projection.weight") ? "clip-text-projection" : "clip-text";
+  if (any(/^vision_model\./)) return "clip-vision";
+  return "unknown";
+}
+
+function singleFileUnet(tensors: Tensors): Kind {
+  const unet = "model.diffusion_model.";
+  const names = [...tensors.keys()];
+  if (tensors.has(`${unet}label_emb.0.0.weight`)) {
+    if (names.some((name) => name.startsWith("conditioner.embedders.0.model."))) return "sdxl-refiner";
+    return tensors.get(`${unet}input_blocks.0.0.weight`)?.shape[1] === 9 ? "sdxl-inpainting" : "sdxl";
+  }
+  const context = names.find((name) => name.startsWith(unet) && name.endsWith(".attn2.to_k.weight"));
+  const width = context && tensors.get(context)?.shape[1];
+  return width === 1024 ? "sd2" : width === 768 ? "sd1" : "unknown";
+}

@@ -1,0 +1,54 @@
+import { UserError } from "../core/errors.ts";
+import { type ReadableFile, withFile } from "./file-access.ts";
+import { parseSafetensors } from "./safetensors-read.ts";
+import type { TensorFile } from "./tensor-file.ts";
+import { LEGACY_MAGIC, readTorchLegacy, readTorchZip } from "./torch-file.ts";
+
+/**
+ * Opens a file of weights, safetensors or torch, by what it contains: its name does not matter. Only headers are read.
+ *
+ * @throws UserError file/missing, file/is-folder, file/denied; weights/empty, weights/lfs-pointer, weights/web-page,
+ *   weights/unknown-format; and those of safetensors, zip, pickle and torch
+ */
+export const openTensors = (path: string): Promise<TensorFile> => withFile(path, read);
+
+async function read(file: ReadableFile): Promise<TensorFile> {
+  const { path, size } = file;
+  if (size === 0) throw new UserError("weights/empty", `${path} is empty.`, "Download or copy it again.");
+  const head = await file.read(0, Math.min(size, 64));
+  if (startsWith(head, [0x50, 0x4b, 3, 4])) return readTorchZip(file);
+  if (startsWith(head, LEGACY_MAGIC)) return readTorchLegacy(file);
+  const text = new TextDecoder("latin1").decode(head);
+  if (text.startsWith("version https://git-lfs"))
+    throw new UserError(
+      "weights/lfs-pointer",
+      `${path} is only a pointer of git-lfs, not the weights.`,
+      "Run `git lfs pull`, or download the file itself.",
+    );
+  if (/^\s*<(!doctype|html)/i.test(text))
+    throw new UserError("weights/web-page", `${path} is a web page.`, "Download the file itself, not the page about it.");
+  if (head[8] === 0x7b) return parseSafetensors(file);
+  const seems = SIGNATURES.find(([bytes]) => startsWith(head, bytes))?.[1];
+  if (seems === undefined && path.endsWith(".safetensors")) return parseSafetensors(file); // says best what is wrong
+  throw new UserError(
+    "weights/unknown-format",
+    `${path} is neither safetensors nor a file of torch${seems ? `: it seems to be ${seems}` : ""}.`,
+    "Give a .safetensors file, or a .bin, .pt or .ckpt written by torch.save.",
+  );
+}
+
+const ascii = (text: string): number[] => [...text].map((letter) => letter.charCodeAt(0));
+
+const SIGNATURES: readonly (readonly [readonly number[], string])[] = [
+  [ascii("GGUF"), "GGUF, which other programs quantise"],
+  [[0x89, ...ascii("HDF")], "HDF5"],
+  [[0x89, ...ascii("PNG")], "a picture"],
+  [[0xff, 0xd8, 0xff], "a picture"],
+  [[0x1f, 0x8b], "a gzip archive: unpack it"],
+  [ascii("7z"), "a 7z archive: unpack it"],
+  [[0x08], "ONNX"],
+  [[0x80], "a bare pickle"],
+];
+
+const startsWith = (bytes: Uint8Array, start: ArrayLike<number>): boolean =>
+  bytes.length >= start.length && Array.from(start).every((byte, i) => bytes[i] === byte);

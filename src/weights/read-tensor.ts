@@ -1,0 +1,128 @@
+import { bfloatsToFloats, halvesToFloats } from "../core/floats.ts";
+import { withFile } from "./file-access.ts";
+import { DTYPE_BYTES, type DType, type TensorEntry, type Tensors } from "./tensor-entry.ts";
+
+/** The bytes of a tensor as they are stored: with `transposed`, in the order of the stored shape. */
+export async function readBytes(entry: TensorEntry): Promise<Uint8Array> {
+  const { source } = entry;
+  if (source.kind === "bytes") return source.bytes;
+  return withFile(source.file, (file) => file.read(source.offset, source.length));
+}
+
+/** The bytes of a tensor in the row-major order of its shape, whatever the order in which they are stored. */
+export async function readRowMajor(entry: TensorEntry): Promise<Uint8Array> {
+  const bytes = await readBytes(entry);
+  return entry.transposed ? transposeBytes(bytes, entry.shape, DTYPE_BYTES[entry.dtype]) : bytes;
+}
+
+/** The values of a tensor of any float type, row-major in its shape. */
+export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
+  return toFloats(entry.name, entry.dtype, await readRowMajor(entry));
+}
+
+/** The values of many tensors, in order; each file is opened once. For small ones: all are held together. */
+export async function readManyFloats(entries: readonly TensorEntry[]): Promise<Float32Array[]> {
+  const out = new Array<Float32Array>(entries.length);
+  const paths = new Set(entries.flatMap(({ source }) => (source.kind === "file" ? [source.file] : [])));
+  for (const [i, entry] of entries.entries()) if (entry.source.kind === "bytes") out[i] = await readFloats(entry);
+  for (const path of paths)
+    await withFile(path, async (file) => {
+      for (const [i, entry] of entries.entries()) {
+        const { source } = entry;
+        if (source.kind !== "file" || source.file !== path) continue;
+        const bytes = await file.read(source.offset, source.length);
+        out[i] = await readFloats({ ...entry, source: { kind: "bytes", bytes } });
+      }
+    });
+  return out;
+}
+
+/** Values of a tensor as an array of its kind; float types that JavaScript lacks become float32. */
+export type Values =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint32Array
+  | Uint16Array
+  | Uint8Array;
+
+export interface TensorValues {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly values: Values;
+}
+
+/** The values of a tensor in the array type nearest to its element type, row-major. */
+export async function readValues(entry: TensorEntry): Promise<TensorValues> {
+  const { dtype, shape } = entry;
+  const bytes = await readRowMajor(entry);
+  const of = <A>(Kind: { new (buffer: ArrayBuffer): A }) => new Kind(aligned(bytes));
+  const integers: { readonly [K in DType]?: () => Values } = {
+    F64: () => of(Float64Array),
+    I64: () => of(BigInt64Array),
+    U64: () => of(BigUint64Array),
+    I32: () => of(Int32Array),
+    U32: () => of(Uint32Array),
+    I16: () => of(Int16Array),
+    U16: () => of(Uint16Array),
+    I8: () => of(Int8Array),
+    U8: () => of(Uint8Array),
+    BOOL: () => of(Uint8Array),
+  };
+  return { dtype, shape, values: integers[dtype]?.() ?? toFloats(entry.name, dtype, bytes) };
+}
+
+/** Values of every tensor of a small file. */
+export async function readAllValues(tensors: Tensors): Promise<Map<string, TensorValues>> {
+  const out = new Map<string, TensorValues>();
+  for (const [name, entry] of tensors) out.set(name, await readValues(entry));
+  return out;
+}
+
+function toFloats(name: string, dtype: DType, bytes: Uint8Array): Float32Array {
+  switch (dtype) {
+    case "F32":
+      return new Float32Array(aligned(bytes));
+    case "F16":
+      return halvesToFloats(new Uint16Array(aligned(bytes)));
+    case "BF16":
+      return bfloatsToFloats(new Uint16Array(aligned(bytes)));
+    case "F64":
+      return Float32Array.from(new Float64Array(aligned(bytes)));
+    case "F8_E4M3":
+      return Float32Array.from(bytes, (bits) => FROM_E4M3[bits]!);
+    case "F8_E5M2": // the upper byte of a half
+      return halvesToFloats(Uint16Array.from(bytes, (bits) => bits << 8));
+    default:
+      throw new TypeError(`${name} holds ${dtype}, not floats`);
+  }
+}
+
+/** E4M3FN (arXiv 2209.05433): bias 7, no infinities, NaN only where all bits but the sign are set. */
+const FROM_E4M3 = Float32Array.from({ length: 256 }, (_, bits) => {
+  const sign = bits & 0x80 ? -1 : 1;
+  const exponent = (bits >> 3) & 15;
+  const fraction = bits & 7;
+  if ((bits & 0x7f) === 0x7f) return Number.NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -9 : (1 + fraction / 8) * 2 ** (exponent - 7));
+});
+
+/** The bytes in a buffer of their own that starts at 0, as typed arrays of wider elements need. */
+function aligned(bytes: Uint8Array): ArrayBuffer {
+  const { buffer, byteOffset, byteLength } = bytes;
+  if (buffer instanceof ArrayBuffer && byteOffset === 0 && buffer.byteLength === byteLength) return buffer;
+  return new Uint8Array(bytes).buffer;
+}
+
+/** Stored [b, a] to row-major [a, b]. */
+function transposeBytes(bytes: Uint8Array, shape: readonly number[], size: number): Uint8Array {
+  const [a, b] = shape as readonly [number, number];
+  const out = new Uint8Array(bytes.length);
+  for (let i = 0; i < a; i++)
+    for (let j = 0; j < b; j++) for (let k = 0; k < size; k++) out[(i * b + j) * size + k] = bytes[(j * a + i) * size + k]!;
+  return out;
+}

@@ -1,0 +1,110 @@
+import { messageOf, UserError } from "../core/errors.ts";
+import { type ReadableFile, withFile } from "./file-access.ts";
+import { readAllValues, type TensorValues } from "./read-tensor.ts";
+import { DTYPE_BYTES, elementCount, isDType, type TensorEntry } from "./tensor-entry.ts";
+import type { TensorFile } from "./tensor-file.ts";
+
+const MAX_HEADER = 100_000_000; // bytes, as in the reference
+const AGAIN = "The file is incomplete or damaged: download or copy it again.";
+
+/**
+ * Reads the header of a safetensors file by the rules of the reference reader: the tensors fill the rest of the
+ * file without holes, overlaps or a remainder.
+ *
+ * @throws UserError safetensors/truncated (no room for a header), safetensors/header-too-large, safetensors/not-json,
+ *   safetensors/entry (a tensor that is not described as it should be), safetensors/dtype, safetensors/offsets,
+ *   safetensors/overlap, safetensors/hole, safetensors/length (shape and bytes disagree), safetensors/duplicate-name,
+ *   safetensors/trailing-bytes, safetensors/metadata
+ * @see https://github.com/huggingface/safetensors, safetensors/src/tensor.rs: read_metadata, validate
+ */
+export async function parseSafetensors(file: ReadableFile): Promise<TensorFile> {
+  const { path, size } = file;
+  const fail = (code: string, problem: string, remedy = AGAIN, cause?: unknown): never => {
+    throw new UserError(`safetensors/${code}`, `${path}: ${problem}`, remedy, { cause });
+  };
+  if (size < 8) fail("truncated", `${size} bytes are too few for a safetensors file.`);
+  const length = new DataView((await file.read(0, 8)).buffer).getBigUint64(0, true);
+  if (length > BigInt(MAX_HEADER)) fail("header-too-large", `its header claims ${length} bytes; at most ${MAX_HEADER} are read.`);
+  const start = 8 + Number(length);
+  if (start > size) fail("header-too-large", `its header claims ${length} bytes, but the file has only ${size}.`);
+
+  const text = new TextDecoder().decode(await file.read(8, Number(length)));
+  let header: unknown;
+  try {
+    header = JSON.parse(text);
+  } catch (error) {
+    fail("not-json", `its header is not JSON (${messageOf(error)}).`, AGAIN, error);
+  }
+  if (!isRecord(header)) return fail("not-json", "its header is not a JSON object.");
+  const twice = repeatedKey(text);
+  if (twice !== undefined) fail("duplicate-name", `the name "${twice}" occurs twice.`);
+
+  const tensors = new Map<string, TensorEntry>();
+  let metadata: Record<string, string> = {};
+  for (const [name, value] of Object.entries(header)) {
+    if (name === "__metadata__") {
+      if (!isRecord(value) || !Object.values(value).every((text) => typeof text === "string"))
+        fail("metadata", "its __metadata__ is not a table of texts.", "Write the file again with texts only.");
+      metadata = value as Record<string, string>;
+      continue;
+    }
+    if (!isRecord(value)) return fail("entry", `the entry "${name}" is not an object.`);
+    const { dtype, shape, data_offsets: offsets } = value;
+    if (!isDType(dtype))
+      return fail(
+        "dtype",
+        `"${name}" has the element type ${JSON.stringify(dtype)}.`,
+        `Known are ${Object.keys(DTYPE_BYTES).join(", ")}.`,
+      );
+    if (!isSizes(shape)) return fail("entry", `"${name}" has the shape ${JSON.stringify(shape)}.`);
+    if (!isSizes(offsets) || offsets.length !== 2) return fail("entry", `"${name}" has the offsets ${JSON.stringify(offsets)}.`);
+    const [from, to] = offsets as [number, number];
+    if (from > to || to > size - start)
+      fail("offsets", `"${name}" lies at ${from} to ${to}, but the file has ${size - start} bytes of data.`);
+    const needed = elementCount(shape) * DTYPE_BYTES[dtype];
+    if (needed !== to - from) fail("length", `"${name}", ${dtype} [${shape}], takes ${needed} bytes but has ${to - from}.`);
+    tensors.set(name, { name, dtype, shape, source: { kind: "file", file: path, offset: start + from, length: to - from } });
+  }
+
+  let end = start;
+  let before = "the header";
+  for (const { name, source } of [...tensors.values()].sort(byPlace)) {
+    if (source.kind !== "file") continue;
+    if (source.offset < end) fail("overlap", `"${name}" overlaps ${before}.`);
+    if (source.offset > end) fail("hole", `${source.offset - end} bytes between ${before} and "${name}" belong to no tensor.`);
+    end = source.offset + source.length;
+    before = `"${name}"`;
+  }
+  if (end !== size) fail("trailing-bytes", `${size - end} bytes after the last tensor belong to none.`);
+  return { format: "safetensors", path, tensors, metadata };
+}
+
+function byPlace({ source: a }: TensorEntry, { source: b }: TensorEntry): number {
+  if (a.kind !== "file" || b.kind !== "file") return 0;
+  return a.offset - b.offset || a.length - b.length;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const isSizes = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+
+/** The first key that occurs twice at the top of a valid JSON object; JSON.parse would keep the last without a word. */
+function repeatedKey(json: string): string | undefined {
+  const seen = new Set<string>();
+  let depth = 0;
+  for (const [token, string] of json.matchAll(/("(?:[^"\\]|\\.)*")\s*:?|[{}[\]]/g)) {
+    if (string !== undefined) {
+      if (depth !== 1 || !token.endsWith(":")) continue;
+      const key = JSON.parse(string) as string;
+      if (seen.has(key)) return key;
+      seen.add(key);
+    } else depth += token === "{" || token === "[" ? 1 : -1;
+  }
+  return undefined;
+}
+
+/** Every tensor of a small safetensors file, read: name to values. */
+export const readSafetensorsFile = async (path: string): Promise<Map<string, TensorValues>> =>
+  readAllValues((await withFile(path, parseSafetensors)).tensors);

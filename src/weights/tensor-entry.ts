@@ -1,0 +1,82 @@
+/** Element types as safetensors names them. */
+export type DType = keyof typeof DTYPE_BYTES;
+
+/** Bytes of one element. */
+export const DTYPE_BYTES = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
+  U8: 1,
+  BOOL: 1,
+} as const;
+
+export const isDType = (name: unknown): name is DType => typeof name === "string" && Object.hasOwn(DTYPE_BYTES, name);
+
+/** Bytes in a file. */
+export interface FileRange {
+  readonly kind: "file";
+  /** Absolute path. */
+  readonly file: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Bytes in memory: those that no file holds as they are needed. */
+export interface InlineBytes {
+  readonly kind: "bytes";
+  readonly bytes: Uint8Array;
+}
+
+/** A named tensor and where its bytes are: nothing is read until asked. Bytes are contiguous, little-endian. */
+export interface TensorEntry {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly source: FileRange | InlineBytes;
+  /** Stored as [b, a] although shape says [a, b]. */
+  readonly transposed?: true;
+}
+
+export type Tensors = ReadonlyMap<string, TensorEntry>;
+
+export const elementCount = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
+
+export const byteLength = ({ source }: TensorEntry): number => (source.kind === "file" ? source.length : source.bytes.length);
+
+/** Rows `from` to `to` (exclusive) along the first axis, as a tensor of its own: no byte is moved. */
+export function sliceRows(entry: TensorEntry, from: number, to: number): TensorEntry {
+  const [rows, ...rest] = entry.shape;
+  if (entry.transposed || rows === undefined || from < 0 || to > rows || from > to)
+    throw new RangeError(`rows ${from} to ${to} of ${entry.name} [${entry.shape}]`);
+  const row = elementCount(rest) * DTYPE_BYTES[entry.dtype];
+  const { source } = entry;
+  return {
+    ...entry,
+    shape: [to - from, ...rest],
+    source:
+      source.kind === "file"
+        ? { ...source, offset: source.offset + from * row, length: (to - from) * row }
+        : { ...source, bytes: source.bytes.subarray(from * row, to * row) },
+  };
+}
+
+/** The entries of `tensors` whose names start with `prefix`, without it. */
+export function withoutPrefix(tensors: Tensors, prefix: string): Tensors {
+  const out = new Map<string, TensorEntry>();
+  for (const [name, entry] of tensors)
+    if (name.startsWith(prefix)) {
+      const short = name.slice(prefix.length);
+      out.set(short, { ...entry, name: short });
+    }
+  return out;
+}
