@@ -1,0 +1,178 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { goldenPath } from "../testing/golden.ts";
+import { goldenJson } from "../testing/tensors.ts";
+import { readTokenizerFolder, sdxlTokenizer } from "./tokenizer-folder.node.ts";
+import { expandTrigger, refuseTriggerInNegative, repeatClassWord } from "./trigger.ts";
+import { encodePlain, fill, truncate } from "./window.ts";
+
+const one = sdxlTokenizer("tokenizer");
+const two = (await readTokenizerFolder(goldenPath("tiny-sdxl", "tokenizer_2"))).tokenizer;
+const windowOf = (pad: number) => ({ length: 77, pad });
+const w1 = windowOf(one.pad);
+const w2 = windowOf(two.pad);
+
+describe("ids are those of the Python CLIPTokenizer", () => {
+  const { cases, bos, eos, pad } = goldenJson("tokens", "tokenizer.json");
+  test("begin, end and pad", () => expect([one.begin, one.end, [one.pad, two.pad]]).toEqual([bos, eos, pad]));
+  test.each(
+    cases as {
+      prompt: string;
+      ids_untruncated: number[];
+      ids77_tokenizer: number[];
+      ids77_tokenizer_2: number[];
+      decoded: string;
+    }[],
+  )("$prompt", ({ prompt, ids_untruncated, ids77_tokenizer, ids77_tokenizer_2, decoded }) => {
+    expect(one.encode(prompt)).toEqual(ids_untruncated);
+    expect(encodePlain(one, prompt, w1, "prompt").ids).toEqual(ids77_tokenizer);
+    expect(encodePlain(two, prompt, w2, "prompt").ids).toEqual(ids77_tokenizer_2);
+    expect(one.decode(ids_untruncated.slice(1, -1))).toBe(decoded);
+  });
+});
+
+interface TriggerCase {
+  readonly prompt: string;
+  readonly num_id_images: number;
+  readonly num_tokens: 1 | 2;
+  readonly prompt_text_only?: string;
+  readonly ids_1?: number[];
+  readonly ids_2?: number[];
+  readonly mask_positions?: number[];
+  readonly error?: unknown;
+}
+
+describe("the trigger word is expanded as in the official code", () => {
+  const { cases } = goldenJson("tokens", "trigger.json") as { cases: TriggerCase[] };
+  test.each(cases)("$prompt, $num_id_images photos of $num_tokens tokens", (c) => {
+    const repeats = c.num_id_images * c.num_tokens;
+    const options = { trigger: "img", repeats, everyToken: c.num_tokens === 2 };
+    const run = () => expandTrigger(one, c.prompt, { ...options, window: w1 });
+    if (c.ids_1 === undefined) {
+      expect(run).toThrow(expect.objectContaining({ code: expect.stringMatching(/^prompt\//) }));
+      return;
+    }
+    for (const [tokenizer, window, ids] of [
+      [one, w1, c.ids_1],
+      [two, w2, c.ids_2!],
+    ] as const) {
+      const { tokenizer: knowing, id } = tokenizer.withToken("img");
+      const raw = repeatClassWord(truncate(knowing.encode(c.prompt), 77), id, repeats, 77);
+      expect(fill(raw.ids, window)).toEqual(ids);
+      expect(raw.places).toEqual(c.mask_positions);
+    }
+    if (c.prompt.startsWith("img")) {
+      expect(run).toThrow(expect.objectContaining({ code: "prompt/class-missing" })); // the reference repeats the begin token
+      return;
+    }
+    if (c.mask_positions!.length < repeats && c.num_tokens === 2) {
+      expect(run).toThrow(expect.objectContaining({ code: "prompt/class-cut" }));
+      return;
+    }
+    const { ids, classPlaces, textOnly } = run();
+    expect(ids).toEqual(c.ids_1);
+    expect(classPlaces).toEqual(c.mask_positions);
+    if (c.prompt_text_only !== undefined) expect(textOnly).toBe(c.prompt_text_only);
+    expect(expandTrigger(two, c.prompt, { ...options, window: w2 }).ids).toEqual(c.ids_2);
+  });
+});
+
+const expand = (prompt: string, repeats = 1, trigger = "img") =>
+  expandTrigger(one, prompt, { trigger, repeats, window: w1, everyToken: true });
+const words = (n: number): string => Array(n).fill("word").join(" ");
+
+test.each([
+  ["", "prompt/trigger-missing"],
+  ["a photo of a man", "prompt/trigger-missing"],
+  ["a photo of a man IMG", "prompt/trigger-missing"],
+  ["a man img and a woman img", "prompt/trigger-repeated"],
+  ["img of a man", "prompt/class-missing"],
+  [`${words(80)} man img`, "prompt/trigger-cut"],
+  [`${words(73)} man img`, "prompt/class-cut"],
+])("%s is refused: %s", (prompt, code) => {
+  expect(() => expand(prompt, 4)).toThrow(expect.objectContaining({ code }));
+});
+
+test("another trigger word works as the usual one does", () => {
+  expect(expand("a man sks, smiling", 2, "sks")).toEqual(expand("a man img, smiling", 2));
+  expect(() => expand("a man img", 1, "sks")).toThrow(expect.objectContaining({ code: "prompt/trigger-missing" }));
+});
+
+test("a class word of several tokens works, and is warned about", () => {
+  const { notices, classPlaces } = expand("a photo of a firefighteress img");
+  expect(notices.map((n) => n.code)).toEqual(["prompt/class-several-tokens"]);
+  expect(classPlaces).toHaveLength(1);
+});
+
+test("text that does not fit is reported with the words that are lost", () => {
+  const { notices } = encodePlain(one, `${words(75)} lost in space`, w1, "negative prompt");
+  expect(notices).toEqual([{ code: "prompt/cut", message: expect.stringContaining('"lost in space"') }]);
+  expect(
+    expand(`a man img ${words(73)} late`, 2)
+      .notices.map((n) => n.message)
+      .join(),
+  ).toContain('"late"');
+  expect(expand(`a man img ${words(70)} kept late`, 1).notices).toEqual([]);
+  expect(expand(`a man img ${words(72)}`, 2).notices.map((n) => n.code)).toEqual(["prompt/end-cut"]);
+  expect(expand("a man img", 4).notices).toEqual([]);
+});
+
+test("the trigger word in the negative prompt is refused", () => {
+  expect(() => refuseTriggerInNegative(one, "ugly img", "img")).toThrow(
+    expect.objectContaining({ code: "prompt/trigger-in-negative" }),
+  );
+  expect(() => refuseTriggerInNegative(one, "ugly", "img")).not.toThrow();
+});
+
+test("decoded text encodes to the same ids", () => {
+  fc.assert(
+    fc.property(fc.array(fc.stringMatching(/^[a-z]{1,9}[,.]?$/), { maxLength: 12 }), (list) => {
+      const ids = one.encode(list.join(" "));
+      expect(one.encode(one.decode(ids.slice(1, -1)))).toEqual(ids);
+    }),
+  );
+});
+
+test("any text fills the window exactly, and any prompt with a trigger has room for its tokens", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "grapheme", maxLength: 200 }), fc.integer({ min: 1, max: 8 }), (text, repeats) => {
+      expect(encodePlain(two, text, w2, "prompt").ids).toHaveLength(77);
+      const { ids, classPlaces } = expandTrigger(one, `man img ${text.replaceAll("img", "")}`, {
+        trigger: "img",
+        repeats,
+        window: w1,
+        everyToken: true,
+      });
+      expect(ids).toHaveLength(77);
+      expect(classPlaces).toHaveLength(repeats);
+    }),
+  );
+});
+
+describe("a tokenizer folder", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "photomaker-"));
+  test("with a small vocabulary of its own is used as it is", async () => {
+    const vocabulary = { "<s>": 0, "a</w>": 1, m: 2, "an</w>": 3, "man</w>": 4, a: 5, "n</w>": 6, "<e>": 7 };
+    await writeFile(join(folder, "vocab.json"), JSON.stringify(vocabulary));
+    await writeFile(join(folder, "merges.txt"), "#version: 0.2\na n</w>\nm an</w>\n");
+    const names = { bos_token: "<s>", eos_token: "<e>", pad_token: "<e>", unk_token: "<e>", model_max_length: 8 };
+    await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify(names));
+    const { tokenizer } = await readTokenizerFolder(folder);
+    expect(tokenizer.encode("A man")).toEqual([0, 1, 4, 7]);
+    expect(tokenizer.encode("zzz")).toEqual([0, 7, 7, 7, 7]);
+    expect(tokenizer.maxLength).toBe(8);
+  });
+  test("that lacks a file is refused by name", async () => {
+    await rm(join(folder, "merges.txt"));
+    await expect(readTokenizerFolder(folder)).rejects.toMatchObject({
+      code: "tokenizer/incomplete",
+      message: expect.stringContaining("merges.txt"),
+    });
+    await writeFile(join(folder, "tokenizer_config.json"), "{");
+    await expect(readTokenizerFolder(folder)).rejects.toMatchObject({ code: "tokenizer/unreadable" });
+    await rm(folder, { recursive: true });
+  });
+});

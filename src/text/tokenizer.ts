@@ -1,0 +1,137 @@
+import { z } from "zod";
+import { UserError } from "../core/errors.ts";
+import { BytePairs, byteLetters } from "./bpe.ts";
+import { cleanText, tidySpaces, WORDS } from "./clean.ts";
+
+export interface TokenizerFiles {
+  /** merges.txt */
+  readonly merges: string;
+  /** vocab.json; CLIP's own follows from the merges. */
+  readonly vocabulary?: Readonly<Record<string, number>>;
+  /** tokenizer_config.json, with special_tokens_map.json's fields. */
+  readonly config?: unknown;
+}
+
+const token = z.union([z.string(), z.object({ content: z.string() }).transform((t) => t.content)]);
+const schema = z.looseObject({
+  bos_token: token.default("<|startoftext|>"),
+  eos_token: token.default("<|endoftext|>"),
+  unk_token: token.default("<|endoftext|>"),
+  pad_token: token.default("<|endoftext|>"),
+  model_max_length: z.number().positive().default(77),
+  added_tokens_decoder: z.record(z.string(), z.looseObject({ content: z.string() })).default({}),
+});
+
+/** CLIP's byte-pair tokenizer: Radford et al. 2021 (arXiv 2103.00020), section 2.4. */
+export interface Tokenizer {
+  /** With begin and end, as long as the text is. */
+  encode(text: string): number[];
+  /** The text of ids, near enough to be encoded again: lower case, tidied spaces. */
+  decode(ids: readonly number[]): string;
+  /** The same tokenizer that also knows `word` as a token of its own, wherever it stands in a text. */
+  withToken(word: string): { readonly tokenizer: Tokenizer; readonly id: number };
+  readonly begin: number;
+  readonly end: number;
+  readonly pad: number;
+  /** How many tokens a text may have, with begin and end. */
+  readonly maxLength: number;
+}
+
+/** @throws UserError tokenizer/config, tokenizer/vocabulary */
+export function createTokenizer({ merges, vocabulary, config }: TokenizerFiles): Tokenizer {
+  const parsed = schema.safeParse(config ?? {});
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new UserError(
+      "tokenizer/config",
+      `tokenizer_config.json is not supported: ${issue.path.join(".")}: ${issue.message}.`,
+      "Use the tokenizer folders that the model was published with.",
+    );
+  }
+  const c = parsed.data;
+  const pairs = merges
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#version"));
+  const ids = new Map(Object.entries(vocabulary ?? clipVocabulary(pairs)));
+  for (const [id, { content }] of Object.entries(c.added_tokens_decoder)) ids.set(content, Number(id));
+  const idOf = (content: string): number => {
+    const id = ids.get(content);
+    if (id === undefined)
+      throw new UserError(
+        "tokenizer/vocabulary",
+        `The tokenizer's vocabulary has no "${content}".`,
+        "Use the tokenizer folders that the model was published with.",
+      );
+    return id;
+  };
+  const special = new Set([c.bos_token, c.eos_token, c.unk_token, c.pad_token]);
+  for (const { content } of Object.values(c.added_tokens_decoder)) special.add(content);
+  return tokenizerOf({
+    ids,
+    special: [...special],
+    bpe: new BytePairs(pairs),
+    begin: idOf(c.bos_token),
+    end: idOf(c.eos_token),
+    pad: idOf(c.pad_token),
+    unknown: idOf(c.unk_token),
+    maxLength: Math.min(c.model_max_length, Number.MAX_SAFE_INTEGER),
+  });
+}
+
+/** Bytes, bytes that end a word, merges, begin and end. */
+function clipVocabulary(pairs: readonly string[]): Record<string, number> {
+  const letters = byteLetters.map(({ letter }) => letter);
+  const pieces = [...letters, ...letters.map((l) => `${l}</w>`), ...pairs.map((p) => p.replace(" ", ""))];
+  return Object.fromEntries([...pieces, "<|startoftext|>", "<|endoftext|>"].map((piece, id) => [piece, id]));
+}
+
+interface State {
+  readonly ids: ReadonlyMap<string, number>;
+  readonly special: readonly string[];
+  readonly bpe: BytePairs;
+  readonly begin: number;
+  readonly end: number;
+  readonly pad: number;
+  readonly unknown: number;
+  readonly maxLength: number;
+}
+
+const letterOf = new Map(byteLetters.map(({ byte, letter }) => [byte, letter]));
+const byteOf = new Map(byteLetters.map(({ byte, letter }) => [letter, byte]));
+
+function tokenizerOf(state: State): Tokenizer {
+  const { ids, special, bpe, begin, end, pad, unknown, maxLength } = state;
+  const pieces = new Map([...ids].map(([piece, id]) => [id, piece]));
+  const escaped = special.toSorted((a, b) => b.length - a.length).map((s) => s.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const specials = new RegExp(`(${escaped.join("|")})`, "u");
+
+  function plain(text: string): number[] {
+    const words = cleanText(text).match(WORDS) ?? [];
+    return words.flatMap((word) => {
+      const letters = Array.from(new TextEncoder().encode(word), (byte) => letterOf.get(byte)!).join("");
+      return bpe.split(letters).map((piece) => ids.get(piece) ?? unknown);
+    });
+  }
+  return {
+    begin,
+    end,
+    pad,
+    maxLength,
+    encode(text) {
+      // split with a group puts the special tokens at the odd places
+      const parts = text.split(specials);
+      return [begin, ...parts.flatMap((part, i) => (i % 2 === 1 ? [ids.get(part)!] : plain(part))), end];
+    },
+    decode(list) {
+      const joined = list.map((id) => pieces.get(id) ?? "").join("");
+      const bytes = Uint8Array.from([...joined].map((letter) => byteOf.get(letter) ?? 0xff));
+      return tidySpaces(new TextDecoder().decode(bytes).replaceAll("</w>", " ").trim());
+    },
+    withToken(word) {
+      const id = ids.get(word) ?? Math.max(...ids.values()) + 1;
+      const more = new Map(ids).set(word, id);
+      return { tokenizer: tokenizerOf({ ...state, ids: more, special: [...special, word] }), id };
+    },
+  };
+}

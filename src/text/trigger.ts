@@ -1,0 +1,149 @@
+import { UserError } from "../core/errors.ts";
+import type { Notice } from "../core/notice.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+import { cutNotice, fill, truncate, type Window } from "./window.ts";
+
+export interface TriggerPrompt {
+  /** With the class word once for each ID token, and without the trigger word. */
+  readonly ids: readonly number[];
+  /** Where the class word stands now; some may be cut off. */
+  readonly classPlaces: readonly number[];
+  /** The prompt without the trigger word: what is shown to the model before the identity is merged in. */
+  readonly textOnly: string;
+  readonly notices: readonly Notice[];
+}
+
+/**
+ * The prompt with room for the stacked ID embedding: PhotoMaker (arXiv 2312.04461), section 3.2.
+ * The token before the trigger word is the class word; it is repeated for each ID token.
+ * @param repeats photos, times the tokens that the adapter makes of each
+ * @throws UserError prompt/trigger-missing, prompt/trigger-repeated, prompt/class-missing, prompt/trigger-cut, prompt/class-cut
+ * @see TencentARC/PhotoMaker 060b4fc photomaker/pipeline.py encode_prompt_with_trigger_word
+ */
+export function expandTrigger(
+  plain: Tokenizer,
+  prompt: string,
+  {
+    trigger,
+    repeats,
+    window,
+    everyToken,
+    what = "prompt",
+  }: {
+    readonly trigger: string;
+    readonly repeats: number;
+    readonly window: Window;
+    /** Whether every ID token must have its place: V1 does with fewer. */
+    readonly everyToken: boolean;
+    readonly what?: string;
+  },
+): TriggerPrompt {
+  const { tokenizer, id } = plain.withToken(trigger);
+  const all = tokenizer.encode(prompt);
+  const at = findTrigger(all, id, { tokenizer, trigger, prompt, window, what });
+  const kept = truncate(all, window.length);
+  const { ids, places } = repeatClassWord(kept, id, repeats, window.length);
+  const notices: Notice[] = [];
+
+  const several = classWordOf(prompt, trigger);
+  const pieces = plain.encode(several).length - 2;
+  if (pieces > 1)
+    notices.push({
+      code: "prompt/class-several-tokens",
+      message: `The class word "${several}" is ${pieces} tokens long, and only its last one is replaced by the person: prefer man, woman, boy, girl or person.`,
+    });
+  if (places.length < repeats && (everyToken || places.length === 0))
+    throw new UserError(
+      "prompt/class-cut",
+      `The class word stands so late in the ${what} that ${repeats - places.length} of the ${repeats} places for the person's photos are cut off.`,
+      "Move the person to the beginning of the prompt, or give fewer photos.",
+    );
+  if (places.length < repeats)
+    notices.push({
+      code: "prompt/class-cut",
+      message: `Only the first ${places.length} of ${repeats} ID tokens fit: the class word stands late in the ${what}.`,
+    });
+  const without = all.filter((_, i) => i !== at);
+  const expanded = [...without.slice(0, at), ...Array<number>(repeats - 1).fill(without[at - 1]!), ...without.slice(at)];
+  const fitting = ids.filter((x) => x !== tokenizer.end).length;
+  const lost = expanded.slice(fitting, -1);
+  if (lost.length > 0) notices.push(cutNotice(tokenizer, lost, what));
+  if (!ids.includes(tokenizer.end))
+    notices.push({
+      code: "prompt/end-cut",
+      message: `With the person's ${repeats} ID tokens the ${what} fills all ${window.length} places, so that its end mark is cut off and the text vector as a whole says nothing of it (as in the official code). Shorten it.`,
+    });
+  return {
+    ids: fill(ids, window),
+    classPlaces: places,
+    textOnly: tokenizer.decode(without.slice(1, -1)),
+    notices,
+  };
+}
+
+/**
+ * The reference's step as it stands: the trigger goes, the token before it is repeated, the rest is cut. An end token may
+ * be cut off as well.
+ */
+export function repeatClassWord(
+  ids: readonly number[],
+  trigger: number,
+  repeats: number,
+  length: number,
+): { readonly ids: readonly number[]; readonly places: readonly number[] } {
+  const at = ids.indexOf(trigger) - 1;
+  const clean = ids.filter((id) => id !== trigger);
+  const repeated = [...clean.slice(0, at), ...Array<number>(repeats).fill(clean[at]!), ...clean.slice(at + 1)].slice(0, length);
+  const places = Array.from({ length: repeats }, (_, i) => at + i).filter((place) => place < length);
+  return { ids: repeated, places };
+}
+
+/** @throws UserError prompt/trigger-in-negative */
+export function refuseTriggerInNegative(plain: Tokenizer, text: string, trigger: string): void {
+  const { tokenizer, id } = plain.withToken(trigger);
+  if (tokenizer.encode(text).includes(id))
+    throw new UserError(
+      "prompt/trigger-in-negative",
+      `The negative prompt contains the trigger word "${trigger}": "${text}".`,
+      `Remove "${trigger}" from the negative prompt: the person belongs in the prompt only.`,
+    );
+}
+
+interface Search {
+  readonly tokenizer: Tokenizer;
+  readonly trigger: string;
+  readonly prompt: string;
+  readonly window: Window;
+  readonly what: string;
+}
+
+function findTrigger(ids: readonly number[], id: number, { trigger, prompt, window, what }: Search): number {
+  const at = ids.flatMap((x, i) => (x === id ? [i] : []));
+  const given = `The ${what} is: "${prompt}".`;
+  if (at.length === 0)
+    throw new UserError(
+      "prompt/trigger-missing",
+      `The ${what} has no trigger word "${trigger}". ${given}`,
+      `Put "${trigger}" right after the class word, as in "a photo of a man ${trigger}".`,
+    );
+  if (at.length > 1)
+    throw new UserError("prompt/trigger-repeated", `"${trigger}" occurs ${at.length} times. ${given}`, `Keep one "${trigger}".`);
+  if (at[0] === 1)
+    throw new UserError(
+      "prompt/class-missing",
+      `No class word stands before "${trigger}". ${given}`,
+      `Say what the person is first, as in "man ${trigger}": man, woman, boy, girl, person.`,
+    );
+  if (at[0]! >= window.length - 1)
+    throw new UserError(
+      "prompt/trigger-cut",
+      `The trigger word "${trigger}" stands beyond the ${window.length} tokens that the text encoder reads. ${given}`,
+      "Move the person to the beginning of the prompt.",
+    );
+  return at[0]!;
+}
+
+/** The word that stands before the trigger word. */
+export function classWordOf(prompt: string, trigger: string): string {
+  return prompt.slice(0, prompt.indexOf(trigger)).trim().split(/\s+/u).at(-1) ?? "";
+}
