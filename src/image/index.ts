@@ -1,0 +1,10 @@
+export { clipCrop, clipPreprocess } from "./clip-preprocess.ts";
+export { type DecodeOptions, decodePhoto } from "./decode-photo.ts";
+export { encodePng } from "./encode-png.ts";
+export { fromPicture } from "./from-picture.ts";
+export { type Infotext, infotext } from "./infotext.ts";
+export { type PngSettings, readPngSettings, withPngSettings } from "./png-settings.ts";
+export { previewLatents } from "./preview-latents.ts";
+export { type ResizeFilter, resize } from "./resize.ts";
+export { type Rgb8, rgb8 } from "./rgb8.ts";
+export { toPicture } from "./to-picture.ts";

@@ -1,0 +1,40 @@
+import { readFile, stat } from "node:fs/promises";
+import { messageOf, systemCode, UserError } from "../core/errors.ts";
+
+/** The bytes of a photo; `maxBytes` keeps a model file given by mistake from being read whole. */
+export async function readPhotoFile(path: string, maxBytes: number): Promise<Uint8Array> {
+  try {
+    const found = await stat(path);
+    if (found.isDirectory())
+      throw new UserError("photo/is-folder", `${path} is a folder, not a photo.`, "Name the photos in it, as in folder/*.jpg.");
+    if (!found.isFile()) throw new UserError("photo/unreadable", `${path} is not an ordinary file.`, "Give the path of a photo.");
+    if (found.size > maxBytes)
+      throw new UserError(
+        "photo/enormous",
+        `${path} has ${found.size} bytes; a photo may have ${maxBytes}.`,
+        "Check that it is a photo, or save it smaller.",
+      );
+    return await readFile(path);
+  } catch (error) {
+    throw asPhotoError(error, path);
+  }
+}
+
+function asPhotoError(error: unknown, path: string): unknown {
+  const code = systemCode(error);
+  if (error instanceof UserError || code === undefined) return error;
+  const refuse = (kind: string, problem: string, remedy: string) =>
+    new UserError(`photo/${kind}`, problem, remedy, { cause: error });
+  switch (code) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return /^https?:/.test(path)
+        ? refuse("missing", `${path} is an address, not a file.`, "Download the photo and give its path.")
+        : refuse("missing", `There is no photo ${path}.`, "Check the path.");
+    case "EACCES":
+    case "EPERM":
+      return refuse("denied", `${path} may not be read.`, "Change its permissions, or copy it.");
+    default:
+      return refuse("unreadable", `${path} could not be read: ${messageOf(error)}.`, "Check the path and the disk.");
+  }
+}
