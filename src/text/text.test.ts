@@ -114,9 +114,9 @@ test("text that does not fit is reported with the words that are lost", () => {
     expand(`a man img ${words(73)} late`, 2)
       .notices.map((n) => n.message)
       .join(),
-  ).toContain('"late"');
+  ).toContain('word late"');
   expect(expand(`a man img ${words(70)} kept late`, 1).notices).toEqual([]);
-  expect(expand(`a man img ${words(72)}`, 2).notices.map((n) => n.code)).toEqual(["prompt/end-cut"]);
+  expect(expand(`a man img ${words(72)}`, 3).notices.map((n) => n.code)).toEqual(["prompt/end-cut"]);
   expect(expand("a man img", 4).notices).toEqual([]);
 });
 

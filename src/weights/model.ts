@@ -29,6 +29,8 @@ export interface ModelFiles {
   readonly scheduler?: JsonObject;
   /** Folders of both tokenizers; undefined where the embedded vocabulary is meant. */
   readonly tokenizers?: { readonly tokenizer: string; readonly tokenizer_2: string };
+  /** Whether no negative prompt means zeros rather than an empty text: `force_zeros_for_empty_prompt` of model_index.json. */
+  readonly emptyPromptIsNothing: boolean;
   readonly notices: readonly Notice[];
 }
 
@@ -83,7 +85,8 @@ async function openFolder(path: string): Promise<ModelFiles> {
         : error;
     }),
   }));
-  return { kind: "folder", path, components, ...(await readRest(path, notices)), notices };
+  const emptyPromptIsNothing = index["force_zeros_for_empty_prompt"] !== false;
+  return { kind: "folder", path, components, ...(await readRest(path, notices)), emptyPromptIsNothing, notices };
 }
 
 async function openSingleFile(path: string, { config }: OpenModelOptions): Promise<ModelFiles> {
@@ -107,7 +110,15 @@ async function openSingleFile(path: string, { config }: OpenModelOptions): Promi
     return { tensors: parts[name], files: [path], ...(own && { config: own }) };
   });
   const rest = configs === undefined ? {} : await readRest(configs, notices);
-  return { kind: "single-file", path, components, ...rest, ...prediction(tensors, rest.scheduler, notices), notices };
+  return {
+    kind: "single-file",
+    path,
+    components,
+    ...rest,
+    ...prediction(tensors, rest.scheduler, notices),
+    emptyPromptIsNothing: true,
+    notices,
+  };
 }
 
 /** What trainers mark in the weights themselves outweighs a config that was taken from elsewhere. */

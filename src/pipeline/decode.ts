@@ -1,0 +1,29 @@
+import { floats } from "../core/array.ts";
+import { type Rgb8, toPicture } from "../image/index.ts";
+import type { LoadObserver } from "./lazy-session.ts";
+import type { Models } from "./models.ts";
+import { type Plane, tiled } from "./tiles.ts";
+
+/** Pictures of more pixels are decoded in tiles: whole, one of 1280x1280 takes about 5 GB. */
+const LARGEST_WHOLE = 1280 * 1280;
+/** Side of a tile, in latents, and how far tiles overlap. */
+const TILE = 96;
+const OVERLAP = 24;
+
+/**
+ * One picture from its latents.
+ * @param latents [C, h, w] as the denoiser leaves them
+ * @throws UserError output/nan
+ */
+export async function decodeLatents({ graph, session }: Models["vae"], latents: Plane, observer: LoadObserver): Promise<Rgb8> {
+  const { config, factor } = graph;
+  const loaded = await session.get(observer);
+  const scaled = { ...latents, data: latents.data.map((v) => v / config.scalingFactor + config.shiftFactor) };
+  const decode = async ({ channels, height, width, data }: Plane): Promise<Plane> => {
+    const { picture } = await loaded.run({ latents: floats(data, 1, channels, height, width) });
+    return { channels: config.imageChannels, height: height * factor, width: width * factor, data: picture.data as Float32Array };
+  };
+  const large = latents.height * latents.width * factor * factor > LARGEST_WHOLE;
+  const { data, width, height } = large ? await tiled(scaled, decode, { tile: TILE, overlap: OVERLAP }) : await decode(scaled);
+  return toPicture(data, width, height);
+}

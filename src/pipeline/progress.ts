@@ -1,0 +1,67 @@
+import type { GenerateEvent, Phase, Timings } from "./events.ts";
+import type { LoadObserver } from "./lazy-session.ts";
+
+/** Turns what happens into events, and notes how long it took. */
+export class Progress implements LoadObserver {
+  readonly #emit: (event: GenerateEvent) => void;
+  readonly #begin = performance.now();
+  readonly #load: Record<string, number> = {};
+  readonly #phases = new Map<Phase, number>();
+  readonly #evaluations: number[] = [];
+
+  constructor(emit: (event: GenerateEvent) => void) {
+    this.#emit = emit;
+  }
+
+  loading(name: string): void {
+    this.step("load", 0, 1, name);
+  }
+
+  loaded(name: string, seconds: number): void {
+    this.#load[name] = (this.#load[name] ?? 0) + seconds;
+    this.step("load", 1, 1, name);
+  }
+
+  step(phase: Phase, step: number, steps: number, detail?: string, secondsLeft?: number): void {
+    this.#emit({
+      type: "progress",
+      phase,
+      step,
+      steps,
+      ...(detail === undefined ? {} : { detail }),
+      ...(secondsLeft === undefined ? {} : { secondsLeft }),
+    });
+  }
+
+  /** Notes one evaluation of the denoiser, and says how long the rest will take at the pace so far. */
+  evaluated(seconds: number, step: number, steps: number): void {
+    this.#evaluations.push(seconds);
+    const mean = this.#evaluations.reduce((a, b) => a + b, 0) / this.#evaluations.length;
+    this.step("denoise", step, steps, undefined, mean * (steps - step));
+  }
+
+  /** Runs a phase and adds to its time, less what loading took meanwhile. */
+  async timed<T>(phase: Phase, work: () => Promise<T>): Promise<T> {
+    const [start, loadBefore] = [performance.now(), this.#loadTotal()];
+    try {
+      return await work();
+    } finally {
+      const seconds = (performance.now() - start) / 1000 - (this.#loadTotal() - loadBefore);
+      this.#phases.set(phase, (this.#phases.get(phase) ?? 0) + seconds);
+    }
+  }
+
+  timings(): Timings {
+    return {
+      load: { ...this.#load },
+      encode: this.#phases.get("encode") ?? 0,
+      evaluations: [...this.#evaluations],
+      decode: this.#phases.get("decode") ?? 0,
+      total: (performance.now() - this.#begin) / 1000,
+    };
+  }
+
+  #loadTotal(): number {
+    return Object.values(this.#load).reduce((a, b) => a + b, 0);
+  }
+}

@@ -1,0 +1,139 @@
+import { z } from "zod";
+import type { FloatArray } from "../core/array.ts";
+import { UserError } from "../core/errors.ts";
+import { SAMPLER_NAMES } from "../samplers/create-sampler.ts";
+import { type NameOf, plainName, requestError } from "./request-error.ts";
+
+const path = z.string().min(1);
+/** Pixels along one side. */
+const side = z.int().min(8).max(16384).multipleOf(8);
+/** Height and width, in this order, as everywhere in diffusers. */
+const heightAndWidth = z.tuple([z.int().min(1).max(100_000), z.int().min(1).max(100_000)]);
+/** Top and left. */
+const topAndLeft = z.tuple([z.int().min(0).max(100_000), z.int().min(0).max(100_000)]);
+const floats = z.custom<FloatArray>(
+  (value) => typeof value === "object" && value !== null && "data" in value && value.data instanceof Float32Array,
+);
+
+const generateRequest = z.strictObject({
+  prompt: z.string().regex(/\S/),
+  /** For text encoder 2; the same as `prompt` when absent. */
+  prompt2: z.string().optional(),
+  /** Absent differs from "": absent gives an embedding of zeros, "" an encoded empty text. */
+  negativePrompt: z.string().optional(),
+  negativePrompt2: z.string().optional(),
+  /** Photos of one person: paths, or the bytes of picture files. */
+  inputIdImages: z
+    .array(z.union([path, z.instanceof(Uint8Array)]))
+    .max(64)
+    .default([]),
+  /** V2's face embeddings, one row of `id_embeds` [photos, 512] for each photo: a safetensors file, or the numbers. */
+  idEmbeds: z.union([path, floats]).optional(),
+  /** The model's own size when absent. */
+  width: side.optional(),
+  height: side.optional(),
+  numInferenceSteps: z.int().min(1).max(1000).default(50),
+  /** Ho & Salimans 2022 (arXiv 2207.12598); 1 and less is without guidance. */
+  guidanceScale: z.number().min(0).max(1000).default(5),
+  /** Lin et al. 2023 (arXiv 2305.08891), equation 16. */
+  guidanceRescale: z.number().min(0).max(1).default(0),
+  /** The identity is left out up to and with this evaluation, counted from 0; -1 has it from the first one on. */
+  startMergeStep: z.int().min(-1).max(1_000_000).optional(),
+  /** Percent of the steps before the identity comes in: the official demo's form of `startMergeStep`. */
+  styleStrength: z.number().min(0).max(100).optional(),
+  /** The model's own when absent. */
+  scheduler: z.enum(SAMPLER_NAMES).optional(),
+  /** Noise of DDIM: Song et al. 2020 (arXiv 2010.02502), equation 16. For TCD, its gamma. */
+  eta: z.number().min(0).max(1).default(0),
+  /** Drawn at random, and reported, when absent. */
+  seed: z.int().min(0).optional(),
+  numImagesPerPrompt: z.int().min(1).max(256).default(1),
+  /** Layers of the text encoders to leave out at their end, beyond the one that SDXL leaves out. */
+  clipSkip: z.int().min(0).max(32).optional(),
+  originalSize: heightAndWidth.optional(),
+  targetSize: heightAndWidth.optional(),
+  cropsCoordsTopLeft: topAndLeft.default([0, 0]),
+  /** Negative sizes count only if both are given. */
+  negativeOriginalSize: heightAndWidth.optional(),
+  negativeTargetSize: heightAndWidth.optional(),
+  negativeCropsCoordsTopLeft: topAndLeft.default([0, 0]),
+  /** Noise to start from, instead of the seed's: a safetensors file, or [pictures, 4, height/8, width/8]. */
+  latents: z.union([path, floats]).optional(),
+  /** Whether to show the picture as it stands after each step. */
+  preview: z.boolean().default(false),
+});
+
+/** What to draw, checked, with defaults: the same for command line, code and server. Names as in diffusers. */
+export type GenerateRequest = z.output<typeof generateRequest>;
+/** What to draw, as a caller writes it. */
+export type GenerateInput = z.input<typeof generateRequest>;
+export const GenerateRequest = generateRequest;
+
+const loadOptions = z.strictObject({
+  /** An SDXL model: a diffusers folder, a single file, or a repository of the hub. */
+  model: path,
+  /** For a single file: a folder with the configs of its components. */
+  modelConfig: path.optional(),
+  /** A PhotoMaker adapter: a file, a folder, or a repository of the hub. Plain SDXL when absent. */
+  adapter: path.optional(),
+  /** Strength of the adapter's LoRA. */
+  adapterScale: z.number().min(-100).max(100).default(1),
+  loras: z.array(z.strictObject({ path, scale: z.number().min(-100).max(100).default(1) })).default([]),
+  /** The word that marks the class word before it. */
+  triggerWord: z.string().regex(/^\S+$/).default("img"),
+  device: z.enum(["auto", "cpu", "cuda", "webgpu"]).default("auto"),
+  precision: z.enum(["auto", "f32"]).default("auto"),
+  threads: z.int().min(1).max(1024).optional(),
+  /** Puts each model away after its use, so that about one at a time is in memory: for single pictures on small machines. */
+  unloadAfterUse: z.boolean().default(false),
+});
+
+/** Which models to run and how, checked, with defaults. */
+export type LoadOptions = z.output<typeof loadOptions>;
+export type LoadInput = z.input<typeof loadOptions>;
+export const LoadOptions = loadOptions;
+
+/**
+ * @param nameOf how the user calls a value
+ * @throws UserError request/unknown-key, and `<subject>/<what is wrong>` such as size/not-multiple-of-8, steps/out-of-range,
+ *   prompt/missing, prompt/empty, scheduler/unknown, merge-step/given-twice
+ */
+export function parseGenerateRequest(value: unknown, nameOf: NameOf = plainName): GenerateRequest {
+  const request = parse(generateRequest, value, nameOf);
+  if (request.startMergeStep !== undefined && request.styleStrength !== undefined)
+    throw new UserError(
+      "merge-step/given-twice",
+      `Both ${nameOf(["startMergeStep"])} and ${nameOf(["styleStrength"])} are given, and both say when the identity comes in.`,
+      "Give one of them.",
+    );
+  return request;
+}
+
+/** @throws UserError as {@link parseGenerateRequest} */
+export const parseLoadOptions = (value: unknown, nameOf: NameOf = plainName): LoadOptions => parse(loadOptions, value, nameOf);
+
+/**
+ * Whether models and request go together, as far as that can be said before a file is opened.
+ * @throws UserError id-images/missing, id-images/not-wanted
+ */
+export function checkPhotos(
+  adapter: boolean,
+  { inputIdImages }: Pick<GenerateRequest, "inputIdImages">,
+  nameOf: NameOf = plainName,
+): void {
+  const [photos, option] = [nameOf(["inputIdImages"]), nameOf(["adapter"])];
+  if (adapter && inputIdImages.length === 0)
+    throw new UserError("id-images/missing", "There is no photo of the person.", `Give one or more with ${photos}.`);
+  if (!adapter && inputIdImages.length > 0)
+    throw new UserError(
+      "id-images/not-wanted",
+      "Photos are given, but no PhotoMaker adapter that could use them.",
+      `Give the adapter with ${option}, or leave ${photos} out to draw without a person.`,
+    );
+}
+
+function parse<T extends z.ZodObject>(schema: T, value: unknown, nameOf: NameOf): z.output<T> {
+  const result = schema.safeParse(value, { reportInput: true });
+  if (result.success) return result.data;
+  throw requestError(result.error, Object.keys(schema.shape), nameOf);
+}
