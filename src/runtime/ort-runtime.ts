@@ -14,7 +14,10 @@ export interface OrtOptions {
   readonly threads?: number | undefined;
   readonly device?: Device;
 }
-export type Device = "cpu" | "webgpu" | "cuda";
+export const DEVICES = ["cpu", "webgpu", "cuda"] as const;
+export type Device = (typeof DEVICES)[number];
+/** How numbers are computed with; weights are kept as their file has them until they are loaded. */
+export const PRECISIONS = ["f32"] as const;
 
 /** ONNX Runtime in a worker thread, so that neither loading nor running holds up the event loop. */
 export function ortRuntime({ threads, device = "cpu" }: OrtOptions = {}): Runtime {

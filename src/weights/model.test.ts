@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
 import { readComponentFolder } from "./component-folder.ts";
-import { makePickle, makeTorchZip, pickledTensor } from "./made-files.ts";
+import { makePickle, makeTorchZip, pickledTensor } from "../testing/made-files.ts";
 import { openModel } from "./model.ts";
 import { openTensors } from "./open-tensors.ts";
 import { readBytes, readFloats } from "./read-tensor.ts";

@@ -85,7 +85,7 @@ async function openFolder(path: string): Promise<ModelFiles> {
         : error;
     }),
   }));
-  const emptyPromptIsNothing = index["force_zeros_for_empty_prompt"] !== false;
+  const emptyPromptIsNothing = index.force_zeros_for_empty_prompt !== false;
   return { kind: "folder", path, components, ...(await readRest(path, notices)), emptyPromptIsNothing, notices };
 }
 

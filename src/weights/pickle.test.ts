@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { makePickle } from "./made-files.ts";
+import { makePickle } from "../testing/made-files.ts";
 import { type PickleRules, unpickle } from "./pickle.ts";
 
 const rules: PickleRules = {

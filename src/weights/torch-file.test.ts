@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { goldenPath } from "../testing/golden.ts";
-import { makePickle, makeTorchZip, makeZip, pickledTensor } from "./made-files.ts";
+import { makePickle, makeTorchZip, makeZip, pickledTensor } from "../testing/made-files.ts";
 import { openTensors } from "./open-tensors.ts";
 import { readBytes, readFloats, readValues } from "./read-tensor.ts";
 

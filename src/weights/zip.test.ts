@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { withFile } from "./file-access.ts";
-import { type MadeMember, makeZip } from "./made-files.ts";
+import { type MadeMember, makeZip } from "../testing/made-files.ts";
 import { readZipDirectory, readZipEntry } from "./zip.ts";
 
 let folder: string;

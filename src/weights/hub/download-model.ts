@@ -7,9 +7,9 @@ import { fetchFile } from "./fetch-file.ts";
 import { addressOf, commitOf, filesOf, type HubFile } from "./hub-api.ts";
 import { RepoCache } from "./hub-cache.ts";
 import { type Connection, isUnreachable } from "./hub-http.ts";
-import { formatHubId, type HubId, parseHubId } from "./hub-id.ts";
+import { type HubId, parseHubId } from "./hub-id.ts";
 import { type Environment, type HubSettings, hubSettings } from "./hub-settings.ts";
-import { claimPartial } from "./partial-file.ts";
+import { claimPartial, partialSize } from "./partial-file.ts";
 import { PATIENT, type RetryPolicy, Transient } from "./retry.ts";
 import { isIntact } from "./verify-file.ts";
 
@@ -64,7 +64,7 @@ export async function downloadModel(id: string, options: DownloadOptions = {}): 
   if (settings.offline) {
     const cached = await findCached(wanted, options);
     if (cached !== undefined) return cached;
-    throw offline(wanted, settings, "HF_HUB_OFFLINE is set");
+    throw offline(id, wanted, settings, "HF_HUB_OFFLINE is set");
   }
   const connection: Connection = {
     endpoint: settings.endpoint,
@@ -77,7 +77,7 @@ export async function downloadModel(id: string, options: DownloadOptions = {}): 
   try {
     return await download(wanted, settings, connection, options);
   } catch (error) {
-    throw explain(error, wanted, settings, options.signal);
+    throw explain(error, id, wanted, settings, options.signal);
   }
 }
 
@@ -195,9 +195,11 @@ class Tally {
 const sum = (values: Iterable<number>): number => [...values].reduce((a, b) => a + b, 0);
 
 async function checkRoom(folder: string, blobs: ReadonlyMap<string, Group>): Promise<void> {
-  const needed = sum([...blobs.values()].map(([file]) => file.size));
+  const missing = [...blobs.values()].map(async ([{ oid, size }]) => size - Math.min(size, await partialSize(folder, oid)));
+  const needed = sum(await Promise.all(missing));
   const system = await statfs(folder).catch(() => undefined);
-  const room = system === undefined || system.bavail === 0 ? Number.POSITIVE_INFINITY : system.bavail * system.bsize;
+  if (system === undefined || system.blocks === 0) return; // some network file systems do not tell
+  const room = system.bavail * system.bsize;
   if (needed <= room) return;
   throw new UserError(
     "disk/full",
@@ -233,13 +235,12 @@ async function eachOf<T>(
 }
 
 /** What failed, in the user's terms; faults of ours unchanged. */
-function explain(error: unknown, id: HubId, settings: HubSettings, signal: AbortSignal | undefined): unknown {
-  const name = formatHubId(id);
+function explain(error: unknown, name: string, id: HubId, settings: HubSettings, signal: AbortSignal | undefined): unknown {
   const again = "Run it again: it goes on where it ended.";
   if (signal?.aborted)
     return new UserError("download/interrupted", `The download of ${name} was stopped.`, again, { cause: error });
   if (!(error instanceof Transient)) return asDiskError(error, settings.cacheDir);
-  if (isUnreachable(error)) return offline(id, settings, messageOf(error), error);
+  if (isUnreachable(error)) return offline(name, id, settings, messageOf(error), error);
   if (/answered \d+/.test(error.message))
     return new UserError("download/server", `${settings.endpoint} is in trouble: ${error.message}, again and again.`, again, {
       cause: error,
@@ -247,10 +248,10 @@ function explain(error: unknown, id: HubId, settings: HubSettings, signal: Abort
   return new UserError("download/interrupted", `The download of ${name} broke off: ${error.message}.`, again, { cause: error });
 }
 
-const offline = (id: HubId, { endpoint, cacheDir }: HubSettings, why: string, cause?: unknown): UserError =>
+const offline = (name: string, id: HubId, { endpoint, cacheDir }: HubSettings, why: string, cause?: unknown): UserError =>
   new UserError(
     "download/offline",
-    `${formatHubId(id)} is not complete in ${cacheDir}, and ${endpoint} cannot be asked: ${why}.`,
-    `Connect to the network; or download it elsewhere from ${endpoint}/${id.repo}/tree/${id.revision ?? "main"}, and give the path of the copy.`,
+    `${name} is not complete in ${cacheDir}, and ${endpoint} cannot be asked: ${why}.`,
+    `Connect to the network; or download the files by hand elsewhere, from ${endpoint}/${id.repo}/tree/${id.revision ?? "main"}, and give the path of the copy.`,
     { cause },
   );

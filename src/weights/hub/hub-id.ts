@@ -25,10 +25,6 @@ export function parseHubId(value: string): HubId | undefined {
   return { repo, ...(revision !== undefined && { revision }), ...(file !== undefined && { file }) };
 }
 
-/** The id as the user would write it. */
-export const formatHubId = ({ repo, revision, file }: HubId): string =>
-  `${repo}${revision === undefined ? "" : `@${revision}`}${file === undefined ? "" : `:${file}`}`;
-
 /** Whether a path from elsewhere stays inside the folder that it is joined to, on any system. */
 export const isInside = (path: string): boolean =>
   path !== "" && path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && !/[\\\0]|^[a-z]:/i.test(part));

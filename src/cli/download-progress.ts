@@ -1,0 +1,34 @@
+import { basename } from "node:path/posix";
+import type { DownloadProgress } from "../weights/hub/index.ts";
+import type { Progress } from "./progress.ts";
+
+/** Shows a download: its speed is that of the last seconds, so that what was there before does not count. */
+export function showDownload(progress: Progress, now: () => number): (event: DownloadProgress) => void {
+  const seen: { at: number; bytes: number }[] = [];
+  let waiting = "";
+  return ({ phase, file, bytes, total }) => {
+    if (phase === "wait") {
+      if (waiting !== file) progress.note(`Another process is downloading ${file}: waiting for it.`);
+      waiting = file;
+      return;
+    }
+    const at = now();
+    seen.push({ at, bytes });
+    while (seen.length > 2 && at - seen[0]!.at > 10_000) seen.shift();
+    const perSecond = ((bytes - seen[0]!.bytes) / Math.max(1, at - seen[0]!.at)) * 1000;
+    progress.show({
+      label: phase === "verify" ? `verify ${basename(file)}` : "download",
+      done: bytes,
+      total: Math.max(total, 1),
+      text: `${size(bytes)} of ${size(total)}${perSecond > 0 ? `, ${size(perSecond)}/s` : ""}`,
+      secondsLeft: perSecond > 0 ? (total - bytes) / perSecond : undefined,
+    });
+  };
+}
+
+/** Such as 512 B, 1.2 GB. */
+export function size(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
+}

@@ -1,0 +1,41 @@
+import { UserError } from "../core/errors.ts";
+
+/** A number where the text is one; other text as it is, for the schema to refuse with the flag's name. */
+export const numberOr = (text: string): number | string =>
+  text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+
+const pair = (text: string, separator: string, flag: string, form: string, example: string): [number, number] => {
+  const [, first, second] = new RegExp(`^\\s*(\\d+)\\s*[${separator}]\\s*(\\d+)\\s*$`).exec(text) ?? [];
+  if (first === undefined || second === undefined)
+    throw new UserError(
+      `${flag.replace(/^-+/, "")}/wrong-form`,
+      `${flag} is "${text}", and must be ${form}.`,
+      `Write it as in ${flag} ${example}.`,
+    );
+  return [Number(first), Number(second)];
+};
+
+/** `WIDTHxHEIGHT` as [height, width], the order of the request and of diffusers. */
+export function heightAndWidth(text: string, flag: string): [number, number] {
+  const [width, height] = pair(text, "xX×", flag, "WIDTHxHEIGHT in pixels", "1024x768");
+  return [height, width];
+}
+
+/** `Y,X` as [top, left]. */
+export const topAndLeft = (text: string, flag: string): [number, number] => pair(text, ",", flag, "Y,X in pixels", "0,128");
+
+/**
+ * `path:scale`, or a path alone, whose scale is 1. Colons in the path (Windows drives, `org/name:file`) are no matter.
+ * @throws UserError lora/scale
+ */
+export function pathAndScale(text: string): { path: string; scale: number } {
+  const [, path, scale] = /^(.+):([^:/\\]*)$/.exec(text) ?? [];
+  if (path === undefined || scale === undefined) return { path: text, scale: 1 };
+  if (scale.trim() !== "" && Number.isFinite(Number(scale))) return { path, scale: Number(scale) };
+  if (!/\.(safetensors|bin|pt|ckpt)$/i.test(path)) return { path: text, scale: 1 };
+  throw new UserError(
+    "lora/scale",
+    `--lora ${text}: "${scale}" is no number.`,
+    `Write the strength behind the colon, as in ${path}:0.8.`,
+  );
+}

@@ -1,0 +1,211 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { encodePng } from "../image/encode-png.ts";
+import { withPngSettings } from "../image/png-settings.ts";
+import { rgb8 } from "../image/rgb8.ts";
+import { addGenerate } from "./generate.ts";
+import { ALL_FLAGS, longName } from "./generate-flags.ts";
+import { type FlagValues, type GenerateOptions, generateOptions } from "./generate-options.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "options-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+/** What the command line makes of arguments, through commander as in earnest. */
+async function optionsOf(...args: string[]): Promise<GenerateOptions> {
+  const program = new Command().exitOverride();
+  const nothing = { write: () => true };
+  const io = { stdout: nothing, stderr: nothing, env: {}, signal: new AbortController().signal, now: () => 0 };
+  const never = () => Promise.reject(new Error("not in this test"));
+  addGenerate(program, io, { load: never, resolve: never });
+  let values: FlagValues | undefined;
+  program.commands[0]!.action((given: FlagValues) => {
+    values = given;
+  });
+  await program.parseAsync(["generate", ...args], { from: "user" });
+  return generateOptions(values!);
+}
+const MINIMAL = ["--model", "m", "--prompt", "a"];
+
+/** Every flag, what is written after it, and where it ends up. */
+const CASES: readonly (readonly [
+  flag: string,
+  args: readonly string[],
+  section: keyof GenerateOptions,
+  key: string,
+  value: unknown,
+])[] = [
+  ["--prompt", ["-starts with a dash"], "request", "prompt", "-starts with a dash"],
+  ["--prompt-2", ["b"], "request", "prompt2", "b"],
+  ["--negative-prompt", [""], "request", "negativePrompt", ""],
+  ["--negative-prompt-2", ["c"], "request", "negativePrompt2", "c"],
+  ["--id-image", ["a.png", "b c.png", "--adapter", "x"], "request", "inputIdImages", ["a.png", "b c.png"]],
+  ["--id-embeds", ["e.safetensors"], "request", "idEmbeds", "e.safetensors"],
+  ["--model", ["org/name"], "load", "model", "org/name"],
+  ["--model-config", ["c"], "load", "modelConfig", "c"],
+  ["--adapter", ["x", "--id-image", "a"], "load", "adapter", "x"],
+  ["--adapter-scale", ["0.5"], "load", "adapterScale", 0.5],
+  [
+    "--lora",
+    ["a.safetensors:0.8", "b", "--lora", "c:-1"],
+    "load",
+    "loras",
+    [
+      { path: "a.safetensors", scale: 0.8 },
+      { path: "b", scale: 1 },
+      { path: "c", scale: -1 },
+    ],
+  ],
+  ["--trigger-word", ["pic"], "load", "triggerWord", "pic"],
+  ["--width", ["512"], "request", "width", 512],
+  ["--height", ["768"], "request", "height", 768],
+  ["--steps", ["4"], "request", "numInferenceSteps", 4],
+  ["--guidance-scale", ["7.5"], "request", "guidanceScale", 7.5],
+  ["--guidance-rescale", ["0.7"], "request", "guidanceRescale", 0.7],
+  ["--start-merge-step", ["-1"], "request", "startMergeStep", -1],
+  ["--style-strength", ["20"], "request", "styleStrength", 20],
+  ["--scheduler", ["dpmpp_2m_sde_karras"], "request", "scheduler", "dpmpp_2m_sde_karras"],
+  ["--eta", ["0.5"], "request", "eta", 0.5],
+  ["--seed", ["42"], "request", "seed", 42],
+  ["--num-images", ["2"], "request", "numImagesPerPrompt", 2],
+  ["--clip-skip", ["1"], "request", "clipSkip", 1],
+  ["--original-size", ["768x512"], "request", "originalSize", [512, 768]],
+  ["--target-size", ["64x32"], "request", "targetSize", [32, 64]],
+  ["--crops-coords-top-left", ["16,32"], "request", "cropsCoordsTopLeft", [16, 32]],
+  ["--negative-original-size", ["256x128"], "request", "negativeOriginalSize", [128, 256]],
+  ["--negative-target-size", ["64x96"], "request", "negativeTargetSize", [96, 64]],
+  ["--negative-crops-coords-top-left", ["1,2"], "request", "negativeCropsCoordsTopLeft", [1, 2]],
+  ["--device", ["cpu"], "load", "device", "cpu"],
+  ["--precision", ["f32"], "load", "precision", "f32"],
+  ["--threads", ["2"], "load", "threads", 2],
+  ["--out", ["dir"], "output", "out", "dir"],
+  ["--save-latents", ["l.safetensors"], "output", "saveLatents", "l.safetensors"],
+  ["--latents", ["n.safetensors"], "request", "latents", "n.safetensors"],
+  ["--preview", [], "request", "preview", true],
+  ["--json", [], "output", "json", true],
+  ["--quiet", [], "output", "quiet", true],
+];
+
+test.each(CASES)("%s", async (flag, args, section, key, value) => {
+  const options = await optionsOf(...MINIMAL, flag, ...args);
+  expect((options[section] as unknown as Record<string, unknown>)[key]).toEqual(value);
+  const other = await optionsOf(...MINIMAL);
+  expect((other[section] as unknown as Record<string, unknown>)[key]).not.toEqual(value);
+});
+
+test("every flag is in the table above", () => {
+  expect(CASES.map(([flag]) => flag)).toEqual(ALL_FLAGS.map(longName));
+});
+
+test("without flags: the folder out, progress, and models that are dropped after use", async () => {
+  const { output, load, request } = await optionsOf(...MINIMAL);
+  expect(output).toEqual({ out: "out", json: false, quiet: false });
+  expect(load.unloadAfterUse).toBe(true);
+  expect(request).not.toHaveProperty("negativePrompt");
+});
+
+test.each([
+  [["--model", "m"], "prompt/missing", "--prompt is missing."],
+  [["--prompt", "a"], "model/missing", "--model is missing."],
+  [[...MINIMAL, "--width", "1001"], "size/not-multiple-of-8", "--width is 1001"],
+  [[...MINIMAL, "--steps", "0"], "steps/out-of-range", "--steps is 0"],
+  [[...MINIMAL, "--steps", "many"], "steps/wrong-type", '--steps is "many"'],
+  [[...MINIMAL, "--steps", ""], "steps/wrong-type", '--steps is ""'],
+  [[...MINIMAL, "--seed", "1.5"], "seed/wrong-type", "--seed is 1.5"],
+  [[...MINIMAL, "--original-size", "512"], "original-size/wrong-form", "--original-size"],
+  [[...MINIMAL, "--scheduler", "DDIM2"], "scheduler/unknown", '--scheduler is "DDIM2"'],
+  [
+    [...MINIMAL, "--start-merge-step", "1", "--style-strength", "2"],
+    "merge-step/given-twice",
+    "--start-merge-step and --style-strength",
+  ],
+  [[...MINIMAL, "--adapter", "x"], "id-images/missing", "no photo"],
+  [[...MINIMAL, "--id-image", "x"], "id-images/not-wanted", "no PhotoMaker adapter"],
+  [[...MINIMAL, "--out", "x.jpg"], "out/not-png", "x.jpg"],
+  [[...MINIMAL, "--out", "x.png", "--num-images", "2"], "out/one-file", "2 pictures"],
+  [[...MINIMAL, "--out", ""], "out/wrong-type", "--out"],
+  [[...MINIMAL, "--config", "/nowhere.json"], "file/missing", "/nowhere.json"],
+])("%j is refused: %s", async (args, code, words) => {
+  await expect(optionsOf(...args)).rejects.toMatchObject({ name: "UserError", code, message: expect.stringContaining(words) });
+});
+
+async function config(content: unknown): Promise<string> {
+  const path = join(folder, "case.json");
+  await writeFile(path, typeof content === "string" ? content : JSON.stringify(content));
+  return path;
+}
+
+test("a config file has every option, named as in code, as in diffusers or as the flag", async () => {
+  const path = await config({
+    model: "m",
+    prompt: "a",
+    num_inference_steps: 7,
+    guidanceScale: 3,
+    "num-images": 2,
+    width: 64,
+    originalSize: [512, 768],
+    target_size: "64x32",
+    lora: ["s.safetensors:0.5", { path: "t", scale: 2 }],
+    negative_prompt: null,
+    out: "there",
+  });
+  const { load, request, output } = await optionsOf("--config", path);
+  expect(request).toMatchObject({
+    numInferenceSteps: 7,
+    guidanceScale: 3,
+    numImagesPerPrompt: 2,
+    originalSize: [512, 768],
+    targetSize: [32, 64],
+  });
+  expect(request).not.toHaveProperty("negativePrompt");
+  expect(load.loras).toEqual([
+    { path: "s.safetensors", scale: 0.5 },
+    { path: "t", scale: 2 },
+  ]);
+  expect(output.out).toBe("there");
+});
+
+test("flags win over the config, also in the other spelling of the merge step", async () => {
+  const path = await config({ model: "m", prompt: "a", steps: 7, seed: 1, styleStrength: 30 });
+  const { request } = await optionsOf("--config", path, "--steps", "9", "--start-merge-step", "2");
+  expect(request).toMatchObject({ prompt: "a", numInferenceSteps: 9, seed: 1, startMergeStep: 2 });
+  expect(request.styleStrength).toBeUndefined();
+});
+
+test("files that lie beside the config are found from anywhere", async () => {
+  await writeFile(join(folder, "me.png"), "");
+  const path = await config({ model: "org/name", adapter: "x", prompt: "a", idImage: ["me.png", "other.png"], lora: "me.png:2" });
+  const { load, request } = await optionsOf("--config", path);
+  expect(load.model).toBe("org/name");
+  expect(request.inputIdImages).toEqual([join(folder, "me.png"), "other.png"]);
+  expect(load.loras).toEqual([{ path: join(folder, "me.png"), scale: 2 }]);
+});
+
+test("a picture's own settings make it again", async () => {
+  const first = await optionsOf(...MINIMAL, "--seed", "5", "--lora", "l:0.5", "--original-size", "8x16", "--steps", "3");
+  const png = await encodePng(rgb8(1, 1, new Uint8Array(3)));
+  const path = join(folder, "x.png");
+  await writeFile(path, withPngSettings(png, { settings: { ...first.request, index: 1, load: first.load } }));
+  expect(await optionsOf("--config", path)).toEqual(first);
+  await writeFile(path, png);
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "config/no-settings" });
+});
+
+test.each([
+  ["{", "config/not-json", /./],
+  ["[]", "config/not-json", /./],
+  [{ stepz: 1 }, "config/unknown-key", /Did you mean steps\?/],
+  [{ banana: 1 }, "config/unknown-key", /Known are/],
+  [{ steps: 1, num_inference_steps: 2 }, "config/given-twice", /Keep one/],
+  [{ model: "m", prompt: "a", steps: "7x" }, "steps/wrong-type", /./],
+])("the config %j is refused: %s", async (content, code, remedy) => {
+  await expect(optionsOf("--config", await config(content))).rejects.toMatchObject({
+    code,
+    remedy: expect.stringMatching(remedy),
+  });
+});

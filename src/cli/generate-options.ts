@@ -1,0 +1,92 @@
+import { extname } from "node:path";
+import { UserError } from "../core/errors.ts";
+import {
+  checkPhotos,
+  type GenerateRequest,
+  type LoadOptions,
+  parseGenerateRequest,
+  parseLoadOptions,
+} from "../pipeline/request.ts";
+import { readConfig, type Sections } from "./config-file.ts";
+import { ALL_FLAGS, camelCase, isList, longName } from "./generate-flags.ts";
+
+export interface OutputOptions {
+  /** A folder, or the name of one PNG. */
+  readonly out: string;
+  readonly saveLatents?: string;
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+export interface GenerateOptions {
+  readonly load: LoadOptions;
+  readonly request: GenerateRequest;
+  readonly output: OutputOptions;
+}
+
+/** Values that commander read, by its names. */
+export type FlagValues = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
+
+const FLAG_OF: ReadonlyMap<string, string> = new Map(ALL_FLAGS.map((flag) => [flag.key, longName(flag)]));
+
+/** Names a field by its flag. */
+export const flagName = (path: readonly PropertyKey[]): string => FLAG_OF.get(String(path[0])) ?? path.map(String).join(".");
+
+/**
+ * What flags and config file ask for. Flags win.
+ * @throws UserError those of readConfig, parseGenerateRequest, parseLoadOptions, checkPhotos and checkOutput
+ */
+export async function generateOptions(values: FlagValues): Promise<GenerateOptions> {
+  const config = typeof values.config === "string" ? await readConfig(values.config) : undefined;
+  const given = readFlags(values);
+  const request = { ...config?.request, ...given.request };
+  // two spellings of one thing: the flag puts the config's aside
+  if ("startMergeStep" in given.request && !("styleStrength" in given.request)) delete request.styleStrength;
+  if ("styleStrength" in given.request && !("startMergeStep" in given.request)) delete request.startMergeStep;
+  const options = {
+    // one run needs each model once, and memory is scarce
+    load: parseLoadOptions({ unloadAfterUse: true, ...config?.load, ...given.load }, flagName),
+    request: parseGenerateRequest(request, flagName),
+    output: { out: "out", json: false, quiet: false, ...config?.output, ...given.output } as OutputOptions,
+  };
+  checkPhotos(options.load.adapter !== undefined, options.request, flagName);
+  checkOutput(options);
+  return options;
+}
+
+function readFlags(values: FlagValues): Sections {
+  const sections: Sections = { load: {}, request: {}, output: {} };
+  for (const flag of ALL_FLAGS) {
+    const name = longName(flag);
+    const value = values[camelCase(name)];
+    if (value === undefined) continue;
+    const read = (text: string): unknown => flag.parse?.(text, name) ?? text;
+    sections[flag.section][flag.key] =
+      typeof value === "boolean" ? value : isList(flag) ? [value].flat().map((each) => read(String(each))) : read(String(value));
+  }
+  return sections;
+}
+
+/** @throws UserError out/wrong-type, out/not-png, out/one-file */
+function checkOutput({ output: { out, saveLatents }, request }: GenerateOptions): void {
+  for (const [name, value] of Object.entries({ out, saveLatents }))
+    if (value !== undefined && (typeof value !== "string" || value === ""))
+      throw new UserError(
+        "out/wrong-type",
+        `${flagName([name])} is ${JSON.stringify(value)}, and must be a path.`,
+        "Correct it.",
+      );
+  const end = extname(out).toLowerCase();
+  if (/^\.(jpe?g|webp|gif|bmp|tiff?|avif)$/.test(end))
+    throw new UserError(
+      "out/not-png",
+      `--out is ${out}, and pictures are written as PNG.`,
+      `Give a folder, or ${out.slice(0, -end.length)}.png.`,
+    );
+  if (end === ".png" && request.numImagesPerPrompt > 1)
+    throw new UserError(
+      "out/one-file",
+      `--out is the one file ${out}, and ${request.numImagesPerPrompt} pictures are asked for.`,
+      "Give a folder.",
+    );
+}

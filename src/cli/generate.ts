@@ -1,0 +1,144 @@
+import type { Command } from "commander";
+import type { Notice } from "../core/notice.ts";
+import type { GenerateEvent, ProgressEvent, Timings } from "../pipeline/events.ts";
+import { writeLatents } from "../pipeline/read-latents.ts";
+import type { GenerateRequest, LoadOptions } from "../pipeline/request.ts";
+import type { DownloadOptions } from "../weights/hub/index.ts";
+import { showDownload } from "./download-progress.ts";
+import { GENERATE_FLAGS } from "./generate-flags.ts";
+import { type FlagValues, generateOptions } from "./generate-options.ts";
+import type { CliIo } from "./io.ts";
+import { openPictureFiles } from "./picture-files.ts";
+import { createProgress, type Progress, type ProgressLine } from "./progress.ts";
+
+/** A loaded pipeline. */
+export interface GeneratorLike extends AsyncDisposable {
+  /** What is to be known about its files. */
+  readonly notices: readonly Notice[];
+  generate(request: GenerateRequest, options: { readonly signal: AbortSignal }): AsyncIterable<GenerateEvent>;
+}
+
+export interface GenerateTools {
+  readonly load: (options: LoadOptions) => Promise<GeneratorLike>;
+  /** The path of what may be a name on the hub. */
+  readonly resolve: (value: string, options: DownloadOptions) => Promise<string>;
+}
+
+const HELP = `
+When the person comes in:
+  The first steps decide the composition, the later ones the face. Until --start-merge-step the prompt is used without
+  the person, afterwards with the person. Later follows the text and its style more, earlier looks more like the photos.
+    --start-merge-step 10   steps 0 to 10 without the person, the rest with
+    --start-merge-step -1   the person from the first step on
+    --style-strength 20     the same as a share: 20 % of 50 steps is step 10 (never above 30)
+
+Options from a file:
+  --config case.json has any of these options as {"prompt": "...", "steps": 30, "idImage": ["a.jpg"], "originalSize": "1024x768"},
+  named as here, as in code (numInferenceSteps) or as in diffusers (num_inference_steps). Flags win over it.
+  --config picture.png makes a picture again from what it says about itself.
+
+Examples:
+  photomaker generate -m SG161222/RealVisXL_V4.0 -a TencentARC/PhotoMaker -i a.jpg b.jpg \\
+    -p "a photo of a man img wearing a spacesuit" -n "lowres, bad anatomy" --seed 42
+  photomaker generate -m sdxl.safetensors -a photomaker-v1.bin -i photos/*.jpg -p "a woman img, oil painting" \\
+    --style-strength 40 --num-images 4 --out paintings
+  photomaker generate -m sdxl.safetensors -p "a lighthouse in a storm" --lora style.safetensors:0.8 --steps 30 --out storm.png
+`;
+
+export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): void {
+  const command = program
+    .command("generate")
+    .summary("make pictures of the person in your photos")
+    .description("Makes pictures of the person in your photos, as a prompt says.\nPrints the path of each picture.")
+    .addHelpText("after", HELP);
+  for (const [heading, flags] of Object.entries(GENERATE_FLAGS)) {
+    command.optionsGroup(heading);
+    if (heading === "Input and output:")
+      command.option("-c, --config <file>", "options from a JSON file, or from a PNG made here; flags win (see below)");
+    for (const { flags: spelling, help } of flags) command.option(spelling, help);
+  }
+  command.action((values: FlagValues) => generate(values, io, tools));
+}
+
+async function generate(values: FlagValues, io: CliIo, { load, resolve }: GenerateTools): Promise<void> {
+  const { load: models, request, output } = await generateOptions(values);
+  const progress = createProgress(io, output);
+  const files = await openPictureFiles(output.out);
+  const summary: Summary = { images: [], notices: [] };
+  const tell = (notice: Notice) => {
+    summary.notices.push(notice);
+    progress.note(notice.message);
+  };
+  try {
+    const options = await localModels(models, resolve, {
+      signal: io.signal,
+      env: io.env,
+      onProgress: showDownload(progress, io.now),
+    });
+    io.signal.throwIfAborted();
+    await using generator = await load(options);
+    for (const notice of generator.notices) tell(notice);
+    for await (const event of generator.generate(request, { signal: io.signal })) {
+      switch (event.type) {
+        case "progress":
+          progress.show(lineOf(event));
+          break;
+        case "notice":
+          tell(event.notice);
+          break;
+        case "preview":
+          for (const [index, png] of event.images.entries()) await files.writePreview(index, png);
+          break;
+        case "image": {
+          const { index, png, width, height, seed, settings } = event;
+          const path = await files.write(png);
+          summary.images.push({ path, index, width, height, seed, settings });
+          if (!output.json) tellImage(path, progress, io);
+          break;
+        }
+        case "done":
+          summary.seed = event.seed;
+          summary.timings = event.timings;
+          if (output.saveLatents === undefined) break;
+          await writeLatents(output.saveLatents, event.latents.initialNoise, event.latents.final, event.latents.dims);
+          summary.latents = output.saveLatents;
+      }
+    }
+    io.signal.throwIfAborted();
+  } finally {
+    progress.clear();
+    await files.tidy();
+  }
+  if (output.json) io.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
+  else if (summary.seed !== undefined && request.seed === undefined && !output.quiet)
+    progress.note(`The seed was ${summary.seed}: give --seed ${summary.seed} to make the same again.`);
+}
+
+/** What --json prints. */
+interface Summary {
+  readonly images: { path: string; index: number; width: number; height: number; seed: number; settings: unknown }[];
+  readonly notices: Notice[];
+  seed?: number;
+  timings?: Timings;
+  latents?: string;
+}
+
+async function localModels(options: LoadOptions, resolve: GenerateTools["resolve"], how: DownloadOptions): Promise<LoadOptions> {
+  const model = await resolve(options.model, how);
+  const adapter = options.adapter === undefined ? undefined : await resolve(options.adapter, how);
+  const loras: { path: string; scale: number }[] = [];
+  for (const { path, scale } of options.loras) loras.push({ path: await resolve(path, how), scale });
+  return { ...options, model, loras, ...(adapter !== undefined && { adapter }) };
+}
+
+const lineOf = ({ phase, detail, step, steps, secondsLeft }: ProgressEvent): ProgressLine => ({
+  label: detail === undefined ? phase : `${phase} ${detail}`,
+  done: step,
+  total: steps,
+  secondsLeft,
+});
+
+function tellImage(path: string, progress: Progress, io: CliIo): void {
+  progress.clear();
+  io.stdout.write(`${path}\n`);
+}

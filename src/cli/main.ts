@@ -1,0 +1,25 @@
+import { runCli } from "./run-cli.ts";
+
+const interrupt = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const)
+  process.on(name, () => {
+    if (interrupt.signal.aborted) process.exit(130); // asked twice: do not wait for anything
+    interrupt.abort(new DOMException(`Stopped by ${name}.`, "AbortError"));
+  });
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0); // whoever read, such as `head`, has enough
+});
+
+process.exitCode = await runCli(
+  process.argv.slice(2),
+  { stdout: process.stdout, stderr: process.stderr, env: process.env, signal: interrupt.signal, now: () => performance.now() },
+  {
+    // imported when needed, so that --help is quick
+    load: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
+    resolve: async (value, options) => (await import("../weights/hub/index.ts")).resolveHubOrPath(value, options),
+    download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
+    describe: async (path) => (await import("../weights/describe.ts")).describe(path),
+  },
+);

@@ -1,0 +1,71 @@
+import { access, constants, mkdir, readdir, rmdir, stat } from "node:fs/promises";
+import { dirname, extname, join, resolve } from "node:path";
+import { asDiskError, writeFileAtomically } from "../core/atomic-file.node.ts";
+import { UserError } from "../core/errors.ts";
+
+/** Where the pictures of one run go. */
+export interface PictureFiles {
+  /** Writes the next picture and returns its path. */
+  write(png: Uint8Array): Promise<string>;
+  /** Writes, and replaces, what a picture looks like so far. */
+  writePreview(index: number, png: Uint8Array): Promise<void>;
+  /** Takes away a folder that was made for this run and is still empty. */
+  tidy(): Promise<void>;
+}
+
+/**
+ * Makes sure that pictures can be written before the work begins. In a folder they are image_0.png, image_1.png …,
+ * going on after the highest number that is there; one named file is replaced.
+ *
+ * @param out a folder, or a path that ends in .png
+ * @throws UserError out/not-a-folder, out/is-folder, disk/denied and others of asDiskError
+ */
+export async function openPictureFiles(out: string): Promise<PictureFiles> {
+  const path = resolve(out);
+  const single = extname(path).toLowerCase() === ".png";
+  const folder = single ? dirname(path) : path;
+  if (single && (await stat(path).catch(() => undefined))?.isDirectory())
+    throw new UserError(
+      "out/is-folder",
+      `${path} is a folder.`,
+      "Give the name of a file, or a folder whose name does not end in .png.",
+    );
+  const made = await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "EEXIST" || error.code === "ENOTDIR")
+      throw new UserError(
+        "out/not-a-folder",
+        `${folder} cannot be a folder: there is a file of that name.`,
+        "Choose another folder with --out.",
+      );
+    throw asDiskError(error, folder);
+  });
+  await access(folder, constants.W_OK).catch((error: unknown) => {
+    throw asDiskError(error, folder);
+  });
+  let next = single ? 0 : await firstFree(folder);
+  const write = (name: string, png: Uint8Array) => writeFileAtomically(name, (sink) => sink.write(png));
+  return {
+    async write(png) {
+      const target = single ? path : join(folder, `image_${next++}.png`);
+      await write(target, png);
+      return target;
+    },
+    writePreview: (index, png) => write(join(folder, `preview_${index}.png`), png),
+    async tidy() {
+      if (made === undefined) return;
+      for (let each = folder; each.length >= made.length; each = dirname(each))
+        if (
+          !(await rmdir(each).then(
+            () => true,
+            () => false,
+          ))
+        )
+          return;
+    },
+  };
+}
+
+async function firstFree(folder: string): Promise<number> {
+  const numbers = (await readdir(folder)).map((name) => Number(/^image_(\d+)\.png$/i.exec(name)?.[1] ?? -1));
+  return Math.max(-1, ...numbers) + 1;
+}

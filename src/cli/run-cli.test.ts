@@ -1,0 +1,222 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { UserError } from "../core/errors.ts";
+import type { GenerateEvent } from "../pipeline/events.ts";
+import type { GenerateRequest, LoadOptions } from "../pipeline/request.ts";
+import { openTensors } from "../weights/open-tensors.ts";
+import { ALL_FLAGS, longName } from "./generate-flags.ts";
+import { type CliTools, runCli } from "./run-cli.ts";
+
+let folder: string;
+let tools: CliTools;
+let events: () => AsyncIterable<GenerateEvent> | Iterable<GenerateEvent>;
+let loaded: LoadOptions[];
+let requested: GenerateRequest[];
+let disposed: number;
+let interrupt: AbortController;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "cli-"));
+  [loaded, requested, disposed, interrupt] = [[], [], 0, new AbortController()];
+  events = () => [progress(0), progress(1), notice, image(0), image(1), done];
+  tools = {
+    load: async (options) => {
+      loaded.push(options);
+      return {
+        notices: [],
+        async *generate(request) {
+          requested.push(request);
+          yield* events();
+        },
+        [Symbol.asyncDispose]: async () => {
+          disposed++;
+        },
+      };
+    },
+    resolve: async (value) => `/local/${value}`,
+    download: async (id) => `/cache/${id}`,
+    describe: async (path) => ({
+      path,
+      kind: "lora",
+      title: "a LoRA",
+      format: "safetensors",
+      components: [],
+      metadata: {},
+      missing: [],
+      remarks: [],
+    }),
+  };
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const progress = (step: number): GenerateEvent => ({ type: "progress", phase: "denoise", step, steps: 2, secondsLeft: 3 });
+const notice: GenerateEvent = { type: "notice", notice: { code: "prompt/cut", message: "The words x are lost." } };
+const image = (index: number): GenerateEvent => ({
+  type: "image",
+  index,
+  png: Uint8Array.of(index),
+  width: 8,
+  height: 8,
+  seed: 7,
+  settings: { prompt: "a" },
+});
+const done: GenerateEvent = {
+  type: "done",
+  seed: 7,
+  timings: { load: {}, encode: 1, evaluations: [1, 2], decode: 1, total: 5 },
+  latents: { initialNoise: Float32Array.of(1, 2, 3, 4), final: Float32Array.of(5, 6, 7, 8), dims: [1, 4, 1, 1] },
+};
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ["", ""];
+  const stdout = { write: (text: string) => (out += text) };
+  const stderr = { write: (text: string) => (err += text) };
+  const code = await runCli(args, { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0 }, tools);
+  return { code, out, err };
+}
+const generate = (...args: string[]) => run("generate", "-m", "m", "-p", "a", "--out", join(folder, "out"), ...args);
+
+test("generate writes the pictures and prints their paths; the rest goes to stderr", async () => {
+  const { code, out, err } = await generate("--lora", "l:2");
+  expect(code).toBe(0);
+  expect(out).toBe(`${join(folder, "out", "image_0.png")}\n${join(folder, "out", "image_1.png")}\n`);
+  expect([...(await readFile(join(folder, "out", "image_1.png")))]).toEqual([1]);
+  expect(err).toContain("denoise 0/2, 3 s left\n");
+  expect(err).toContain("note: The words x are lost.\n");
+  expect(err).toContain("--seed 7");
+  expect(loaded).toMatchObject([{ model: "/local/m", loras: [{ path: "/local/l", scale: 2 }] }]);
+  expect(disposed).toBe(1);
+});
+
+test("--json prints one object and nothing else", async () => {
+  const { code, out, err } = await generate("--json", "--save-latents", join(folder, "l.safetensors"));
+  expect([code, err]).toEqual([0, ""]);
+  const result = JSON.parse(out);
+  expect(result.images).toEqual(
+    [0, 1].map((index) => ({
+      path: join(folder, "out", `image_${index}.png`),
+      index,
+      width: 8,
+      height: 8,
+      seed: 7,
+      settings: { prompt: "a" },
+    })),
+  );
+  expect(result).toMatchObject({
+    seed: 7,
+    timings: { total: 5 },
+    notices: [{ code: "prompt/cut" }],
+    latents: join(folder, "l.safetensors"),
+  });
+  expect([...(await openTensors(join(folder, "l.safetensors"))).tensors.keys()]).toContain("initial_noise");
+});
+
+test("previews are kept beside the pictures", async () => {
+  events = () => [{ type: "preview", step: 0, images: [Uint8Array.of(9)] }, image(0), done];
+  await generate("--preview");
+  expect(requested[0]!.preview).toBe(true);
+  expect((await readdir(join(folder, "out"))).sort()).toEqual(["image_0.png", "preview_0.png"]);
+});
+
+const broken = (error: unknown) =>
+  async function* (): AsyncGenerator<GenerateEvent> {
+    yield progress(0);
+    throw error;
+  };
+
+test("a mistake of the user: two lines, exit code 1, nothing left", async () => {
+  events = broken(new UserError("prompt/trigger-missing", "The prompt has no trigger word.", "Put it in."));
+  const { code, out, err } = await generate("-q");
+  expect([code, out, err]).toEqual([1, "", "error: The prompt has no trigger word.\nwhat to do: Put it in.\n"]);
+  expect(await readdir(folder)).toEqual([]);
+  expect(disposed).toBe(1);
+  expect(JSON.parse((await generate("--json")).out)).toEqual({
+    error: { code: "prompt/trigger-missing", problem: "The prompt has no trigger word.", remedy: "Put it in." },
+  });
+});
+
+test("a fault of ours: exit code 70, the stack, and where to report it", async () => {
+  events = broken(new TypeError("x is undefined"));
+  const { code, err } = await generate();
+  expect(code).toBe(70);
+  expect(err).toMatch(
+    /error: photomaker has a fault: x is undefined\nwhat to do: Please report .*\nTypeError: x is undefined\n +at /,
+  );
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("Ctrl-C: exit code 130, finished pictures stay, nothing unfinished", async () => {
+  events = async function* () {
+    yield image(0);
+    interrupt.abort(new DOMException("Stopped.", "AbortError"));
+    throw interrupt.signal.reason;
+  };
+  const { code, err } = await generate("-q");
+  expect([code, err]).toEqual([
+    130,
+    "error: Stopped. Nothing unfinished was written.\nwhat to do: Run it again when you like.\n",
+  ]);
+  expect(await readdir(join(folder, "out"))).toEqual(["image_0.png"]);
+  interrupt = new AbortController();
+  tools = {
+    ...tools,
+    download: async () => {
+      interrupt.abort();
+      throw new UserError("download/interrupted", "The download of a/b was stopped.", "Run it again: it goes on.");
+    },
+  };
+  const stopped = await run("download", "a/b", "--json");
+  expect([stopped.code, JSON.parse(stopped.out).error.code]).toEqual([130, "download/interrupted"]);
+});
+
+test.each([
+  [["generate", "--promt", "a"], /unknown option '--promt'\.\nwhat to do: Did you mean --prompt\? See --help\./],
+  [["draw"], /unknown command 'draw'/],
+  [["download"], /missing required argument 'id'/],
+  [["inspect", "a", "b"], /too many arguments/],
+  [["generate", "--prompt"], /argument missing/],
+])("%j is wrong usage: exit code 2", async (args, words) => {
+  const { code, out, err } = await run(...args);
+  expect([code, out]).toEqual([2, ""]);
+  expect(err).toMatch(words);
+  const json = await run(args[0]!, "--json", ...args.slice(1)); // behind --prompt it would be the prompt
+  expect(json.code).toBe(2);
+  expect(JSON.parse(json.out).error.code).toMatch(/^usage\//);
+});
+
+test("no command: the help, and exit code 2", async () => {
+  const { code, out, err } = await run();
+  expect([code, out]).toEqual([2, ""]);
+  expect(err).toContain("photomaker generate");
+});
+
+test("help teaches every flag, and the version is told", async () => {
+  const { code, out } = await run("generate", "--help");
+  expect(code).toBe(0);
+  for (const flag of [...ALL_FLAGS.map(longName), "--config"]) expect(out).toMatch(new RegExp(`(^|[ ,])${flag}[ ,\n]`, "m"));
+  expect(out).toMatch(/--start-merge-step -1 +the person from the first step on/);
+  expect((await run("--version")).out).toMatch(/^\d+\.\d+\.\d+/);
+  for (const command of ["download", "inspect"]) expect((await run(command, "--help")).out).toContain("Examples:");
+});
+
+test("download and inspect", async () => {
+  expect(await run("download", "org/name@v1", "--file", "a.bin", "-q")).toEqual({
+    code: 0,
+    out: "/cache/org/name@v1:a.bin\n",
+    err: "",
+  });
+  expect(JSON.parse((await run("download", "org/name", "--json")).out)).toEqual({ path: "/cache/org/name" });
+  expect((await run("download", "org/name:b.bin", "--file", "a.bin")).code).toBe(1);
+  expect((await run("inspect", "x.safetensors")).out).toContain("a LoRA");
+  expect(JSON.parse((await run("inspect", "x.safetensors", "--json")).out)).toMatchObject({ kind: "lora" });
+});
+
+test("a copy that was not built says so", async () => {
+  await mkdir(join(folder, "bin"));
+  await writeFile(join(folder, "bin", "photomaker.mjs"), await readFile(resolve("bin/photomaker.js")));
+  const { status, stderr } = spawnSync(process.execPath, [join(folder, "bin", "photomaker.mjs")], { encoding: "utf8" });
+  expect([status, stderr]).toEqual([1, expect.stringContaining("npm run build")]);
+});

@@ -1,0 +1,52 @@
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { addDownload, type DownloadTools } from "./download.ts";
+import { addGenerate, type GenerateTools } from "./generate.ts";
+import { addInspect, type InspectTools } from "./inspect.ts";
+import type { CliIo } from "./io.ts";
+import { EXIT, reportError } from "./report-error.ts";
+
+export type CliTools = GenerateTools & DownloadTools & InspectTools;
+
+const HELP = `
+Examples:
+  photomaker download TencentARC/PhotoMaker
+  photomaker generate -m SG161222/RealVisXL_V4.0 -a TencentARC/PhotoMaker -i me1.jpg me2.jpg -p "a photo of a woman img as a pilot"
+  photomaker inspect style.safetensors
+
+"photomaker <command> --help" explains each command. Exit codes: 0 done, 1 something to put right, 2 wrong usage,
+70 a fault of photomaker, 130 stopped with Ctrl-C. Make pictures of people only with their consent.
+`;
+
+/**
+ * Runs the command line.
+ * @param args without node and script
+ * @returns the exit code
+ */
+export async function runCli(args: readonly string[], io: CliIo, tools: CliTools): Promise<number> {
+  const program = new Command("photomaker")
+    .description("Makes new pictures of a person from a few photos and a sentence: PhotoMaker on SDXL, on your own machine.")
+    .version(version(), "-V, --version")
+    .addHelpText("after", HELP)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: () => {}, // told by reportError
+      getOutHelpWidth: () => io.stdout.columns ?? 120,
+      getErrHelpWidth: () => io.stderr.columns ?? 120,
+    });
+  addGenerate(program, io, tools);
+  addDownload(program, io, tools);
+  addInspect(program, io, tools);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return EXIT.ok;
+  } catch (error) {
+    return reportError(error, io, args.includes("--json"));
+  }
+}
+
+/** From package.json, which is two folders up from src/cli and from dist/cli. */
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;

@@ -1,0 +1,195 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readPngSettings } from "../image/index.ts";
+import { goldenPath } from "../testing/golden.ts";
+import { readValues } from "../weights/read-tensor.ts";
+import { openTensors } from "../weights/open-tensors.ts";
+import { writeSafetensors } from "../weights/safetensors-write.ts";
+import type { GenerateEvent } from "./events.ts";
+import { PhotoMaker } from "./photomaker.ts";
+import { writeLatents } from "./read-latents.ts";
+import type { GenerateInput, LoadInput } from "./request.ts";
+
+const V1: LoadInput = { model: goldenPath("tiny-sdxl"), adapter: goldenPath("tiny-photomaker-v1.bin") };
+const photo = (name: string): string => goldenPath("photos", `${name}.png`);
+const base: GenerateInput = {
+  prompt: "a photo of a man img, wearing a hat",
+  inputIdImages: [photo("person_0")],
+  width: 64,
+  height: 64,
+  numInferenceSteps: 3,
+  startMergeStep: 0,
+  seed: 1,
+};
+
+let pm: PhotoMaker;
+let folder: string;
+beforeAll(async () => {
+  pm = await PhotoMaker.load(V1);
+  folder = await mkdtemp(join(tmpdir(), "photomaker-"));
+});
+afterAll(async () => {
+  await pm.close();
+  await rm(folder, { recursive: true });
+});
+
+async function eventsOf(input: GenerateInput, maker = pm): Promise<GenerateEvent[]> {
+  const events: GenerateEvent[] = [];
+  for await (const event of maker.generate(input)) events.push(event);
+  return events;
+}
+const loads = (events: readonly GenerateEvent[]): string[] =>
+  events.flatMap((e) => (e.type === "progress" && e.phase === "load" && e.step === 0 ? [e.detail!] : []));
+const code = (expected: string) => expect.objectContaining({ name: "UserError", code: expected });
+
+test("models are loaded once: another prompt, photo, size, count or scheduler loads nothing", async () => {
+  const first = loads(await eventsOf(base));
+  expect(first).toEqual(["text_encoder", "text_encoder_2", "id_encoder", "fuse_module", "unet", "vae"]);
+  const others: GenerateInput[] = [
+    { ...base, prompt: "a woman img in the rain", negativePrompt: "" },
+    { ...base, inputIdImages: [photo("person_1"), photo("other")] },
+    { ...base, width: 72, height: 104 },
+    { ...base, numImagesPerPrompt: 2 },
+    { ...base, scheduler: "dpmpp_2m_sde_karras" },
+  ];
+  for (const other of others) expect(loads(await eventsOf(other))).toEqual([]);
+});
+
+test("with unloadAfterUse one model at a time is kept, and the picture is the same", async () => {
+  await using sparing = await PhotoMaker.load({ ...V1, unloadAfterUse: true });
+  const [kept, sparingly] = [await pm.generate(base), await sparing.generate(base)];
+  expect(sparingly.latents.final).toEqual(kept.latents.final);
+  expect(loads(await eventsOf(base, sparing))).toHaveLength(6); // all over again
+});
+
+test("events tell phase, step and seconds left, and previews are sent when asked for", async () => {
+  const events = await eventsOf({ ...base, preview: true, numImagesPerPrompt: 2 });
+  const steps = events.flatMap((e) => (e.type === "progress" && e.phase === "denoise" ? [e] : []));
+  expect(steps.map((e) => [e.step, e.steps])).toEqual([[1, 3], [2, 3], [3, 3]]);
+  expect(steps.at(-1)!.secondsLeft).toBe(0);
+  const previews = events.filter((e) => e.type === "preview");
+  expect(previews).toHaveLength(3);
+  expect(previews.every((e) => e.images.length === 2)).toBe(true);
+  expect(events.filter((e) => e.type === "image").map((e) => e.index)).toEqual([0, 1]);
+  expect(events.at(-1)).toMatchObject({ type: "done", seed: 1, timings: { evaluations: { length: 3 } } });
+});
+
+test("cancelling takes effect within one evaluation, and the next request works", async () => {
+  const abort = new AbortController();
+  let evaluations = 0;
+  const work = (async () => {
+    for await (const event of pm.generate({ ...base, numInferenceSteps: 50 }, { signal: abort.signal }))
+      if (event.type === "progress" && event.phase === "denoise") {
+        evaluations = event.step;
+        if (event.step === 2) abort.abort();
+      }
+  })();
+  await expect(work).rejects.toMatchObject({ name: "AbortError" });
+  expect(evaluations).toBeLessThanOrEqual(3);
+  expect((await pm.generate(base)).images).toHaveLength(1);
+});
+
+test("requests to one pipeline wait for each other and do not disturb each other", async () => {
+  const alone = (await pm.generate(base)).latents.final;
+  const both = await Promise.all([pm.generate(base), pm.generate({ ...base, seed: 2 }), pm.generate(base)]);
+  expect(both[0].latents.final).toEqual(alone);
+  expect(both[2].latents.final).toEqual(alone);
+  expect(both[1].latents.final).not.toEqual(alone);
+});
+
+test("the event loop goes on while models load and run", async () => {
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 5);
+  const start = performance.now();
+  await using other = await PhotoMaker.load(V1);
+  await other.generate({ ...base, width: 128, height: 128 });
+  clearInterval(timer);
+  expect(ticks).toBeGreaterThan((performance.now() - start) / 5 / 4); // a quarter of what an idle loop would count
+});
+
+test("a picture says how it was made, and its settings make it again", async () => {
+  const { images, latents } = await pm.generate({ ...base, negativePrompt: "ugly, bad" });
+  const { parameters, settings } = readPngSettings(images[0]!.png);
+  expect(parameters).toBe(
+    "a photo of a man img, wearing a hat\nNegative prompt: ugly, bad\nSteps: 3, Sampler: the model's own, CFG scale: 5, Seed: 1, Size: 64x64, Model: tiny-sdxl, PhotoMaker: tiny-photomaker-v1.bin, ID images: 1, Start merge step: 0",
+  );
+  const { index, load, ...request } = settings as Record<string, unknown>;
+  expect(index).toBe(0);
+  await using again = await PhotoMaker.load(load as LoadInput);
+  expect((await again.generate(request as GenerateInput)).latents.final).toEqual(latents.final);
+});
+
+test("latents that were saved make the picture again, whatever the seed", async () => {
+  const { latents } = await pm.generate(base);
+  const path = join(folder, "latents.safetensors");
+  await writeLatents(path, latents.initialNoise, latents.final, latents.dims);
+  expect((await pm.generate({ ...base, seed: 99, latents: path })).latents.final).toEqual(latents.final);
+  await expect(pm.generate({ ...base, width: 72, latents: path })).rejects.toThrow(code("latents/shape"));
+});
+
+test("no negative prompt and an empty one differ", async () => {
+  const [none, empty] = [await pm.generate(base), await pm.generate({ ...base, negativePrompt: "" })];
+  expect(none.latents.final).not.toEqual(empty.latents.final);
+});
+
+describe("bad input is refused with its cause", () => {
+  test.each<[string, GenerateInput, string]>([
+    ["no photo", { ...base, inputIdImages: [] }, "id-images/missing"],
+    ["a photo that is not there", { ...base, inputIdImages: ["nobody.jpg"] }, "photo/missing"],
+    ["no trigger word", { ...base, prompt: "a photo of a man" }, "prompt/trigger-missing"],
+    ["two trigger words", { ...base, prompt: "a man img and a dog img" }, "prompt/trigger-repeated"],
+    ["no class word", { ...base, prompt: "img" }, "prompt/class-missing"],
+    ["a trigger word in the negative prompt", { ...base, negativePrompt: "bad img" }, "prompt/trigger-in-negative"],
+    ["a trigger word only in the first prompt", { ...base, prompt2: "a painting" }, "prompt/trigger-missing"],
+    ["a person at different places", { ...base, prompt2: "man img" }, "prompt/second-misplaced"],
+    ["a width that does not fit", { ...base, width: 60 }, "size/not-multiple-of-8"],
+    ["no steps", { ...base, numInferenceSteps: 0 }, "steps/out-of-range"],
+    ["face embeddings for V1", { ...base, idEmbeds: { dtype: "f32", dims: [1, 512], data: new Float32Array(512) } }, "id-embeds/not-wanted"],
+    ["latents that are not there", { ...base, latents: "nothing.safetensors" }, "file/missing"],
+  ])("%s", async (_, request, expected) => {
+    await expect(pm.generate(request)).rejects.toThrow(code(expected));
+  });
+
+  test("a V2 adapter needs the face embedding of every photo", async () => {
+    await using v2 = await PhotoMaker.load({ ...V1, adapter: goldenPath("tiny-photomaker-v2.bin") });
+    await expect(v2.generate(base)).rejects.toThrow(code("id-embeds/missing"));
+    const idEmbeds = { dtype: "f32" as const, dims: [2, 512], data: new Float32Array(1024) };
+    await expect(v2.generate({ ...base, idEmbeds })).rejects.toThrow(code("id-embeds/shape"));
+  });
+
+  test("an adapter as model, a LoRA as adapter, an adapter for another model", async () => {
+    await expect(PhotoMaker.load({ model: V1.adapter! })).rejects.toThrow(code("model/wrong-kind"));
+    await expect(PhotoMaker.load({ ...V1, adapter: goldenPath("lora", "peft.safetensors") })).rejects.toThrow(code("adapter/wrong-kind"));
+    await expect(PhotoMaker.load({ ...V1, model: "nowhere/at/all" })).rejects.toThrow(code("path/missing"));
+  });
+
+  test("weights that are not numbers end the run, and name the step", async () => {
+    const { tensors } = await openTensors(goldenPath("tiny-sdxl", "unet", "diffusion_pytorch_model.safetensors"));
+    const values = await readValues(tensors.get("conv_in.bias")!);
+    const bad = new Uint16Array(values.shape[0]!).fill(0x7e00);
+    const model = join(folder, "model");
+    await copyModel(model);
+    await writeSafetensors(
+      join(model, "unet", "diffusion_pytorch_model.safetensors"),
+      await Promise.all(
+        [...tensors.values()].map(async ({ name, dtype, shape, source }) => {
+          if (source.kind !== "file") throw new Error("the fixture is a file");
+          const whole = await readFile(source.file);
+          const data = name === "conv_in.bias" ? bad : whole.subarray(source.offset, source.offset + source.length);
+          return { name, dtype, shape, data };
+        }),
+      ),
+    );
+    await using broken = await PhotoMaker.load({ ...V1, model });
+    await expect(broken.generate(base)).rejects.toMatchObject({ code: "output/nan", message: expect.stringContaining("evaluation 1 of 3") });
+  });
+});
+
+/** A copy of the tiny model, to break. */
+async function copyModel(target: string): Promise<void> {
+  const { cp } = await import("node:fs/promises");
+  await cp(goldenPath("tiny-sdxl"), target, { recursive: true });
+  await writeFile(join(target, "note.txt"), "a broken copy");
+}
