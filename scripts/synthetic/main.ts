@@ -20,7 +20,8 @@ const { values: args } = parseArgs({
 /** Reads a written file back as a user's would be, and compares names and shapes with what the models ask for. */
 function compare(what: string, wanted: Parameters, found: ReadonlyMap<string, { readonly shape: readonly number[] }>): void {
   for (const [name, { shape }] of wanted)
-    if (String(found.get(name)?.shape) !== String(shape)) throw new Error(`${what}: ${name} is [${found.get(name)?.shape}], not [${shape}]`);
+    if (String(found.get(name)?.shape) !== String(shape))
+      throw new Error(`${what}: ${name} is [${found.get(name)?.shape}], not [${shape}]`);
   if (found.size !== wanted.size) throw new Error(`${what}: ${found.size} tensors, not ${wanted.size}`);
 }
 

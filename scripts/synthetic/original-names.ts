@@ -1,5 +1,5 @@
-import { layoutFromDiffusers, unetPaths } from "../../src/weights/unet-names.ts";
 import { rename } from "../../src/weights/rename.ts";
+import { layoutFromDiffusers, unetPaths } from "../../src/weights/unet-names.ts";
 import { vaePaths } from "../../src/weights/vae-names.ts";
 import type { Parameters } from "./parameters.ts";
 
@@ -14,7 +14,12 @@ export interface OriginalTensor {
 const flipped = (pairs: readonly (readonly [string, string])[]): ReadonlyMap<string, string> =>
   new Map(pairs.map(([original, diffusers]) => [diffusers, original]));
 
-function renamed(params: Parameters, pairs: ReadonlyMap<string, string>, prefix: string, shapeOf = (_: string, s: readonly number[]) => s) {
+function renamed(
+  params: Parameters,
+  pairs: ReadonlyMap<string, string>,
+  prefix: string,
+  shapeOf = (_: string, s: readonly number[]) => s,
+) {
   return [...params].map(([name, { shape }]): OriginalTensor => {
     const original = rename(name, pairs);
     if (original === undefined) throw new Error(`${name} has no name in the original layout`);
@@ -62,7 +67,8 @@ const OPEN_CLIP_LAYER: ReadonlyMap<string, string> = new Map([
 export function openClipOriginals(params: Parameters): OriginalTensor[] {
   const prefix = "conditioner.embedders.1.model.";
   return [...params].flatMap(([name, { shape }]): OriginalTensor[] => {
-    if (name === "text_projection.weight") return [{ name: `${prefix}text_projection`, shape: [shape[1]!, shape[0]!], from: [name] }];
+    if (name === "text_projection.weight")
+      return [{ name: `${prefix}text_projection`, shape: [shape[1]!, shape[0]!], from: [name] }];
     const end = rename(name, OPEN_CLIP);
     if (end !== undefined) return [{ name: prefix + end, shape, from: [name] }];
     const [, layer, rest] = /^text_model\.encoder\.layers\.(\d+)\.(.+)$/.exec(name)!;

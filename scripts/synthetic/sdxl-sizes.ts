@@ -16,7 +16,16 @@ export interface Sizes {
 }
 
 const clip = { eps: 1e-5, vocabulary: 49408, positions: 77 } as const;
-const vision = { width: 1024, mlp: 4096, heads: 16, layers: 24, patch: 14, image: 224, activation: "quick_gelu", eps: 1e-5 } as const;
+const vision = {
+  width: 1024,
+  mlp: 4096,
+  heads: 16,
+  layers: 24,
+  patch: 14,
+  image: 224,
+  activation: "quick_gelu",
+  eps: 1e-5,
+} as const;
 
 /** Podell et al. 2023 (arXiv 2307.01952) and TencentARC/PhotoMaker 060b4fc, as their published configs say. */
 export const SDXL: Sizes = {

@@ -1,6 +1,13 @@
 import type { TensorToWrite } from "../../src/weights/index.ts";
-import { type Parameters, idEncoderParameters, loraParameters, textParameters, unetParameters, vaeParameters } from "./parameters.ts";
-import { openClipOriginals, type OriginalTensor, textOriginals, unetOriginals, vaeOriginals } from "./original-names.ts";
+import { type OriginalTensor, openClipOriginals, textOriginals, unetOriginals, vaeOriginals } from "./original-names.ts";
+import {
+  idEncoderParameters,
+  loraParameters,
+  type Parameters,
+  textParameters,
+  unetParameters,
+  vaeParameters,
+} from "./parameters.ts";
 import type { Sizes } from "./sdxl-sizes.ts";
 import type { Values } from "./values.ts";
 
@@ -49,7 +56,11 @@ export function modelTensors(sizes: Sizes, options: WriteOptions): TensorToWrite
 /** A PhotoMaker adapter as safetensors. */
 export function adapterTensors(sizes: Sizes, version: "v1" | "v2", options: WriteOptions): TensorToWrite[] {
   const same = (params: Parameters, prefix: string) =>
-    tensors(params, [...params].map(([name, { shape }]) => ({ name: prefix + name, shape, from: [name] })), options);
+    tensors(
+      params,
+      [...params].map(([name, { shape }]) => ({ name: prefix + name, shape, from: [name] })),
+      options,
+    );
   return [
     ...same(idEncoderParameters(sizes, version), "id_encoder."),
     ...same(loraParameters(unetParameters(sizes), sizes.loraRank), "lora_weights."),

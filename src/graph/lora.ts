@@ -1,10 +1,9 @@
 import type { TensorEntry } from "../weights/tensor-entry.ts";
 import { add, mul } from "./ops/elementwise.ts";
-import { reshape } from "./ops/layout.ts";
-import { matmul } from "./ops/matrix.ts";
+import { conv2d, conv2dOp, linear, linearOp } from "./ops/matrix.ts";
 import { param, paramOp } from "./ops/source.ts";
 import type { Rule } from "./rewrite.ts";
-import { is, type Tensor } from "./tensor.ts";
+import { is, size, type Tensor } from "./tensor.ts";
 
 /** A low-rank change of one weight: Hu et al. 2021 (arXiv 2106.09685). */
 export interface LoraPair {
@@ -15,19 +14,36 @@ export interface LoraPair {
 }
 
 /**
- * W becomes W + Σ scale · up·down for each weight that has pairs. The sum is made of constants, so the runtime computes it
- * once, when it loads the model.
+ * y = W·x becomes y = W·x + Σ scale · up·(down·x), for each linear layer and convolution whose weight has pairs. The branches
+ * cost little, and the weights stay where their file has them: sums of weights would be held in memory several times over
+ * while a model of this size is loaded.
  * @param pairs by the weight's path, such as `down_blocks.1.attentions.0.proj_in.weight`
+ * @param used notes which paths the rule has found
  */
-export const mergeLora =
-  (pairs: ReadonlyMap<string, readonly LoraPair[]>): Rule =>
-  (weight) => {
-    if (!is(weight, paramOp)) return undefined;
+export const lora =
+  (pairs: ReadonlyMap<string, readonly LoraPair[]>, used: Set<string>): Rule =>
+  (y) => {
+    const weight = is(y, linearOp) || is(y, conv2dOp) ? y.inputs[1]! : undefined;
+    if (weight === undefined || !is(weight, paramOp)) return undefined;
     const { path } = weight.attrs;
-    return pairs.get(path)?.reduce<Tensor>((sum, { down, up, scale }, i) => {
-      const rank = down.shape[0]!;
-      const flatDown = reshape(param(`${path}:lora${i}.down`, down), [rank, -1]);
-      const flatUp = reshape(param(`${path}:lora${i}.up`, up), [-1, rank]);
-      return add(sum, mul(reshape(matmul(flatUp, flatDown), weight.shape), scale));
-    }, weight);
+    const found = pairs.get(path);
+    if (found === undefined) return undefined;
+    used.add(path);
+    return found.reduce<Tensor>((sum, pair, i) => add(sum, branch(y, pair, `${path}:lora${i}`)), y);
   };
+
+function branch(y: Tensor, { down, up, scale }: LoraPair, path: string): Tensor {
+  const [x, weight] = y.inputs as [Tensor, Tensor];
+  const rank = down.shape[0]!;
+  const out = size(weight, 0) as number;
+  const [into, ...kernel] = weight.shape.slice(1) as number[];
+  // files differ in whether they write trailing ones: the bytes are the same
+  const inner = param(`${path}.down`, { ...down, shape: [rank, into!, ...kernel] });
+  const outer = param(`${path}.up`, { ...up, shape: [out, rank, ...kernel.map(() => 1)] });
+  const scaled = (h: Tensor): Tensor => (scale === 1 ? h : mul(h, scale));
+  if (is(y, conv2dOp)) {
+    const narrow = conv2d(x, inner, undefined, y.attrs);
+    return conv2d(scaled(narrow), outer, undefined, { stride: 1, pads: [0, 0, 0, 0] });
+  }
+  return linear(scaled(linear(x, inner)), outer);
+}

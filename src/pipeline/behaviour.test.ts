@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readPngSettings } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
-import { readValues } from "../weights/read-tensor.ts";
 import { openTensors } from "../weights/open-tensors.ts";
+import { readValues } from "../weights/read-tensor.ts";
 import { writeSafetensors } from "../weights/safetensors-write.ts";
 import type { GenerateEvent } from "./events.ts";
 import { PhotoMaker } from "./photomaker.ts";
@@ -67,7 +67,11 @@ test("with unloadAfterUse one model at a time is kept, and the picture is the sa
 test("events tell phase, step and seconds left, and previews are sent when asked for", async () => {
   const events = await eventsOf({ ...base, preview: true, numImagesPerPrompt: 2 });
   const steps = events.flatMap((e) => (e.type === "progress" && e.phase === "denoise" ? [e] : []));
-  expect(steps.map((e) => [e.step, e.steps])).toEqual([[1, 3], [2, 3], [3, 3]]);
+  expect(steps.map((e) => [e.step, e.steps])).toEqual([
+    [1, 3],
+    [2, 3],
+    [3, 3],
+  ]);
   expect(steps.at(-1)!.secondsLeft).toBe(0);
   const previews = events.filter((e) => e.type === "preview");
   expect(previews).toHaveLength(3);
@@ -146,7 +150,11 @@ describe("bad input is refused with its cause", () => {
     ["a person at different places", { ...base, prompt2: "man img" }, "prompt/second-misplaced"],
     ["a width that does not fit", { ...base, width: 60 }, "size/not-multiple-of-8"],
     ["no steps", { ...base, numInferenceSteps: 0 }, "steps/out-of-range"],
-    ["face embeddings for V1", { ...base, idEmbeds: { dtype: "f32", dims: [1, 512], data: new Float32Array(512) } }, "id-embeds/not-wanted"],
+    [
+      "face embeddings for V1",
+      { ...base, idEmbeds: { dtype: "f32", dims: [1, 512], data: new Float32Array(512) } },
+      "id-embeds/not-wanted",
+    ],
     ["latents that are not there", { ...base, latents: "nothing.safetensors" }, "file/missing"],
   ])("%s", async (_, request, expected) => {
     await expect(pm.generate(request)).rejects.toThrow(code(expected));
@@ -161,7 +169,9 @@ describe("bad input is refused with its cause", () => {
 
   test("an adapter as model, a LoRA as adapter, an adapter for another model", async () => {
     await expect(PhotoMaker.load({ model: V1.adapter! })).rejects.toThrow(code("model/wrong-kind"));
-    await expect(PhotoMaker.load({ ...V1, adapter: goldenPath("lora", "peft.safetensors") })).rejects.toThrow(code("adapter/wrong-kind"));
+    await expect(PhotoMaker.load({ ...V1, adapter: goldenPath("lora", "peft.safetensors") })).rejects.toThrow(
+      code("adapter/wrong-kind"),
+    );
     await expect(PhotoMaker.load({ ...V1, model: "nowhere/at/all" })).rejects.toThrow(code("path/missing"));
   });
 
@@ -183,7 +193,10 @@ describe("bad input is refused with its cause", () => {
       ),
     );
     await using broken = await PhotoMaker.load({ ...V1, model });
-    await expect(broken.generate(base)).rejects.toMatchObject({ code: "output/nan", message: expect.stringContaining("evaluation 1 of 3") });
+    await expect(broken.generate(base)).rejects.toMatchObject({
+      code: "output/nan",
+      message: expect.stringContaining("evaluation 1 of 3"),
+    });
   });
 });
 

@@ -1,6 +1,6 @@
 import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
-import { type LoraPair, mergeLora } from "../graph/lora.ts";
+import { type LoraPair, lora } from "../graph/lora.ts";
 import { input } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -30,16 +30,22 @@ const tokens = namedDim("tokens");
 const height = namedDim("height");
 const width = namedDim("width");
 
-/** A component's graph with its LoRAs in its weights. */
+/**
+ * A component's graph with its LoRAs.
+ * @throws Error if a LoRA's layer is found in the weights and not in the graph
+ */
 function finished<Name extends string>(name: ComponentName, outputs: Outputs<Name>, loras: LoraPairs): Outputs<Name> {
   const pairs = loras.get(name);
   if (pairs === undefined) return outputs;
   const keys = Object.keys(outputs) as Name[];
-  const merged = rewrite(
+  const used = new Set<string>();
+  const changed = rewrite(
     keys.map((key) => outputs[key]),
-    mergeLora(pairs),
+    lora(pairs, used),
   );
-  return Object.fromEntries(keys.map((key, i) => [key, merged[i]!])) as Record<Name, Tensor>;
+  const missed = [...pairs.keys()].filter((path) => !used.has(path));
+  if (missed.length > 0) throw new Error(`no layer of ${name} multiplies by ${missed.join(", ")}`);
+  return Object.fromEntries(keys.map((key, i) => [key, changed[i]!])) as Record<Name, Tensor>;
 }
 
 export interface TextGraph {

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { withFile } from "./file-access.ts";
 import { type MadeMember, makeZip } from "../testing/made-files.ts";
+import { withFile } from "./file-access.ts";
 import { readZipDirectory, readZipEntry } from "./zip.ts";
 
 let folder: string;
