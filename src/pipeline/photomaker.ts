@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import type { Notice } from "../core/notice.ts";
-import { type Device, ortRuntime } from "../runtime/ort-runtime.ts";
+import type { Device } from "../runtime/encode-model.ts";
+import { ortRuntime } from "../runtime/ort-runtime.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { readTokenizerFolder, sdxlTokenizer, type TokenizerName } from "../text/tokenizer-folder.node.ts";
 import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";

@@ -1,39 +1,18 @@
-import { availableParallelism } from "node:os";
-import { parse, relative, sep } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { InferenceSession } from "onnxruntime-common";
 import type { NdArray } from "../core/array.ts";
-import { UserError } from "../core/errors.ts";
-import { encodeOnnx } from "../graph/onnx/encode.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { cpuLowerings } from "./lowerings.ts";
+import { encodeModel, type ModelOptions } from "./encode-model.ts";
 import type { Feeds, Runtime, Session } from "./runtime.ts";
 
-export interface OrtOptions {
-  /** Threads for one operation; all cores when absent. */
-  readonly threads?: number | undefined;
-  readonly device?: Device;
-}
-export const DEVICES = ["cpu", "webgpu", "cuda"] as const;
-export type Device = (typeof DEVICES)[number];
-/** How numbers are computed with; weights are kept as their file has them until they are loaded. */
-export const PRECISIONS = ["f32"] as const;
-
 /** ONNX Runtime in a worker thread, so that neither loading nor running holds up the event loop. */
-export function ortRuntime({ threads, device = "cpu" }: OrtOptions = {}): Runtime {
+export function ortRuntime(how: ModelOptions = {}): Runtime {
   const worker = new OrtWorker();
   let sessions = 0;
   return {
     async load<Output extends string>(outputs: Readonly<Record<Output, Tensor>>): Promise<Session<Output>> {
-      const root = new ExternalRoot();
-      const model = encodeOnnx(outputs, { lowerings: cpuLowerings, locate: (file) => root.locate(file) });
+      const { model, options } = encodeModel(outputs, how);
       const session = sessions++;
-      const options: InferenceSession.SessionOptions = {
-        executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
-        intraOpNumThreads: threads ?? availableParallelism(),
-        logSeverityLevel: 3,
-        extra: { session: { model_external_initializers_file_folder_path: root.folder } },
-      };
       await worker.ask({ kind: "load", session, model, options });
       const all = Object.keys(outputs) as Output[];
       return {
@@ -47,27 +26,6 @@ export function ortRuntime({ threads, device = "cpu" }: OrtOptions = {}): Runtim
     },
     close: () => worker.close(),
   };
-}
-
-/** ONNX Runtime reads weights only from below one folder: the root of the drive that holds them. */
-class ExternalRoot {
-  #folder: string | undefined;
-
-  get folder(): string {
-    return this.#folder ?? parse(process.cwd()).root;
-  }
-
-  locate(file: string): string {
-    const { root } = parse(file);
-    this.#folder ??= root;
-    if (root !== this.#folder)
-      throw new UserError(
-        "weights/several-drives",
-        `The weight files of one model lie on two drives, ${this.#folder} and ${root}.`,
-        "Put the model, its adapter and its LoRAs on the same drive.",
-      );
-    return relative(root, file).split(sep).join("/");
-  }
 }
 
 type Question =

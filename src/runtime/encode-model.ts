@@ -1,0 +1,53 @@
+import { availableParallelism } from "node:os";
+import { parse, relative, sep } from "node:path";
+import type { InferenceSession } from "onnxruntime-common";
+import { UserError } from "../core/errors.ts";
+import { encodeOnnx } from "../graph/onnx/encode.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { cpuLowerings } from "./lowerings.ts";
+
+export interface ModelOptions {
+  /** Threads for one operation; all cores when absent. */
+  readonly threads?: number | undefined;
+  readonly device?: Device;
+}
+export type Device = "cpu" | "webgpu" | "cuda";
+
+export interface EncodedModel {
+  readonly model: Uint8Array;
+  readonly options: InferenceSession.SessionOptions;
+}
+
+/** A graph as ONNX Runtime takes it, with the options that its session needs. */
+export function encodeModel(outputs: Readonly<Record<string, Tensor>>, { threads, device = "cpu" }: ModelOptions): EncodedModel {
+  const root = new ExternalRoot();
+  const model = encodeOnnx(outputs, { lowerings: cpuLowerings, locate: (file) => root.locate(file) });
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
+    intraOpNumThreads: threads ?? availableParallelism(),
+    logSeverityLevel: 3,
+    extra: { session: { model_external_initializers_file_folder_path: root.folder } },
+  };
+  return { model, options };
+}
+
+/** ONNX Runtime reads weights only from below one folder: the root of the drive that holds them. */
+class ExternalRoot {
+  #folder: string | undefined;
+
+  get folder(): string {
+    return this.#folder ?? parse(process.cwd()).root;
+  }
+
+  locate(file: string): string {
+    const { root } = parse(file);
+    this.#folder ??= root;
+    if (root !== this.#folder)
+      throw new UserError(
+        "weights/several-drives",
+        `The weight files of one model lie on two drives, ${this.#folder} and ${root}.`,
+        "Put the model, its adapter and its LoRAs on the same drive.",
+      );
+    return relative(root, file).split(sep).join("/");
+  }
+}

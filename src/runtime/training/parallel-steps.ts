@@ -1,0 +1,172 @@
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { NdArray } from "../../core/array.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { encodeModel } from "../encode-model.ts";
+import type { Feeds } from "../runtime.ts";
+
+/** A weight that is trained: an input of the graph, and a part of one long array. */
+export interface Parameter {
+  readonly name: string;
+  readonly dims: readonly number[];
+  /** Where its values begin in {@link TrainingState}'s arrays. */
+  readonly offset: number;
+  readonly length: number;
+  /** Which of the update's groups it belongs to. */
+  readonly group: number;
+}
+
+/** All that training changes, in shared memory: each array has the parameters one after the other. */
+export interface TrainingState {
+  readonly params: Float32Array;
+  /** AdamW's means of gradients and of their squares. */
+  readonly m: Float32Array;
+  readonly v: Float32Array;
+  /** Exponential moving average of the parameters, where one is kept. */
+  readonly ema: Float32Array | undefined;
+}
+
+export function trainingState(size: number, ema: boolean): TrainingState {
+  const shared = (): Float32Array => new Float32Array(new SharedArrayBuffer(size * 4));
+  return { params: shared(), m: shared(), v: shared(), ema: ema ? shared() : undefined };
+}
+
+export interface Update {
+  /** Learning rate and weight decay of each group. */
+  readonly groups: readonly { readonly lr: number; readonly weightDecay: number }[];
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  /** 1 for the first update. */
+  readonly step: number;
+  /** Largest norm of all gradients together; 0: any. */
+  readonly clip: number;
+  readonly emaDecay: number;
+}
+
+export interface StepResult {
+  /** The metrics of each batch of each worker. */
+  readonly measured: readonly (readonly Readonly<Record<string, Float32Array>>[])[];
+  /** Of the averaged gradients, before clipping. When it is not finite, nothing was changed. */
+  readonly norm: number;
+  readonly seconds: { readonly compute: number; readonly update: number };
+}
+
+export interface ParallelStepsOptions {
+  /** What is differentiated: a scalar under `grad:<parameter>` for each parameter, and metrics. */
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  readonly metrics: readonly string[];
+  readonly parameters: readonly Parameter[];
+  readonly state: TrainingState;
+  /** One for each core when absent; each computes with one thread, which is faster here than one with several threads. */
+  readonly workers?: number | undefined;
+  /** Threads of each worker's session. */
+  readonly threads?: number | undefined;
+}
+
+interface Reply {
+  readonly ready?: true;
+  readonly error?: string;
+  readonly measured: StepResult["measured"][number];
+  readonly norm: number;
+  readonly seconds: StepResult["seconds"];
+}
+
+/**
+ * Runs training steps on several workers. Each computes the gradients of its own batches by one ONNX graph whose weights and gradients
+ * lie in buffers that are allocated once; gradients are then averaged over the workers, and each updates its share of the
+ * parameters. The result does not depend on timing.
+ */
+export class ParallelSteps {
+  readonly #workers: readonly Worker[];
+  readonly #waiting: ((reply: Reply | Error) => void)[] = [];
+
+  private constructor(workers: readonly Worker[]) {
+    this.#workers = workers;
+    for (const [i, worker] of workers.entries()) {
+      worker.on("message", (reply: Reply) => this.#waiting[i]?.(reply));
+      worker.on("error", (error) => this.#fail(error));
+      worker.on("exit", () => this.#fail(new Error("a training worker has ended")));
+    }
+  }
+
+  get workers(): number {
+    return this.#workers.length;
+  }
+
+  static async open(options: ParallelStepsOptions): Promise<ParallelSteps> {
+    const { outputs, metrics, parameters, state, threads = 1 } = options;
+    const count = options.workers ?? availableParallelism();
+    const { model, options: session } = encodeModel(outputs, { threads });
+    const buffer = (array: Float32Array): SharedArrayBuffer => array.buffer as unknown as SharedArrayBuffer;
+    const shared = {
+      model,
+      options: session,
+      parameters,
+      metrics,
+      count,
+      params: buffer(state.params),
+      m: buffer(state.m),
+      v: buffer(state.v),
+      ema: state.ema && buffer(state.ema),
+      gradients: Array.from({ length: count }, () => new SharedArrayBuffer(state.params.byteLength)),
+      sync: new SharedArrayBuffer(8),
+      sums: new SharedArrayBuffer(8 * count),
+    };
+    const url = new URL("./training-worker.js", import.meta.url);
+    const steps = new ParallelSteps(
+      Array.from({ length: count }, (_, index) => new Worker(url, { workerData: { ...shared, index } })),
+    );
+    await steps.#all(() => {});
+    return steps;
+  }
+
+  /**
+   * One update from the batches of every worker.
+   * @param batches for each worker as many as the others have: their gradients are averaged
+   */
+  async step(batches: readonly (readonly Feeds[])[], update: Update): Promise<StepResult> {
+    if (batches.length !== this.#workers.length || batches.some((b) => b.length !== batches[0]!.length))
+      throw new TypeError(`${this.#workers.length} workers need as many lists of batches, all of one length`);
+    const replies = await this.#all((i) => this.#workers[i]!.postMessage({ batches: batches[i]!.map(plain), update }));
+    return {
+      measured: replies.map((r) => r.measured),
+      norm: replies[0]!.norm,
+      seconds: {
+        compute: Math.max(...replies.map((r) => r.seconds.compute)),
+        update: Math.max(...replies.map((r) => r.seconds.update)),
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  /** The next reply of every worker. When one fails the others would wait for it for ever, so all are ended. */
+  async #all(ask: (index: number) => void): Promise<Reply[]> {
+    const replies = this.#workers.map(
+      (_, i) =>
+        new Promise<Reply>((resolve, reject) => {
+          this.#waiting[i] = (reply) => {
+            if (reply instanceof Error) reject(reply);
+            else if (reply.error !== undefined) reject(new Error(reply.error));
+            else resolve(reply);
+          };
+          ask(i);
+        }),
+    );
+    try {
+      return await Promise.all(replies);
+    } catch (error) {
+      await Promise.allSettled([this.close(), ...replies]);
+      throw error;
+    }
+  }
+
+  #fail(error: Error): void {
+    for (const settle of this.#waiting) settle(error);
+  }
+}
+
+const plain = (feeds: Feeds): Record<string, NdArray> => ({ ...feeds });

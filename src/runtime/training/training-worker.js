@@ -1,0 +1,126 @@
+// @ts-check
+// Plain JavaScript, because Node starts a worker from a file that it can run as it is.
+import { parentPort, workerData } from "node:worker_threads";
+import { adamw, average, sumOfSquares } from "./adamw.js";
+
+/**
+ * @typedef {{ name: string, dims: number[], offset: number, length: number, group: number }} Parameter
+ * @typedef {{ dtype: "f32" | "i64", dims: readonly number[], data: Float32Array | BigInt64Array }} Wire
+ * @typedef {{ index: number, count: number, model: Uint8Array, options: import("onnxruntime-common").InferenceSession.SessionOptions,
+ *   parameters: Parameter[], metrics: string[], params: SharedArrayBuffer, m: SharedArrayBuffer, v: SharedArrayBuffer,
+ *   ema: SharedArrayBuffer | undefined, gradients: SharedArrayBuffer[], sync: SharedArrayBuffer, sums: SharedArrayBuffer }} Setup
+ * @typedef {{ groups: { lr: number, weightDecay: number }[], beta1: number, beta2: number, eps: number, step: number, clip: number,
+ *   emaDecay: number }} Update
+ * @typedef {{ batches: Record<string, Wire>[], update: Update }} Request
+ */
+
+// ONNX Runtime reads this when it is loaded, so it comes before the import.
+process.env.ORT_DISABLE_TELEMETRY ??= "1";
+const { InferenceSession, Tensor } = await import("onnxruntime-node");
+
+if (parentPort === null) throw new Error("training-worker.js runs as a worker thread only");
+const port = parentPort;
+const setup = /** @type {Setup} */ (workerData);
+const { index, count, parameters, metrics } = setup;
+const params = new Float32Array(setup.params);
+const state = { params, m: new Float32Array(setup.m), v: new Float32Array(setup.v) };
+const ema = setup.ema && new Float32Array(setup.ema);
+const everyone = setup.gradients.map((buffer) => new Float32Array(buffer));
+const mine = /** @type {Float32Array} */ (everyone[index]);
+const sync = new Int32Array(setup.sync);
+const sums = new Float64Array(setup.sums);
+const total = params.length;
+const from = Math.floor((total * index) / count);
+const to = Math.floor((total * (index + 1)) / count);
+
+// ONNX Runtime's tensors may not lie in shared memory: each worker computes with copies of its own.
+const weights = new Float32Array(total);
+const gradients = new Float32Array(total);
+/** @type {Record<string, import("onnxruntime-common").Tensor>} */
+const weightFeeds = {};
+/** @type {Record<string, import("onnxruntime-common").Tensor | null>} */
+const fetches = Object.fromEntries(metrics.map((name) => [name, null]));
+for (const { name, dims, offset, length } of parameters) {
+  weightFeeds[name] = new Tensor("float32", weights.subarray(offset, offset + length), dims);
+  fetches[`grad:${name}`] = new Tensor("float32", gradients.subarray(offset, offset + length), dims);
+}
+const session = await InferenceSession.create(setup.model, setup.options);
+
+/** Waits until every worker has come here. */
+function barrier() {
+  const round = Atomics.load(sync, 1);
+  if (Atomics.add(sync, 0, 1) === count - 1) {
+    Atomics.store(sync, 0, 0);
+    Atomics.add(sync, 1, 1);
+    Atomics.notify(sync, 1);
+    return;
+  }
+  while (Atomics.load(sync, 1) === round) Atomics.wait(sync, 1, round);
+}
+
+/** @param {Wire} wire */
+const tensorOf = ({ data, dims }) =>
+  data instanceof Float32Array ? new Tensor("float32", data, dims) : new Tensor("int64", data, dims);
+
+/** @param {Record<string, Wire>[]} batches */
+async function differentiate(batches) {
+  /** @type {Record<string, Float32Array>[]} */
+  const measured = [];
+  for (const [i, batch] of batches.entries()) {
+    const feeds = { ...weightFeeds };
+    for (const [name, wire] of Object.entries(batch)) feeds[name] = tensorOf(wire);
+    const out = await session.run(feeds, fetches);
+    measured.push(
+      Object.fromEntries(metrics.map((name) => [name, Float32Array.from(/** @type {Float32Array} */ (out[name]?.data))])),
+    );
+    if (i === 0) mine.set(gradients);
+    else for (let k = 0; k < total; k++) mine[k] = /** @type {number} */ (mine[k]) + /** @type {number} */ (gradients[k]);
+  }
+  return measured;
+}
+
+/**
+ * Each worker averages and applies a share of the gradients, as in Rajbhandari et al. 2019 (arXiv 1910.02054), stage 1.
+ * @param {Update} update
+ * @param {number} batches
+ */
+function apply({ groups, clip, emaDecay, ...options }, batches) {
+  barrier();
+  const share = 1 / (count * batches);
+  for (let i = from; i < to; i++) {
+    let sum = 0;
+    for (let w = 0; w < count; w++) sum += /** @type {number} */ (/** @type {Float32Array} */ (everyone[w])[i]);
+    gradients[i] = sum * share;
+  }
+  sums[index] = sumOfSquares(gradients, from, to);
+  barrier();
+  const norm = Math.sqrt(sums.reduce((a, b) => a + b, 0));
+  if (!Number.isFinite(norm)) return norm; // every worker sees the same sum, so all of them leave the weights as they are
+  const scale = clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1; // torch.nn.utils.clip_grad_norm_
+  for (const { offset, length, group } of parameters) {
+    const [start, end] = [Math.max(from, offset), Math.min(to, offset + length)];
+    const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[group]);
+    if (start < end) adamw(state, gradients, scale, start, end, { ...options, lr, weightDecay });
+  }
+  if (ema !== undefined) average(ema, params, emaDecay, from, to);
+  barrier();
+  return norm;
+}
+
+port.on("message", async (/** @type {Request} */ { batches, update }) => {
+  try {
+    weights.set(params);
+    const start = performance.now();
+    const measured = await differentiate(batches);
+    const computed = performance.now();
+    const norm = apply(update, batches.length);
+    port.postMessage({
+      measured,
+      norm,
+      seconds: { compute: (computed - start) / 1000, update: (performance.now() - computed) / 1000 },
+    });
+  } catch (error) {
+    port.postMessage({ error: error instanceof Error ? error.message : String(error) });
+  }
+});
+port.postMessage({ ready: true });

@@ -1,0 +1,71 @@
+import { UserError } from "../core/errors.ts";
+import type { Parameter, TrainingState } from "../runtime/training/parallel-steps.ts";
+import { openTensors, readFloats, type TensorToWrite, writeSafetensors } from "../weights/index.ts";
+import { exists } from "./exists.ts";
+
+/** What must be the same for a run to go on where it stopped. */
+export type RunConfig = Readonly<Record<string, string | number | boolean>>;
+
+const PARTS = ["params", "m", "v", "ema"] as const;
+
+/**
+ * Writes all that a run needs to go on, whole or not at all: an earlier checkpoint stays until this one is complete.
+ * @param step updates done
+ * @throws UserError disk/full and others of writeSafetensors
+ */
+export async function writeCheckpoint(
+  path: string,
+  state: TrainingState,
+  parameters: readonly Parameter[],
+  { step, config }: { readonly step: number; readonly config: RunConfig },
+): Promise<void> {
+  const tensors: TensorToWrite[] = PARTS.flatMap((part) => {
+    const values = state[part];
+    if (values === undefined) return [];
+    return parameters.map(({ name, dims, offset, length }) => ({
+      name: `${part}/${name}`,
+      dtype: "F32" as const,
+      shape: dims,
+      data: async () => values.slice(offset, offset + length),
+    }));
+  });
+  await writeSafetensors(path, tensors, { step: `${step}`, config: JSON.stringify(config) });
+}
+
+/**
+ * Fills `state` from a checkpoint.
+ * @returns updates done; undefined, and nothing is changed, where there is no checkpoint
+ * @throws UserError train/other-config, train/checkpoint, and those of openTensors
+ */
+export async function readCheckpoint(
+  path: string,
+  state: TrainingState,
+  parameters: readonly Parameter[],
+  config: RunConfig,
+): Promise<number | undefined> {
+  if (!(await exists(path))) return undefined;
+  const { tensors, metadata } = await openTensors(path);
+  const stored = JSON.parse(metadata?.config ?? "{}") as RunConfig;
+  const differing = [...new Set([...Object.keys(stored), ...Object.keys(config)])].filter((key) => stored[key] !== config[key]);
+  if (differing.length > 0)
+    throw new UserError(
+      "train/other-config",
+      `${path} is of a run with other settings: ${differing.map((key) => `${key} was ${stored[key]} and is ${config[key]}`).join("; ")}.`,
+      "Take the settings of that run to go on with it, or another folder (--out) to start a new one.",
+    );
+  for (const part of PARTS) {
+    const values = state[part];
+    if (values === undefined) continue;
+    for (const { name, dims, offset } of parameters) {
+      const entry = tensors.get(`${part}/${name}`);
+      if (entry === undefined || String(entry.shape) !== String(dims))
+        throw new UserError(
+          "train/checkpoint",
+          `${path} has no ${part}/${name} of shape [${dims}].`,
+          "It is of another model or of another version of this program: give another folder (--out) to start anew.",
+        );
+      values.set(await readFloats(entry), offset);
+    }
+  }
+  return Number(metadata?.step);
+}

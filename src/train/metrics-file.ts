@@ -1,0 +1,40 @@
+import { appendFile, readFile } from "node:fs/promises";
+import { writeFileAtomically } from "../core/atomic-file.node.ts";
+import { systemCode } from "../core/errors.ts";
+
+export interface MetricsLine {
+  /** Updates done. */
+  readonly step: number;
+  readonly [name: string]: number;
+}
+
+/** Measurements of a run as lines of JSON, one for each time it is told. */
+export class MetricsFile {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async append(line: MetricsLine): Promise<void> {
+    await appendFile(this.#path, `${JSON.stringify(line)}\n`);
+  }
+
+  /** Drops what a run wrote after the checkpoint that it goes on from. */
+  async cutAfter(step: number): Promise<void> {
+    const kept = (await this.read()).filter((line) => line.step <= step);
+    await writeFileAtomically(this.#path, (sink) =>
+      sink.write(new TextEncoder().encode(kept.map((line) => `${JSON.stringify(line)}\n`).join(""))),
+    );
+  }
+
+  async read(): Promise<MetricsLine[]> {
+    try {
+      const lines = (await readFile(this.#path, "utf8")).split("\n").filter((line) => line !== "");
+      return lines.map((line) => JSON.parse(line) as MetricsLine);
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return [];
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import { gaussians } from "../core/random/gaussians.ts";
+import { seededRandom } from "../core/random/seeded-random.ts";
+import { input } from "../graph/ops/source.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { Init, WeightSource } from "../graph/weights.ts";
+import type { Parameter } from "../runtime/training/parallel-steps.ts";
+import { elementCount, readFloats, type Tensors } from "../weights/index.ts";
+
+interface Wanted {
+  readonly tensor: Tensor;
+  readonly shape: readonly number[];
+  readonly init: Init;
+}
+
+/** Weights that training changes: each is an input of the graph, and notes how it starts. */
+export class TrainableWeights implements WeightSource {
+  readonly #prefix: string;
+  readonly #wanted: Map<string, Wanted>;
+
+  /** @param prefix before each path: it tells the parts of one training run apart */
+  constructor(prefix = "", wanted: Map<string, Wanted> = new Map()) {
+    this.#prefix = prefix;
+    this.#wanted = wanted;
+  }
+
+  /** Another part of the same run. */
+  part(prefix: string): TrainableWeights {
+    return new TrainableWeights(`${this.#prefix}${prefix}`, this.#wanted);
+  }
+
+  param(path: string, shape: readonly number[], init: Init): Tensor {
+    const name = `${this.#prefix}${path}`;
+    const known = this.#wanted.get(name);
+    if (known !== undefined) return known.tensor;
+    const tensor = input(name, shape);
+    this.#wanted.set(name, { tensor, shape, init });
+    return tensor;
+  }
+
+  tensors(): ReadonlyMap<string, Tensor> {
+    return new Map([...this.#wanted].map(([name, { tensor }]) => [name, tensor]));
+  }
+
+  /** One place for each weight in a long array. @param groupOf the optimiser's group for a name */
+  layout(groupOf: (name: string) => number): Parameter[] {
+    let offset = 0;
+    return [...this.#wanted].map(([name, { shape }]) => {
+      const length = elementCount(shape);
+      const parameter = { name, dims: shape, offset, length, group: groupOf(name) };
+      offset += length;
+      return parameter;
+    });
+  }
+
+  /**
+   * Fills an array with first values: those of `from` where it has the name in the same shape, else as the layer asks, drawn from a
+   * stream that the seed and the name decide, so that a new layer changes no other one's start.
+   */
+  async initialise(values: Float32Array, parameters: readonly Parameter[], seed: number, from?: Tensors): Promise<void> {
+    for (const { name, offset, length, dims } of parameters) {
+      const known = from?.get(name);
+      const place = values.subarray(offset, offset + length);
+      if (known !== undefined && String(known.shape) === String(dims)) place.set(await readFloats(known));
+      else start(place, this.#wanted.get(name)!.init, seed, name);
+    }
+  }
+}
+
+function start(place: Float32Array, init: Init, seed: number, name: string): void {
+  if (init === "zeros") place.fill(0);
+  else if (init === "ones") place.fill(1);
+  else {
+    const random = seededRandom(seed, ...new TextEncoder().encode(name));
+    if ("uniform" in init) for (let i = 0; i < place.length; i++) place[i] = random.uniform(-init.uniform, init.uniform);
+    else place.set(gaussians(random, place.length).map((v) => v * init.normal));
+  }
+}
