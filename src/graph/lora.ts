@@ -33,17 +33,27 @@ export const lora =
   };
 
 function branch(y: Tensor, { down, up, scale }: LoraPair, path: string): Tensor {
-  const [x, weight] = y.inputs as [Tensor, Tensor];
+  const weight = y.inputs[1]!;
   const rank = down.shape[0]!;
   const out = size(weight, 0) as number;
   const [into, ...kernel] = weight.shape.slice(1) as number[];
   // files differ in whether they write trailing ones: the bytes are the same
   const inner = param(`${path}.down`, { ...down, shape: [rank, into!, ...kernel] });
   const outer = param(`${path}.up`, { ...up, shape: [out, rank, ...kernel.map(() => 1)] });
+  return lowRank(y, inner, outer, scale);
+}
+
+/**
+ * What a low-rank change of its weight adds to y, a linear layer or a convolution.
+ * @param down [rank, in] or [rank, in, k, k]
+ * @param up [out, rank] or [out, rank, 1, 1]
+ */
+export function lowRank(y: Tensor, down: Tensor, up: Tensor, scale: number): Tensor {
+  const x = y.inputs[0]!;
   const scaled = (h: Tensor): Tensor => (scale === 1 ? h : mul(h, scale));
   if (is(y, conv2dOp)) {
-    const narrow = conv2d(x, inner, undefined, y.attrs);
-    return conv2d(scaled(narrow), outer, undefined, { stride: 1, pads: [0, 0, 0, 0] });
+    const narrow = conv2d(x, down, undefined, y.attrs);
+    return conv2d(scaled(narrow), up, undefined, { stride: 1, pads: [0, 0, 0, 0] });
   }
-  return linear(scaled(linear(x, inner)), outer);
+  return linear(scaled(linear(x, down)), up);
 }

@@ -18,8 +18,17 @@ export interface IdEncoderV1Config {
  */
 export function idEncoderV1(pixels: Tensor, w: Weights, { vision, projections }: IdEncoderV1Config): Tensor {
   const at = w.at("vision_model");
-  const pooled = pooledVision(clipVision(pixels, at, vision), at, vision);
+  const tokens = projectId(pooledVision(clipVision(pixels, at, vision), at, vision), w, projections);
+  return reshape(tokens, [size(pixels, 0), 1, projections[0] + projections[1]]);
+}
+
+/**
+ * Photos' pooled features as ID tokens.
+ * @param pooled [N, C]
+ * @returns [N, projections[0] + projections[1]]
+ */
+export function projectId(pooled: Tensor, w: Weights, projections: IdEncoderV1Config["projections"]): Tensor {
   const first = linear(pooled, w.at("visual_projection"), { out: projections[0], bias: false });
   const second = linear(pooled, w.at("visual_projection_2"), { out: projections[1], bias: false });
-  return reshape(concat([first, second], -1), [size(pixels, 0), 1, projections[0] + projections[1]]);
+  return concat([first, second], -1);
 }

@@ -1,0 +1,156 @@
+import { floats, type NdArray } from "../core/array.ts";
+import { type Random, seededRandom } from "../core/random/seeded-random.ts";
+import { Checkpoint } from "../graph/checkpoint.ts";
+import { add, mul, sub } from "../graph/ops/elementwise.ts";
+import { reduceSum, reshape } from "../graph/ops/layout.ts";
+import { matmul } from "../graph/ops/matrix.ts";
+import { input } from "../graph/ops/source.ts";
+import { rewrite } from "../graph/rewrite.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { Weights } from "../graph/weights.ts";
+import { fuse } from "../models/fuse.ts";
+import { projectId } from "../models/id-encoder-v1.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { expandTrigger } from "../text/trigger.ts";
+import { diffusionInputs, diffusionLoss } from "../train/diffusion.ts";
+import type { TrainingTask } from "../train/run.ts";
+import { TRANSFORMER_LAYERS, trainableLora } from "../train/trainable-lora.ts";
+import { TrainableWeights } from "../train/trainable-weights.ts";
+import { withoutPrefix, type Tensors } from "../weights/index.ts";
+import { captionOf, classWordOf } from "../world/index.ts";
+import { type LatentSet, latentDims, latentFeeds, miniUNet, textFeeds } from "./base-task.ts";
+import { LATENT_SIDE, LORA_RANK, POSITIONS, PROJECTIONS, SCHEDULER_CONFIG, VISION_WIDTH } from "./configs.ts";
+import { ALBUM, latentMask, PICTURES } from "./data-set.ts";
+import { miniTokenizer, textEncoders } from "./text.ts";
+import type { TaskOptions } from "./vae-task.ts";
+
+export const MOST_ID_IMAGES = 4;
+const CONTEXT = PROJECTIONS[0] + PROJECTIONS[1];
+export const TRIGGER = "img";
+/** Who somebody is shows at late timesteps; early ones would mostly add noise to the gradients. */
+const TIMESTEP_POWER = 0.6;
+
+/** How ID images become tokens in the prompt: the paper's way and those that it compares with (section 5.3, table 3). */
+export type Embedding = "stacked" | "average";
+
+export interface AdapterOptions extends TaskOptions {
+  readonly base: Tensors;
+  /** Features of ID images, [people · ALBUM · variants, VISION_WIDTH]. */
+  readonly features: Float32Array;
+  readonly variants: number;
+  readonly embedding?: Embedding;
+  /** Most ID images that a sample has. */
+  readonly idImages?: number;
+  /** Share of samples whose loss counts the person alone: the paper's 0.5. */
+  readonly masked?: number;
+  readonly lora?: boolean;
+}
+
+/**
+ * PhotoMaker's training (arXiv 2312.04461, section 4): projections, fuse MLPs and LoRA learn to show the person of the ID images; text encoders
+ * and UNet stay as they are.
+ */
+export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingTask {
+  const { steps, batch, seed, base, embedding = "stacked", idImages = MOST_ID_IMAGES, masked = 0.5, lora = true } = options;
+  const weights = new TrainableWeights();
+  const id = new Weights(weights.part("id_encoder."));
+  const frozen = (name: string) => new Checkpoint(withoutPrefix(base, `${name}.`), name);
+  const diffusion = diffusionInputs(latentDims(batch), SCHEDULER_CONFIG.prediction_type);
+  const { context, pooled } = textEncoders(batch, [frozen("text_encoder"), frozen("text_encoder_2")]);
+
+  const features = input("idFeatures", [batch * MOST_ID_IMAGES, VISION_WIDTH]);
+  const places = input("places", [batch, POSITIONS, MOST_ID_IMAGES]); // 1 where an ID image stands in the prompt
+  const tokens = projectId(features, id, PROJECTIONS);
+  const stacked = stack(context, places, tokens, id);
+  const keep = input("keep", [batch, 1]);
+  const output = miniUNet(diffusion.noisy, diffusion.timestep, { context: stacked, pooled, keep }, frozen("unet"));
+  const [adapted] = lora
+    ? rewrite([output], trainableLora(weights.part("unet."), LORA_RANK, TRANSFORMER_LAYERS))
+    : [output];
+  const { loss, plain } = diffusionLoss(adapted!, diffusion);
+  const tokenizer = miniTokenizer();
+  return {
+    name: "adapter",
+    weights,
+    loss,
+    metrics: { plain },
+    batch: ({ step, worker }) => adapterBatch(data, { ...options, embedding, idImages, masked }, tokenizer, seededRandom(seed, step, worker)),
+    groups: [
+      { match: (name) => /norm|bias/.test(name), learningRate: 2e-3 },
+      { match: () => true, learningRate: 2e-3, weightDecay: 0.01 },
+    ],
+    rate: { kind: "cosine", warmUp: 100, flat: 0.3 },
+    steps,
+    seed,
+    config: { batch, people: data.people, data: data.seed, embedding, idImages, masked, lora },
+    beta2: 0.99,
+    clip: 1,
+    emaDecay: 0.998,
+  };
+}
+
+/**
+ * Puts fused ID tokens into the prompts of a batch: section 3.2.
+ * @param context [B, T, D]
+ * @param places [B, T, N], 1 where image n stands at token t
+ * @param tokens [B · N, D]
+ */
+function stack(context: Tensor, places: Tensor, tokens: Tensor, id: Weights): Tensor {
+  const batch = context.shape[0] as number;
+  const rows = batch * MOST_ID_IMAGES;
+  const classEmbeds = reshape(matmul(places, context, { transA: true }), [rows, CONTEXT]);
+  const fused = reshape(fuse(classEmbeds, tokens, id.at("fuse_module")), [batch, MOST_ID_IMAGES, CONTEXT]);
+  const others = sub(1, reduceSum(places, [2], true));
+  return add(mul(context, others), matmul(places, fused));
+}
+
+function adapterBatch(
+  data: LatentSet,
+  { batch, features, variants, embedding, idImages, masked }: AdapterOptions & { readonly embedding: Embedding; readonly idImages: number; readonly masked: number },
+  tokenizer: Tokenizer,
+  random: Random,
+): Record<string, NdArray> {
+  const window = { length: POSITIONS, pad: tokenizer.pad };
+  const chosen = Array.from({ length: batch }, () => random.integer(data.scenes.length));
+  const idFeatures = new Float32Array(batch * MOST_ID_IMAGES * VISION_WIDTH);
+  const places = new Float32Array(batch * POSITIONS * MOST_ID_IMAGES);
+  const texts: (readonly number[])[] = [];
+  for (const [row, index] of chosen.entries()) {
+    const person = Math.floor(index / PICTURES);
+    const album = random.shuffle(Array.from({ length: ALBUM }, (_, i) => i).filter((i) => i !== index % PICTURES));
+    const images = album.slice(0, 1 + random.integer(Math.min(idImages, album.length)));
+    const vectors = images.map((i) => {
+      const at = ((person * ALBUM + i) * variants + random.integer(variants)) * VISION_WIDTH;
+      return features.subarray(at, at + VISION_WIDTH);
+    });
+    const shown = embedding === "average" ? [mean(vectors)] : vectors;
+    const scene = data.scenes[index]!;
+    const caption = captionOf(data.persons[person]!, scene, random, { identity: 0 });
+    const word = classWordOf(data.persons[person]!, scene);
+    const prompt = caption.replace(new RegExp(`\\b${word}\\b`), `${word} ${TRIGGER}`);
+    const { ids, classPlaces } = expandTrigger(tokenizer, prompt, { trigger: TRIGGER, repeats: shown.length, window, everyToken: true });
+    texts.push(ids);
+    for (const [n, vector] of shown.entries()) {
+      idFeatures.set(vector, (row * MOST_ID_IMAGES + n) * VISION_WIDTH);
+      places[(row * POSITIONS + classPlaces[n]!) * MOST_ID_IMAGES + n] = 1;
+    }
+  }
+  const weight = chosen.map((index) => (random.chance(masked) ? onlyPerson(data, index) : new Float32Array(LATENT_SIDE ** 2).fill(1)));
+  return {
+    ...latentFeeds(data, chosen, weight, random, TIMESTEP_POWER),
+    ...textFeeds(texts, tokenizer.end, random),
+    idFeatures: floats(idFeatures, batch * MOST_ID_IMAGES, VISION_WIDTH),
+    places: floats(places, batch, POSITIONS, MOST_ID_IMAGES),
+  };
+}
+
+/** The mask at mean 1: the loss is then the mean over the person. */
+function onlyPerson(data: LatentSet, index: number): Float32Array {
+  const mask = latentMask(data, index);
+  const sum = mask.reduce((a, b) => a + b, 0);
+  return mask.map((m) => (m * mask.length) / sum);
+}
+
+function mean(vectors: readonly Float32Array[]): Float32Array {
+  return vectors[0]!.map((_, i) => vectors.reduce((sum, v) => sum + v[i]!, 0) / vectors.length);
+}

@@ -1,0 +1,74 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomically } from "../core/atomic-file.node.ts";
+import { floatsToHalves } from "../core/floats.ts";
+import { readFloats, type Tensors, type TensorToWrite, withoutPrefix, writeSafetensors } from "../weights/index.ts";
+import { SCHEDULER_CONFIG, textConfig, UNET_CONFIG, VAE_CONFIG, VISION_CONFIG } from "./configs.ts";
+import { TOKENIZER_FOLDER } from "./text.ts";
+
+export interface TrainedParts {
+  readonly vae: Tensors;
+  /** What latents are multiplied by before the denoiser sees them. */
+  readonly scalingFactor: number;
+  /** Names begin with `text_encoder.`, `text_encoder_2.` and `unet.`. */
+  readonly base: Tensors;
+  /** Names begin with `vision_model.`. */
+  readonly vision: Tensors;
+  /** Names begin with `id_encoder.` and `unet.`. */
+  readonly adapter: Tensors;
+}
+
+const MODEL_INDEX = {
+  _class_name: "StableDiffusionXLPipeline",
+  _diffusers_version: "0.35.2",
+  force_zeros_for_empty_prompt: true,
+  add_watermarker: null,
+  scheduler: ["diffusers", "DDIMScheduler"],
+  text_encoder: ["transformers", "CLIPTextModel"],
+  text_encoder_2: ["transformers", "CLIPTextModelWithProjection"],
+  tokenizer: ["transformers", "CLIPTokenizer"],
+  tokenizer_2: ["transformers", "CLIPTokenizer"],
+  unet: ["diffusers", "UNet2DConditionModel"],
+  vae: ["diffusers", "AutoencoderKL"],
+};
+
+/**
+ * Writes the miniature as users' models are: a diffusers folder in half precision, and beside it the adapter as
+ * `photomaker-v1.safetensors` with its `photomaker-config.json`.
+ */
+export async function exportMiniature(folder: string, parts: TrainedParts): Promise<void> {
+  const { ids, files } = TOKENIZER_FOLDER;
+  const json = async (path: string, value: unknown): Promise<void> => text(join(folder, path), `${JSON.stringify(value, null, 2)}\n`);
+  for (const name of ["scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "unet", "vae"])
+    await mkdir(join(folder, name), { recursive: true });
+  await json("model_index.json", MODEL_INDEX);
+  await json("scheduler/scheduler_config.json", SCHEDULER_CONFIG);
+  await json("unet/config.json", UNET_CONFIG);
+  await json("vae/config.json", { ...VAE_CONFIG, scaling_factor: parts.scalingFactor });
+  for (const which of [0, 1] as const) {
+    await json(`text_encoder${which === 0 ? "" : "_2"}/config.json`, textConfig(which, ids));
+    for (const [name, content] of Object.entries(files)) await text(join(folder, `tokenizer${which === 0 ? "" : "_2"}`, name), content);
+  }
+  await json("photomaker-config.json", { miniature: { vision: VISION_CONFIG } });
+  const weights = async (path: string, tensors: Iterable<TensorToWrite>): Promise<void> => writeSafetensors(join(folder, path), tensors);
+  await weights("vae/diffusion_pytorch_model.safetensors", halves(parts.vae));
+  await weights("unet/diffusion_pytorch_model.safetensors", halves(withoutPrefix(parts.base, "unet.")));
+  for (const name of ["text_encoder", "text_encoder_2"])
+    await weights(`${name}/model.safetensors`, halves(withoutPrefix(parts.base, `${name}.`)));
+  const vision = [...parts.vision.keys()].filter((name) => name.startsWith("vision_model."));
+  await weights("photomaker-v1.safetensors", [
+    ...halves(new Map(vision.map((name) => [`id_encoder.${name}`, parts.vision.get(name)!]))),
+    ...halves(new Map([...parts.adapter].map(([name, entry]) => [name.startsWith("unet.") ? `lora_weights.${name}` : name, entry]))),
+  ]);
+}
+
+const halves = (tensors: Tensors): TensorToWrite[] =>
+  [...tensors].map(([name, entry]) => ({
+    name,
+    dtype: "F16",
+    shape: entry.shape,
+    data: async () => floatsToHalves(await readFloats(entry)),
+  }));
+
+const text = (path: string, content: string): Promise<void> =>
+  writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(content)));

@@ -1,0 +1,15 @@
+import { join } from "node:path";
+import type { TrainedWeights } from "../train/run.ts";
+import { openTensors, type Tensors, writeSafetensors } from "../weights/index.ts";
+
+/** Where a finished stage keeps its weights. */
+export const stageWeightsPath = (folder: string, stage: string): string => join(folder, stage, "weights.safetensors");
+
+/** @throws UserError disk/full and others of writeSafetensors */
+export async function writeStageWeights(folder: string, stage: string, weights: TrainedWeights, more: Readonly<Record<string, string>> = {}): Promise<void> {
+  const tensors = [...weights].map(([name, { shape, values }]) => ({ name, dtype: "F32" as const, shape, data: values }));
+  await writeSafetensors(stageWeightsPath(folder, stage), tensors, more);
+}
+
+export const readStageWeights = async (folder: string, stage: string): Promise<Tensors> =>
+  (await openTensors(stageWeightsPath(folder, stage))).tensors;

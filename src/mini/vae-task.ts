@@ -1,0 +1,90 @@
+import { seededRandom } from "../core/random/seeded-random.ts";
+import { gaussians } from "../core/random/gaussians.ts";
+import { floats } from "../core/array.ts";
+import { abs, add, exp, mul, sub } from "../graph/ops/elementwise.ts";
+import { slice } from "../graph/ops/layout.ts";
+import { reduceMean } from "../graph/ops/reduce.ts";
+import { averagePool } from "../graph/ops/resample.ts";
+import { input } from "../graph/ops/source.ts";
+import { size, type Tensor } from "../graph/tensor.ts";
+import { Weights } from "../graph/weights.ts";
+import { vaeConfig } from "../models/vae-config.ts";
+import { vaeDecode, vaeEncode } from "../models/vae.ts";
+import type { TrainingTask } from "../train/run.ts";
+import { TrainableWeights } from "../train/trainable-weights.ts";
+import { LATENT_CHANNELS, LATENT_SIDE, SIDE, VAE_CONFIG } from "./configs.ts";
+import { type DataSet, pictureValues } from "./data-set.ts";
+
+export interface TaskOptions {
+  readonly steps: number;
+  /** Pictures that a worker sees in one step. */
+  readonly batch: number;
+  readonly seed: number;
+}
+
+const KL = 1e-5;
+/** Pixels of the person count this much more. */
+const PERSON = 2;
+
+/**
+ * Autoencoder: Rombach et al. 2021 (arXiv 2112.10752), section 3.1, without its discriminator: pictures as simple as these are sharp without.
+ */
+export function vaeTask(data: DataSet, { steps, batch, seed }: TaskOptions): TrainingTask {
+  const weights = new TrainableWeights();
+  const w = new Weights(weights);
+  const config = vaeConfig(VAE_CONFIG, new Map());
+  const x = input("pictures", [batch, 3, SIDE, SIDE]);
+  const mask = input("masks", [batch, 1, SIDE, SIDE]);
+  const noise = input("noise", [batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE]);
+  const { mean, logVariance } = vaeEncode(x, w, config);
+  const variance = exp(logVariance);
+  const z = add(mean, mul(exp(mul(logVariance, 0.5)), noise));
+  const d = sub(vaeDecode(z, w, config), x);
+  const kl = mul(reduceMean(sub(add(mul(mean, mean), variance), add(logVariance, 1))), 0.5);
+  const error = reconstructionLoss(d, mask);
+  return {
+    name: "vae",
+    weights,
+    loss: add(error, mul(kl, KL)),
+    metrics: { mse: reduceMean(mul(d, d)), kl },
+    batch: ({ step, worker }) => {
+      const random = seededRandom(seed, step, worker);
+      const pictures = new Float32Array(batch * 3 * SIDE * SIDE);
+      const masks = new Float32Array(batch * SIDE * SIDE);
+      for (let i = 0; i < batch; i++) {
+        const index = random.integer(data.scenes.length);
+        pictureValues(data, index, pictures, i * 3 * SIDE * SIDE);
+        const from = index * SIDE * SIDE;
+        for (let p = 0; p < SIDE * SIDE; p++) masks[i * SIDE * SIDE + p] = data.masks[from + p]! / 255;
+      }
+      const count = LATENT_CHANNELS * LATENT_SIDE * LATENT_SIDE;
+      return {
+        pictures: floats(pictures, batch, 3, SIDE, SIDE),
+        masks: floats(masks, batch, 1, SIDE, SIDE),
+        noise: floats(gaussians(random, batch * count), batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE),
+      };
+    },
+    groups: [{ match: () => true, learningRate: 2e-3, weightDecay: 1e-4 }],
+    rate: { kind: "cosine", warmUp: 100, flat: 0.3 },
+    steps,
+    seed,
+    config: { batch, people: data.people, data: data.seed },
+    beta2: 0.99,
+    clip: 1,
+    emaDecay: 0.998,
+  };
+}
+
+/** Absolute and squared error, of edges too, and of colours over blocks, which carry little weight among single pixels. */
+function reconstructionLoss(d: Tensor, mask: Tensor): Tensor {
+  const weight = add(mul(mask, PERSON), 1);
+  const pixels = reduceMean(mul(weight, add(abs(d), mul(d, d))));
+  const along = (axis: number): Tensor => {
+    const n = (size(d, axis) as number) - 1;
+    return reduceMean(abs(sub(slice(d, axis, 1, n), slice(d, axis, 0, n))));
+  };
+  const coarse = averagePool(d, 4);
+  const chroma = sub(coarse, reduceMean(coarse, [1], true));
+  const colours = add(mul(reduceMean(mul(coarse, coarse)), 3), mul(reduceMean(mul(chroma, chroma)), 2));
+  return add(add(pixels, mul(add(along(2), along(3)), 0.5)), colours);
+}

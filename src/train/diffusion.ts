@@ -1,0 +1,76 @@
+import type { Random } from "../core/random/seeded-random.ts";
+import { gaussians } from "../core/random/gaussians.ts";
+import { floats } from "../core/array.ts";
+import { add, mul, sub } from "../graph/ops/elementwise.ts";
+import { reduceMean } from "../graph/ops/reduce.ts";
+import { input } from "../graph/ops/source.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { Feeds } from "../runtime/runtime.ts";
+import { squaredError } from "./losses.ts";
+
+export type Prediction = "epsilon" | "v_prediction";
+
+/** The noised latents of a training batch, and what the model should say of them. */
+export interface DiffusionInputs {
+  /** [B, C, h, w] */
+  readonly noisy: Tensor;
+  readonly target: Tensor;
+  /** [B] */
+  readonly timestep: Tensor;
+  /** What each latent's error counts: [B, 1, h, w] */
+  readonly weight: Tensor;
+}
+
+/**
+ * Ho et al. 2020 (arXiv 2006.11239), equation 4; v as in Salimans and Ho 2022 (arXiv 2202.00512), section 4.
+ * Inputs of the graph: `latents`, `noise` [B, C, h, w], `signal` and `sigma` [B, 1, 1, 1], `timestep` [B], `weight` [B, 1, h, w].
+ */
+export function diffusionInputs(dims: readonly [number, number, number, number], prediction: Prediction): DiffusionInputs {
+  const [b, , h, w] = dims;
+  const latents = input("latents", dims);
+  const noise = input("noise", dims);
+  const signal = input("signal", [b, 1, 1, 1]);
+  const sigma = input("sigma", [b, 1, 1, 1]);
+  return {
+    noisy: add(mul(latents, signal), mul(noise, sigma)),
+    target: prediction === "epsilon" ? noise : sub(mul(noise, signal), mul(latents, sigma)),
+    timestep: input("timestep", [b]),
+    weight: input("weight", [b, 1, h, w]),
+  };
+}
+
+/** Weighted error of a prediction, and its plain mean for the eye. */
+export function diffusionLoss(output: Tensor, { target, weight }: DiffusionInputs): { readonly loss: Tensor; readonly plain: Tensor } {
+  const d = sub(output, target);
+  return { loss: squaredError(output, target, weight), plain: reduceMean(mul(d, d)) };
+}
+
+/**
+ * Everything that {@link diffusionInputs} wants but the weights and the latents. Timesteps are spread evenly over the batch, then shifted
+ * at random.
+ * @param power below 1, late timesteps come more often: a share u of all lies below u^power
+ */
+export function noiseFeeds(
+  random: Random,
+  dims: readonly [number, number, number, number],
+  alphasCumprod: Float32Array,
+  power = 1,
+): Feeds {
+  const [b, c, h, w] = dims;
+  const steps = alphasCumprod.length;
+  const shift = random.uniform();
+  const timesteps = Float32Array.from({ length: b }, (_, i) => Math.floor(((i + shift) / b) ** power * steps));
+  const column = (value: (alpha: number) => number): Float32Array => timesteps.map((t) => value(alphasCumprod[t]!));
+  return {
+    noise: floats(gaussians(random, b * c * h * w), b, c, h, w),
+    signal: floats(column(Math.sqrt), b, 1, 1, 1),
+    sigma: floats(
+      column((alpha) => Math.sqrt(1 - alpha)),
+      b,
+      1,
+      1,
+      1,
+    ),
+    timestep: floats(timesteps, b),
+  };
+}

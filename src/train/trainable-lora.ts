@@ -1,0 +1,28 @@
+import { lowRank } from "../graph/lora.ts";
+import { add } from "../graph/ops/elementwise.ts";
+import { conv2dOp, linearOp } from "../graph/ops/matrix.ts";
+import { paramOp } from "../graph/ops/source.ts";
+import type { Rule } from "../graph/rewrite.ts";
+import { is } from "../graph/tensor.ts";
+import type { TrainableWeights } from "./trainable-weights.ts";
+
+/** The linear layers of the transformer blocks and around them: attention's, the feed-forward's and the projections in and out. */
+export const TRANSFORMER_LAYERS = /\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2)|proj_in|proj_out)\.weight$/;
+
+/**
+ * Gives frozen layers low-rank changes that are trained: Hu et al. 2021 (arXiv 2106.09685), section 4. `lora_A` starts at random, `lora_B` at
+ * zero, so that training begins from the model as it is.
+ * @param weights receive `<layer>.lora_A.weight` [rank, in] and `<layer>.lora_B.weight` [out, rank], PEFT's names
+ */
+export const trainableLora =
+  (weights: TrainableWeights, rank: number, layers: RegExp): Rule =>
+  (y) => {
+    const weight = is(y, linearOp) || is(y, conv2dOp) ? y.inputs[1]! : undefined;
+    if (weight === undefined || !is(weight, paramOp) || !layers.test(weight.attrs.path)) return undefined;
+    const layer = weight.attrs.path.replace(/\.weight$/, "");
+    const [out, into, ...kernel] = weight.shape as number[];
+    const fanIn = into! * kernel.reduce((a, b) => a * b, 1);
+    const down = weights.param(`${layer}.lora_A.weight`, [rank, into!, ...kernel], { uniform: 1 / Math.sqrt(fanIn) });
+    const up = weights.param(`${layer}.lora_B.weight`, [out!, rank, ...kernel.map(() => 1)], "zeros");
+    return add(y, lowRank(y, down, up, 1));
+  };
