@@ -2,7 +2,7 @@
 const ROWS = [
   ["cli"],
   ["pipeline"],
-  ["models", "runtime"],
+  ["models", "runtime", "world"],
   ["nn"],
   ["graph"],
   ["weights", "image", "text", "samplers"],
