@@ -1,8 +1,10 @@
 // The import order of the folders under src/: a folder imports only from rows below its own.
 const ROWS = [
   ["cli"],
+  ["mini"],
+  ["train"],
   ["pipeline"],
-  ["models", "runtime"],
+  ["models", "runtime", "world"],
   ["nn"],
   ["graph"],
   ["weights", "image", "text", "samplers"],

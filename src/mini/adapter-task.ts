@@ -16,7 +16,7 @@ import { diffusionInputs, diffusionLoss } from "../train/diffusion.ts";
 import type { TrainingTask } from "../train/run.ts";
 import { TRANSFORMER_LAYERS, trainableLora } from "../train/trainable-lora.ts";
 import { TrainableWeights } from "../train/trainable-weights.ts";
-import { withoutPrefix, type Tensors } from "../weights/index.ts";
+import { type Tensors, withoutPrefix } from "../weights/index.ts";
 import { captionOf, classWordOf } from "../world/index.ts";
 import { type LatentSet, latentDims, latentFeeds, miniUNet, textFeeds } from "./base-task.ts";
 import { LATENT_SIDE, LORA_RANK, POSITIONS, PROJECTIONS, SCHEDULER_CONFIG, VISION_WIDTH } from "./configs.ts";
@@ -64,9 +64,7 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
   const stacked = stack(context, places, tokens, id);
   const keep = input("keep", [batch, 1]);
   const output = miniUNet(diffusion.noisy, diffusion.timestep, { context: stacked, pooled, keep }, frozen("unet"));
-  const [adapted] = lora
-    ? rewrite([output], trainableLora(weights.part("unet."), LORA_RANK, TRANSFORMER_LAYERS))
-    : [output];
+  const [adapted] = lora ? rewrite([output], trainableLora(weights.part("unet."), LORA_RANK, TRANSFORMER_LAYERS)) : [output];
   const { loss, plain } = diffusionLoss(adapted!, diffusion);
   const tokenizer = miniTokenizer();
   return {
@@ -74,7 +72,8 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
     weights,
     loss,
     metrics: { plain },
-    batch: ({ step, worker }) => adapterBatch(data, { ...options, embedding, idImages, masked }, tokenizer, seededRandom(seed, step, worker)),
+    batch: ({ step, worker }) =>
+      adapterBatch(data, { ...options, embedding, idImages, masked }, tokenizer, seededRandom(seed, step, worker)),
     groups: [
       { match: (name) => /norm|bias/.test(name), learningRate: 2e-3 },
       { match: () => true, learningRate: 2e-3, weightDecay: 0.01 },
@@ -106,7 +105,14 @@ function stack(context: Tensor, places: Tensor, tokens: Tensor, id: Weights): Te
 
 function adapterBatch(
   data: LatentSet,
-  { batch, features, variants, embedding, idImages, masked }: AdapterOptions & { readonly embedding: Embedding; readonly idImages: number; readonly masked: number },
+  {
+    batch,
+    features,
+    variants,
+    embedding,
+    idImages,
+    masked,
+  }: AdapterOptions & { readonly embedding: Embedding; readonly idImages: number; readonly masked: number },
   tokenizer: Tokenizer,
   random: Random,
 ): Record<string, NdArray> {
@@ -128,14 +134,21 @@ function adapterBatch(
     const caption = captionOf(data.persons[person]!, scene, random, { identity: 0 });
     const word = classWordOf(data.persons[person]!, scene);
     const prompt = caption.replace(new RegExp(`\\b${word}\\b`), `${word} ${TRIGGER}`);
-    const { ids, classPlaces } = expandTrigger(tokenizer, prompt, { trigger: TRIGGER, repeats: shown.length, window, everyToken: true });
+    const { ids, classPlaces } = expandTrigger(tokenizer, prompt, {
+      trigger: TRIGGER,
+      repeats: shown.length,
+      window,
+      everyToken: true,
+    });
     texts.push(ids);
     for (const [n, vector] of shown.entries()) {
       idFeatures.set(vector, (row * MOST_ID_IMAGES + n) * VISION_WIDTH);
       places[(row * POSITIONS + classPlaces[n]!) * MOST_ID_IMAGES + n] = 1;
     }
   }
-  const weight = chosen.map((index) => (random.chance(masked) ? onlyPerson(data, index) : new Float32Array(LATENT_SIDE ** 2).fill(1)));
+  const weight = chosen.map((index) =>
+    random.chance(masked) ? onlyPerson(data, index) : new Float32Array(LATENT_SIDE ** 2).fill(1),
+  );
   return {
     ...latentFeeds(data, chosen, weight, random, TIMESTEP_POWER),
     ...textFeeds(texts, tokenizer.end, random),

@@ -4,9 +4,9 @@ import { mul } from "../graph/ops/elementwise.ts";
 import { reshape } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { Weights, type WeightSource } from "../graph/weights.ts";
-import { unetConfig } from "../models/unet-config.ts";
+import { type WeightSource, Weights } from "../graph/weights.ts";
 import { unet } from "../models/unet.ts";
+import { unetConfig } from "../models/unet-config.ts";
 import { noiseSchedule } from "../samplers/noise-schedule.ts";
 import { encodePlain } from "../text/window.ts";
 import { diffusionInputs, diffusionLoss, noiseFeeds } from "../train/diffusion.ts";
@@ -103,7 +103,13 @@ function personWeight(data: DataSet, index: number): Float32Array {
 }
 
 /** Latents with noise, timesteps and weights. */
-export function latentFeeds(data: LatentSet, chosen: readonly number[], weights: readonly Float32Array[], random: Random, power: number): Record<string, NdArray> {
+export function latentFeeds(
+  data: LatentSet,
+  chosen: readonly number[],
+  weights: readonly Float32Array[],
+  random: Random,
+  power: number,
+): Record<string, NdArray> {
   const dims = latentDims(chosen.length);
   const latents = new Float32Array(chosen.length * LATENT_SIZE);
   const area = LATENT_SIDE * LATENT_SIDE;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { systemCode } from "../core/errors.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
-import { personAt, type Person, renderPicture, renderSvg, type Scene, sceneAt, sceneSvg } from "../world/index.ts";
+import { type Person, personAt, renderPicture, renderSvg, type Scene, sceneAt, sceneSvg } from "../world/index.ts";
 import { LATENT_SIDE, SIDE } from "./configs.ts";
 
 /** Pictures of each person: the first are the album, from which ID images are taken. */
@@ -60,7 +60,9 @@ export async function dataSet(folder: string, options: DataSetOptions, onProgres
   const bytes = Object.fromEntries(PARTS.map((part) => [part, new Uint8Array(people * FILES[part])])) as Record<Part, Uint8Array>;
   for (let from = 0; from < people; from += AT_ONCE) {
     const some = persons.slice(from, from + AT_ONCE);
-    await Promise.all(some.map((person, i) => draw(person, scenes.slice((from + i) * PICTURES, (from + i + 1) * PICTURES), from + i, bytes)));
+    await Promise.all(
+      some.map((person, i) => draw(person, scenes.slice((from + i) * PICTURES, (from + i + 1) * PICTURES), from + i, bytes)),
+    );
     onProgress?.(Math.min(people, from + AT_ONCE));
   }
   for (const part of PARTS) await writeFileAtomically(path(part), (sink) => sink.write(bytes[part]));
@@ -100,8 +102,7 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
 export function pictureValues({ pictures }: Pick<DataSet, "pictures">, index: number, out: Float32Array, at: number): void {
   const size = SIDE * SIDE;
   const from = index * size * 3;
-  for (let i = 0; i < size; i++)
-    for (let c = 0; c < 3; c++) out[at + c * size + i] = pictures[from + i * 3 + c]! / 127.5 - 1;
+  for (let i = 0; i < size; i++) for (let c = 0; c < 3; c++) out[at + c * size + i] = pictures[from + i * 3 + c]! / 127.5 - 1;
 }
 
 /** A mask averaged to the latents' size, in [0, 1]: [LATENT_SIDE, LATENT_SIDE]. */

@@ -1,15 +1,15 @@
 import { readFile } from "node:fs/promises";
+import { floats } from "../core/array.ts";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { systemCode } from "../core/errors.ts";
-import { floats } from "../core/array.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
 import { input } from "../graph/ops/source.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipVision, pooledVision } from "../models/clip-vision.ts";
-import { vaeConfig } from "../models/vae-config.ts";
 import { vaeEncode } from "../models/vae.ts";
+import { vaeConfig } from "../models/vae-config.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import type { Tensors } from "../weights/index.ts";
 import { LATENT_SIZE } from "./base-task.ts";
@@ -30,7 +30,10 @@ export async function encodePictures(path: string, data: DataSet, vae: Tensors):
         const n = Math.min(AT_ONCE, data.scenes.length - from);
         const pictures = new Float32Array(n * 3 * SIDE * SIDE);
         for (let i = 0; i < n; i++) pictureValues(data, from + i, pictures, i * 3 * SIDE * SIDE);
-        out.set((await session.run({ pictures: floats(pictures, n, 3, SIDE, SIDE) })).mean.data as Float32Array, from * LATENT_SIZE);
+        out.set(
+          (await session.run({ pictures: floats(pictures, n, 3, SIDE, SIDE) })).mean.data as Float32Array,
+          from * LATENT_SIZE,
+        );
       }
     });
   });
@@ -76,7 +79,8 @@ async function using(work: (load: ReturnType<typeof ortRuntime>["load"]) => Prom
 async function kept(path: string, length: number, make: (out: Float32Array) => Promise<void>): Promise<Float32Array> {
   try {
     const bytes = await readFile(path);
-    if (bytes.length === length * 4) return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+    if (bytes.length === length * 4)
+      return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
   } catch (error) {
     if (systemCode(error) !== "ENOENT") throw error;
   }

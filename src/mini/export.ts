@@ -38,7 +38,8 @@ const MODEL_INDEX = {
  */
 export async function exportMiniature(folder: string, parts: TrainedParts): Promise<void> {
   const { ids, files } = TOKENIZER_FOLDER;
-  const json = async (path: string, value: unknown): Promise<void> => text(join(folder, path), `${JSON.stringify(value, null, 2)}\n`);
+  const json = async (path: string, value: unknown): Promise<void> =>
+    text(join(folder, path), `${JSON.stringify(value, null, 2)}\n`);
   for (const name of ["scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "unet", "vae"])
     await mkdir(join(folder, name), { recursive: true });
   await json("model_index.json", MODEL_INDEX);
@@ -47,10 +48,12 @@ export async function exportMiniature(folder: string, parts: TrainedParts): Prom
   await json("vae/config.json", { ...VAE_CONFIG, scaling_factor: parts.scalingFactor });
   for (const which of [0, 1] as const) {
     await json(`text_encoder${which === 0 ? "" : "_2"}/config.json`, textConfig(which, ids));
-    for (const [name, content] of Object.entries(files)) await text(join(folder, `tokenizer${which === 0 ? "" : "_2"}`, name), content);
+    for (const [name, content] of Object.entries(files))
+      await text(join(folder, `tokenizer${which === 0 ? "" : "_2"}`, name), content);
   }
   await json("photomaker-config.json", { miniature: { vision: VISION_CONFIG } });
-  const weights = async (path: string, tensors: Iterable<TensorToWrite>): Promise<void> => writeSafetensors(join(folder, path), tensors);
+  const weights = async (path: string, tensors: Iterable<TensorToWrite>): Promise<void> =>
+    writeSafetensors(join(folder, path), tensors);
   await weights("vae/diffusion_pytorch_model.safetensors", halves(parts.vae));
   await weights("unet/diffusion_pytorch_model.safetensors", halves(withoutPrefix(parts.base, "unet.")));
   for (const name of ["text_encoder", "text_encoder_2"])
@@ -58,7 +61,9 @@ export async function exportMiniature(folder: string, parts: TrainedParts): Prom
   const vision = [...parts.vision.keys()].filter((name) => name.startsWith("vision_model."));
   await weights("photomaker-v1.safetensors", [
     ...halves(new Map(vision.map((name) => [`id_encoder.${name}`, parts.vision.get(name)!]))),
-    ...halves(new Map([...parts.adapter].map(([name, entry]) => [name.startsWith("unet.") ? `lora_weights.${name}` : name, entry]))),
+    ...halves(
+      new Map([...parts.adapter].map(([name, entry]) => [name.startsWith("unet.") ? `lora_weights.${name}` : name, entry])),
+    ),
   ]);
 }
 

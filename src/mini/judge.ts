@@ -1,7 +1,7 @@
 import { floats } from "../core/array.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
-import { add, mul } from "../graph/ops/elementwise.ts";
 import { silu } from "../graph/ops/activation.ts";
+import { add, mul } from "../graph/ops/elementwise.ts";
 import { reshape, slice } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -65,7 +65,11 @@ export function judgeTask(data: DataSet, { steps, batch, seed }: TaskOptions): T
   const half = (from: number): Tensor => slice(found.embedding, 0, from, batch);
   const nce = contrastive(half(0), half(batch), add(scale, 1.5), MARGIN);
   const numbers = squaredError(found.numbers, input("numbers", [images, IDENTITY_NUMBERS.length]));
-  const identity = classification(found.identity, input("identity", [images, IDENTITY_ATTRIBUTES.width]), IDENTITY_ATTRIBUTES.sizes);
+  const identity = classification(
+    found.identity,
+    input("identity", [images, IDENTITY_ATTRIBUTES.width]),
+    IDENTITY_ATTRIBUTES.sizes,
+  );
   const scene = classification(found.scene, input("scene", [images, SCENE_ATTRIBUTES.width]), SCENE_ATTRIBUTES.sizes);
   return {
     name: "judge",

@@ -6,7 +6,12 @@ import { openTensors, type Tensors, writeSafetensors } from "../weights/index.ts
 export const stageWeightsPath = (folder: string, stage: string): string => join(folder, stage, "weights.safetensors");
 
 /** @throws UserError disk/full and others of writeSafetensors */
-export async function writeStageWeights(folder: string, stage: string, weights: TrainedWeights, more: Readonly<Record<string, string>> = {}): Promise<void> {
+export async function writeStageWeights(
+  folder: string,
+  stage: string,
+  weights: TrainedWeights,
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const tensors = [...weights].map(([name, { shape, values }]) => ({ name, dtype: "F32" as const, shape, data: values }));
   await writeSafetensors(stageWeightsPath(folder, stage), tensors, more);
 }

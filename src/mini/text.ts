@@ -1,7 +1,7 @@
 import { concat } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { Weights, type WeightSource } from "../graph/weights.ts";
+import { type WeightSource, Weights } from "../graph/weights.ts";
 import { clipText } from "../models/clip-text.ts";
 import { clipTextConfig } from "../models/clip-text-config.ts";
 import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts";
@@ -25,7 +25,10 @@ export const miniTokenizer = (): Tokenizer => {
  * Both text encoders as SDXL uses them: Podell et al. 2023 (arXiv 2307.01952), section 2.1.
  * Inputs of the graph: `ids` [B, POSITIONS] and `endAt` [B], i64.
  */
-export function textEncoders(batch: number, sources: readonly [WeightSource, WeightSource]): { readonly context: Tensor; readonly pooled: Tensor } {
+export function textEncoders(
+  batch: number,
+  sources: readonly [WeightSource, WeightSource],
+): { readonly context: Tensor; readonly pooled: Tensor } {
   const inputs = { ids: input("ids", [batch, POSITIONS], "i64"), pooledAt: input("endAt", [batch], "i64") };
   const outputs = sources.map((source, i) => {
     const name = i === 0 ? "text_encoder" : "text_encoder_2";

@@ -1,6 +1,6 @@
-import { seededRandom } from "../core/random/seeded-random.ts";
-import { gaussians } from "../core/random/gaussians.ts";
 import { floats } from "../core/array.ts";
+import { gaussians } from "../core/random/gaussians.ts";
+import { seededRandom } from "../core/random/seeded-random.ts";
 import { abs, add, exp, mul, sub } from "../graph/ops/elementwise.ts";
 import { slice } from "../graph/ops/layout.ts";
 import { reduceMean } from "../graph/ops/reduce.ts";
@@ -8,8 +8,8 @@ import { averagePool } from "../graph/ops/resample.ts";
 import { input } from "../graph/ops/source.ts";
 import { size, type Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
-import { vaeConfig } from "../models/vae-config.ts";
 import { vaeDecode, vaeEncode } from "../models/vae.ts";
+import { vaeConfig } from "../models/vae-config.ts";
 import type { TrainingTask } from "../train/run.ts";
 import { TrainableWeights } from "../train/trainable-weights.ts";
 import { LATENT_CHANNELS, LATENT_SIDE, SIDE, VAE_CONFIG } from "./configs.ts";

@@ -5,7 +5,7 @@ import { slice } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipPreprocess } from "../image/index.ts";
-import { clipVision, pooledVision, type ClipVisionConfig } from "../models/clip-vision.ts";
+import { type ClipVisionConfig, clipVision, pooledVision } from "../models/clip-vision.ts";
 import { linear } from "../nn/layers.ts";
 import { classification, contrastive, squaredError, unitRows } from "../train/losses.ts";
 import type { TrainingTask } from "../train/run.ts";

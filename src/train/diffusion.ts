@@ -1,6 +1,6 @@
-import type { Random } from "../core/random/seeded-random.ts";
-import { gaussians } from "../core/random/gaussians.ts";
 import { floats } from "../core/array.ts";
+import { gaussians } from "../core/random/gaussians.ts";
+import type { Random } from "../core/random/seeded-random.ts";
 import { add, mul, sub } from "../graph/ops/elementwise.ts";
 import { reduceMean } from "../graph/ops/reduce.ts";
 import { input } from "../graph/ops/source.ts";
@@ -40,7 +40,10 @@ export function diffusionInputs(dims: readonly [number, number, number, number],
 }
 
 /** Weighted error of a prediction, and its plain mean for the eye. */
-export function diffusionLoss(output: Tensor, { target, weight }: DiffusionInputs): { readonly loss: Tensor; readonly plain: Tensor } {
+export function diffusionLoss(
+  output: Tensor,
+  { target, weight }: DiffusionInputs,
+): { readonly loss: Tensor; readonly plain: Tensor } {
   const d = sub(output, target);
   return { loss: squaredError(output, target, weight), plain: reduceMean(mul(d, d)) };
 }

@@ -59,4 +59,3 @@ export function contrastive(a: Tensor, b: Tensor, logScale: Tensor, margin = 0):
   const one = (logits: Tensor): Tensor => crossEntropy(logits, identity);
   return mul(add(one(similarity), one(permute(similarity, [1, 0]))), 0.5);
 }
-

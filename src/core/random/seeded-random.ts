@@ -44,7 +44,11 @@ export function seededRandom(...key: readonly number[]): Random {
     weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name {
       const names = Object.keys(weights) as Name[];
       let left = uniform() * names.reduce((sum, name) => sum + weights[name], 0);
-      return names.find((name) => (left -= weights[name]) < 0) ?? names.findLast((name) => weights[name] > 0)!;
+      for (const name of names) {
+        left -= weights[name];
+        if (left < 0) return name;
+      }
+      return names.findLast((name) => weights[name] > 0)!; // what rounding may leave over
     },
     shuffle(list) {
       const out = [...list];

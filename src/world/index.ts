@@ -1,0 +1,18 @@
+export { type CaptionOptions, captionOf, VOCABULARY } from "./caption.ts";
+export { faceShapeWord, hairColourWord, skinWord } from "./identity-words.ts";
+export { IDENTITY_CLASSES, identityLabels, identityVector, SCENE_CLASSES, sceneLabels } from "./labels.ts";
+export { type FaceBox, faceBox, type Landmarks, landmarks, type Point } from "./landmarks.ts";
+export {
+  type AgeGroup,
+  type ClassWord,
+  drawPerson,
+  type Gender,
+  IDENTITY_NUMBERS,
+  type IdentityNumber,
+  type Person,
+  type PersonOptions,
+} from "./person.ts";
+export { personAt, sceneAt } from "./random-access.ts";
+export { type RenderedPicture, renderIdImage, renderPicture, renderSvg } from "./render.ts";
+export { classWordOf, drawScene, type Scene, type SceneKind } from "./scene.ts";
+export { sceneSvg, type View } from "./scene-svg.ts";

@@ -1,0 +1,56 @@
+import { eyeMiddle } from "./draw/eyes.ts";
+import { headOf, lowerFace } from "./head.ts";
+import type { Person } from "./person.ts";
+import type { Scene } from "./scene.ts";
+
+/** A place in the picture, [x, y] in units of its side, from its upper left corner. */
+export type Point = readonly [number, number];
+
+export interface Landmarks {
+  /** Left and right are the picture's. */
+  readonly leftEye: Point;
+  readonly rightEye: Point;
+  readonly nose: Point;
+  readonly mouthLeft: Point;
+  readonly mouthRight: Point;
+}
+
+/** In units of the picture's side; may reach beyond the picture. */
+export interface FaceBox {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** From the head's units into the picture. */
+function placing({ x, y, scale, tilt }: Scene): (u: number, v: number) => Point {
+  const [cos, sin] = [Math.cos((tilt * Math.PI) / 180) * scale, Math.sin((tilt * Math.PI) / 180) * scale];
+  return (u, v) => [(x + u * cos - v * sin) / 100, (y + u * sin + v * cos) / 100];
+}
+
+export function landmarks(person: Person, scene: Scene): Landmarks {
+  const head = headOf(person, scene);
+  const at = placing(scene);
+  const { eyes, nose, mouth, shift } = head;
+  return {
+    leftEye: at(eyeMiddle(head, scene, -1), eyes.y),
+    rightEye: at(eyeMiddle(head, scene, 1), eyes.y),
+    nose: at(shift * 1.5, nose.tip),
+    mouthLeft: at(shift * 1.1 - mouth.width, mouth.y),
+    mouthRight: at(shift * 1.1 + mouth.width, mouth.y),
+  };
+}
+
+/** The upright box around the face from the top of the forehead to the chin, without ears and hair. */
+export function faceBox(person: Person, scene: Scene): FaceBox {
+  const head = headOf(person, scene);
+  const { width: w, height: h } = head;
+  const at = placing(scene);
+  const [right, chin] = lowerFace(head);
+  const points = [at(-w, -h * 0.05), at(w, -h * 0.05), at(-w * 0.7, -h * 0.84), at(w * 0.7, -h * 0.84), at(0, -h), at(0, h)];
+  for (const side of [-1, 1]) points.push(at(side * (right![4] ?? 0), h * 0.95), at(side * (chin![0] ?? 0), h));
+  const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
+  const [left, top] = [Math.min(...xs), Math.min(...ys)];
+  return { x: left, y: top, width: Math.max(...xs) - left, height: Math.max(...ys) - top };
+}

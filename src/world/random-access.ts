@@ -1,0 +1,12 @@
+import { seededRandom } from "../core/random/seeded-random.ts";
+import { drawPerson, type Person } from "./person.ts";
+import { drawScene, type Scene, type SceneKind } from "./scene.ts";
+
+const KINDS: readonly SceneKind[] = ["album", "free"];
+
+/** Person number `index` of the world that `seed` opens. */
+export const personAt = (seed: number, index: number): Person => drawPerson(seededRandom(seed, index));
+
+/** Picture number `picture` of that person, of its kind. */
+export const sceneAt = (seed: number, index: number, picture: number, kind: SceneKind): Scene =>
+  drawScene(personAt(seed, index), seededRandom(seed, index, KINDS.indexOf(kind), picture), kind);

@@ -1,0 +1,58 @@
+import { drawAccessory } from "./draw/accessories.ts";
+import { drawBackground } from "./draw/background.ts";
+import { drawBeard } from "./draw/beard.ts";
+import { drawBody } from "./draw/clothes.ts";
+import { drawBrows, drawEyes } from "./draw/eyes.ts";
+import { drawEars, drawFace, drawMouth, drawNose, drawWrinkles } from "./draw/face.ts";
+import { createHair } from "./draw/hair.ts";
+import { paperBorder } from "./draw/paper.ts";
+import { headOf } from "./head.ts";
+import { svg } from "./markup.ts";
+import { createPen } from "./pen.ts";
+import type { Person } from "./person.ts";
+import type { Scene } from "./scene.ts";
+
+/**
+ * `picture`: everything. `person`: the person alone on transparency, so that alpha is the mask.
+ * `idImage`: head and shoulders, centred on the face, alone on transparency. `portrait`: the same with the background, which fills it.
+ */
+export type View = "picture" | "person" | "idImage" | "portrait";
+
+/** Half of the side of an ID image, in units of the head. */
+const ID_REACH = 37;
+
+/** The picture as SVG, square, without a size of its own. */
+export function sceneSvg(person: Person, scene: Scene, view: View): string {
+  const { x, y, scale, tilt, style } = scene;
+  const figure = svg`<g transform="translate(${x} ${y}) rotate(${tilt}) scale(${scale})">${personMarkup(person, scene)}</g>`;
+  if (view === "person") return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">${figure}</svg>`;
+  const background = createPen("b", scene, "background");
+  if (view !== "idImage") drawBackground(background, scene);
+  if (view !== "picture") {
+    const [left, top, side] = [x - ID_REACH * scale, y - (ID_REACH + 3) * scale, 2 * ID_REACH * scale];
+    const behind = svg`<g transform="translate(${left} ${top}) scale(${side / 100})">${background.markup()}</g>`;
+    return svg`<svg xmlns="http://www.w3.org/2000/svg" viewBox="${left} ${top} ${side} ${side}">${behind}${figure}</svg>`;
+  }
+  const border = style === "watercolor" ? paperBorder(scene) : "";
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">${background.markup()}${figure}${border}</svg>`;
+}
+
+function personMarkup(person: Person, scene: Scene): string {
+  const pen = createPen("p", scene, "person");
+  const head = headOf(person, scene);
+  const hair = createHair(pen, head, scene);
+  hair.drawBack();
+  drawBody(pen, head, scene);
+  if (scene.accessory === "scarf") drawAccessory(pen, head, scene);
+  drawEars(pen, head, scene);
+  drawFace(pen, head, person, scene);
+  if (head.age === "old") drawWrinkles(pen, head);
+  drawBeard(pen, head);
+  drawNose(pen, head);
+  drawEyes(pen, head, person, scene);
+  drawMouth(pen, head, scene);
+  hair.drawFront();
+  drawBrows(pen, head, scene);
+  if (scene.accessory !== "scarf") drawAccessory(pen, head, scene);
+  return pen.markup();
+}
