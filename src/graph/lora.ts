@@ -1,6 +1,7 @@
 import type { TensorEntry } from "../weights/tensor-entry.ts";
+import { conv2d, conv2dOp } from "./ops/convolution.ts";
 import { add, mul } from "./ops/elementwise.ts";
-import { conv2d, conv2dOp, linear, linearOp } from "./ops/matrix.ts";
+import { linear, linearOp } from "./ops/matrix.ts";
 import { param, paramOp } from "./ops/source.ts";
 import type { Rule } from "./rewrite.ts";
 import { is, size, type Tensor } from "./tensor.ts";

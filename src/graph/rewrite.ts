@@ -3,10 +3,13 @@ import type { Tensor } from "./tensor.ts";
 /** Returns a replacement for a tensor whose inputs are already rewritten, or nothing to keep it. */
 export type Rule = (t: Tensor) => Tensor | undefined;
 
-/** Every tensor that `outputs` need, inputs before what uses them. Iterative: graphs are deeper than the stack. */
-export function inOrder(outputs: readonly Tensor[]): Tensor[] {
+/**
+ * Every tensor that `outputs` need, inputs before what uses them, without those in `given` and what only they need.
+ * Iterative: graphs are deeper than the stack.
+ */
+export function inOrder(outputs: readonly Tensor[], given: Iterable<Tensor> = []): Tensor[] {
   const order: Tensor[] = [];
-  const done = new Set<Tensor>();
+  const done = new Set<Tensor>(given);
   const stack: Tensor[] = [...outputs].reverse();
   while (stack.length > 0) {
     const t = stack.at(-1)!;

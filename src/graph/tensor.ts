@@ -22,12 +22,31 @@ export interface Op<A = unknown> {
   dtype?(inputs: readonly Tensor[], attrs: A): DType;
   /** The same value from simpler operations, for targets that know nothing better. */
   expand?(inputs: readonly Tensor[], attrs: A): Tensor;
+  /**
+   * How d(loss)/d(input) follows from dy = d(loss)/dy, for each input. Only the wanted ones are called; undefined where there
+   * is none, as for whole numbers. An operation without it is differentiated through its expansion.
+   */
+  gradient?(dy: Tensor, y: Tensor<A>): readonly ((() => Tensor) | undefined)[];
 }
 
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor<A> {
   const dtype = op.dtype?.(inputs, attrs) ?? inputs[0]?.dtype ?? "f32";
   return { op, inputs, attrs, shape: op.shape(inputs, attrs), dtype };
 }
+
+const expansions = new WeakMap<Tensor, Tensor>();
+
+/** The same value from simpler operations: always the same tensor, so that a gradient shares its parts with what computes y. */
+export function expansion<A>(y: Tensor<A>): Tensor {
+  const known = expansions.get(y);
+  if (known !== undefined) return known;
+  if (y.op.expand === undefined) throw new TypeError(`"${y.op.name}" has no expansion`);
+  const value = y.op.expand(y.inputs, y.attrs);
+  expansions.set(y, value);
+  return value;
+}
+/** The expansion, if anything has asked for it. */
+export const knownExpansion = (y: Tensor): Tensor | undefined => expansions.get(y);
 
 export const is = <A>(t: Tensor, op: Op<A>): t is Tensor<A> => t.op === (op as Op);
 

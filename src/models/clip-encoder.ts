@@ -1,5 +1,6 @@
+import { gelu, quickGelu } from "../graph/ops/activation.ts";
 import { attention } from "../graph/ops/attention.ts";
-import { add, gelu, quickGelu } from "../graph/ops/elementwise.ts";
+import { add } from "../graph/ops/elementwise.ts";
 import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";
 import { layerNorm, linear } from "../nn/layers.ts";

@@ -1,5 +1,6 @@
 import { add } from "../graph/ops/elementwise.ts";
-import { gather, slice, takeRows } from "../graph/ops/layout.ts";
+import { gather, takeRows } from "../graph/ops/gather.ts";
+import { slice } from "../graph/ops/layout.ts";
 import { size, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";
 import { layerNorm, linear } from "../nn/layers.ts";

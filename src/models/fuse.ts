@@ -1,4 +1,5 @@
-import { add, gelu } from "../graph/ops/elementwise.ts";
+import { gelu } from "../graph/ops/activation.ts";
+import { add } from "../graph/ops/elementwise.ts";
 import { concat } from "../graph/ops/layout.ts";
 import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";

@@ -1,5 +1,6 @@
+import { gelu } from "../graph/ops/activation.ts";
 import { attention } from "../graph/ops/attention.ts";
-import { add, gelu } from "../graph/ops/elementwise.ts";
+import { add } from "../graph/ops/elementwise.ts";
 import { concat, reshape, slice } from "../graph/ops/layout.ts";
 import { size, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";

@@ -1,4 +1,5 @@
-import { add, silu } from "../graph/ops/elementwise.ts";
+import { silu } from "../graph/ops/activation.ts";
+import { add } from "../graph/ops/elementwise.ts";
 import { reshape } from "../graph/ops/layout.ts";
 import { fixedSize, size, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";

@@ -1,5 +1,6 @@
+import { gelu } from "../graph/ops/activation.ts";
 import { attention } from "../graph/ops/attention.ts";
-import { add, gelu, mul } from "../graph/ops/elementwise.ts";
+import { add, mul } from "../graph/ops/elementwise.ts";
 import { permute, reshape, slice } from "../graph/ops/layout.ts";
 import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";

@@ -1,5 +1,7 @@
-import { add, silu } from "../graph/ops/elementwise.ts";
-import { concat, reshape, slice, upsample } from "../graph/ops/layout.ts";
+import { silu } from "../graph/ops/activation.ts";
+import { add } from "../graph/ops/elementwise.ts";
+import { concat, reshape, slice } from "../graph/ops/layout.ts";
+import { upsample } from "../graph/ops/resample.ts";
 import { fixedSize, size, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";
 import { conv2d, groupNorm, linear } from "../nn/layers.ts";

@@ -1,6 +1,8 @@
+import { silu } from "../graph/ops/activation.ts";
 import { attention } from "../graph/ops/attention.ts";
-import { add, silu } from "../graph/ops/elementwise.ts";
-import { permute, reshape, slice, upsample } from "../graph/ops/layout.ts";
+import { add } from "../graph/ops/elementwise.ts";
+import { permute, reshape, slice } from "../graph/ops/layout.ts";
+import { upsample } from "../graph/ops/resample.ts";
 import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";
 import { conv2d, groupNorm, linear } from "../nn/layers.ts";

@@ -1,3 +1,4 @@
+import * as convolution from "../graph/ops/convolution.ts";
 import * as matrix from "../graph/ops/matrix.ts";
 import * as norms from "../graph/ops/normalise.ts";
 import { fixedSize, type Tensor } from "../graph/tensor.ts";
@@ -40,7 +41,7 @@ export function conv2d(x: Tensor, w: Weights, { out, kernel, stride = 1, pad = 0
   const init = { uniform: 1 / Math.sqrt(channels * kernel * kernel) }; // torch.nn.Conv2d.reset_parameters
   const weight = w.get("weight", [out, channels, kernel, kernel], init);
   const pads = typeof pad === "number" ? ([pad, pad, pad, pad] as const) : pad;
-  return matrix.conv2d(x, weight, bias ? w.get("bias", [out], init) : undefined, { stride, pads });
+  return convolution.conv2d(x, weight, bias ? w.get("bias", [out], init) : undefined, { stride, pads });
 }
 
 /** Over [B, C, ...] in `groups` groups of channels; `weight` and `bias` [C]. */

@@ -1,11 +1,15 @@
 import { afterAll, expect, test } from "vitest";
 import { floats, integers } from "../core/array.ts";
 import { namedDim } from "../graph/dim.ts";
+import { gelu, quickGelu, silu } from "../graph/ops/activation.ts";
 import { attention } from "../graph/ops/attention.ts";
-import { add, gelu, mul, quickGelu, silu } from "../graph/ops/elementwise.ts";
-import { broadcastTo, concat, gather, permute, reshape, slice, takeRows, upsample } from "../graph/ops/layout.ts";
-import { conv2d, linear } from "../graph/ops/matrix.ts";
+import { conv2d } from "../graph/ops/convolution.ts";
+import { add, mul } from "../graph/ops/elementwise.ts";
+import { gather, takeRows } from "../graph/ops/gather.ts";
+import { broadcastTo, concat, permute, reshape, slice } from "../graph/ops/layout.ts";
+import { linear } from "../graph/ops/matrix.ts";
 import { groupNorm, layerNorm } from "../graph/ops/normalise.ts";
+import { upsample } from "../graph/ops/resample.ts";
 import { constant, input } from "../graph/ops/source.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 

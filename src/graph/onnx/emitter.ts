@@ -12,7 +12,10 @@ export interface NodeOptions {
 
 /** What a lowering writes nodes with. Values are named by strings; "" stands for an optional input left out. */
 export interface Emitter {
-  /** Adds a node and returns the name of its first output. */
+  /**
+   * Adds a node and returns the name of its first output; the i-th further one has `_i` after it. Nodes with the same inputs
+   * and options are one.
+   */
   node(type: string, inputs: readonly string[], options?: NodeOptions): string;
   ints(values: readonly number[]): string;
   floats(values: readonly number[], shape: readonly number[]): string;
@@ -20,8 +23,11 @@ export interface Emitter {
   dims(shape: readonly Dim[]): string;
 }
 
-/** Writes one operation as nodes, given the names of its inputs' values; returns the name of the result. */
-export type Lowering<A = unknown> = (y: Tensor<A>, inputs: readonly string[], e: Emitter) => string;
+/**
+ * Writes one operation as nodes, given the names of its inputs' values; returns the name of the result, or nothing where the
+ * operation's expansion is better.
+ */
+export type Lowering<A = unknown> = (y: Tensor<A>, inputs: readonly string[], e: Emitter) => string | undefined;
 
 export type Lowerings = ReadonlyMap<Op, Lowering>;
 

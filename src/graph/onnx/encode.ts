@@ -3,7 +3,7 @@ import type { DType as StoredType } from "../../weights/tensor-entry.ts";
 import { type Dim, multipleOfName, visitDim } from "../dim.ts";
 import { constantOp, inputOp, type ParamAttrs, paramOp } from "../ops/source.ts";
 import { inOrder } from "../rewrite.ts";
-import { type DType, is, type Tensor } from "../tensor.ts";
+import { type DType, expansion, is, knownExpansion, type Tensor } from "../tensor.ts";
 import type { Attribute, Emitter, Lowerings, NodeOptions } from "./emitter.ts";
 import {
   type AttributeProto,
@@ -42,10 +42,24 @@ export interface EncodeOptions {
  * @throws TypeError if an operation has neither a lowering nor an expansion
  */
 export function encodeOnnx(outputs: Readonly<Record<string, Tensor>>, options: EncodeOptions): Uint8Array {
-  const writer = new Writer(options);
-  for (const t of inOrder(Object.values(outputs))) if (is(t, inputOp)) writer.declareInput(t);
+  const order = inOrder(Object.values(outputs));
+  const writer = new Writer(options, expandedIn(order));
+  for (const t of order) if (is(t, inputOp)) writer.declareInput(t);
   for (const [name, t] of Object.entries(outputs)) writer.declareOutput(name, t);
   return writer.finish();
+}
+
+/** Operations of which a gradient needs the inner values: to write them whole besides would compute these twice. */
+function expandedIn(order: readonly Tensor[]): Set<Tensor> {
+  const needed = new Set(order);
+  const isPart = (y: Tensor, value: Tensor): boolean =>
+    inOrder([value], y.inputs).some((t) => t.inputs.length > 0 && needed.has(t));
+  return new Set(
+    order.filter((y) => {
+      const value = knownExpansion(y);
+      return value !== undefined && isPart(y, value);
+    }),
+  );
 }
 
 class Writer implements Emitter {
@@ -56,12 +70,15 @@ class Writer implements Emitter {
   readonly #outputs: ValueInfoProto[] = [];
   readonly #values = new Map<Tensor, string>();
   readonly #constants = new Map<string, string>();
+  readonly #known = new Map<string, string>();
   readonly #sizes = new Map<string, string>();
   readonly #namedSizes = new Map<string, { input: string; axis: number; factor: number }>();
+  readonly #expanded: ReadonlySet<Tensor>;
   #count = 0;
 
-  constructor(options: EncodeOptions) {
+  constructor(options: EncodeOptions, expanded: ReadonlySet<Tensor>) {
     this.#options = options;
+    this.#expanded = expanded;
   }
 
   declareInput(t: Tensor<{ name: string }>): void {
@@ -103,7 +120,11 @@ class Writer implements Emitter {
   }
 
   node(type: string, inputs: readonly string[], { attrs = {}, domain = "", outputs = 1 }: NodeOptions = {}): string {
+    const key = JSON.stringify([type, domain, inputs, attrs, outputs]);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
     const name = `${type}_${this.#count++}`;
+    this.#known.set(key, name);
     const names = Array.from({ length: outputs }, (_, i) => (i === 0 ? name : `${name}_${i}`));
     const attribute = Object.entries(attrs).map(([key, value]) => encodeAttribute(key, value));
     this.#nodes.push(create(NodeProtoSchema, { opType: type, domain, input: [...inputs], output: names, name, attribute }));
@@ -181,15 +202,12 @@ class Writer implements Emitter {
   #emit(t: Tensor): string {
     if (is(t, constantOp)) return this.#constant(t.attrs.dtype, t.attrs.values, t.attrs.shape);
     if (is(t, paramOp)) return this.#param(t);
-    const lowering = this.#options.lowerings.get(t.op);
-    if (lowering !== undefined)
-      return lowering(
-        t,
-        t.inputs.map((x) => this.#values.get(x)!),
-        this,
-      );
+    const lowering = this.#expanded.has(t) ? undefined : this.#options.lowerings.get(t.op);
+    const inputs = t.inputs.map((x) => this.#values.get(x)!);
+    const value = lowering?.(t, inputs, this);
+    if (value !== undefined) return value;
     if (t.op.expand === undefined) throw new TypeError(`"${t.op.name}" has no lowering for this target and no expansion`);
-    return this.#value(t.op.expand(t.inputs, t.attrs));
+    return this.#value(expansion(t));
   }
 
   #param({ attrs: { path, entry } }: Tensor<ParamAttrs>): string {

@@ -1,18 +1,34 @@
-import { sameDim } from "../dim.ts";
-import { addOp, cosOp, divOp, erfOp, geluOp, mulOp, sigmoidOp, sinOp, subOp } from "../ops/elementwise.ts";
-import { broadcastToOp, concatOp, gatherOp, permuteOp, reshapeOp, sliceOp, takeRowsOp, upsampleOp } from "../ops/layout.ts";
-import { conv2dOp, linearOp, matmulOp } from "../ops/matrix.ts";
-import { groupNormOp, layerNormOp, softmaxOp } from "../ops/normalise.ts";
-import { fixedSize, type Op, type Tensor } from "../tensor.ts";
+import { mulDims } from "../dim.ts";
+import { geluOp } from "../ops/activation.ts";
+import {
+  absOp,
+  addOp,
+  cosOp,
+  divOp,
+  erfOp,
+  expOp,
+  logOp,
+  mulOp,
+  negOp,
+  reluOp,
+  sigmoidOp,
+  signOp,
+  sinOp,
+  sqrtOp,
+  subOp,
+} from "../ops/elementwise.ts";
+import { gatherOp, oneHotOp, scatterRowsOp, takeRowsOp } from "../ops/gather.ts";
+import { broadcastToOp, concatOp, padOp, permuteOp, reduceSumOp, reshapeOp, sliceOp } from "../ops/layout.ts";
+import { linearOp, type MatmulAttrs, matmulOp } from "../ops/matrix.ts";
+import { reduceMeanOp } from "../ops/reduce.ts";
+import { averagePoolOp, upsampleOp } from "../ops/resample.ts";
+import { fixedSize, type Op, size, type Tensor } from "../tensor.ts";
+import { convolutionLowerings } from "./convolution.ts";
 import { type Emitter, type Lowering, type Lowerings, lower } from "./emitter.ts";
+import { normaliseLowerings } from "./normalise.ts";
+import { reshapeNode } from "./reshape.ts";
 
 const plain = (op: Op, type: string): readonly [Op, Lowering] => lower(op, (_, inputs, e) => e.node(type, inputs));
-
-/** The shape to give to Reshape: 0 copies the input's size, -1 follows from the rest; computed only if that will not do. */
-function reshapeTarget(x: Tensor, shape: Tensor["shape"], e: Emitter): string {
-  const short = shape.map((d, i) => (typeof d === "number" ? d : x.shape[i] !== undefined && sameDim(d, x.shape[i]) ? 0 : -1));
-  return short.filter((d) => d === -1).length <= 1 ? e.ints(short) : e.dims(shape);
-}
 
 /** Every operation in plain ONNX (opset 21), as any provider runs it. */
 export const standardLowerings: Lowerings = new Map([
@@ -24,11 +40,19 @@ export const standardLowerings: Lowerings = new Map([
   plain(erfOp, "Erf"),
   plain(sinOp, "Sin"),
   plain(cosOp, "Cos"),
+  plain(expOp, "Exp"),
+  plain(logOp, "Log"),
+  plain(sqrtOp, "Sqrt"),
+  plain(absOp, "Abs"),
+  plain(negOp, "Neg"),
+  plain(signOp, "Sign"),
+  plain(reluOp, "Relu"),
   plain(geluOp, "Gelu"),
-  plain(matmulOp, "MatMul"),
-  lower(softmaxOp, (_, [x], e) => e.node("Softmax", [x!], { attrs: { axis: -1 } })),
+  lower(matmulOp, matmul),
+  lower(reduceSumOp, (y, [x], e) => e.node("ReduceSum", [x!, e.ints(y.attrs.axes)], keep(y))),
+  lower(reduceMeanOp, (y, [x], e) => e.node("ReduceMean", [x!, e.ints(y.attrs.axes)], keep(y))),
   lower(gatherOp, (_, inputs, e) => e.node("Gather", inputs, { attrs: { axis: 0 } })),
-  lower(reshapeOp, (y, [x], e) => e.node("Reshape", [x!, reshapeTarget(y.inputs[0]!, y.shape, e)])),
+  lower(reshapeOp, (y, [x], e) => reshapeNode(x!, y.inputs[0]!.shape, y.shape, e)),
   lower(permuteOp, (y, [x], e) => e.node("Transpose", [x!], { attrs: { perm: y.attrs.order } })),
   lower(concatOp, (y, inputs, e) => e.node("Concat", inputs, { attrs: { axis: y.attrs.axis } })),
   lower(broadcastToOp, (y, [x], e) => e.node("Expand", [x!, e.dims(y.shape)])),
@@ -37,6 +61,16 @@ export const standardLowerings: Lowerings = new Map([
     const end = typeof size === "number" ? e.ints([start + size]) : start === 0 ? e.dims([size]) : undefined;
     if (end === undefined) throw new TypeError("a slice of symbolic size must start at 0");
     return e.node("Slice", [x!, e.ints([start]), end, e.ints([axis])]);
+  }),
+  lower(padOp, (y, [x], e) => {
+    const { axis, start, size: whole } = y.attrs;
+    const inner = size(y.inputs[0]!, axis);
+    if (typeof inner !== "number" || typeof whole !== "number") throw new TypeError("padding needs sizes that are numbers");
+    return e.node("Pad", [x!, e.ints([start, whole - start - inner]), "", e.ints([axis])]);
+  }),
+  lower(averagePoolOp, (y, [x], e) => {
+    const side = [y.attrs.factor, y.attrs.factor];
+    return e.node("AveragePool", [x!], { attrs: { kernel_shape: side, strides: side } });
   }),
   lower(upsampleOp, (y, [x], e) => {
     const scales = e.floats([1, 1, y.attrs.factor, y.attrs.factor], [4]);
@@ -48,16 +82,38 @@ export const standardLowerings: Lowerings = new Map([
     return e.node("GatherND", [x!, index], { attrs: { batch_dims: 1 } });
   }),
   lower(linearOp, linear),
-  lower(conv2dOp, (y, inputs, e) => {
-    const { stride, pads } = y.attrs;
-    const kernel = [fixedSize(y.inputs[1]!, 2), fixedSize(y.inputs[1]!, 3)];
-    return e.node("Conv", inputs, { attrs: { strides: [stride, stride], pads, kernel_shape: kernel } });
-  }),
-  lower(layerNormOp, (y, inputs, e) =>
-    e.node("LayerNormalization", inputs, { attrs: { axis: -1, epsilon: { float: y.attrs.eps } } }),
-  ),
-  lower(groupNormOp, groupNorm),
+  lower(oneHotOp, (y, [ids], e) => e.node("OneHot", [ids!, e.dims([y.attrs.depth]), e.floats([0, 1], [2])])),
+  lower(scatterRowsOp, scatterRows),
+  ...convolutionLowerings,
+  ...normaliseLowerings,
 ]);
+
+const keep = (y: Tensor<{ keepDims: boolean }>) => ({ attrs: { keepdims: y.attrs.keepDims ? 1 : 0 } });
+
+function matmul(y: Tensor<MatmulAttrs>, [a, b]: readonly string[], e: Emitter): string {
+  const { transA, transB, scale } = y.attrs;
+  const [left, right] = y.inputs as [Tensor, Tensor];
+  const flags = { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { float: scale } };
+  if (left.shape.length === 2 && right.shape.length === 2) return e.node("Gemm", [a!, b!], { attrs: flags });
+  const turned = (name: string, t: Tensor): string => {
+    const axes = t.shape.map((_, i) => i);
+    return e.node("Transpose", [name], { attrs: { perm: [...axes.slice(0, -2), axes.at(-1)!, axes.at(-2)!] } });
+  };
+  const product = e.node("MatMul", [transA ? turned(a!, left) : a!, transB ? turned(b!, right) : b!]);
+  return scale === 1 ? product : e.node("Mul", [product, e.floats([scale], [])]);
+}
+
+/** Tables up to this many rows are summed by a product with ones and zeros: it needs no order among equal ids. */
+const FEW_ROWS = 1024;
+
+function scatterRows(y: Tensor<{ rows: number }>, [x, ids]: readonly string[], e: Emitter): string | undefined {
+  if (y.attrs.rows <= FEW_ROWS) return undefined;
+  const rest = y.shape.slice(1);
+  const flat = e.node("Reshape", [x!, e.dims([mulDims(...y.inputs[1]!.shape), ...rest])]);
+  const zeros = e.node("Expand", [e.floats([0], []), e.dims(y.shape)]);
+  const index = e.node("Reshape", [ids!, e.ints([-1, 1])]);
+  return e.node("ScatterND", [zeros, index, flat], { attrs: { reduction: "add" } });
+}
 
 /** As a product of matrices with the bias inside (Gemm), over all leading axes at once. */
 function linear(y: Tensor, [x, w, b]: readonly string[], e: Emitter): string {
@@ -73,20 +129,4 @@ function linear(y: Tensor, [x, w, b]: readonly string[], e: Emitter): string {
           attrs: { axis: 0 },
         });
   return e.node("Reshape", [out, target]);
-}
-
-/**
- * Through LayerNormalization over each group, then scale and shift by channel: faster in ONNX Runtime than its
- * GroupNormalization and than the form through InstanceNormalization.
- */
-function groupNorm(y: Tensor<{ groups: number; eps: number }>, [x, weight, bias]: readonly string[], e: Emitter): string {
-  const { groups, eps } = y.attrs;
-  const channels = fixedSize(y.inputs[0]!, 1);
-  const grouped = e.node("Reshape", [x!, e.ints([0, groups, -1])]);
-  const one = e.floats([1], [1]);
-  const normal = e.node("LayerNormalization", [grouped, one], { attrs: { axis: -1, epsilon: { float: eps } } });
-  const perChannel = e.ints([channels, ...Array(y.shape.length - 2).fill(1)]);
-  const back = e.node("Reshape", [normal, e.node("Shape", [x!])]);
-  const scaled = e.node("Mul", [back, e.node("Reshape", [weight!, perChannel])]);
-  return e.node("Add", [scaled, e.node("Reshape", [bias!, perChannel])]);
 }

@@ -1,9 +1,10 @@
 import { sameDim } from "../dim.ts";
 import { apply, fixedSize, type Op, shapeText, size, type Tensor } from "../tensor.ts";
-import { mul } from "./elementwise.ts";
+import { add } from "./elementwise.ts";
 import { permute, reshape } from "./layout.ts";
 import { matmul } from "./matrix.ts";
 import { softmax } from "./normalise.ts";
+import { constant } from "./source.ts";
 
 export interface AttentionAttrs {
   readonly heads: number;
@@ -21,14 +22,22 @@ export const attentionOp: Op<AttentionAttrs> = {
     return [...q!.shape.slice(0, -1), size(v!, -1)];
   },
   expand: ([q, k, v], { heads, causal }) => {
-    if (causal) throw new TypeError("causal attention has no expansion: the target must lower it");
-    const split = (x: Tensor, order: readonly number[]): Tensor =>
-      permute(reshape(x, [size(x, 0), size(x, 1), heads, fixedSize(x, 2) / heads]), order);
+    const split = (x: Tensor): Tensor =>
+      permute(reshape(x, [size(x, 0), size(x, 1), heads, fixedSize(x, 2) / heads]), [0, 2, 1, 3]);
     const scale = 1 / Math.sqrt(fixedSize(q!, -1) / heads);
-    const scores = softmax(matmul(mul(split(q!, [0, 2, 1, 3]), scale), split(k!, [0, 2, 3, 1])));
-    const mixed = permute(matmul(scores, split(v!, [0, 2, 1, 3])), [0, 2, 1, 3]);
+    const scores = matmul(split(q!), split(k!), { transB: true, scale });
+    const seen = softmax(causal ? add(scores, causalMask(fixedSize(q!, 1), fixedSize(k!, 1))) : scores);
+    const mixed = permute(matmul(seen, split(v!)), [0, 2, 1, 3]);
     return reshape(mixed, [size(q!, 0), size(q!, 1), size(v!, 2)]);
   },
 };
+
+/** What is added to the scores of later positions: the softmax makes it 0. */
+const HIDDEN = -1e30;
+function causalMask(queries: number, keys: number): Tensor {
+  const values = Array.from({ length: queries * keys }, (_, i) => (i % keys > Math.floor(i / keys) ? HIDDEN : 0));
+  return constant(values, [queries, keys]);
+}
+
 /** q [B, S, heads·d], k and v [B, T, heads·d]: [B, S, heads·d]. */
 export const attention = (q: Tensor, k: Tensor, v: Tensor, attrs: AttentionAttrs): Tensor => apply(attentionOp, [q, k, v], attrs);

@@ -1,6 +1,9 @@
 import { type Dim, sameDim } from "../dim.ts";
 import { apply, type Op, type Shape, shapeText, type Tensor } from "../tensor.ts";
+import { reduceTo } from "./layout.ts";
 import { scalar } from "./source.ts";
+
+type Gradient = NonNullable<Op["gradient"]>;
 
 /** NumPy's broadcasting. */
 export function broadcastShapes(a: Shape, b: Shape): Shape {
@@ -13,39 +16,59 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
   });
 }
 
-const binary = (name: string): Op => ({ name, shape: ([a, b]) => broadcastShapes(a!.shape, b!.shape) });
+const binary = (name: string, gradient: Gradient): Op => ({
+  name,
+  shape: ([a, b]) => broadcastShapes(a!.shape, b!.shape),
+  gradient,
+});
 const lift = (y: Tensor | number): Tensor => (typeof y === "number" ? scalar(y) : y);
 
-export const addOp = binary("add");
-export const subOp = binary("sub");
-export const mulOp = binary("mul");
-export const divOp = binary("div");
+export const addOp = binary("add", (dy, { inputs: [a, b] }) => [() => reduceTo(dy, a!.shape), () => reduceTo(dy, b!.shape)]);
+export const subOp = binary("sub", (dy, { inputs: [a, b] }) => [() => reduceTo(dy, a!.shape), () => neg(reduceTo(dy, b!.shape))]);
+export const mulOp = binary("mul", (dy, { inputs: [a, b] }) => [
+  () => reduceTo(mul(dy, b!), a!.shape),
+  () => reduceTo(mul(dy, a!), b!.shape),
+]);
+export const divOp = binary("div", (dy, y) => {
+  const [a, b] = y.inputs as [Tensor, Tensor];
+  return [() => reduceTo(div(dy, b), a.shape), () => neg(reduceTo(div(mul(dy, y), b), b.shape))];
+});
 export const add = (x: Tensor, y: Tensor | number): Tensor => apply(addOp, [x, lift(y)], {});
-export const sub = (x: Tensor, y: Tensor | number): Tensor => apply(subOp, [x, lift(y)], {});
+export const sub = (x: Tensor | number, y: Tensor | number): Tensor => apply(subOp, [lift(x), lift(y)], {});
 export const mul = (x: Tensor, y: Tensor | number): Tensor => apply(mulOp, [x, lift(y)], {});
-export const div = (x: Tensor, y: Tensor | number): Tensor => apply(divOp, [x, lift(y)], {});
+export const div = (x: Tensor | number, y: Tensor | number): Tensor => apply(divOp, [lift(x), lift(y)], {});
 
-const unary = (name: string, expand?: (x: Tensor) => Tensor): Op => ({
+const unary = (name: string, slope: (x: Tensor, y: Tensor) => Tensor): Op => ({
   name,
   shape: ([x]) => x!.shape,
-  ...(expand === undefined ? {} : { expand: ([x]: readonly Tensor[]) => expand(x!) }),
+  gradient: (dy, y) => [() => mul(dy, slope(y.inputs[0]!, y))],
 });
+const TWO_OVER_ROOT_PI = 2 / Math.sqrt(Math.PI);
 
-export const sigmoidOp = unary("sigmoid");
-export const erfOp = unary("erf");
-export const sinOp = unary("sin");
-export const cosOp = unary("cos");
+export const negOp: Op = { name: "neg", shape: ([x]) => x!.shape, gradient: (dy) => [() => neg(dy)] };
+export const sigmoidOp = unary("sigmoid", (_, y) => mul(y, sub(1, y)));
+export const erfOp = unary("erf", (x) => mul(exp(neg(mul(x, x))), TWO_OVER_ROOT_PI));
+export const sinOp = unary("sin", (x) => cos(x));
+export const cosOp = unary("cos", (x) => neg(sin(x)));
+export const expOp = unary("exp", (_, y) => y);
+export const logOp = unary("log", (x) => div(1, x));
+export const sqrtOp = unary("sqrt", (_, y) => div(0.5, y));
+/** Its slope at 0 is 0. */
+export const absOp = unary("abs", (x) => sign(x));
+export const signOp: Op = { name: "sign", shape: ([x]) => x!.shape, gradient: (dy) => [() => mul(dy, 0)] };
+export const reluOp = unary("relu", (_, y) => sign(y));
+export const neg = (x: Tensor): Tensor => apply(negOp, [x], {});
 export const sigmoid = (x: Tensor): Tensor => apply(sigmoidOp, [x], {});
 export const erf = (x: Tensor): Tensor => apply(erfOp, [x], {});
 export const sin = (x: Tensor): Tensor => apply(sinOp, [x], {});
 export const cos = (x: Tensor): Tensor => apply(cosOp, [x], {});
-
-/** x · σ(x): Elfwing et al. 2017 (arXiv 1702.03118). */
-export const siluOp = unary("silu", (x) => mul(x, sigmoid(x)));
-/** x · Φ(x) with the exact normal distribution: Hendrycks and Gimpel 2016 (arXiv 1606.08415). */
-export const geluOp = unary("gelu", (x) => mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1)));
-/** x · σ(1.702 x), the form of GELU that OpenAI's CLIP uses. */
-export const quickGeluOp = unary("quickGelu", (x) => mul(x, sigmoid(mul(x, 1.702))));
-export const silu = (x: Tensor): Tensor => apply(siluOp, [x], {});
-export const gelu = (x: Tensor): Tensor => apply(geluOp, [x], {});
-export const quickGelu = (x: Tensor): Tensor => apply(quickGeluOp, [x], {});
+/** e to the power of x. */
+export const exp = (x: Tensor): Tensor => apply(expOp, [x], {});
+/** Natural logarithm. */
+export const log = (x: Tensor): Tensor => apply(logOp, [x], {});
+export const sqrt = (x: Tensor): Tensor => apply(sqrtOp, [x], {});
+export const abs = (x: Tensor): Tensor => apply(absOp, [x], {});
+/** -1, 0 or 1. */
+export const sign = (x: Tensor): Tensor => apply(signOp, [x], {});
+/** The larger of x and 0. */
+export const relu = (x: Tensor): Tensor => apply(reluOp, [x], {});

@@ -1,7 +1,8 @@
 import { addDims, type Dim, divideDims, mulDims, sameDim } from "../dim.ts";
 import { apply, type Op, type Shape, shapeText, type Tensor } from "../tensor.ts";
 
-const axisOf = (axis: number, rank: number): number => {
+/** An axis counted from the front. */
+export const axisOf = (axis: number, rank: number): number => {
   const at = axis < 0 ? axis + rank : axis;
   if (at < 0 || at >= rank) throw new TypeError(`axis ${axis} is outside a tensor of ${rank} axes`);
   return at;
@@ -14,6 +15,7 @@ export const reshapeOp: Op<{ shape: Shape }> = {
       throw new TypeError(`cannot reshape ${shapeText(x!.shape)} to ${shapeText(shape)}`);
     return shape;
   },
+  gradient: (dy, { inputs: [x] }) => [() => reshape(dy, x!.shape)],
 };
 /** The same values in another shape; one size may be -1 and follows from the others. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
@@ -32,6 +34,13 @@ export const permuteOp: Op<{ order: readonly number[] }> = {
       throw new TypeError(`${order} is no order of the axes of ${shapeText(x!.shape)}`);
     return order.map((p) => x!.shape[axisOf(p, x!.shape.length)]!);
   },
+  gradient: (dy, { attrs: { order } }) => [
+    () =>
+      permute(
+        dy,
+        order.map((_, i) => order.indexOf(i)),
+      ),
+  ],
 };
 /** Axes in another order: axis i of the result is axis order[i] of x. */
 export const permute = (x: Tensor, order: readonly number[]): Tensor => apply(permuteOp, [x], { order });
@@ -45,6 +54,12 @@ export const concatOp: Op<{ axis: number }> = {
         throw new TypeError(`cannot join ${xs.map((t) => shapeText(t.shape)).join(" and ")} along axis ${axis}`);
     return first.map((d, i) => (i === axis ? addDims(...xs.map((x) => x.shape[i]!)) : d));
   },
+  gradient: (dy, { inputs, attrs: { axis } }) =>
+    inputs.map((x, i) => () => {
+      const start = addDims(0, ...inputs.slice(0, i).map((before) => before.shape[axis]!));
+      if (typeof start !== "number") throw new TypeError("the gradient of concat needs sizes that are numbers along its axis");
+      return slice(dy, axis, start, x.shape[axis]!);
+    }),
 };
 export const concat = (xs: readonly Tensor[], axis: number): Tensor =>
   apply(concatOp, xs, { axis: axisOf(axis, xs[0]!.shape.length) });
@@ -57,10 +72,50 @@ export const sliceOp: Op<{ axis: number; start: number; size: Dim }> = {
       throw new TypeError(`${size} from ${start} is outside axis ${axis} of ${shapeText(x!.shape)}`);
     return x!.shape.map((d, i) => (i === axis ? size : d));
   },
+  gradient: (dy, { inputs: [x], attrs: { axis, start } }) => [() => pad(dy, axis, start, x!.shape[axis]!)],
 };
 /** `size` elements from `start` along `axis`. */
 export const slice = (x: Tensor, axis: number, start: number, size: Dim): Tensor =>
   apply(sliceOp, [x], { axis: axisOf(axis, x.shape.length), start, size });
+
+export const padOp: Op<{ axis: number; start: number; size: Dim }> = {
+  name: "pad",
+  shape: ([x], { axis, start, size }) => {
+    const inner = x!.shape[axis]!;
+    if (typeof inner === "number" && typeof size === "number" && start + inner > size)
+      throw new TypeError(`${shapeText(x!.shape)} from ${start} is outside ${size} along axis ${axis}`);
+    return x!.shape.map((d, i) => (i === axis ? size : d));
+  },
+  gradient: (dy, { inputs: [x], attrs: { axis, start } }) => [() => slice(dy, axis, start, x!.shape[axis]!)],
+};
+/** Zeros of `size` along `axis`, with x in them from `start`. */
+export const pad = (x: Tensor, axis: number, start: number, size: Dim): Tensor =>
+  apply(padOp, [x], { axis: axisOf(axis, x.shape.length), start, size });
+
+export const reduceSumOp: Op<{ axes: readonly number[]; keepDims: boolean }> = {
+  name: "reduceSum",
+  shape: ([x], { axes, keepDims }) => reducedShape(x!, axes, keepDims),
+  gradient: (dy, { inputs: [x], attrs: { axes } }) => [() => spread(dy, x!, axes)],
+};
+/** Sum over `axes`, or over all. */
+export const reduceSum = (x: Tensor, axes?: readonly number[], keepDims = false): Tensor =>
+  apply(reduceSumOp, [x], { axes: axesOf(x, axes), keepDims });
+
+export const axesOf = (x: Tensor, axes?: readonly number[]): readonly number[] =>
+  axes?.map((axis) => axisOf(axis, x.shape.length)) ?? x.shape.map((_, i) => i);
+export const reducedShape = (x: Tensor, axes: readonly number[], keepDims: boolean): Shape =>
+  keepDims ? x.shape.map((d, i) => (axes.includes(i) ? 1 : d)) : x.shape.filter((_, i) => !axes.includes(i));
+
+/** dy for every element of x that was reduced over `axes`. */
+export const spread = (dy: Tensor, x: Tensor, axes: readonly number[]): Tensor =>
+  broadcastTo(reshape(dy, reducedShape(x, axes, true)), x.shape);
+
+/** Sum over what broadcasting from `shape` has repeated. */
+export function reduceTo(x: Tensor, shape: Shape): Tensor {
+  const added = x.shape.length - shape.length;
+  const axes = x.shape.flatMap((d, i) => (i < added || (shape[i - added] === 1 && d !== 1) ? [i] : []));
+  return axes.length === 0 ? x : reshape(reduceSum(x, axes), shape);
+}
 
 export const broadcastToOp: Op<{ shape: Shape }> = {
   name: "broadcastTo",
@@ -70,34 +125,7 @@ export const broadcastToOp: Op<{ shape: Shape }> = {
       throw new TypeError(`cannot broadcast ${shapeText(x!.shape)} to ${shapeText(shape)}`);
     return shape;
   },
+  gradient: (dy, { inputs: [x] }) => [() => reduceTo(dy, x!.shape)],
 };
 /** Repeats axes of size 1, and adds leading ones. */
 export const broadcastTo = (x: Tensor, shape: Shape): Tensor => apply(broadcastToOp, [x], { shape });
-
-export const upsampleOp: Op<{ factor: number }> = {
-  name: "upsample",
-  shape: ([x], { factor }) => {
-    const [b, c, h, w] = x!.shape;
-    return [b!, c!, mulDims(h!, factor), mulDims(w!, factor)];
-  },
-};
-/** Nearest-neighbour enlargement of [B, C, H, W] by a whole factor. */
-export const upsample = (x: Tensor, factor: number): Tensor => apply(upsampleOp, [x], { factor });
-
-export const gatherOp: Op = {
-  name: "gather",
-  shape: ([table, ids]) => [...ids!.shape, ...table!.shape.slice(1)],
-};
-/** Rows of `table` [V, …] by `ids` [any] of type i64. */
-export const gather = (table: Tensor, ids: Tensor): Tensor => apply(gatherOp, [table, ids], {});
-
-export const takeRowsOp: Op = {
-  name: "takeRows",
-  shape: ([x, at]) => {
-    if (!sameDim(x!.shape[0]!, at!.shape[0]!) || at!.shape.length !== 1)
-      throw new TypeError(`${shapeText(at!.shape)} does not pick one row from each of ${shapeText(x!.shape)}`);
-    return [x!.shape[0]!, ...x!.shape.slice(2)];
-  },
-};
-/** From each sequence of x [B, S, C] the row at[b]: [B, C]. */
-export const takeRows = (x: Tensor, at: Tensor): Tensor => apply(takeRowsOp, [x, at], {});

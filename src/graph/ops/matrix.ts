@@ -1,19 +1,38 @@
-import { addDims, ceilDim, type Dim, sameDim } from "../dim.ts";
+import { mulDims, sameDim } from "../dim.ts";
 import { apply, type Op, shapeText, size, type Tensor } from "../tensor.ts";
 import { add, broadcastShapes } from "./elementwise.ts";
-import { permute } from "./layout.ts";
+import { permute, reduceSum, reduceTo, reshape } from "./layout.ts";
 
-export const matmulOp: Op = {
+export interface MatmulAttrs {
+  /** Whether the last two axes of a are exchanged before. */
+  readonly transA: boolean;
+  readonly transB: boolean;
+  /** The product is multiplied by it. */
+  readonly scale: number;
+}
+export const matmulOp: Op<MatmulAttrs> = {
   name: "matmul",
-  shape: ([a, b]) => {
-    if (!sameDim(size(a!, -1), size(b!, -2)))
+  shape: ([a, b], { transA, transB }) => {
+    if (!sameDim(size(a!, transA ? -2 : -1), size(b!, transB ? -1 : -2)))
       throw new TypeError(`cannot multiply ${shapeText(a!.shape)} by ${shapeText(b!.shape)}`);
     const batch = broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2));
-    return [...batch, size(a!, -2), size(b!, -1)];
+    return [...batch, size(a!, transA ? -1 : -2), size(b!, transB ? -2 : -1)];
+  },
+  gradient: (dy, { inputs, attrs: { transA, transB, scale } }) => {
+    const [a, b] = inputs as [Tensor, Tensor];
+    const da = (): Tensor =>
+      transA ? matmul(b, dy, { transA: transB, transB: true, scale }) : matmul(dy, b, { transB: !transB, scale });
+    const db = (): Tensor =>
+      transB ? matmul(dy, a, { transA: true, transB: transA, scale }) : matmul(a, dy, { transA: !transA, scale });
+    return [() => reduceTo(da(), a.shape), () => reduceTo(db(), b.shape)];
   },
 };
-/** Matrix product over the last two axes. */
-export const matmul = (a: Tensor, b: Tensor): Tensor => apply(matmulOp, [a, b], {});
+/** scale · a·b over the last two axes, each transposed before if told so. */
+export const matmul = (a: Tensor, b: Tensor, { transA = false, transB = false, scale = 1 }: Partial<MatmulAttrs> = {}): Tensor =>
+  apply(matmulOp, [a, b], { transA, transB, scale });
+
+/** All leading axes as one. */
+const rowsOf = (x: Tensor): Tensor => (x.shape.length === 2 ? x : reshape(x, [mulDims(...x.shape.slice(0, -1)), size(x, -1)]));
 
 export const linearOp: Op = {
   name: "linear",
@@ -26,26 +45,14 @@ export const linearOp: Op = {
     const y = matmul(x!, permute(w!, [1, 0]));
     return b === undefined ? y : add(y, b);
   },
+  gradient: (dy, { inputs: [x, w] }) => {
+    const rows = rowsOf(dy);
+    return [
+      () => reshape(matmul(rows, w!), x!.shape),
+      () => matmul(rows, rowsOf(x!), { transA: true }),
+      () => reduceSum(rows, [0]),
+    ];
+  },
 };
 /** x·Wᵀ (+ b) over the last axis: x [..., in], w [out, in], b [out]. */
 export const linear = (x: Tensor, w: Tensor, b?: Tensor): Tensor => apply(linearOp, b === undefined ? [x, w] : [x, w, b], {});
-
-export interface ConvAttrs {
-  readonly stride: number;
-  /** Zeros added: top, left, bottom, right. */
-  readonly pads: readonly [number, number, number, number];
-}
-export const conv2dOp: Op<ConvAttrs> = {
-  name: "conv2d",
-  shape: ([x, w], { stride, pads }) => {
-    if (!sameDim(size(x!, 1), size(w!, 1)))
-      throw new TypeError(`input ${shapeText(x!.shape)} does not fit weight ${shapeText(w!.shape)}`);
-    // floor((n + pad - k) / stride) + 1 = ceil((n + pad - k + 1) / stride)
-    const out = (axis: number, pad: number): Dim =>
-      ceilDim(addDims(size(x!, axis), pad + 1, -(size(w!, axis) as number)), stride);
-    return [size(x!, 0), size(w!, 0), out(2, pads[0] + pads[2]), out(3, pads[1] + pads[3])];
-  },
-};
-/** x [B, C, H, W], w [out, C, k, k], b [out]. */
-export const conv2d = (x: Tensor, w: Tensor, b: Tensor | undefined, attrs: ConvAttrs): Tensor =>
-  apply(conv2dOp, b === undefined ? [x, w] : [x, w, b], attrs);

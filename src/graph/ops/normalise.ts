@@ -1,4 +1,8 @@
-import { apply, fixedSize, type Op, shapeText, type Tensor } from "../tensor.ts";
+import { mulDims } from "../dim.ts";
+import { apply, fixedSize, type Op, type Shape, shapeText, size, type Tensor } from "../tensor.ts";
+import { add, exp, mul, sub } from "./elementwise.ts";
+import { reduceSum, reshape } from "./layout.ts";
+import { matmul } from "./matrix.ts";
 
 const scaled = (name: string, axis: number) => (inputs: readonly Tensor[]) => {
   const [x, weight, bias] = inputs as [Tensor, Tensor, Tensor];
@@ -9,8 +13,50 @@ const scaled = (name: string, axis: number) => (inputs: readonly Tensor[]) => {
   return x.shape;
 };
 
+/** (x - mean) / sqrt(variance + eps) over the last axis. A step of the gradients below. */
+export const normaliseOp: Op<{ eps: number }> = { name: "normalise", shape: ([x]) => x!.shape };
+const normalise = (x: Tensor, eps: number): Tensor => apply(normaliseOp, [x], { eps });
+
+/** 1 / sqrt(variance + eps) of what `normalise` was given: [..., 1]. */
+export const invStdDevOp: Op = { name: "invStdDev", shape: ([normal]) => [...normal!.shape.slice(0, -1), 1] };
+const invStdDev = (normal: Tensor): Tensor => apply(invStdDevOp, [normal], {});
+
+/** x · scale + shift for x [N, C, L], scale and shift [C]. */
+export const scaleShiftOp: Op = {
+  name: "scaleShift",
+  shape: ([x]) => x!.shape,
+  expand: ([x, scale, shift]) => {
+    const perChannel = (t: Tensor): Tensor => reshape(t, [size(t, 0), 1]);
+    return add(mul(x!, perChannel(scale!)), perChannel(shift!));
+  },
+};
+export const scaleShift = (x: Tensor, scale: Tensor, shift: Tensor): Tensor => apply(scaleShiftOp, [x, scale, shift], {});
+
 /** Ba et al. 2016 (arXiv 1607.06450), over the last axis. */
-export const layerNormOp: Op<{ eps: number }> = { name: "layerNorm", shape: scaled("layerNorm", -1) };
+export const layerNormOp: Op<{ eps: number }> = {
+  name: "layerNorm",
+  shape: scaled("layerNorm", -1),
+  gradient: (dy, { inputs, attrs: { eps } }) => {
+    const [x, weight] = inputs as [Tensor, Tensor];
+    const width = fixedSize(x, -1);
+    const rows = mulDims(...x.shape.slice(0, -1));
+    const normal = normalise(reshape(x, [rows, width]), eps);
+    const d = reshape(dy, [rows, width]);
+    const product = mul(d, normal);
+    return [
+      () => {
+        // inv · (g - mean(g) - normal · mean(g · normal)) for g = dy · weight
+        const inv = invStdDev(normal);
+        const column = reshape(weight, [width, 1]);
+        const perRow = (t: Tensor): Tensor => reshape(mul(matmul(t, column, { scale: -1 / width }), inv), [rows]);
+        const rest = reshape(scaleShift(reshape(normal, [1, rows, width]), perRow(product), perRow(d)), [rows, width]);
+        return reshape(add(mul(mul(d, weight), inv), rest), x.shape);
+      },
+      () => reduceSum(product, [0]),
+      () => reduceSum(d, [0]),
+    ];
+  },
+};
 export const layerNorm = (x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor =>
   apply(layerNormOp, [x, weight, bias], { eps });
 
@@ -23,10 +69,64 @@ export const groupNormOp: Op<{ groups: number; eps: number }> = {
     if (channels % groups !== 0) throw new TypeError(`groupNorm: ${channels} channels in ${groups} groups`);
     return groupShape(inputs);
   },
+  gradient: (dy, { inputs, attrs: { groups, eps } }) => {
+    const [x, weight] = inputs as [Tensor, Tensor];
+    const channels = fixedSize(x, 1);
+    const batch = size(x, 0);
+    const area = mulDims(...x.shape.slice(2));
+    const inGroup = channels / groups;
+    const normal = normalise(reshape(x, groupedShape(x, groups)), eps);
+    const planes: Shape = [mulDims(batch, channels), area];
+    const d = reshape(dy, planes);
+    // all sums over pixels are made once, for each channel of each sample
+    const total = reshape(reduceSum(d, [1]), [batch, channels]);
+    const product = reshape(reduceSum(mul(d, reshape(normal, planes)), [1]), [batch, channels]);
+    return [
+      () => {
+        // inv · (g - mean(g) - normal · mean(g · normal)) for g = dy · weight
+        const count = mulDims(inGroup, area);
+        if (typeof count !== "number") throw new TypeError("the gradient of groupNorm needs sizes that are numbers");
+        const inv = invStdDev(normal);
+        const part = mul(inv, -1 / count);
+        const perGroup = (t: Tensor): Tensor => {
+          const mean = reduceSum(reshape(mul(t, weight), [batch, groups, inGroup]), [2], true);
+          return reshape(mul(mean, part), [mulDims(batch, groups)]);
+        };
+        const rows: Shape = [1, mulDims(batch, groups), count];
+        const rest = scaleShift(reshape(normal, rows), perGroup(product), perGroup(total));
+        const factor = reshape(mul(reshape(weight, [1, groups, inGroup]), inv), [planes[0]!, 1]);
+        return reshape(add(mul(d, factor), reshape(rest, planes)), x.shape);
+      },
+      () => reduceSum(product, [0]),
+      () => reduceSum(total, [0]),
+    ];
+  },
 };
 export const groupNorm = (x: Tensor, weight: Tensor, bias: Tensor, groups: number, eps: number): Tensor =>
   apply(groupNormOp, [x, weight, bias], { groups, eps });
 
-export const softmaxOp: Op = { name: "softmax", shape: ([x]) => x!.shape };
+/** [B, groups, the rest] */
+const groupedShape = (x: Tensor, groups: number): Shape => [
+  size(x, 0),
+  groups,
+  mulDims(fixedSize(x, 1) / groups, ...x.shape.slice(2)),
+];
+
+export const softmaxOp: Op = {
+  name: "softmax",
+  shape: ([x]) => x!.shape,
+  gradient: (dy, y) => {
+    const product = mul(dy, y);
+    return [() => sub(product, mul(y, reduceSum(product, [-1], true)))];
+  },
+};
 /** Over the last axis. */
 export const softmax = (x: Tensor): Tensor => apply(softmaxOp, [x], {});
+
+export const logSoftmaxOp: Op = {
+  name: "logSoftmax",
+  shape: ([x]) => x!.shape,
+  gradient: (dy, y) => [() => sub(dy, mul(exp(y), reduceSum(dy, [-1], true)))],
+};
+/** Logarithm of the softmax over the last axis. */
+export const logSoftmax = (x: Tensor): Tensor => apply(logSoftmaxOp, [x], {});

@@ -1,0 +1,34 @@
+import { apply, expansion, type Op, type Tensor } from "../tensor.ts";
+import { add, erf, exp, mul, sigmoid, sub } from "./elementwise.ts";
+
+/** y = x · s(x) with slope s·(1 + k·(x - y)), for s the sigmoid of k·x. */
+const gated = (name: string, k: number): Op => ({
+  name,
+  shape: ([x]) => x!.shape,
+  expand: ([x]) => mul(x!, sigmoid(k === 1 ? x! : mul(x!, k))),
+  gradient: (dy, y) => {
+    const [x, gate] = expansion(y).inputs as [Tensor, Tensor];
+    const rest = sub(x, y);
+    return [() => mul(dy, mul(gate, add(k === 1 ? rest : mul(rest, k), 1)))];
+  },
+});
+
+/** x · σ(x): Elfwing et al. 2017 (arXiv 1702.03118). */
+export const siluOp = gated("silu", 1);
+/** x · σ(1.702 x), the form of GELU that OpenAI's CLIP uses. */
+export const quickGeluOp = gated("quickGelu", 1.702);
+/** x · Φ(x) with the exact normal distribution: Hendrycks and Gimpel 2016 (arXiv 1606.08415). */
+export const geluOp: Op = {
+  name: "gelu",
+  shape: ([x]) => x!.shape,
+  expand: ([x]) => mul(x!, mul(add(erf(mul(x!, Math.SQRT1_2)), 1), 0.5)),
+  // Φ(x) + x · φ(x)
+  gradient: (dy, y) => {
+    const [x, below] = expansion(y).inputs as [Tensor, Tensor];
+    const density = exp(mul(mul(x, x), -0.5));
+    return [() => mul(dy, add(below, mul(mul(x, 1 / Math.sqrt(2 * Math.PI)), density)))];
+  },
+};
+export const silu = (x: Tensor): Tensor => apply(siluOp, [x], {});
+export const gelu = (x: Tensor): Tensor => apply(geluOp, [x], {});
+export const quickGelu = (x: Tensor): Tensor => apply(quickGeluOp, [x], {});
