@@ -71,6 +71,8 @@ export interface TrainingOptions {
 export type TrainedWeights = ReadonlyMap<string, { readonly shape: readonly number[]; readonly values: Float32Array }>;
 
 const EMA_WARM_UP = 10;
+/** Before the names of metrics among the graph's outputs, since inputs may have the same names. */
+const METRIC = "metric:";
 const REPORT_EVERY = 50;
 
 /**
@@ -119,8 +121,12 @@ async function openSteps(
     task.loss,
     tensors.map(([, tensor]) => tensor),
   );
-  const measured: Record<string, Tensor> = { loss: task.loss, ...task.metrics };
-  const outputs = { ...measured, ...Object.fromEntries(tensors.map(([name], i) => [`grad:${name}`, gradients[i]!])) };
+  const values = Object.entries({ loss: task.loss, ...task.metrics });
+  const measured = Object.fromEntries(values.map(([name, value]) => [`${METRIC}${name}`, value]));
+  const outputs: Record<string, Tensor> = {
+    ...measured,
+    ...Object.fromEntries(tensors.map(([name], i) => [`grad:${name}`, gradients[i]!])),
+  };
   return ParallelSteps.open({ outputs, metrics: Object.keys(measured), parameters, state, workers, threads });
 }
 
@@ -212,12 +218,14 @@ type Measured = readonly (readonly Readonly<Record<string, Float32Array>>[])[];
 function meansOf(measured: Measured): Record<string, number> {
   const all = measured.flat();
   const names = Object.keys(all[0]!);
-  return Object.fromEntries(names.map((name) => [name, all.reduce((sum, m) => sum + m[name]![0]!, 0) / all.length]));
+  return Object.fromEntries(
+    names.map((name) => [name.slice(METRIC.length), all.reduce((sum, m) => sum + m[name]![0]!, 0) / all.length]),
+  );
 }
 
 function notFinite({ name }: TrainingTask, step: number, measured: Measured): UserError {
   const at = measured.flatMap((batches, worker) =>
-    batches.flatMap((m, micro) => (Number.isFinite(m.loss![0]) ? [] : [`batch ${micro} of worker ${worker}`])),
+    batches.flatMap((m, micro) => (Number.isFinite(m[`${METRIC}loss`]![0]) ? [] : [`batch ${micro} of worker ${worker}`])),
   );
   return new UserError(
     "train/not-finite",

@@ -1,6 +1,6 @@
 import { lowRank } from "../graph/lora.ts";
-import { add } from "../graph/ops/elementwise.ts";
 import { conv2dOp } from "../graph/ops/convolution.ts";
+import { add } from "../graph/ops/elementwise.ts";
 import { linearOp } from "../graph/ops/matrix.ts";
 import { paramOp } from "../graph/ops/source.ts";
 import type { Rule } from "../graph/rewrite.ts";

@@ -74,6 +74,7 @@ class Writer implements Emitter {
   readonly #sizes = new Map<string, string>();
   readonly #namedSizes = new Map<string, { input: string; axis: number; factor: number }>();
   readonly #expanded: ReadonlySet<Tensor>;
+  readonly #weights = new Map<string, number>();
   #count = 0;
 
   constructor(options: EncodeOptions, expanded: ReadonlySet<Tensor>) {
@@ -210,12 +211,19 @@ class Writer implements Emitter {
     return this.#value(expansion(t));
   }
 
+  /** Two components in one graph may have weights of one path. */
+  #weightName(path: string): string {
+    const count = (this.#weights.get(path) ?? 0) + 1;
+    this.#weights.set(path, count);
+    return count === 1 ? `w:${path}` : `w:${path}#${count}`;
+  }
+
   #param({ attrs: { path, entry } }: Tensor<ParamAttrs>): string {
     const dataType = STORED[entry.dtype];
     if (dataType === undefined) throw new TypeError(`${path} is stored as ${entry.dtype}, which is no number format for weights`);
     const dims = entry.shape.map((d) => BigInt(d));
     const { source } = entry;
-    const name = `w:${path}`;
+    const name = this.#weightName(path);
     this.#initializers.push(
       create(TensorProtoSchema, {
         name,

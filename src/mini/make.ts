@@ -1,0 +1,125 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { exists } from "../train/exists.ts";
+import { type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
+import type { Tensors } from "../weights/index.ts";
+import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
+import { baseTask, type LatentSet } from "./base-task.ts";
+import { type DataSet, dataSet } from "./data-set.ts";
+import { deviation, encodeIdImages, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
+import { exportMiniature } from "./export.ts";
+import { judgeTask } from "./judge.ts";
+import { readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
+import { vaeTask } from "./vae-task.ts";
+import { visionTask } from "./vision-task.ts";
+
+/** Stages in the order in which they build on each other; the judge stands apart. */
+export const STAGES = ["vae", "vision", "judge", "base", "adapter"] as const;
+export type StageName = (typeof STAGES)[number];
+
+/** People of the training world; those of other seeds are never seen. */
+export const TRAINING_SEED = 1;
+
+export interface MakeOptions {
+  readonly folder: string;
+  readonly people: number;
+  readonly seed: number;
+  /** Updates of each stage. */
+  readonly steps: Readonly<Record<StageName, number>>;
+  readonly stages?: readonly StageName[];
+  readonly workers?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (progress: TrainingProgress) => void;
+  readonly onNote?: (text: string) => void;
+}
+
+/** Samples that a worker sees in one step. */
+const BATCH: Readonly<Record<StageName, number>> = { vae: 8, vision: 48, judge: 32, base: 16, adapter: 16 };
+
+/** What 90 minutes on two cores allow. */
+export const DEFAULT_STEPS: Readonly<Record<StageName, number>> = {
+  vae: 10000,
+  vision: 3000,
+  judge: 3000,
+  base: 8000,
+  adapter: 4000,
+};
+export const DEFAULT_PEOPLE = 6000;
+
+/**
+ * Makes the miniature end to end: draws its world, trains each stage, and writes the model to `<folder>/miniature`. Stages that are
+ * finished are not done again, and one that was stopped goes on from its last checkpoint.
+ * @throws UserError those of train
+ */
+export async function makeMiniature(options: MakeOptions): Promise<void> {
+  const { folder, people, stages = STAGES, onNote } = options;
+  await mkdir(folder, { recursive: true });
+  const data = await dataSet(join(folder, "data"), { seed: TRAINING_SEED, people }, (done) => {
+    if (done % 500 === 0 || done === people) onNote?.(`${done} of ${people} people are drawn`);
+  });
+  for (const stage of stages) {
+    if (await exists(stageWeightsPath(folder, stage))) continue;
+    const task = await taskOf(stage, data, options);
+    const weights = await train(task, trainingOptions(stage, options));
+    await writeStageWeights(folder, stage, weights);
+  }
+  if (await allExist(folder)) await exportAll(folder, data);
+}
+
+const trainingOptions = (stage: StageName, { folder, workers, signal, onProgress }: MakeOptions): TrainingOptions => ({
+  folder: join(folder, stage),
+  workers,
+  signal,
+  ...(onProgress && { onProgress }),
+});
+
+async function taskOf(stage: StageName, data: DataSet, { folder, seed, steps }: MakeOptions): Promise<TrainingTask> {
+  const common = { steps: steps[stage], batch: BATCH[stage], seed };
+  switch (stage) {
+    case "vae":
+      return vaeTask(data, common);
+    case "vision":
+      return visionTask(data, common);
+    case "judge":
+      return judgeTask(data, common);
+    case "base":
+      return baseTask((await latentSet(folder, data)).data, common);
+    case "adapter":
+      return adapterTask((await latentSet(folder, data)).data, { ...common, ...(await adapterInputs(folder, data)) });
+  }
+}
+
+/** The latents at deviation 1, as the denoiser sees them, and what they were multiplied by. */
+export async function latentSet(
+  folder: string,
+  data: DataSet,
+): Promise<{ readonly data: LatentSet; readonly scalingFactor: number }> {
+  const vae = await readStageWeights(folder, "vae");
+  const latents = await encodePictures(join(folder, "data", `latents-${data.seed}-${data.people}.f32`), data, vae);
+  const scalingFactor = Number((1 / deviation(latents)).toPrecision(4));
+  return { data: { ...data, latents: latents.map((v) => v * scalingFactor) }, scalingFactor };
+}
+
+export async function adapterInputs(
+  folder: string,
+  data: DataSet,
+): Promise<Pick<AdapterOptions, "base" | "features" | "variants">> {
+  const vision = await readStageWeights(folder, "vision");
+  const features = await encodeIdImages(join(folder, "data", `features-${data.seed}-${data.people}.f32`), data, vision);
+  return { base: await readStageWeights(folder, "base"), features, variants: FEATURE_VARIANTS.length };
+}
+
+const NEEDED = ["vae", "vision", "base", "adapter"] as const;
+
+async function allExist(folder: string): Promise<boolean> {
+  return (await Promise.all(NEEDED.map((stage) => exists(stageWeightsPath(folder, stage))))).every(Boolean);
+}
+
+async function exportAll(folder: string, data: DataSet): Promise<void> {
+  const parts = Object.fromEntries(
+    await Promise.all(NEEDED.map(async (stage) => [stage, await readStageWeights(folder, stage)])),
+  );
+  const { vae, vision, base, adapter } = parts as Record<(typeof NEEDED)[number], Tensors>;
+  const { scalingFactor } = await latentSet(folder, data);
+  await exportMiniature(join(folder, "miniature"), { vae, vision, base, adapter, scalingFactor });
+}
