@@ -1,20 +1,32 @@
-import sharp from "sharp";
+import { Resvg } from "@resvg/resvg-js";
 import { type Rgb8, rgb8 } from "../image/rgb8.ts";
 import type { Person } from "./person.ts";
 import type { Scene } from "./scene.ts";
-import { sceneSvg } from "./scene-svg.ts";
+import { layerSvgs, sceneSvg } from "./scene-svg.ts";
 
 /**
  * Draws an SVG of `sceneSvg`.
  * @param side pixels
  * @returns [side, side, 4] RGBA, straight alpha
  */
-export async function renderSvg(svg: string, side: number): Promise<Uint8Array> {
-  const sized = `<svg width="${side}" height="${side}"${svg.slice("<svg".length)}`;
-  const { data, info } = await sharp(Buffer.from(sized)).ensureAlpha().raw().toBuffer({ resolveWithObject: true });
-  if (info.width !== side || info.height !== side || info.channels !== 4)
-    throw new TypeError(`${info.width}x${info.height}x${info.channels} came where ${side}x${side}x4 was asked for.`);
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+export const renderSvg = async (svg: string, side: number): Promise<Uint8Array> => straighten(rasterise(svg, side));
+
+/** RGBA with premultiplied alpha. */
+function rasterise(svg: string, side: number): Uint8Array {
+  const options = { fitTo: { mode: "width" as const, value: side }, font: { loadSystemFonts: false } };
+  const { width, height, pixels } = new Resvg(svg, options).render();
+  if (width !== side || height !== side) throw new TypeError(`The picture is ${width}x${height}, not ${side}x${side}.`);
+  return pixels;
+}
+
+/** From premultiplied to straight alpha, in place. */
+function straighten(rgba: Uint8Array): Uint8Array {
+  for (let i = 0; i < rgba.length; i += 4) {
+    const alpha = rgba[i + 3]!;
+    if (alpha === 0 || alpha === 255) continue;
+    for (let k = i; k < i + 3; k++) rgba[k] = Math.round((rgba[k]! * 255) / alpha);
+  }
+  return rgba;
 }
 
 export interface RenderedPicture {
@@ -23,20 +35,21 @@ export interface RenderedPicture {
   readonly mask: Uint8Array;
 }
 
-/** @param side pixels */
+/**
+ * A picture and where the person is in it. Each layer is drawn once, and the person's alpha is the mask; the picture
+ * is that of the view `picture` to the last bit of rounding.
+ * @param side pixels
+ */
 export async function renderPicture(person: Person, scene: Scene, side: number): Promise<RenderedPicture> {
-  const [picture, alone] = await Promise.all([
-    renderSvg(sceneSvg(person, scene, "picture"), side),
-    renderSvg(sceneSvg(person, scene, "person"), side),
-  ]);
+  const layers = layerSvgs(person, scene).map((svg) => rasterise(svg, side));
   const pixels = side * side;
   const [rgb, mask] = [new Uint8Array(pixels * 3), new Uint8Array(pixels)];
-  for (let i = 0; i < pixels; i++) {
-    rgb[i * 3] = picture[i * 4]!;
-    rgb[i * 3 + 1] = picture[i * 4 + 1]!;
-    rgb[i * 3 + 2] = picture[i * 4 + 2]!;
-    mask[i] = alone[i * 4 + 3]!;
-  }
+  for (const layer of layers)
+    for (let i = 0; i < pixels; i++) {
+      const clear = 255 - layer[i * 4 + 3]!;
+      for (let k = 0; k < 3; k++) rgb[i * 3 + k] = layer[i * 4 + k]! + Math.round((rgb[i * 3 + k]! * clear) / 255);
+    }
+  for (let i = 0; i < pixels; i++) mask[i] = layers[1]![i * 4 + 3]!;
   return { picture: rgb8(side, side, rgb), mask };
 }
 

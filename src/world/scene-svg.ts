@@ -23,19 +23,32 @@ const ID_REACH = 37;
 
 /** The picture as SVG, square, without a size of its own. */
 export function sceneSvg(person: Person, scene: Scene, view: View): string {
-  const { x, y, scale, tilt, style } = scene;
-  const figure = svg`<g transform="translate(${x} ${y}) rotate(${tilt}) scale(${scale})">${personMarkup(person, scene)}</g>`;
-  if (view === "person") return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">${figure}</svg>`;
-  const background = createPen("b", scene, "background");
-  if (view !== "idImage") drawBackground(background, scene);
-  if (view !== "picture") {
-    const [left, top, side] = [x - ID_REACH * scale, y - (ID_REACH + 3) * scale, 2 * ID_REACH * scale];
-    const behind = svg`<g transform="translate(${left} ${top}) scale(${side / 100})">${background.markup()}</g>`;
-    return svg`<svg xmlns="http://www.w3.org/2000/svg" viewBox="${left} ${top} ${side} ${side}">${behind}${figure}</svg>`;
-  }
-  const border = style === "watercolor" ? paperBorder(scene) : "";
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">${background.markup()}${figure}${border}</svg>`;
+  const { x, y, scale } = scene;
+  const figure = figureMarkup(person, scene);
+  if (view === "person") return canvas(figure);
+  if (view === "picture") return canvas(backgroundMarkup(scene) + figure + borderMarkup(scene));
+  const [left, top, side] = [x - ID_REACH * scale, y - (ID_REACH + 3) * scale, 2 * ID_REACH * scale];
+  const behind =
+    view === "portrait" ? svg`<g transform="translate(${left} ${top}) scale(${side / 100})">${backgroundMarkup(scene)}</g>` : "";
+  return svg`<svg xmlns="http://www.w3.org/2000/svg" viewBox="${left} ${top} ${side} ${side}">${behind}${figure}</svg>`;
 }
+
+/** The picture in layers, to be laid over each other from the first to the last; the second is the person alone. */
+export const layerSvgs = (person: Person, scene: Scene): string[] =>
+  [backgroundMarkup(scene), figureMarkup(person, scene), borderMarkup(scene)].filter((markup) => markup !== "").map(canvas);
+
+const canvas = (markup: string): string => `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">${markup}</svg>`;
+
+function backgroundMarkup(scene: Scene): string {
+  const pen = createPen("b", scene, "background");
+  drawBackground(pen, scene);
+  return pen.markup();
+}
+
+const borderMarkup = (scene: Scene): string => (scene.style === "watercolor" ? paperBorder(scene) : "");
+
+const figureMarkup = (person: Person, scene: Scene): string =>
+  svg`<g transform="translate(${scene.x} ${scene.y}) rotate(${scene.tilt}) scale(${scene.scale})">${personMarkup(person, scene)}</g>`;
 
 function personMarkup(person: Person, scene: Scene): string {
   const pen = createPen("p", scene, "person");
