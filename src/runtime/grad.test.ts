@@ -69,6 +69,8 @@ const cases: Record<string, [(...inputs: Tensor[]) => Tensor, ...(readonly numbe
   "matmul, both transposed": [(a, b) => matmul(a, b, { transA: true, transB: true }), [4, 3], [2, 4]],
   "conv 3x3": [conv(1, [1, 1, 1, 1]), [2, 2, 3, 4], [3, 2, 3, 3], [3]],
   "conv 3x3 without padding": [conv(1, [0, 0, 0, 0]), [1, 2, 4, 5], [3, 2, 3, 3], [3]],
+  "conv 3x3 to fewer channels": [conv(1, [1, 1, 1, 1]), [2, 3, 3, 4], [2, 3, 3, 3], [2]],
+  "conv 3x2 to fewer channels, padded on one side": [conv(1, [0, 1, 2, 0]), [2, 3, 3, 4], [2, 3, 3, 2], [2]],
   "conv 3x3 stride 2": [conv(2, [1, 1, 1, 1]), [2, 2, 4, 6], [3, 2, 3, 3], [3]],
   "conv 3x3 stride 2 of odd sizes": [conv(2, [1, 1, 1, 1]), [1, 2, 5, 3], [3, 2, 3, 3], [3]],
   "conv 3x3 stride 2, padded below and right": [conv(2, [0, 0, 1, 1]), [1, 2, 4, 6], [3, 2, 3, 3], [3]],

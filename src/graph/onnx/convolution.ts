@@ -1,6 +1,5 @@
-import { mulDims } from "../dim.ts";
 import { type ConvAttrs, type ConvGradAttrs, conv2dOp, convInputGradOp, convWeightGradOp } from "../ops/convolution.ts";
-import { fixedSize, size, type Tensor } from "../tensor.ts";
+import { fixedSize, type Tensor } from "../tensor.ts";
 import { type Emitter, lower } from "./emitter.ts";
 
 const kernelOf = (w: Tensor): [number, number] => [fixedSize(w, 2), fixedSize(w, 3)];
@@ -45,38 +44,60 @@ function transposedConv(dx: Tensor<ConvAttrs>, dy: string, w: string, e: Emitter
   return e.node("ConvTranspose", [dy, w], { attrs });
 }
 
-/** One matrix product over all pixels of all samples, with the windows of x as rows: channels last, gathered by row number. */
+/**
+ * One matrix product over all pixels of all samples. One side has its windows as rows, channels last, gathered by row
+ * number: x, or dy where that has fewer channels.
+ */
 function weightGrad(dw: Tensor<ConvGradAttrs>, [dy, x]: readonly string[], e: Emitter): string {
   const [dyTensor, xTensor] = dw.inputs as [Tensor, Tensor];
   const { stride, pads } = dw.attrs;
-  const [top, left, bottom, right] = pads;
   const [out, channels, rows, columns] = dw.shape as [number, number, number, number];
   const area = rows * columns;
-  const pixels = mulDims(size(dyTensor, 2), size(dyTensor, 3));
-  const outFirst = e.node("Transpose", [dy!], { attrs: { perm: [1, 0, 2, 3] } });
-  const byOutput = e.node("Reshape", [outFirst, e.ints([out, -1])]);
-  const plain = area === 1 && stride === 1 && pads.every((p) => p === 0);
-  if (plain) {
-    const inFirst = e.node("Transpose", [x!], { attrs: { perm: [1, 0, 2, 3] } });
-    const byInput = e.node("Reshape", [inFirst, e.ints([channels, -1])]);
-    return e.node("Reshape", [e.node("Gemm", [byOutput, byInput], { attrs: { transB: 1 } }), e.ints([out, channels, 1, 1])]);
+  const byChannel = (name: string, count: number): string =>
+    e.node("Reshape", [e.node("Transpose", [name], { attrs: { perm: [1, 0, 2, 3] } }), e.ints([count, -1])]);
+  const back = (product: string, split: readonly number[], perm: readonly number[]): string => {
+    const turned = e.node("Transpose", [e.node("Reshape", [product, e.ints(split)])], { attrs: { perm } });
+    return e.node("Reshape", [turned, e.ints([out, channels, rows, columns])]);
+  };
+  if (area === 1 && stride === 1 && pads.every((p) => p === 0)) {
+    const product = e.node("Gemm", [byChannel(dy!, out), byChannel(x!, channels)], { attrs: { transB: 1 } });
+    return e.node("Reshape", [product, e.ints([out, channels, 1, 1])]);
   }
-  if (typeof pixels !== "number") throw new TypeError("the gradient of a convolution's weight needs sizes that are numbers");
-  const last = e.node("Transpose", [x!], { attrs: { perm: [0, 2, 3, 1] } });
-  const padded = pads.every((p) => p === 0) ? last : e.node("Pad", [last, e.ints([0, top, left, 0, 0, bottom, right, 0])]);
-  const width = fixedSize(xTensor, 3) + left + right;
-  const height = fixedSize(xTensor, 2) + top + bottom;
-  const byPixel = e.node("Reshape", [padded, e.ints([-1, height * width, channels])]);
-  const across = fixedSize(dyTensor, 3);
-  const index = Array.from({ length: pixels * area }, (_, n) => {
-    const [pixel, k] = [Math.floor(n / area), n % area];
-    const row = Math.floor(pixel / across) * stride + Math.floor(k / columns);
-    return row * width + (pixel % across) * stride + (k % columns);
+  if (stride === 1 && out < channels) {
+    const [top, left, bottom, right] = pads;
+    const around = [rows - 1 - top, columns - 1 - left, rows - 1 - bottom, columns - 1 - right];
+    const windows = windowRows(dyTensor, dy!, xTensor, { stride, pads: around, kernel: [rows, columns], turned: true }, e);
+    return back(e.node("Gemm", [byChannel(x!, channels), windows]), [channels, area, out], [2, 0, 1]);
+  }
+  const windows = windowRows(xTensor, x!, dyTensor, { stride, pads, kernel: [rows, columns], turned: false }, e);
+  return back(e.node("Gemm", [byChannel(dy!, out), windows]), [out, area, channels], [0, 2, 1]);
+}
+
+interface Window {
+  readonly stride: number;
+  readonly pads: readonly number[];
+  readonly kernel: readonly [number, number];
+  /** Whether the kernel's last place comes first. */
+  readonly turned: boolean;
+}
+
+/** For each pixel of `over`, what the kernel sees of x around it: [pixels of all samples, kernel places · channels of x]. */
+function windowRows(x: Tensor, name: string, over: Tensor, { stride, pads, kernel, turned }: Window, e: Emitter): string {
+  const [top, left, bottom, right] = pads as [number, number, number, number];
+  const [rows, columns] = kernel;
+  const area = rows * columns;
+  const channels = fixedSize(x, 1);
+  const [height, width] = [fixedSize(x, 2) + top + bottom, fixedSize(x, 3) + left + right];
+  const across = fixedSize(over, 3);
+  const index = Array.from({ length: fixedSize(over, 2) * across * area }, (_, n) => {
+    const pixel = Math.floor(n / area);
+    const place = turned ? area - 1 - (n % area) : n % area;
+    const row = Math.floor(pixel / across) * stride + Math.floor(place / columns);
+    return row * width + (pixel % across) * stride + (place % columns);
   });
+  const last = e.node("Transpose", [name], { attrs: { perm: [0, 2, 3, 1] } });
+  const padded = pads.every((p) => p === 0) ? last : e.node("Pad", [last, e.ints([0, top, left, 0, 0, bottom, right, 0])]);
+  const byPixel = e.node("Reshape", [padded, e.ints([-1, height * width, channels])]);
   const windows = e.node("Gather", [byPixel, e.ints(index)], { attrs: { axis: 1 } });
-  const byWindow = e.node("Reshape", [windows, e.ints([-1, area * channels])]);
-  const product = e.node("Gemm", [byOutput, byWindow]);
-  const split = e.node("Reshape", [product, e.ints([out, area, channels])]);
-  const back = e.node("Transpose", [split], { attrs: { perm: [0, 2, 1] } });
-  return e.node("Reshape", [back, e.ints([out, channels, rows, columns])]);
+  return e.node("Reshape", [windows, e.ints([-1, area * channels])]);
 }

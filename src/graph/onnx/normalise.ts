@@ -1,14 +1,19 @@
-import { mulDims } from "../dim.ts";
+import { type Dim, mulDims } from "../dim.ts";
 import { groupNormOp, invStdDevOp, layerNormOp, logSoftmaxOp, normaliseOp, scaleShiftOp, softmaxOp } from "../ops/normalise.ts";
-import { fixedSize, size, type Tensor } from "../tensor.ts";
+import { fixedSize, type Shape, size, type Tensor } from "../tensor.ts";
 import { type Emitter, lower } from "./emitter.ts";
 import { reshapeNode } from "./reshape.ts";
 
 const epsilon = (eps: number) => ({ axis: -1, epsilon: { float: eps } });
 
-/** With its mean and 1 / deviation as second and third output, which the gradient asks for. */
-const normalise = (x: string, eps: number, e: Emitter): string =>
-  e.node("LayerNormalization", [x, e.floats([1], [1])], { attrs: epsilon(eps), outputs: 3 });
+/**
+ * Normalises over the last axis, with the mean and 1 / deviation as second and third output: the gradient asks for them.
+ * The scale is as long as the axis, because ONNX Runtime takes three times as long where it has to repeat a single one.
+ */
+function normalise(x: string, width: Dim, eps: number, e: Emitter): string {
+  const ones = e.node("Expand", [e.floats([1], [1]), e.dims([width])]);
+  return e.node("LayerNormalization", [x, ones], { attrs: epsilon(eps), outputs: 3 });
+}
 
 /** Norms and softmax in plain ONNX. */
 export const normaliseLowerings = [
@@ -16,7 +21,7 @@ export const normaliseLowerings = [
   lower(logSoftmaxOp, (_, [x], e) => e.node("LogSoftmax", [x!], { attrs: { axis: -1 } })),
   lower(layerNormOp, (y, inputs, e) => e.node("LayerNormalization", inputs, { attrs: epsilon(y.attrs.eps) })),
   lower(groupNormOp, groupNorm),
-  lower(normaliseOp, (y, [x], e) => normalise(x!, y.attrs.eps, e)),
+  lower(normaliseOp, (y, [x], e) => normalise(x!, size(y, -1), y.attrs.eps, e)),
   lower(invStdDevOp, (_, [normal]) => `${normal}_2`),
   // the one node that scales and shifts by channel in one pass
   lower(scaleShiftOp, (y, [x, scale, shift], e) => {
@@ -35,8 +40,8 @@ function groupNorm(y: Tensor<{ groups: number; eps: number }>, [x, weight, bias]
   const { groups, eps } = y.attrs;
   const channels = fixedSize(y, 1);
   const area = mulDims(...y.shape.slice(2));
-  const byGroup = [size(y, 0), groups, mulDims(channels / groups, area)];
-  const normal = normalise(reshapeNode(x!, y.shape, byGroup, e), eps, e);
+  const byGroup: Shape = [size(y, 0), groups, mulDims(channels / groups, area)];
+  const normal = normalise(reshapeNode(x!, y.shape, byGroup, e), byGroup[2]!, eps, e);
   const back = reshapeNode(normal, byGroup, y.shape, e);
   const perChannel = e.ints([channels, ...Array(y.shape.length - 2).fill(1)]);
   const scaled = e.node("Mul", [back, e.node("Reshape", [weight!, perChannel])]);

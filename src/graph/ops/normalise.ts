@@ -1,5 +1,6 @@
 import { mulDims } from "../dim.ts";
-import { apply, fixedSize, type Op, type Shape, shapeText, size, type Tensor } from "../tensor.ts";
+import { inOrder } from "../rewrite.ts";
+import { apply, expansion, fixedSize, is, type Op, type Shape, shapeText, size, type Tensor } from "../tensor.ts";
 import { add, exp, mul, sub } from "./elementwise.ts";
 import { reduceSum, reshape } from "./layout.ts";
 import { matmul } from "./matrix.ts";
@@ -32,15 +33,25 @@ export const scaleShiftOp: Op = {
 };
 export const scaleShift = (x: Tensor, scale: Tensor, shift: Tensor): Tensor => apply(scaleShiftOp, [x, scale, shift], {});
 
+/** What the expansion of a norm has normalised. */
+function normalised(y: Tensor): Tensor {
+  const found = inOrder([expansion(y)], y.inputs).find((t) => is(t, normaliseOp));
+  if (found === undefined) throw new TypeError(`the expansion of "${y.op.name}" does not normalise`);
+  return found;
+}
+
 /** Ba et al. 2016 (arXiv 1607.06450), over the last axis. */
 export const layerNormOp: Op<{ eps: number }> = {
   name: "layerNorm",
   shape: scaled("layerNorm", -1),
-  gradient: (dy, { inputs, attrs: { eps } }) => {
-    const [x, weight] = inputs as [Tensor, Tensor];
-    const width = fixedSize(x, -1);
-    const rows = mulDims(...x.shape.slice(0, -1));
-    const normal = normalise(reshape(x, [rows, width]), eps);
+  expand: ([x, weight, bias], { eps }) => {
+    const rows = reshape(x!, [mulDims(...x!.shape.slice(0, -1)), fixedSize(x!, -1)]);
+    return reshape(add(mul(normalise(rows, eps), weight!), bias!), x!.shape);
+  },
+  gradient: (dy, y) => {
+    const [x, weight] = y.inputs as [Tensor, Tensor];
+    const normal = normalised(y);
+    const [rows, width] = [size(normal, 0), fixedSize(normal, 1)];
     const d = reshape(dy, [rows, width]);
     const product = mul(d, normal);
     return [
@@ -69,13 +80,19 @@ export const groupNormOp: Op<{ groups: number; eps: number }> = {
     if (channels % groups !== 0) throw new TypeError(`groupNorm: ${channels} channels in ${groups} groups`);
     return groupShape(inputs);
   },
-  gradient: (dy, { inputs, attrs: { groups, eps } }) => {
-    const [x, weight] = inputs as [Tensor, Tensor];
+  expand: ([x, weight, bias], { groups, eps }) => {
+    const [batch, channels, area] = [size(x!, 0), fixedSize(x!, 1), mulDims(...x!.shape.slice(2))];
+    const normal = normalise(reshape(x!, [batch, groups, mulDims(channels / groups, area)]), eps);
+    return reshape(scaleShift(reshape(normal, [batch, channels, area]), weight!, bias!), x!.shape);
+  },
+  gradient: (dy, y) => {
+    const [x, weight] = y.inputs as [Tensor, Tensor];
+    const { groups } = y.attrs;
     const channels = fixedSize(x, 1);
     const batch = size(x, 0);
     const area = mulDims(...x.shape.slice(2));
     const inGroup = channels / groups;
-    const normal = normalise(reshape(x, groupedShape(x, groups)), eps);
+    const normal = normalised(y);
     const planes: Shape = [mulDims(batch, channels), area];
     const d = reshape(dy, planes);
     // all sums over pixels are made once, for each channel of each sample
@@ -104,13 +121,6 @@ export const groupNormOp: Op<{ groups: number; eps: number }> = {
 };
 export const groupNorm = (x: Tensor, weight: Tensor, bias: Tensor, groups: number, eps: number): Tensor =>
   apply(groupNormOp, [x, weight, bias], { groups, eps });
-
-/** [B, groups, the rest] */
-const groupedShape = (x: Tensor, groups: number): Shape => [
-  size(x, 0),
-  groups,
-  mulDims(fixedSize(x, 1) / groups, ...x.shape.slice(2)),
-];
 
 export const softmaxOp: Op = {
   name: "softmax",
