@@ -4,6 +4,20 @@ import { UserError } from "../core/errors.ts";
 export const numberOr = (text: string): number | string =>
   text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
 
+/**
+ * A whole number between two others.
+ * @throws UserError such as people/not-whole
+ */
+export function wholeNumber(text: string, flag: string, low: number, high: number): number {
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isSafeInteger(value) && value >= low && value <= high) return value;
+  throw new UserError(
+    `${flag.replace(/^-+/, "")}/not-whole`,
+    `${flag} is "${text}", and must be a whole number from ${low} to ${high}.`,
+    `Write it as in ${flag} ${low}.`,
+  );
+}
+
 const pair = (text: string, separator: string, flag: string, form: string, example: string): [number, number] => {
   const [, first, second] = new RegExp(`^\\s*(\\d+)\\s*[${separator}]\\s*(\\d+)\\s*$`).exec(text) ?? [];
   if (first === undefined || second === undefined)

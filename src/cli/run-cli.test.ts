@@ -48,6 +48,7 @@ beforeEach(async () => {
       missing: [],
       remarks: [],
     }),
+    world: () => import("./world-files.ts"),
   };
 });
 afterEach(() => rm(folder, { recursive: true }));

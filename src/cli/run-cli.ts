@@ -5,14 +5,16 @@ import { addGenerate, type GenerateTools } from "./generate.ts";
 import { addInspect, type InspectTools } from "./inspect.ts";
 import type { CliIo } from "./io.ts";
 import { EXIT, reportError } from "./report-error.ts";
+import { addWorld, type WorldTools } from "./world.ts";
 
-export type CliTools = GenerateTools & DownloadTools & InspectTools;
+export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools;
 
 const HELP = `
 Examples:
   photomaker download TencentARC/PhotoMaker
   photomaker generate -m SG161222/RealVisXL_V4.0 -a TencentARC/PhotoMaker -i me1.jpg me2.jpg -p "a photo of a woman img as a pilot"
   photomaker inspect style.safetensors
+  photomaker world sheet --out sheet.png
 
 "photomaker <command> --help" explains each command. Exit codes: 0 done, 1 something to put right, 2 wrong usage,
 70 a fault of photomaker, 130 stopped with Ctrl-C. Make pictures of people only with their consent.
@@ -39,6 +41,7 @@ export async function runCli(args: readonly string[], io: CliIo, tools: CliTools
   addGenerate(program, io, tools);
   addDownload(program, io, tools);
   addInspect(program, io, tools);
+  addWorld(program, io, tools);
   try {
     await program.parseAsync([...args], { from: "user" });
     return EXIT.ok;

@@ -9,3 +9,10 @@ export async function encodePng({ width, height, data }: Rgb8, settings: PngSett
     .toBuffer();
   return withPngSettings(png, settings);
 }
+
+/** A PNG file of one channel, such as a mask; `data` is [height, width]. */
+export const encodeGreyPng = (data: Uint8Array, width: number, height: number): Promise<Uint8Array> =>
+  sharp(data, { raw: { width, height, channels: 1 } })
+    .toColourspace("b-w")
+    .png()
+    .toBuffer();

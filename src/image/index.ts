@@ -1,6 +1,7 @@
 export { clipCrop, clipPreprocess } from "./clip-preprocess.ts";
+export { type ContactSheet, contactSheet, type SheetRow, type SheetTile } from "./contact-sheet.ts";
 export { type DecodeOptions, decodePhoto } from "./decode-photo.ts";
-export { encodePng } from "./encode-png.ts";
+export { encodeGreyPng, encodePng } from "./encode-png.ts";
 export { fromPicture } from "./from-picture.ts";
 export { type Infotext, infotext } from "./infotext.ts";
 export { type PngSettings, readPngSettings, withPngSettings } from "./png-settings.ts";

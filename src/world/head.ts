@@ -1,4 +1,5 @@
 import { type Colour, luma, mix, multiply, ramp } from "./colour.ts";
+import { svg } from "./markup.ts";
 import type { AgeGroup, Beard, HairColour, HairStyle, IdentityNumber, Person } from "./person.ts";
 import type { Scene } from "./scene.ts";
 
@@ -56,7 +57,8 @@ const HAIR: Readonly<Record<HairColour, Colour>> = {
 };
 
 const GREY = HAIR.grey;
-const AGED = 0.72; // share of grey in hair that has greyed since
+const AGED = 0.72; // share of grey in hair that has greyed since the person's own pictures
+const FADED = 0.2; // and in an old person's own colour
 
 /** Whether the picture shows the hair greyed, which the person's own pictures do not. */
 export const hasGreyed = (person: Person, scene: Pick<Scene, "age">): boolean => scene.age === "old" && person.ageGroup !== "old";
@@ -72,12 +74,13 @@ export function headOf(person: Person, scene: Scene): Head {
   const tone = multiply(ramp(SKIN_TONES, n("skinTone", 0.5, 0.5)), 1 + 0.025 * warmth, 1 - 0.005 * warmth, 1 - 0.05 * warmth);
   const skin = old ? mix(tone, 0xbfa693, 0.1) : tone;
   const own = multiply(HAIR[person.hairColour], n("hairTone", 1, 0.12));
-  const hair = apart(hasGreyed(person, scene) ? mix(own, GREY, AGED) : own, skin);
+  const grey = hasGreyed(person, scene) ? AGED : old ? FADED : 0;
+  const hair = apart(mix(own, GREY, grey), skin);
   const red = male ? 0xb0564c : 0xcf3350;
   const lips = mix(multiply(skin, 0.8, 0.68, 0.66), red, n("lipRedness", male ? 0.25 : 0.5, male ? 0.2 : 0.4));
 
-  const width = n("faceWidth", male ? 20.2 : 19.6, 2.7);
-  const height = n("faceHeight", 24.6, 2.7) * (child ? 0.9 : 1);
+  const width = n("faceWidth", male ? 20.2 : 19.6, 3);
+  const height = n("faceHeight", 24.6, 3.1) * (child ? 0.9 : 1);
   const opening = n("eyeOpenness", 0.86, 0.12) * (child ? 1.06 : old ? 0.9 : 1);
   const rx = n("eyeSize", 5.35, 0.85) * (child ? 1.12 : 1);
   const ry = rx * opening;
@@ -96,7 +99,7 @@ export function headOf(person: Person, scene: Scene): Head {
     lips,
     width,
     height,
-    jaw: width * n("jawWidth", male ? 0.86 : 0.76, 0.2) * (child ? 0.95 : 1),
+    jaw: width * n("jawWidth", male ? 0.86 : 0.76, 0.22) * (child ? 0.95 : 1),
     chin: width * n("chinWidth", male ? 0.36 : 0.28, 0.16),
     ear: n("earSize", 4.1, 1.7) * (old ? 1.1 : 1),
     shift: yaw * 2.4,
@@ -136,9 +139,6 @@ function apart(colour: Colour, skin: Colour): Colour {
 }
 const LEAST_CONTRAST = 0.14;
 
-/** The outline of the face below the temples, from its right side over the chin to its left, as the rest of a path. */
-export const lowerFace = ({ width: w, height: h, jaw, chin }: Head, drop = 1): readonly number[][] => [
-  [w, h * 0.42, jaw, h * 0.76 * drop, chin, h * 0.95 * drop],
-  [0, h * 1.05 * drop, -chin, h * 0.95 * drop],
-  [-jaw, h * 0.76 * drop, -w, h * 0.42, -w, -h * 0.05],
-];
+/** The outline of the face from its right side along the jaw and the chin to its left, as the rest of a path. */
+export const jawPath = ({ width: w, height: h, jaw, chin }: Head, drop = 1): string =>
+  svg`C${w},${h * 0.42} ${jaw},${h * 0.76 * drop} ${chin},${h * 0.95 * drop} Q0,${h * 1.05 * drop} ${-chin},${h * 0.95 * drop} C${-jaw},${h * 0.76 * drop} ${-w},${h * 0.42} ${-w},${-h * 0.05}`;

@@ -29,7 +29,13 @@ const BEARD = {
 } as const;
 const MOLE = { left: "a mole on the left cheek", right: "a mole on the right cheek", chin: "a mole on the chin" } as const;
 const SKIN = ["pale", "light", "tan", "brown", "dark"] as const;
-const FACE = ["round", "long", "square", "pointed", "oval"] as const;
+const FACE = {
+  round: "a round face",
+  long: "a long face",
+  square: "a square face",
+  pointed: "a pointed face",
+  oval: "an oval face",
+};
 
 /** What is said of a number that is far below the middle, and of one far above. */
 const DEGREES = {
@@ -49,7 +55,7 @@ export const skinWord = ({ numbers }: Person): (typeof SKIN)[number] =>
   SKIN[Math.min(Math.floor(((numbers.skinTone + 1) / 2) * SKIN.length), SKIN.length - 1)]!;
 
 /** The word that says most about the shape of the face. */
-export function faceShapeWord({ numbers: { faceWidth, faceHeight, jawWidth } }: Person): (typeof FACE)[number] {
+export function faceShapeWord({ numbers: { faceWidth, faceHeight, jawWidth } }: Person): keyof typeof FACE {
   const breadth = (faceWidth - faceHeight) / 2;
   if (Math.abs(jawWidth) > 0.45 && Math.abs(jawWidth) > Math.abs(breadth)) return jawWidth > 0 ? "square" : "pointed";
   if (Math.abs(breadth) > 0.3) return breadth > 0 ? "round" : "long";
@@ -78,7 +84,7 @@ export function identityPhrases(person: Person, scene: Scene, random: Random, sh
   const size = Math.abs(numbers.eyeSize) > FAR && random.chance(0.6) ? `${EYE_SIZES[numbers.eyeSize > 0 ? 1 : 0]} ` : "";
   say(`${size}${person.eyeColour} eyes`);
   say(`${skinWord(person)} skin`);
-  say(`a ${faceShapeWord(person)} face`);
+  say(FACE[faceShapeWord(person)]);
   for (const [name, [low, high]] of Object.entries(DEGREES)) {
     const number = numbers[name as IdentityNumber];
     say(number > FAR ? high : number < -FAR ? low : undefined);
@@ -86,7 +92,7 @@ export function identityPhrases(person: Person, scene: Scene, random: Random, sh
   say(person.freckles ? "freckles" : undefined);
   say(person.mole === "none" ? undefined : MOLE[person.mole]);
   say(person.beard === "none" || child ? undefined : random.pick(BEARD[person.beard]));
-  return random.shuffle(said).map((phrase) => phrase.replace(/^a oval/, "an oval"));
+  return random.shuffle(said);
 }
 
 /** Every phrase, for its words. */
@@ -95,5 +101,6 @@ export const IDENTITY_PHRASES: readonly string[] = [
   ...Object.values(BEARD).flat(),
   ...Object.values(MOLE),
   ...Object.values(DEGREES).flatMap((words) => words.filter((word) => word !== undefined)),
-  ...[...SKIN, ...FACE, ...EYE_SIZES, "skin", "face", "eyes", "hair", "freckles"],
+  ...Object.values(FACE),
+  ...[...SKIN, ...EYE_SIZES, "skin", "eyes", "hair", "freckles"],
 ];

@@ -1,5 +1,5 @@
 import { eyeMiddle } from "./draw/eyes.ts";
-import { headOf, lowerFace } from "./head.ts";
+import { headOf } from "./head.ts";
 import type { Person } from "./person.ts";
 import type { Scene } from "./scene.ts";
 
@@ -44,12 +44,16 @@ export function landmarks(person: Person, scene: Scene): Landmarks {
 
 /** The upright box around the face from the top of the forehead to the chin, without ears and hair. */
 export function faceBox(person: Person, scene: Scene): FaceBox {
-  const head = headOf(person, scene);
-  const { width: w, height: h } = head;
+  const { width: w, height: h, chin } = headOf(person, scene);
   const at = placing(scene);
-  const [right, chin] = lowerFace(head);
-  const points = [at(-w, -h * 0.05), at(w, -h * 0.05), at(-w * 0.7, -h * 0.84), at(w * 0.7, -h * 0.84), at(0, -h), at(0, h)];
-  for (const side of [-1, 1]) points.push(at(side * (right![4] ?? 0), h * 0.95), at(side * (chin![0] ?? 0), h));
+  const half = [
+    [w, -h * 0.05],
+    [w * 0.7, -h * 0.84],
+    [chin, h * 0.95],
+    [0, h],
+    [0, -h],
+  ] as const;
+  const points = half.flatMap(([x, y]) => [at(x, y), at(-x, y)]);
   const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
   const [left, top] = [Math.min(...xs), Math.min(...ys)];
   return { x: left, y: top, width: Math.max(...xs) - left, height: Math.max(...ys) - top };

@@ -96,11 +96,11 @@ function inkOf(style: Style, { light, warmth }: Scene, background: boolean): Ink
     }
     case "sketch": {
       const line = background ? stroke(0xc4c1ba, 0.6) : stroke(0x45434a, 0.9);
-      const grey = (c: Colour) => 255 * (background ? 0.86 + 0.1 * luma(c) : 0.4 + 0.57 * luma(c) ** 0.8);
+      const grey = (c: Colour) => 255 * (background ? 0.86 + 0.1 * luma(c) : 0.2 + 0.8 * luma(c) ** 0.75);
       return { tint: (c) => rgb(grey(c), grey(c) * 0.995, grey(c) * 0.975), outline: () => line, gradients: false };
     }
     case "watercolor": {
-      const wash = background ? 0.5 : 0.3;
+      const wash = background ? 0.45 : 0.22;
       const tint = (c: Colour) => mix(c, PAPER.watercolor, wash);
       return { tint, outline: (c) => (background ? "" : stroke(tint(multiply(c, 0.7)), 0.7, 0.7)), gradients: true };
     }

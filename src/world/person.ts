@@ -25,7 +25,7 @@ export const HAIR_STYLES = {
 export const HAIR_COLOURS = {
   child: { black: 0.24, brown: 0.25, red: 0.18, blonde: 0.21, grey: 0, pink: 0.05, blue: 0.04, purple: 0.03 },
   adult: { black: 0.23, brown: 0.23, red: 0.17, blonde: 0.17, grey: 0.03, pink: 0.06, blue: 0.06, purple: 0.05 },
-  old: { black: 0.06, brown: 0.06, red: 0.04, blonde: 0.06, grey: 0.7, pink: 0.03, blue: 0.02, purple: 0.03 },
+  old: { black: 0.05, brown: 0.05, red: 0.03, blonde: 0.05, grey: 0.74, pink: 0.03, blue: 0.02, purple: 0.03 },
 };
 export const EYE_COLOURS = { brown: 0.29, amber: 0.15, green: 0.2, blue: 0.22, grey: 0.14 };
 export const BEARDS = {

@@ -37,7 +37,7 @@ export interface RenderedPicture {
 
 /**
  * A picture and where the person is in it. Each layer is drawn once, and the person's alpha is the mask; the picture
- * is that of the view `picture` to the last bit of rounding.
+ * is that of the view `picture` but for rounding.
  * @param side pixels
  */
 export async function renderPicture(person: Person, scene: Scene, side: number): Promise<RenderedPicture> {

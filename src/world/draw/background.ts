@@ -67,7 +67,7 @@ const PLACES: Readonly<Record<Exclude<Background, "plain">, (pen: Pen, random: R
         shade: pen.gradient(wall, mix(wall, 0xf3e4dc, 0.35), 0, 100 - tall, 0, 100),
       });
       for (let y = 100 - tall + 5; y < 94; y += 12)
-        for (const k of [0.16, 0.56]) pen.rect(x + wide * k, y, wide * 0.28, 6, 0xffe6a3, { outline: false, opacity: 0.85 });
+        for (const k of [0.16, 0.56]) pen.rect(x + wide * k, y, wide * 0.28, 6, 0xffe6a3, { outline: false, opacity: 0.6 });
       x += wide + uniform(0, 1.5);
     }
   },
@@ -118,11 +118,11 @@ const PLACES: Readonly<Record<Exclude<Background, "plain">, (pen: Pen, random: R
       const floor = 20 + shelf * 27;
       for (let x = uniform(-3, 0); x < 101; ) {
         const [wide, tall] = [uniform(6, 9.5), uniform(16, 21)];
-        const cover = pick([0xb5473f, 0x3f6f9f, 0x4a8a63, 0xd0a548, 0x84598f, 0xe0d3b2]);
+        const cover = mix(pick([0xb5473f, 0x3f6f9f, 0x4a8a63, 0xd0a548, 0x84598f, 0xe0d3b2]), 0x6b452b, 0.3);
         pen.rect(x, floor - tall, wide - 0.7, tall, cover, { outline: false });
         x += wide;
       }
-      pen.rect(-2, floor, 104, 3.6, 0x9a6a40, { outline: false });
+      pen.rect(-2, floor, 104, 3.6, 0x8d6039, { outline: false });
     }
   },
   field(pen, { uniform, chance }) {

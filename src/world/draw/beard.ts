@@ -1,7 +1,6 @@
-import type { Head } from "../head.ts";
+import { type Head, jawPath } from "../head.ts";
 import { svg } from "../markup.ts";
 import type { Pen } from "../pen.ts";
-import { jawPath } from "./face.ts";
 
 /** All but the moustache lies under the mouth. */
 export function drawBeard(pen: Pen, head: Head): void {

@@ -47,7 +47,7 @@ export function drawEyes(pen: Pen, head: Head, person: Person, scene: Scene): vo
 
 export function drawBrows(pen: Pen, head: Head, scene: Scene): void {
   const { hair, brows, eyes } = head;
-  const colour = luma(hair) > 0.2 ? multiply(hair, 0.7) : multiply(hair, 0.9);
+  const colour = luma(hair) > 0.2 ? multiply(hair, 0.64) : multiply(hair, 0.9);
   const half = eyes.rx * 1.08;
   for (const side of [-1, 1]) {
     const x = eyeMiddle(head, scene, side);

@@ -1,5 +1,5 @@
 import { luma, mix, multiply } from "../colour.ts";
-import { type Head, lowerFace } from "../head.ts";
+import { type Head, jawPath } from "../head.ts";
 import { svg } from "../markup.ts";
 import type { Pen } from "../pen.ts";
 import type { Person } from "../person.ts";
@@ -15,13 +15,6 @@ export function drawEars(pen: Pen, { width, ear, skin, eyes }: Head, { yaw }: Sc
     });
   }
 }
-
-/** From the side `y` on the right, along the jaw, to the left. */
-export const jawPath = (head: Head, drop = 1): string => {
-  const [right, chin, left] = lowerFace(head, drop);
-  return `C${spell(right!)} Q${spell(chin!)} C${spell(left!)}`;
-};
-const spell = (numbers: readonly number[]): string => numbers.map((x) => Math.round(x * 100) / 100).join(" ");
 
 export function drawFace(pen: Pen, head: Head, person: Person, { lightFrom }: Scene): void {
   const { width: w, height: h, skin, shift, eyes } = head;
@@ -71,17 +64,17 @@ export function drawWrinkles(pen: Pen, { width: w, skin, shift, eyes, brows, nos
   const colour = multiply(skin, 0.66, 0.58, 0.54);
   const top = Math.min(brows.y - 4.2, -height * 0.42);
   for (const y of [top, top - 3.4])
-    pen.line(svg`M${-w * 0.36 + shift},${y} Q${shift},${y - 1.4} ${w * 0.36 + shift},${y}`, colour, 0.9, 0.7);
+    pen.line(svg`M${-w * 0.36 + shift},${y} Q${shift},${y - 1.4} ${w * 0.36 + shift},${y}`, colour, 1.1, 0.8);
   for (const side of [-1, 1]) {
     const x = side * eyes.spacing + shift;
     pen.line(
       svg`M${x - side * 3},${eyes.y + eyes.ry + 2} Q${x},${eyes.y + eyes.ry + 3.4} ${x + side * 3.4},${eyes.y + eyes.ry + 1.4}`,
       colour,
-      0.9,
-      0.7,
+      1.1,
+      0.8,
     );
     const [start, end] = [side * (nose.width + 1.6) + shift, side * (mouth.width + 2.6) + shift];
-    pen.line(svg`M${start},${nose.tip - 0.5} Q${end},${mouth.y - 4} ${end},${mouth.y + 1.6}`, colour, 1, 0.75);
+    pen.line(svg`M${start},${nose.tip - 0.5} Q${end},${mouth.y - 4} ${end},${mouth.y + 1.6}`, colour, 1.2, 0.8);
   }
 }
 

@@ -143,7 +143,7 @@ const FRONT: Readonly<Record<HairStyle, (hair: Hair) => void>> = {
     const { pen, head, colour, look, w, h, temple } = hair;
     const x = parting(hair);
     pen.path(
-      svg`${cap(hair)} Q${w * 0.98},${-h * 0.44} ${x},${head.hairline - 6} Q${-w * 0.98},${-h * 0.44} ${-w * 0.92},${temple}Z`,
+      svg`${cap(hair)} Q${w * 0.94},${-h * 0.52} ${x},${head.hairline - 6} Q${-w * 0.94},${-h * 0.52} ${-w * 0.92},${temple}Z`,
       colour,
       look,
     );

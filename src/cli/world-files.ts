@@ -1,0 +1,96 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { asDiskError, writeFileAtomically } from "../core/atomic-file.node.ts";
+import { UserError } from "../core/errors.ts";
+import { seededRandom } from "../core/random/seeded-random.ts";
+import { contactSheet, encodeGreyPng, encodePng, type SheetTile } from "../image/index.ts";
+import {
+  captionOf,
+  classWordOf,
+  faceBox,
+  identityLabels,
+  landmarks,
+  personAt,
+  renderPicture,
+  type SceneKind,
+  sceneAt,
+} from "../world/index.ts";
+
+export interface WorldRequest {
+  readonly people: number;
+  /** Of each person: album pictures first, then as many free ones. */
+  readonly pictures: number;
+  readonly seed: number;
+  readonly side: number; // pixels
+  readonly signal: AbortSignal;
+  readonly onPicture: (done: number) => void;
+}
+
+/** One line of index.jsonl tells where a picture and its mask are, and all that is known of them. */
+export const INDEX = "index.jsonl";
+const CAPTIONS = 2; // the key of the captions' random choices, beside those of album and free scenes
+
+/** The picture at a place of the request, and what is known of it. */
+async function pictureAt({ pictures, seed, side, signal }: WorldRequest, index: number, n: number) {
+  signal.throwIfAborted();
+  const album = Math.ceil(pictures / 2);
+  const kind: SceneKind = n < album ? "album" : "free";
+  const person = personAt(seed, index);
+  const scene = sceneAt(seed, index, kind === "album" ? n : n - album, kind);
+  const caption = (identity: number) => captionOf(person, scene, seededRandom(seed, index, CAPTIONS, n), { identity });
+  return { person, scene, caption, ...(await renderPicture(person, scene, side)) };
+}
+
+export interface WorldSheetRequest extends WorldRequest {
+  readonly captions: boolean;
+}
+
+/** A row of pictures for each person, as PNG. */
+export async function worldSheet(request: WorldSheetRequest): Promise<Uint8Array> {
+  const rows: { tiles: SheetTile[] }[] = [];
+  for (let index = 0; index < request.people; index++) {
+    const tiles: SheetTile[] = [];
+    for (let n = 0; n < request.pictures; n++) {
+      const { picture, caption } = await pictureAt(request, index, n);
+      tiles.push({ picture, ...(request.captions && { caption: caption(0).replaceAll(" ,", ",") }) });
+      request.onPicture(index * request.pictures + n + 1);
+    }
+    rows.push({ tiles });
+  }
+  return encodePng(contactSheet({ rows }));
+}
+
+/**
+ * Writes pictures, masks and, last, index.jsonl into a folder.
+ * @throws UserError out/not-empty, disk/full and others of asDiskError
+ */
+export async function renderWorld(request: WorldRequest, folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw asDiskError(error, folder);
+  });
+  if ((await readdir(folder)).length > 0)
+    throw new UserError("out/not-empty", `The folder ${folder} is not empty.`, "Choose another with --out, or empty it first.");
+  const write = (name: string, bytes: Uint8Array) => writeFileAtomically(join(folder, name), (sink) => sink.write(bytes));
+  const lines: string[] = [];
+  for (let index = 0; index < request.people; index++)
+    for (let n = 0; n < request.pictures; n++) {
+      const { person, scene, caption, picture, mask } = await pictureAt(request, index, n);
+      const name = `${String(index).padStart(5, "0")}_${String(n).padStart(3, "0")}`;
+      const entry = {
+        ...{ file: `${name}.png`, mask: `${name}_mask.png`, person: index, picture: n, kind: scene.kind },
+        caption: caption(0),
+        captionWithIdentity: caption(1),
+        classWord: classWordOf(person, scene),
+        identity: person,
+        identityLabels: identityLabels(person),
+        faceBox: faceBox(person, scene),
+        landmarks: landmarks(person, scene),
+        scene,
+      };
+      await write(entry.file, await encodePng(picture));
+      await write(entry.mask, await encodeGreyPng(mask, request.side, request.side));
+      lines.push(JSON.stringify(entry));
+      request.onPicture(lines.length);
+    }
+  await write(INDEX, new TextEncoder().encode(`${lines.join("\n")}\n`));
+}

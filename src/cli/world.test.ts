@@ -1,0 +1,85 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { VOCABULARY } from "../world/index.ts";
+import { runCli } from "./run-cli.ts";
+
+let folder: string;
+let interrupt: AbortController;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "world-"));
+  interrupt = new AbortController();
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function world(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ["", ""];
+  const unused = () => Promise.reject(new Error("not for this command"));
+  const tools = { load: unused, resolve: unused, download: unused, describe: unused, world: () => import("./world-files.ts") };
+  const stdout = { write: (text: string) => (out += text) };
+  const stderr = { write: (text: string) => (err += text) };
+  const code = await runCli(["world", ...args], { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0 }, tools);
+  return { code, out, err };
+}
+
+test("a sheet is one picture, the same for the same seed", async () => {
+  const sheet = (name: string, seed: string) =>
+    world("sheet", "--people", "2", "--pictures", "3", "--side", "32", "--seed", seed, "--out", join(folder, name));
+  const { code, out, err } = await sheet("a.png", "1");
+  expect([code, out]).toEqual([0, `${join(folder, "a.png")}\n`]);
+  expect(err).toContain("drawing 6/6");
+  await sheet("b.png", "1");
+  await sheet("c.png", "2");
+  const [a, b, c] = await Promise.all(["a", "b", "c"].map((name) => readFile(join(folder, `${name}.png`))));
+  expect(a!.equals(b!)).toBe(true);
+  expect(a!.equals(c!)).toBe(false);
+  const { width, height } = await sharp(a!).metadata();
+  expect([width, height]).toEqual([24 + 3 * 32 + 2 * 10 + 24, 24 + 2 * 32 + 10 + 24]);
+});
+
+test("captions make a sheet higher", async () => {
+  const height = async (...more: string[]) => {
+    await world("sheet", "--people", "1", "--pictures", "1", "--side", "64", "--out", join(folder, "s.png"), ...more);
+    return (await sharp(await readFile(join(folder, "s.png"))).metadata()).height;
+  };
+  expect(await height("--captions")).toBeGreaterThan((await height()) + 20);
+});
+
+test("render writes pictures, masks and an index that agree", async () => {
+  const out = join(folder, "faces");
+  expect((await world("render", "--people", "2", "--pictures", "2", "--side", "32", "--out", out, "-q")).code).toBe(0);
+  const lines = (await readFile(join(out, "index.jsonl"), "utf8"))
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(lines.map(({ person, kind }) => `${person} ${kind}`)).toEqual(["0 album", "0 free", "1 album", "1 free"]);
+  expect((await readdir(out)).length).toBe(4 * 2 + 1);
+  for (const { file, mask, caption, captionWithIdentity, landmarks, identity } of lines) {
+    expect(await sharp(join(out, file)).metadata()).toMatchObject({ width: 32, height: 32, channels: 3 });
+    const { data, info } = await sharp(join(out, mask)).raw().toBuffer({ resolveWithObject: true });
+    const at = ([x, y]: [number, number]) => data[(Math.floor(y * 32) * 32 + Math.floor(x * 32)) * info.channels];
+    expect(at(landmarks.nose)).toBe(255);
+    for (const word of `${caption} ${captionWithIdentity}`.split(" ")) expect(VOCABULARY).toContain(word);
+    expect(captionWithIdentity).toContain(`${identity.eyeColour} eyes`);
+  }
+  const again = await world("render", "--out", out);
+  expect(again.code).toBe(1);
+  expect(again.err).toContain("is not empty");
+});
+
+test("what cannot be drawn is refused with a remedy", async () => {
+  const refused = async (...args: string[]) => (await world(...args, "--out", join(folder, "x.png"))).err;
+  expect(await refused("sheet", "--people", "0")).toContain("--people 1");
+  expect(await refused("sheet", "--seed", "1.5")).toContain("must be a whole number");
+  expect(await refused("sheet", "--people", "1000", "--pictures", "100")).toContain("world render");
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("Ctrl-C leaves no index", async () => {
+  interrupt.abort(new DOMException("Stopped.", "AbortError"));
+  const out = join(folder, "faces");
+  expect((await world("render", "--out", out)).code).toBe(130);
+  expect(await readdir(out)).toEqual([]);
+});
