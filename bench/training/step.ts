@@ -60,7 +60,10 @@ const inputs = {
   pooled: feed("pooled", [BATCH, config.pooledDim], () => noise(1.7)),
   timeIds: feed("timeIds", [BATCH, 6], () => 64),
 };
-const error = sub(unet(inputs, new Weights(source), config), feed("target", [BATCH, 4, 16, 16], () => noise(1.7)));
+const error = sub(
+  unet(inputs, new Weights(source), config),
+  feed("target", [BATCH, 4, 16, 16], () => noise(1.7)),
+);
 const loss = reduceMean(mul(error, error));
 const paths = Object.keys(weights);
 const gradients = grad(loss, Object.values(weights));
@@ -96,13 +99,20 @@ if (!profile) rmSync(folder, { recursive: true });
 else {
   session.endProfiling();
   const path = join(folder, readdirSync(folder)[0]!);
-  const events = JSON.parse(readFileSync(path, "utf8")) as { cat: string; name: string; dur: number; args: Record<string, unknown> }[];
+  const events = JSON.parse(readFileSync(path, "utf8")) as {
+    cat: string;
+    name: string;
+    dur: number;
+    args: Record<string, unknown>;
+  }[];
   rmSync(folder, { recursive: true });
   // the best of all steps for each node: what else the machine does counts little
   const best = new Map<string, { us: number; key: string }>();
   for (const e of events) {
     if (e.cat !== "Node" || !e.name.endsWith("_kernel_time")) continue;
-    const shapes = process.argv.includes("--shapes") ? ` ${JSON.stringify(e.args.input_type_shape).replaceAll('"float":', "")}` : "";
+    const shapes = process.argv.includes("--shapes")
+      ? ` ${JSON.stringify(e.args.input_type_shape).replaceAll('"float":', "")}`
+      : "";
     const us = Math.min(e.dur, best.get(e.name)?.us ?? Number.POSITIVE_INFINITY);
     best.set(e.name, { us, key: `${e.args.op_name}${shapes}` });
   }
