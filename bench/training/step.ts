@@ -60,7 +60,10 @@ const inputs = {
   pooled: feed("pooled", [BATCH, config.pooledDim], () => noise(1.7)),
   timeIds: feed("timeIds", [BATCH, 6], () => 64),
 };
-const error = sub(unet(inputs, new Weights(source), config), feed("target", [BATCH, 4, 16, 16], () => noise(1.7)));
+const error = sub(
+  unet(inputs, new Weights(source), config),
+  feed("target", [BATCH, 4, 16, 16], () => noise(1.7)),
+);
 const loss = reduceMean(mul(error, error));
 const paths = Object.keys(weights);
 const gradients = grad(loss, Object.values(weights));
@@ -76,12 +79,17 @@ const session = await InferenceSession.create(model, {
   profileFilePrefix: join(folder, "step"),
 });
 console.log(`build ${(built - started).toFixed(0)} ms, ${model.length} bytes; load ${(performance.now() - built).toFixed(0)} ms`);
+// results go into buffers that are kept, as a trainer's do: new ones cost a page fault every 4 KB
+const fetches: Record<string, InstanceType<typeof OrtTensor>> = { loss: new OrtTensor("float32", new Float32Array(1), []) };
+for (const path of paths) {
+  const { dims, size } = feeds[path]!;
+  fetches[`d:${path}`] = new OrtTensor("float32", new Float32Array(size), dims);
+}
 const times: number[] = [];
 for (let i = 0; i < steps; i++) {
   const start = performance.now();
-  const out = await session.run(feeds);
+  const out = await session.run(feeds, fetches);
   if (i === 0) console.log(`loss ${out.loss!.data[0]}`);
-  for (const t of Object.values(out)) t.dispose();
   if (i >= 3) times.push(performance.now() - start);
 }
 times.sort((a, b) => a - b);
@@ -91,18 +99,30 @@ if (!profile) rmSync(folder, { recursive: true });
 else {
   session.endProfiling();
   const path = join(folder, readdirSync(folder)[0]!);
-  const events = JSON.parse(readFileSync(path, "utf8")) as { cat: string; name: string; dur: number; args: Record<string, unknown> }[];
+  const events = JSON.parse(readFileSync(path, "utf8")) as {
+    cat: string;
+    name: string;
+    dur: number;
+    args: Record<string, unknown>;
+  }[];
   rmSync(folder, { recursive: true });
+  // the best of all steps for each node: what else the machine does counts little
+  const best = new Map<string, { us: number; key: string }>();
+  for (const e of events) {
+    if (e.cat !== "Node" || !e.name.endsWith("_kernel_time")) continue;
+    const shapes = process.argv.includes("--shapes")
+      ? ` ${JSON.stringify(e.args.input_type_shape).replaceAll('"float":', "")}`
+      : "";
+    const us = Math.min(e.dur, best.get(e.name)?.us ?? Number.POSITIVE_INFINITY);
+    best.set(e.name, { us, key: `${e.args.op_name}${shapes}` });
+  }
   const totals = new Map<string, { us: number; count: number }>();
-  for (const e of events)
-    if (e.cat === "Node" && e.name.endsWith("_kernel_time")) {
-      const shapes = process.argv.includes("--shapes") ? ` ${JSON.stringify(e.args.input_type_shape).replaceAll('"float":', "")}` : "";
-      const key = `${e.args.op_name}${shapes}`;
-      const total = totals.get(key) ?? { us: 0, count: 0 };
-      totals.set(key, { us: total.us + e.dur, count: total.count + 1 });
-    }
+  for (const { us, key } of best.values()) {
+    const total = totals.get(key) ?? { us: 0, count: 0 };
+    totals.set(key, { us: total.us + us, count: total.count + 1 });
+  }
   const all = [...totals.values()].reduce((a, b) => a + b.us, 0);
-  console.log(`kernels ${(all / steps / 1000).toFixed(1)} ms a step`);
-  for (const [name, { us, count }] of [...totals].sort((a, b) => b[1].us - a[1].us).slice(0, 40))
-    console.log(`${(us / steps / 1000).toFixed(2).padStart(8)} ms ${String(count / steps).padStart(6)} x ${name}`);
+  console.log(`kernels, each at its best: ${(all / 1000).toFixed(1)} ms`);
+  for (const [name, { us, count }] of [...totals].sort((a, b) => b[1].us - a[1].us))
+    console.log(`${(us / 1000).toFixed(2).padStart(8)} ms ${String(count).padStart(6)} x ${name}`);
 }

@@ -131,7 +131,7 @@ async function localModels(options: LoadOptions, resolve: GenerateTools["resolve
   return { ...options, model, loras, ...(adapter !== undefined && { adapter }) };
 }
 
-const lineOf = ({ phase, detail, step, steps, secondsLeft }: ProgressEvent): ProgressLine => ({
+export const lineOf = ({ phase, detail, step, steps, secondsLeft }: ProgressEvent): ProgressLine => ({
   label: detail === undefined ? phase : `${phase} ${detail}`,
   done: step,
   total: steps,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { addDemo } from "./demo.ts";
 import { addDownload, type DownloadTools } from "./download.ts";
 import { addGenerate, type GenerateTools } from "./generate.ts";
 import { addInspect, type InspectTools } from "./inspect.ts";
@@ -11,6 +12,7 @@ export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools
 
 const HELP = `
 Examples:
+  photomaker demo
   photomaker download TencentARC/PhotoMaker
   photomaker generate -m SG161222/RealVisXL_V4.0 -a TencentARC/PhotoMaker -i me1.jpg me2.jpg -p "a photo of a woman img as a pilot"
   photomaker inspect style.safetensors
@@ -42,6 +44,7 @@ export async function runCli(args: readonly string[], io: CliIo, tools: CliTools
   addDownload(program, io, tools);
   addInspect(program, io, tools);
   addWorld(program, io, tools);
+  addDemo(program, io, tools);
   try {
     await program.parseAsync([...args], { from: "user" });
     return EXIT.ok;

@@ -27,7 +27,7 @@ export interface WorldRequest {
 }
 
 /** One line of index.jsonl tells where a picture and its mask are, and all that is known of them. */
-export const INDEX = "index.jsonl";
+const INDEX = "index.jsonl";
 const CAPTIONS = 2; // the key of the captions' random choices, beside those of album and free scenes
 
 /** The picture at a place of the request, and what is known of it. */

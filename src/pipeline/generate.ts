@@ -177,7 +177,7 @@ interface DenoiseInput {
 
 /** The loop that answers the sampler's queries: the one place that knows of merging, progress and cancelling. */
 async function denoise(
-  { unet, options }: Models,
+  { unet, vae, options }: Models,
   request: GenerateRequest,
   { texts, sampler, seed, dims, progress, emit, signal }: DenoiseInput,
 ): Promise<{ initialNoise: Float32Array; final: Float32Array }> {
@@ -188,7 +188,7 @@ async function denoise(
       ? generator.randn(images * channels * height * width)
       : await readLatents(request.latents, dims);
   const guided = isGuided(request.guidanceScale);
-  const pixels = [request.height ?? height * 8, request.width ?? width * 8] as const;
+  const pixels = [height * vae.graph.factor, width * vae.graph.factor] as const;
   const conditioning: Conditioning = {
     images,
     channels,

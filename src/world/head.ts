@@ -44,7 +44,7 @@ export interface Head {
   readonly parting: number;
 }
 
-export const SKIN_TONES: readonly Colour[] = [0xfde3d2, 0xf6cfae, 0xe6b384, 0xcb8f5c, 0xa26b40, 0x774a2c, 0x543220];
+const SKIN_TONES: readonly Colour[] = [0xfde3d2, 0xf6cfae, 0xe6b384, 0xcb8f5c, 0xa26b40, 0x774a2c, 0x543220];
 const HAIR: Readonly<Record<HairColour, Colour>> = {
   black: 0x26222b,
   brown: 0x6f4325,

@@ -10,10 +10,13 @@ test("a picture has the size asked for, and its layers are those of the whole up
     expect([picture.width, picture.height, mask.length]).toEqual([SIDE, SIDE, SIDE * SIDE]);
     const whole = await renderSvg(sceneSvg(person, scene, "picture"), SIDE);
     const alone = await renderSvg(sceneSvg(person, scene, "person"), SIDE);
-    for (let i = 0; i < mask.length; i++) {
-      for (let k = 0; k < 3; k++) expect(Math.abs(picture.data[i * 3 + k]! - whole[i * 4 + k]!)).toBeLessThanOrEqual(4);
-      if (mask[i] !== alone[i * 4 + 3]) expect(mask[i]).toBe(alone[i * 4 + 3]);
+    let worst = 0;
+    for (let i = 0; i < mask.length * 3; i++) {
+      const there = whole[Math.floor(i / 3) * 4 + (i % 3)]!;
+      worst = Math.max(worst, Math.abs(picture.data[i]! - there));
     }
+    expect(worst).toBeLessThanOrEqual(4);
+    expect(mask).toEqual(alone.filter((_, i) => i % 4 === 3));
   }
 });
 

@@ -16,7 +16,7 @@ function rasterise(svg: string, side: number): Uint8Array {
   const options = { fitTo: { mode: "width" as const, value: side }, font: { loadSystemFonts: false } };
   const { width, height, pixels } = new Resvg(svg, options).render();
   if (width !== side || height !== side) throw new TypeError(`The picture is ${width}x${height}, not ${side}x${side}.`);
-  return pixels;
+  return new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength);
 }
 
 /** From premultiplied to straight alpha, in place. */

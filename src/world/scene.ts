@@ -95,8 +95,8 @@ export function drawScene(person: Person, random: Random, kind: SceneKind): Scen
 }
 
 const FRAMES: Readonly<Record<Framing, { scale: [number, number]; x: number; y: [number, number] }>> = {
-  close: { scale: [1.5, 1.7], x: 4, y: [50, 56] },
-  mid: { scale: [1.12, 1.36], x: 7, y: [46, 54] },
+  close: { scale: [1.38, 1.56], x: 4, y: [54, 60] },
+  mid: { scale: [1.08, 1.3], x: 7, y: [48, 55] },
   far: { scale: [0.74, 0.9], x: 12, y: [38, 48] },
 };
 

@@ -67,7 +67,7 @@ const BACK: Readonly<Partial<Record<HairStyle, (hair: Hair) => void>>> = {
     }
   },
   bun({ pen, colour, look, h, v, back, hat }) {
-    if (!hat) pen.ellipse(back, -h - v - 4.8, 9, 8.2, colour, look);
+    if (!hat) pen.ellipse(back, -h - v * 0.7 - 3.4, 9.4, 8.4, colour, look);
   },
   afro({ pen, colour, look, inner, w, h, v, back }) {
     const r = w + 5 + v * 1.2;
