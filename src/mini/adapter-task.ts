@@ -1,19 +1,15 @@
 import { floats, type NdArray } from "../core/array.ts";
 import { type Random, seededRandom } from "../core/random/seeded-random.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
-import { add, mul, sub } from "../graph/ops/elementwise.ts";
-import { reduceSum, reshape } from "../graph/ops/layout.ts";
-import { matmul } from "../graph/ops/matrix.ts";
 import { input } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
-import type { Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
-import { fuse } from "../models/fuse.ts";
 import { projectId } from "../models/id-encoder-v1.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { expandTrigger } from "../text/trigger.ts";
 import { diffusionInputs, diffusionLoss } from "../train/diffusion.ts";
 import type { TrainingTask } from "../train/run.ts";
+import { stackTokens } from "../train/stack-tokens.ts";
 import { TRANSFORMER_LAYERS, trainableLora } from "../train/trainable-lora.ts";
 import { TrainableWeights } from "../train/trainable-weights.ts";
 import { type Tensors, withoutPrefix } from "../weights/index.ts";
@@ -25,7 +21,6 @@ import { miniTokenizer, textEncoders } from "./text.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 export const MOST_ID_IMAGES = 4;
-const CONTEXT = PROJECTIONS[0] + PROJECTIONS[1];
 export const TRIGGER = "img";
 /** Who somebody is shows at late timesteps; early ones would mostly add noise to the gradients. */
 const TIMESTEP_POWER = 0.6;
@@ -61,7 +56,7 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
   const features = input("idFeatures", [batch * MOST_ID_IMAGES, VISION_WIDTH]);
   const places = input("places", [batch, POSITIONS, MOST_ID_IMAGES]); // 1 where an ID image stands in the prompt
   const tokens = projectId(features, id, PROJECTIONS);
-  const stacked = stack(context, places, tokens, id);
+  const stacked = stackTokens(context, places, tokens, id.at("fuse_module"));
   const keep = input("keep", [batch, 1]);
   const output = miniUNet(diffusion.noisy, diffusion.timestep, { context: stacked, pooled, keep }, frozen("unet"));
   const [adapted] = lora ? rewrite([output], trainableLora(weights.part("unet."), LORA_RANK, TRANSFORMER_LAYERS)) : [output];
@@ -86,21 +81,6 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
     clip: 1,
     emaDecay: 0.998,
   };
-}
-
-/**
- * Puts fused ID tokens into the prompts of a batch: section 3.2.
- * @param context [B, T, D]
- * @param places [B, T, N], 1 where image n stands at token t
- * @param tokens [B · N, D]
- */
-function stack(context: Tensor, places: Tensor, tokens: Tensor, id: Weights): Tensor {
-  const batch = context.shape[0] as number;
-  const rows = batch * MOST_ID_IMAGES;
-  const classEmbeds = reshape(matmul(places, context, { transA: true }), [rows, CONTEXT]);
-  const fused = reshape(fuse(classEmbeds, tokens, id.at("fuse_module")), [batch, MOST_ID_IMAGES, CONTEXT]);
-  const others = sub(1, reduceSum(places, [2], true));
-  return add(mul(context, others), matmul(places, fused));
 }
 
 function adapterBatch(

@@ -3,18 +3,17 @@ import type { Notice } from "../core/notice.ts";
 import type { Device } from "../runtime/encode-model.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { readTokenizerFolder, sdxlTokenizer, type TokenizerName } from "../text/tokenizer-folder.node.ts";
 import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
 import { resolveHubOrPath } from "../weights/hub/index.ts";
-import { type ModelFiles, openModel } from "../weights/model.ts";
+import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
 import { type GenerateResult, generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
-import { idGraph, type TextGraph, textGraph, unetGraph, type VaeGraph, vaeGraph } from "./graphs.ts";
+import { idGraph, textGraph, unetGraph, type VaeGraph, vaeGraph } from "./graphs.ts";
 import { LazySession } from "./lazy-session.ts";
 import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
-import type { Reader } from "./prompts.ts";
+import { readersOf } from "./readers.ts";
 import { type GenerateInput, type LoadInput, type LoadOptions, parseGenerateRequest, parseLoadOptions } from "./request.ts";
 
 /**
@@ -55,7 +54,7 @@ export class PhotoMaker implements AsyncDisposable {
     const unet = unetGraph(model, pairs);
     const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
     const vae = vaeGraph(model);
-    const { readers, notices: read } = await readersOf(model, text);
+    const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
     const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
     const models: Models = {
       options,
@@ -111,24 +110,6 @@ function chooseDevice({ device, precision }: LoadOptions): { readonly device: De
   if (device !== "auto") return { device, notices: [] };
   const message = `Runs on the processor (cpu) in ${precision === "auto" ? "f32" : precision}.`;
   return { device: "cpu", notices: [{ code: "device/chosen", message }] };
-}
-
-async function readersOf(
-  model: ModelFiles,
-  graphs: readonly [TextGraph, TextGraph],
-): Promise<{ readonly readers: readonly [Reader, Reader]; readonly notices: readonly Notice[] }> {
-  const notices: Notice[] = [];
-  const reader = async (name: TokenizerName, { settings }: TextGraph): Promise<Reader> => {
-    const read =
-      model.tokenizers === undefined
-        ? { tokenizer: sdxlTokenizer(name), notices: [] }
-        : await readTokenizerFolder(model.tokenizers[name]);
-    notices.push(...read.notices);
-    const length = Math.min(settings.positions, read.tokenizer.maxLength);
-    return { tokenizer: read.tokenizer, window: { length, pad: read.tokenizer.pad } };
-  };
-  const readers = [await reader("tokenizer", graphs[0]), await reader("tokenizer_2", graphs[1])] as const;
-  return { readers, notices };
 }
 
 async function identityOf(adapter: AdapterFiles, contextDim: number) {

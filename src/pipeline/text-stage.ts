@@ -67,7 +67,7 @@ async function run(
 }
 
 /** Where the text ends; the first place when no end token is left, as after an overflow in the reference. */
-function endOf(ids: readonly number[], { endToken }: ClipTextSettings): number {
+export function endOf(ids: readonly number[], { endToken }: ClipTextSettings): number {
   return Math.max(0, ids.indexOf(endToken ?? ids.reduce((a, b) => Math.max(a, b), 0)));
 }
 

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
+import { checkpointedGrad } from "../graph/checkpointing.ts";
 import { grad } from "../graph/grad.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Feeds } from "../runtime/runtime.ts";
@@ -40,6 +41,8 @@ export interface TrainingTask {
   readonly emaDecay?: number;
   /** Batches of a worker whose gradients make one update. */
   readonly accumulate?: number;
+  /** What alone is kept of the forward pass, where memory is short: see checkpointedGrad. */
+  readonly kept?: ReadonlySet<Tensor> | undefined;
   /** Values to start from, by name. */
   readonly from?: Tensors;
 }
@@ -60,12 +63,14 @@ export interface TrainingOptions {
   readonly folder: string;
   readonly workers?: number | undefined;
   readonly threads?: number | undefined;
-  readonly checkpointSeconds?: number;
+  /** See ModelOptions. */
+  readonly lean?: boolean | undefined;
+  readonly checkpointSeconds?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: TrainingProgress) => void;
   /** Called now and then with the averaged weights, to draw samples. */
   readonly onSample?: (weights: TrainedWeights, step: number) => Promise<void>;
-  readonly sampleEvery?: number;
+  readonly sampleEvery?: number | undefined;
   /** Updates between lines of metrics.jsonl; a run that is resumed must have the same. */
   readonly reportEvery?: number | undefined;
 }
@@ -126,13 +131,11 @@ async function openSteps(
   task: TrainingTask,
   parameters: readonly Parameter[],
   state: TrainingState,
-  { workers, threads }: TrainingOptions,
+  { workers, threads, lean }: TrainingOptions,
 ): Promise<ParallelSteps> {
   const tensors = [...task.weights.tensors()];
-  const gradients = grad(
-    task.loss,
-    tensors.map(([, tensor]) => tensor),
-  );
+  const wrt = tensors.map(([, tensor]) => tensor);
+  const gradients = task.kept === undefined ? grad(task.loss, wrt) : checkpointedGrad(task.loss, wrt, task.kept);
   const values = Object.entries({ loss: task.loss, ...task.metrics });
   const measured = Object.fromEntries(values.map(([name, value]) => [`${METRIC}${name}`, value]));
   const outputs: Record<string, Tensor> = {
@@ -140,7 +143,7 @@ async function openSteps(
     ...Object.fromEntries(tensors.map(([name], i) => [`grad:${name}`, gradients[i]!])),
   };
   const names = Object.keys(measured);
-  return ParallelSteps.open({ outputs, metrics: names, loss: names[0]!, parameters, state, workers, threads });
+  return ParallelSteps.open({ outputs, metrics: names, loss: names[0]!, parameters, state, workers, threads, lean });
 }
 
 async function begin(task: TrainingTask, parameters: readonly Parameter[], state: TrainingState): Promise<void> {

@@ -1,3 +1,4 @@
+import { UserError } from "../core/errors.ts";
 import { gaussians } from "../core/random/gaussians.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import { input } from "../graph/ops/source.ts";
@@ -53,14 +54,21 @@ export class TrainableWeights implements WeightSource {
   }
 
   /**
-   * Fills an array with first values: those of `from` where it has the name in the same shape, else as the layer asks, drawn from a
-   * stream that the seed and the name decide, so that a new layer changes no other one's start.
+   * Fills an array with first values: those of `from` where it has the name, else as the layer asks, drawn from a stream that the
+   * seed and the name decide, so that a new layer changes no other one's start.
+   * @throws UserError train/start-shape
    */
   async initialise(values: Float32Array, parameters: readonly Parameter[], seed: number, from?: Tensors): Promise<void> {
     for (const { name, offset, length, dims } of parameters) {
       const known = from?.get(name);
       const place = values.subarray(offset, offset + length);
-      if (known !== undefined && String(known.shape) === String(dims)) place.set(await readFloats(known));
+      if (known !== undefined && elementCount(known.shape) !== length)
+        throw new UserError(
+          "train/start-shape",
+          `The weight ${name} to start from is [${known.shape}], and [${dims}] is trained.`,
+          "Start from weights of the same sizes, or change the sizes in the config.",
+        );
+      if (known !== undefined) place.set(await readFloats(known));
       else start(place, this.#wanted.get(name)!.init, seed, name);
     }
   }

@@ -66,6 +66,8 @@ export interface ParallelStepsOptions {
   readonly workers?: number | undefined;
   /** Threads of each worker's session. */
   readonly threads?: number | undefined;
+  /** See ModelOptions. */
+  readonly lean?: boolean | undefined;
 }
 
 interface Reply {
@@ -101,9 +103,9 @@ export class ParallelSteps {
   }
 
   static async open(options: ParallelStepsOptions): Promise<ParallelSteps> {
-    const { outputs, metrics, loss, parameters, state, threads = 1 } = options;
+    const { outputs, metrics, loss, parameters, state, threads = 1, lean } = options;
     const count = options.workers ?? availableParallelism();
-    const { model, options: session } = encodeModel(outputs, { threads });
+    const { model, options: session } = encodeModel(outputs, { threads, lean });
     const buffer = (array: Float32Array): SharedArrayBuffer => array.buffer as unknown as SharedArrayBuffer;
     const shared = {
       model,

@@ -1,0 +1,24 @@
+import type { Notice } from "../core/notice.ts";
+import type { ClipTextSettings } from "../models/clip-text-config.ts";
+import { readTokenizerFolder, sdxlTokenizer, type TokenizerName } from "../text/tokenizer-folder.node.ts";
+import type { ModelFiles } from "../weights/model.ts";
+import type { Reader } from "./prompts.ts";
+
+/** The tokenizers of both text encoders, each with as many tokens as its encoder takes. */
+export async function readersOf(
+  model: ModelFiles,
+  settings: readonly [ClipTextSettings, ClipTextSettings],
+): Promise<{ readonly readers: readonly [Reader, Reader]; readonly notices: readonly Notice[] }> {
+  const notices: Notice[] = [];
+  const reader = async (name: TokenizerName, { positions }: ClipTextSettings): Promise<Reader> => {
+    const read =
+      model.tokenizers === undefined
+        ? { tokenizer: sdxlTokenizer(name), notices: [] }
+        : await readTokenizerFolder(model.tokenizers[name]);
+    notices.push(...read.notices);
+    const length = Math.min(positions, read.tokenizer.maxLength);
+    return { tokenizer: read.tokenizer, window: { length, pad: read.tokenizer.pad } };
+  };
+  const readers = [await reader("tokenizer", settings[0]), await reader("tokenizer_2", settings[1])] as const;
+  return { readers, notices };
+}

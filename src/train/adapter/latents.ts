@@ -1,0 +1,88 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { floats } from "../../core/array.ts";
+import { writeFileAtomically } from "../../core/atomic-file.node.ts";
+import { Checkpoint } from "../../graph/checkpoint.ts";
+import { add, mul } from "../../graph/ops/elementwise.ts";
+import { input } from "../../graph/ops/source.ts";
+import { Weights } from "../../graph/weights.ts";
+import { clipCrop, decodePhoto, fromPicture } from "../../image/index.ts";
+import { vaeEncode } from "../../models/vae.ts";
+import { vaeConfig } from "../../models/vae-config.ts";
+import { ortRuntime } from "../../runtime/ort-runtime.ts";
+import { type ModelComponent, readBytes } from "../../weights/index.ts";
+import { exists } from "../exists.ts";
+import type { TrainingPhoto } from "../photos/training-photos.ts";
+
+export interface Latents {
+  readonly channels: number;
+  /** Side of the latents. */
+  readonly side: number;
+  /** Means, scaled as the denoiser sees them: [channels, side, side]. */
+  readonly of: (photo: TrainingPhoto) => Promise<Float32Array>;
+}
+
+export interface LatentOptions {
+  readonly folder: string;
+  /** Side of the squares that pictures are cut to, pixels. */
+  readonly resolution: number;
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onPhoto?: ((done: number, total: number) => void) | undefined;
+}
+
+/**
+ * Encodes pictures once; what they become is kept in files that are named for the picture's bytes, the VAE and the size, so that another
+ * run, or the same folder with more pictures, encodes only what is new.
+ */
+export async function encodeLatents(
+  vae: ModelComponent,
+  photos: readonly TrainingPhoto[],
+  { folder, resolution, threads, signal, onPhoto }: LatentOptions,
+): Promise<Latents> {
+  const config = vaeConfig(vae.config, vae.tensors);
+  const side = resolution / 2 ** (config.channels.length - 1);
+  await mkdir(folder, { recursive: true });
+  const key = await vaeKey(vae);
+  const pathOf = ({ hash }: TrainingPhoto): string => join(folder, `${hash.slice(0, 24)}-${key}-${resolution}.f32`);
+  const missing: TrainingPhoto[] = [];
+  for (const photo of photos) if (!(await exists(pathOf(photo)))) missing.push(photo);
+  if (missing.length > 0) {
+    const pixels = input("pixels", [1, 3, resolution, resolution]);
+    const { mean } = vaeEncode(pixels, new Weights(new Checkpoint(vae.tensors, "vae")), config);
+    const scaled = mul(add(mean, -config.shiftFactor), config.scalingFactor);
+    const runtime = ortRuntime({ threads, lean: true });
+    try {
+      const session = await runtime.load({ scaled });
+      for (const [i, photo] of missing.entries()) {
+        signal?.throwIfAborted();
+        const square = clipCrop(await decodePhoto(photo.path), resolution);
+        const out = await session.run({ pixels: floats(fromPicture(square), 1, 3, resolution, resolution) });
+        const { buffer, byteOffset, byteLength } = out.scaled.data;
+        await writeFileAtomically(pathOf(photo), (sink) => sink.write(new Uint8Array(buffer, byteOffset, byteLength)));
+        onPhoto?.(i + 1, missing.length);
+      }
+    } finally {
+      await runtime.close();
+    }
+  }
+  return {
+    channels: config.latentChannels,
+    side,
+    of: async (photo) => {
+      const bytes = await readFile(pathOf(photo));
+      return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+    },
+  };
+}
+
+/** Tells one VAE from another: by the bytes of some of its weights and its scale. */
+async function vaeKey({ tensors, config }: ModelComponent): Promise<string> {
+  const hash = createHash("sha256").update(JSON.stringify([config?.scaling_factor, config?.shift_factor]));
+  for (const name of ["encoder.conv_in.weight", "encoder.conv_out.weight", "encoder.mid_block.resnets.0.conv1.bias"]) {
+    const entry = tensors.get(name);
+    if (entry !== undefined) hash.update(await readBytes(entry));
+  }
+  return hash.digest("hex").slice(0, 12);
+}

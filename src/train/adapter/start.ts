@@ -1,0 +1,109 @@
+import { dirname } from "node:path";
+import { UserError } from "../../core/errors.ts";
+import type { ClipVisionConfig } from "../../models/clip-vision.ts";
+import { idEncoderV1Config } from "../../models/id-encoder-config.ts";
+import { type ModelFiles, openAdapter, openTensors, type TensorEntry, type Tensors, withoutPrefix } from "../../weights/index.ts";
+import { matchLora } from "../../weights/lora-match.ts";
+import { unwrapStateDict } from "../../weights/model.ts";
+import { readJsonIfThere } from "../../weights/read-json.ts";
+import type { AdapterConfig, VisionSizes } from "./config.ts";
+
+/** What the ID encoder begins with. */
+export interface Start {
+  readonly vision: ClipVisionConfig;
+  /** The vision transformer's frozen weights are here: by names such as `vision_model.…`; empty where it starts at random. */
+  readonly frozen: Tensors;
+  /** What trained weights begin with, by the trainer's names: `id_encoder.…`, `unet.….lora_A.weight`. */
+  readonly trained: Tensors;
+  /** As `photomaker-config.json` has it. */
+  readonly sizes: VisionSizes;
+}
+
+/**
+ * @param init a PhotoMaker V1 adapter, CLIP's vision weights as transformers stores them, or undefined for a random start
+ * @throws UserError train/init-kind, train/no-vision, adapter/config-needed, and those of openTensors
+ */
+export async function readStart(init: string | undefined, model: ModelFiles, config: AdapterConfig): Promise<Start> {
+  if (init === undefined) return randomStart(config);
+  const file = await openTensors(init);
+  const tensors = unwrapStateDict(file);
+  const json = await readJsonIfThere(dirname(file.path), "photomaker-config.json");
+  if ([...tensors.keys()].some((name) => name.includes("fuse_module."))) {
+    const adapter = await openAdapter(init);
+    if (adapter.version !== "v1") throw wrongKind(file.path, "a PhotoMaker V2 adapter");
+    const encoder = withPrefix(adapter.idEncoder, "id_encoder.");
+    const lora = await loraStart(adapter.lora, model);
+    return { ...visionOf(adapter.idEncoder, json), frozen: adapter.idEncoder, trained: new Map([...encoder, ...lora]) };
+  }
+  const vision = new Map([...tensors].filter(([name]) => name.startsWith("vision_model.") && !name.endsWith("position_ids")));
+  if (vision.size === 0) throw wrongKind(file.path, "neither a PhotoMaker adapter nor CLIP's vision model");
+  return { ...visionOf(vision, json), frozen: vision, trained: withPrefix(vision, "id_encoder.") };
+}
+
+function randomStart({ vision }: AdapterConfig): Start {
+  if (vision === undefined)
+    throw new UserError(
+      "train/no-vision",
+      "Nothing is given that the ID encoder could begin with.",
+      'Give --init: CLIP\'s vision weights (openai/clip-vit-large-patch14) or a PhotoMaker V1 adapter; or set "vision": {} in the config to begin at random.',
+    );
+  return { vision: visionConfig(vision), frozen: new Map(), trained: new Map(), sizes: vision };
+}
+
+const visionConfig = (v: VisionSizes): ClipVisionConfig => ({
+  width: v.hidden_size,
+  patch: v.patch_size,
+  image: v.image_size,
+  layers: v.num_hidden_layers,
+  heads: v.num_attention_heads,
+  mlp: v.intermediate_size,
+  activation: v.hidden_act,
+  eps: v.layer_norm_eps,
+});
+
+function visionOf(tensors: Tensors, json: unknown): Pick<Start, "vision" | "sizes"> {
+  // the projections are no part of the vision model, and their widths do not matter here
+  const any = { name: "", dtype: "F32", shape: [0, 0], source: { kind: "bytes", bytes: new Uint8Array() } } as const;
+  const projections = ["visual_projection.weight", "visual_projection_2.weight"].map((name) => [name, any] as const);
+  const { vision } = idEncoderV1Config(new Map<string, TensorEntry>([...projections, ...tensors]), json);
+  const sizes: VisionSizes = {
+    hidden_size: vision.width,
+    intermediate_size: vision.mlp,
+    num_attention_heads: vision.heads,
+    num_hidden_layers: vision.layers,
+    patch_size: vision.patch,
+    image_size: vision.image,
+    hidden_act: vision.activation,
+    layer_norm_eps: vision.eps,
+  };
+  return { vision, sizes };
+}
+
+/** LoRA of an adapter under the trainer's names. A strength of its own that a file gives is multiplied in where it is read. */
+async function loraStart(lora: Tensors, model: ModelFiles): Promise<Tensors> {
+  const { layers } = await matchLora(lora, { unet: model.components.unet.tensors });
+  return new Map(
+    layers.flatMap(({ path, down, up, scale }): (readonly [string, TensorEntry])[] => {
+      if (scale !== 1)
+        throw new UserError(
+          "train/lora-scale",
+          `The LoRA to start from has a strength of ${scale} at ${path}.`,
+          "Start from an adapter as PhotoMaker publishes it, whose strengths are 1.",
+        );
+      return [
+        [`unet.${path}.lora_A.weight`, down],
+        [`unet.${path}.lora_B.weight`, up],
+      ];
+    }),
+  );
+}
+
+const withPrefix = (tensors: Tensors, prefix: string): Tensors =>
+  new Map([...tensors].map(([name, entry]) => [`${prefix}${name}`, entry]));
+
+const wrongKind = (path: string, what: string): UserError =>
+  new UserError(
+    "train/init-kind",
+    `${path} is ${what}.`,
+    "Give CLIP's vision weights, such as model.safetensors of openai/clip-vit-large-patch14, or a PhotoMaker V1 adapter.",
+  );

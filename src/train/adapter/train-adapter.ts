@@ -1,0 +1,123 @@
+import { join } from "node:path";
+import { UserError } from "../../core/errors.ts";
+import { readersOf } from "../../pipeline/readers.ts";
+import { schedulerConfig, withDefaults } from "../../samplers/config.ts";
+import { SDXL_SCHEDULER } from "../../samplers/create-sampler.ts";
+import { BETA_DEFAULTS, noiseSchedule } from "../../samplers/noise-schedule.ts";
+import { type ModelFiles, openModel } from "../../weights/index.ts";
+import type { Prediction } from "../diffusion.ts";
+import { type TrainingPhotos, trainingPhotos } from "../photos/training-photos.ts";
+import { type TrainingProgress, type TrainingTask, train } from "../run.ts";
+import { adapterBatch, type BatchSource } from "./batch.ts";
+import { type AdapterConfig, comparable } from "./config.ts";
+import { adapterGraph, textSettings } from "./graph.ts";
+import { encodeLatents } from "./latents.ts";
+import { drawSamples } from "./samples.ts";
+import { readStart, type Start } from "./start.ts";
+import { writeAdapter } from "./write-adapter.ts";
+
+export interface TrainAdapterOptions {
+  /** A local SDXL model: folder or single file. */
+  readonly model: string;
+  readonly modelConfig?: string | undefined;
+  /** Folder of people: see {@link trainingPhotos}. */
+  readonly data: string;
+  readonly config: AdapterConfig;
+  /** What the ID encoder begins with: see {@link readStart}. */
+  readonly init?: string | undefined;
+  readonly out: string;
+  readonly workers?: number | undefined;
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onPhotos?: ((photos: TrainingPhotos) => void) | undefined;
+  /** How far reading and encoding the pictures is. */
+  readonly onPrepare?: ((what: "read" | "encode", done: number, total: number) => void) | undefined;
+  readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
+  readonly onNote?: ((text: string) => void) | undefined;
+}
+
+/**
+ * Trains a PhotoMaker V1 adapter for an SDXL model: arXiv 2312.04461, section 4. The folder `out` gets checkpoint, metrics.jsonl, latents of
+ * the pictures, samples and at the end the adapter; a run that was stopped goes on from there.
+ * @returns the adapter's path
+ * @throws UserError those of openModel, trainingPhotos, readStart and train; train/prediction, train/resolution
+ */
+export async function trainAdapter(options: TrainAdapterOptions): Promise<string> {
+  const { config, out, signal, onPrepare, threads } = options;
+  const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
+  for (const { message } of model.notices) options.onNote?.(message);
+  const schedule = scheduleOf(model);
+  const start = await readStart(options.init, model, config);
+  const photos = await trainingPhotos(options.data, {
+    ...{ masks: config.masks, trigger: config.trigger, signal },
+    onPhoto: (done, total) => onPrepare?.("read", done, total),
+  });
+  options.onPhotos?.(photos);
+  const text = textSettings(model);
+  const { readers, notices } = await readersOf(model, text);
+  for (const { message } of notices) options.onNote?.(message);
+  const all = photos.people.flatMap((person) => person.photos);
+  const latents = await encodeLatents(model.components.vae, all, {
+    ...{ folder: join(out, "latents"), resolution: config.resolution, threads, signal },
+    onPhoto: (done, total) => onPrepare?.("encode", done, total),
+  });
+  const { people } = photos;
+  const emptyIsNothing = model.emptyPromptIsNothing;
+  const source: BatchSource = { config, people, latents, readers, text, emptyIsNothing, image: start.vision.image, ...schedule };
+  const task = adapterTask(model, start, source, photos.fingerprint);
+  const weights = await train(task, {
+    ...{ folder: out, workers: options.workers, threads, signal, lean: true },
+    ...{ checkpointSeconds: config.checkpointSeconds, reportEvery: config.reportEvery },
+    ...(options.onProgress && { onProgress: options.onProgress }),
+    ...(config.sampleEvery > 0 && {
+      sampleEvery: config.sampleEvery,
+      onSample: async (learnt, step) => {
+        const adapter = await writeAdapter(join(out, "samples"), start, learnt);
+        const path = await drawSamples({ ...options, people, adapter, step });
+        options.onNote?.(`Samples after ${step} steps: ${path}`);
+      },
+    }),
+  });
+  return writeAdapter(out, start, weights);
+}
+
+function adapterTask(model: ModelFiles, start: Start, source: BatchSource, fingerprint: string): TrainingTask {
+  const { config, latents, prediction, readers } = source;
+  const positions = readers[0].window.length;
+  const { weights, loss, plain, kept } = adapterGraph(model, start, { config, prediction, latents, positions });
+  return {
+    name: "adapter",
+    weights,
+    loss,
+    metrics: { plain },
+    batch: (at) => adapterBatch(source, at),
+    groups: [
+      { match: (name) => name.startsWith("unet."), learningRate: config.loraLearningRate, weightDecay: config.weightDecay },
+      { match: () => true, learningRate: config.learningRate, weightDecay: config.weightDecay },
+    ],
+    rate: { kind: config.schedule, warmUp: config.warmUp, flat: 0 },
+    steps: config.steps,
+    seed: config.seed,
+    accumulate: config.accumulate,
+    config: { ...comparable(config), data: fingerprint.slice(0, 16) },
+    beta2: config.beta2,
+    clip: config.clip,
+    ...(config.emaDecay !== null && { emaDecay: config.emaDecay }),
+    kept: config.gradientCheckpointing ? kept : undefined,
+    from: start.trained,
+  };
+}
+
+/** The noise that the model was trained with. */
+function scheduleOf(model: ModelFiles): { readonly prediction: Prediction; readonly alphasCumprod: Float32Array } {
+  const scheduler = schedulerConfig(model.scheduler ?? SDXL_SCHEDULER);
+  const prediction = scheduler.prediction_type ?? "epsilon";
+  if (prediction === "sample")
+    throw new UserError(
+      "train/prediction",
+      "The model predicts pictures (prediction_type sample), which cannot be trained here.",
+      "Take a model that predicts noise or velocity, as SDXL and its descendants do.",
+    );
+  const zeroSnr = scheduler.rescale_betas_zero_snr === true ? "exact" : "no";
+  return { prediction, alphasCumprod: noiseSchedule(withDefaults(scheduler, BETA_DEFAULTS), zeroSnr).alphasCumprod };
+}

@@ -1,0 +1,35 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomically } from "../../core/atomic-file.node.ts";
+import { floatsToHalves } from "../../core/floats.ts";
+import { copied, type TensorToWrite, writeSafetensors } from "../../weights/index.ts";
+import type { TrainedWeights } from "../run.ts";
+import type { Start } from "./start.ts";
+
+export const ADAPTER_FILE = "photomaker-v1.safetensors";
+
+/**
+ * Writes a PhotoMaker V1 adapter as `photomaker generate --adapter` and the reference code read it: the whole ID encoder, also what was not
+ * trained of it, and the LoRA; trained weights in half precision. Beside it the vision model's sizes.
+ * @returns the adapter's path
+ */
+export async function writeAdapter(folder: string, start: Start, trained: TrainedWeights): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const learnt = [...trained].map(
+    ([name, { shape, values }]): TensorToWrite => ({
+      name: name.startsWith("unet.") ? `lora_weights.${name}` : name,
+      dtype: "F16",
+      shape,
+      data: async () => floatsToHalves(values),
+    }),
+  );
+  const known = new Set(learnt.map(({ name }) => name));
+  const frozen = [...start.frozen]
+    .filter(([name]) => name.startsWith("vision_model.") && !known.has(`id_encoder.${name}`))
+    .map(([name, entry]) => ({ ...copied(entry), name: `id_encoder.${name}` }));
+  const sizes = `${JSON.stringify({ trained: { vision: start.sizes } }, undefined, 2)}\n`;
+  await writeFileAtomically(join(folder, "photomaker-config.json"), (sink) => sink.write(new TextEncoder().encode(sizes)));
+  const path = join(folder, ADAPTER_FILE);
+  await writeSafetensors(path, [...learnt, ...frozen]);
+  return path;
+}
