@@ -32,8 +32,10 @@ test("the demo makes a picture of the portraits through the real pipeline, and s
   await rm(folder, { recursive: true });
 });
 
-test("the portraits are three different pictures", async () => {
-  const pngs = await drawnPortraits();
+test("the portraits are different pictures of one person, who is named by a class word", async () => {
+  const { pngs, classWord } = await drawnPortraits(2024, 2, 3);
+  expect(classWord).toBe("woman");
   expect(new Set(pngs.map((png) => Buffer.from(png).toString("base64"))).size).toBe(3);
-  for (const png of pngs) expect(await sharp(png).metadata()).toMatchObject({ format: "png", width: 256, height: 256 });
+  for (const png of pngs)
+    expect(await sharp(png).metadata()).toMatchObject({ format: "png", width: 256, height: 256, channels: 3 });
 });

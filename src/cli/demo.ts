@@ -10,21 +10,25 @@ import { createProgress } from "./progress.ts";
 /** Two folders up from src/cli and from dist/cli. */
 const inPackage = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-/** What the demo runs. Another model in the package, and other portraits, are a change here alone. */
+/** What the demo runs. Another model in the package, or another person, is a change here alone. */
 const DEMO = {
   load: { model: inPackage("fixtures/tiny-sdxl"), adapter: inPackage("fixtures/tiny-photomaker-v1.safetensors") },
   request: {
-    prompt: "a photo of a woman img as an astronaut",
     width: 256,
     height: 256,
     numInferenceSteps: 20,
     styleStrength: 20,
     seed: 42,
   },
-  portraits: async () => (await import("./demo-portraits.ts")).drawnPortraits(),
+  prompt: (classWord: string) => `a photo of a ${classWord} img as an astronaut`,
+  person: { seed: 2024, index: 2, count: 3 },
   truth:
     "The model is tiny and its weights are random numbers, never trained: the picture is noise. The path from photos to picture is the real one.",
 };
+
+// Not inside demo(): in a function with `await using`, TypeScript 6 leaves the import's ".ts" as it is.
+const drawPortraits = async ({ seed, index, count }: typeof DEMO.person) =>
+  (await import("./demo-portraits.ts")).drawnPortraits(seed, index, count);
 
 const HELP = `
 It needs no download: model and portraits come with photomaker. For real pictures see "photomaker generate --help".
@@ -50,9 +54,9 @@ async function demo(
   const seconds = stopwatch(io.now);
   const files = await openPictureFiles(out);
   try {
-    const inputIdImages = await DEMO.portraits();
-    const request = parseGenerateRequest({ ...DEMO.request, inputIdImages });
-    io.stdout.write(`Three drawn portraits and "${request.prompt}":\n`);
+    const { pngs, classWord } = await drawPortraits(DEMO.person);
+    const request = parseGenerateRequest({ ...DEMO.request, prompt: DEMO.prompt(classWord), inputIdImages: pngs });
+    io.stdout.write(`${pngs.length} drawn portraits of one person, and "${request.prompt}":\n`);
     const drawing = seconds();
     await using pipeline = await load(parseLoadOptions(DEMO.load));
     const opening = seconds();

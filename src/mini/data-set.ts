@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
@@ -51,7 +52,8 @@ export async function dataSet(folder: string, options: DataSetOptions, onProgres
     Array.from({ length: PICTURES }, (_, picture) => sceneAt(seed, i, picture, picture < ALBUM ? "album" : "free")),
   );
   await mkdir(folder, { recursive: true });
-  const path = (part: Part): string => join(folder, `${part}-${seed}-${people}-${SIDE}.u8`);
+  const world = worldKey(seed);
+  const path = (part: Part): string => join(folder, `${part}-${seed}-${people}-${SIDE}-${world}.u8`);
   const kept = await Promise.all(PARTS.map((part) => readIfThere(path(part))));
   if (kept.every((bytes, i) => bytes?.length === people * FILES[PARTS[i]!])) {
     const [pictures, masks, idImages, portraits] = kept as Uint8Array[];
@@ -67,6 +69,13 @@ export async function dataSet(folder: string, options: DataSetOptions, onProgres
   }
   for (const part of PARTS) await writeFileAtomically(path(part), (sink) => sink.write(bytes[part]));
   return { ...options, persons, scenes, ...bytes };
+}
+
+/** Differs when people or scenes are drawn otherwise than before, so that no old picture is taken for a new one. */
+function worldKey(seed: number): string {
+  const hash = createHash("sha256");
+  for (let i = 0; i < 8; i++) hash.update(sceneSvg(personAt(seed, i), sceneAt(seed, i, 0, "free"), "picture"));
+  return hash.digest("hex").slice(0, 8);
 }
 
 async function draw(person: Person, scenes: readonly Scene[], index: number, out: Record<Part, Uint8Array>): Promise<void> {
