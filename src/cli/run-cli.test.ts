@@ -23,6 +23,7 @@ beforeEach(async () => {
   [loaded, requested, disposed, interrupt] = [[], [], 0, new AbortController()];
   events = () => [progress(0), progress(1), notice, image(0), image(1), done];
   tools = {
+    open: () => Promise.reject(new Error("only the demo opens it so")),
     load: async (options) => {
       loaded.push(options);
       return {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
-import { addDemo } from "./demo.ts";
+import { addDemo, type DemoTools } from "./demo.ts";
 import { addDownload, type DownloadTools } from "./download.ts";
 import { addGenerate, type GenerateTools } from "./generate.ts";
 import { addInspect, type InspectTools } from "./inspect.ts";
@@ -8,7 +8,7 @@ import type { CliIo } from "./io.ts";
 import { EXIT, reportError } from "./report-error.ts";
 import { addWorld, type WorldTools } from "./world.ts";
 
-export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools;
+export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools & DemoTools;
 
 const HELP = `
 Examples:
