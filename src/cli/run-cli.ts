@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { addDemo, type DemoTools } from "./demo.ts";
 import { addDownload, type DownloadTools } from "./download.ts";
+import { addEvaluate } from "./evaluate.ts";
 import { addGenerate, type GenerateTools } from "./generate.ts";
 import { addInspect, type InspectTools } from "./inspect.ts";
 import type { CliIo } from "./io.ts";
@@ -45,6 +46,7 @@ export async function runCli(args: readonly string[], io: CliIo, tools: CliTools
   addInspect(program, io, tools);
   addWorld(program, io, tools);
   addDemo(program, io, tools);
+  addEvaluate(program, io, tools);
   try {
     await program.parseAsync([...args], { from: "user" });
     return EXIT.ok;
