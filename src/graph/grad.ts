@@ -17,10 +17,9 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
 }
 
 /** Sum of dy · dy/dx for each x in `wrt`; undefined where y does not depend on it. */
-function pullBack(y: Tensor, dy: Tensor, wrt: readonly Tensor[], given: readonly Tensor[] = []): (Tensor | undefined)[] {
-  const wanted = new Set(wrt);
+export function pullBack(y: Tensor, dy: Tensor, wrt: readonly Tensor[], given: readonly Tensor[] = []): (Tensor | undefined)[] {
   const order = inOrder([y], given);
-  for (const t of order) if (t.inputs.some((x) => wanted.has(x))) wanted.add(t);
+  const wanted = dependents(order, wrt);
   const parts = new Map<Tensor, Tensor[]>([[y, [dy]]]);
   const totals = new Map<Tensor, Tensor>();
   for (const t of [...order.reverse(), ...given]) {
@@ -40,6 +39,13 @@ function pullBack(y: Tensor, dy: Tensor, wrt: readonly Tensor[], given: readonly
   return wrt.map((x) => totals.get(x));
 }
 
+/** Those of `order` that depend on one of `wrt`, and `wrt` itself. */
+export function dependents(order: readonly Tensor[], wrt: readonly Tensor[]): Set<Tensor> {
+  const found = new Set(wrt);
+  for (const t of order) if (t.inputs.some((x) => found.has(x))) found.add(t);
+  return found;
+}
+
 function inputGradients(y: Tensor, dy: Tensor, wanted: ReadonlySet<Tensor>): (Tensor | undefined)[] {
   if (y.inputs.length === 0 || !y.inputs.some((x) => wanted.has(x))) return [];
   if (y.op.gradient !== undefined) return y.op.gradient(dy, y).map((dx, i) => (wanted.has(y.inputs[i]!) ? dx?.() : undefined));
@@ -57,7 +63,7 @@ function inputGradients(y: Tensor, dy: Tensor, wanted: ReadonlySet<Tensor>): (Te
 }
 
 /** The pieces of a tensor that was cut up come back joined, not as sums of padded pieces. */
-function sum(parts: readonly Tensor[]): Tensor {
+export function sum(parts: readonly Tensor[]): Tensor {
   return joined(parts) ?? parts.reduce((total, part) => add(total, part));
 }
 

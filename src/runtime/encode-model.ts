@@ -3,13 +3,17 @@ import { parse, relative, sep } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../core/errors.ts";
 import { encodeOnnx } from "../graph/onnx/encode.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { afterOp, lateParamOp } from "../graph/ops/after.ts";
+import { inOrder } from "../graph/rewrite.ts";
+import { is, type Tensor } from "../graph/tensor.ts";
 import { cpuLowerings } from "./lowerings.ts";
 
 export interface ModelOptions {
   /** Threads for one operation; all cores when absent. */
   readonly threads?: number | undefined;
   readonly device?: Device;
+  /** Memory is given back when a value is no longer needed, and not kept for the next one: slower, and the peak is lower. */
+  readonly lean?: boolean | undefined;
 }
 export type Device = "cpu" | "webgpu" | "cuda";
 
@@ -19,17 +23,28 @@ export interface EncodedModel {
 }
 
 /** A graph as ONNX Runtime takes it, with the options that its session needs. */
-export function encodeModel(outputs: Readonly<Record<string, Tensor>>, { threads, device = "cpu" }: ModelOptions): EncodedModel {
+export function encodeModel(
+  outputs: Readonly<Record<string, Tensor>>,
+  { threads, device = "cpu", lean = false }: ModelOptions,
+): EncodedModel {
   const root = new ExternalRoot();
   const model = encodeOnnx(outputs, { lowerings: cpuLowerings, locate: (file) => root.locate(file) });
   const options: InferenceSession.SessionOptions = {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     intraOpNumThreads: threads ?? availableParallelism(),
     logSeverityLevel: 3,
-    extra: { session: { model_external_initializers_file_folder_path: root.folder } },
+    ...(lean && { enableCpuMemArena: false, enableMemPattern: false }),
+    extra: {
+      session: { model_external_initializers_file_folder_path: root.folder },
+      // it would join a reshape that waits for something with the next one, which does not
+      ...(waits(outputs) && { optimization: { disable_specified_optimizers: "ReshapeFusion" } }),
+    },
   };
   return { model, options };
 }
+
+const waits = (outputs: Readonly<Record<string, Tensor>>): boolean =>
+  inOrder(Object.values(outputs)).some((t) => is(t, afterOp) || is(t, lateParamOp));
 
 /** ONNX Runtime reads weights only from below one folder: the root of the drive that holds them. */
 class ExternalRoot {

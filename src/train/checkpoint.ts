@@ -6,18 +6,32 @@ import { exists } from "./exists.ts";
 /** What must be the same for a run to go on where it stopped. */
 export type RunConfig = Readonly<Record<string, string | number | boolean>>;
 
+/** Measurements since the last line of metrics.jsonl. */
+export interface RecentSums {
+  readonly sums: Readonly<Record<string, number>>;
+  readonly count: number;
+}
+
+/** How far a run is. */
+export interface RunProgress {
+  /** Updates done. */
+  readonly step: number;
+  readonly recent: RecentSums;
+  /** Of all its runs together. */
+  readonly seconds: number;
+}
+
 const PARTS = ["params", "m", "v", "ema"] as const;
 
 /**
  * Writes all that a run needs to go on, whole or not at all: an earlier checkpoint stays until this one is complete.
- * @param step updates done
  * @throws UserError disk/full and others of writeSafetensors
  */
 export async function writeCheckpoint(
   path: string,
   state: TrainingState,
   parameters: readonly Parameter[],
-  { step, config }: { readonly step: number; readonly config: RunConfig },
+  { config, ...progress }: RunProgress & { readonly config: RunConfig },
 ): Promise<void> {
   const tensors: TensorToWrite[] = PARTS.flatMap((part) => {
     const values = state[part];
@@ -29,12 +43,12 @@ export async function writeCheckpoint(
       data: async () => values.slice(offset, offset + length),
     }));
   });
-  await writeSafetensors(path, tensors, { step: `${step}`, config: JSON.stringify(config) });
+  await writeSafetensors(path, tensors, { progress: JSON.stringify(progress), config: JSON.stringify(config) });
 }
 
 /**
  * Fills `state` from a checkpoint.
- * @returns updates done; undefined, and nothing is changed, where there is no checkpoint
+ * @returns how far the run is; undefined, and nothing is changed, where there is no checkpoint
  * @throws UserError train/other-config, train/checkpoint, and those of openTensors
  */
 export async function readCheckpoint(
@@ -42,7 +56,7 @@ export async function readCheckpoint(
   state: TrainingState,
   parameters: readonly Parameter[],
   config: RunConfig,
-): Promise<number | undefined> {
+): Promise<RunProgress | undefined> {
   if (!(await exists(path))) return undefined;
   const { tensors, metadata } = await openTensors(path);
   const stored = JSON.parse(metadata?.config ?? "{}") as RunConfig;
@@ -67,5 +81,8 @@ export async function readCheckpoint(
       values.set(await readFloats(entry), offset);
     }
   }
-  return Number(metadata?.step);
+  // checkpoints of before this field tell the step alone
+  return metadata?.progress === undefined
+    ? { step: Number(metadata?.step), recent: { sums: {}, count: 0 }, seconds: 0 }
+    : (JSON.parse(metadata.progress) as RunProgress);
 }

@@ -77,3 +77,15 @@ export function noiseFeeds(
     timestep: floats(timesteps, b),
   };
 }
+
+/**
+ * What a sample's loss is multiplied by so that easy timesteps, those with little noise, do not outweigh the others: Hang et al. 2023
+ * (arXiv 2303.09556), section 3.4. The loss of the clean picture would have min(SNR, gamma); that of the noise is SNR times it, that of the
+ * velocity SNR + 1 times.
+ * @param alphaCumprod what is left of the signal, squared: SNR is alphaCumprod / (1 - alphaCumprod)
+ */
+export function minSnrWeight(alphaCumprod: number, gamma: number, prediction: Prediction): number {
+  const snr = alphaCumprod / (1 - alphaCumprod);
+  if (prediction === "v_prediction") return Math.min(snr, gamma) / (snr + 1);
+  return snr <= gamma ? 1 : gamma / snr;
+}

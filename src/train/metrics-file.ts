@@ -1,5 +1,5 @@
 import { appendFile, readFile } from "node:fs/promises";
-import { writeFileAtomically } from "../core/atomic-file.node.ts";
+import { asDiskError, writeFileAtomically } from "../core/atomic-file.node.ts";
 import { systemCode } from "../core/errors.ts";
 
 export interface MetricsLine {
@@ -17,7 +17,11 @@ export class MetricsFile {
   }
 
   async append(line: MetricsLine): Promise<void> {
-    await appendFile(this.#path, `${JSON.stringify(line)}\n`);
+    try {
+      await appendFile(this.#path, `${JSON.stringify(line)}\n`);
+    } catch (error) {
+      throw asDiskError(error, this.#path);
+    }
   }
 
   /** Drops what a run wrote after the checkpoint that it goes on from. */
@@ -28,10 +32,12 @@ export class MetricsFile {
     );
   }
 
+  /** A last line that was cut off, as by a crash while it was written, is left out. */
   async read(): Promise<MetricsLine[]> {
     try {
-      const lines = (await readFile(this.#path, "utf8")).split("\n").filter((line) => line !== "");
-      return lines.map((line) => JSON.parse(line) as MetricsLine);
+      const text = await readFile(this.#path, "utf8");
+      const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+      return whole.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as MetricsLine]));
     } catch (error) {
       if (systemCode(error) === "ENOENT") return [];
       throw error;

@@ -1,4 +1,5 @@
 import { mkdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { grad } from "../graph/grad.ts";
@@ -6,7 +7,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import type { Feeds } from "../runtime/runtime.ts";
 import { ParallelSteps, type Parameter, type TrainingState, trainingState } from "../runtime/training/parallel-steps.ts";
 import type { Tensors } from "../weights/index.ts";
-import { type RunConfig, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { type RecentSums, type RunConfig, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { type RateShape, rateShare } from "./learning-rate.ts";
 import { MetricsFile } from "./metrics-file.ts";
 import type { TrainableWeights } from "./trainable-weights.ts";
@@ -65,6 +66,8 @@ export interface TrainingOptions {
   /** Called now and then with the averaged weights, to draw samples. */
   readonly onSample?: (weights: TrainedWeights, step: number) => Promise<void>;
   readonly sampleEvery?: number;
+  /** Updates between lines of metrics.jsonl; a run that is resumed must have the same. */
+  readonly reportEvery?: number | undefined;
 }
 
 /** Values of parameters by name. */
@@ -74,6 +77,7 @@ const EMA_WARM_UP = 10;
 /** Before the names of metrics among the graph's outputs, since inputs may have the same names. */
 const METRIC = "metric:";
 const REPORT_EVERY = 50;
+const PROGRESS_MS = 2000;
 
 /**
  * Trains until the task's last step, going on from the folder's checkpoint where there is one. Stopping it, by the signal or by
@@ -88,15 +92,23 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   const size = parameters.reduce((sum, { length }) => sum + length, 0);
   const state = trainingState(size, task.emaDecay !== undefined);
   const path = join(folder, "checkpoint.safetensors");
-  const workers = await openSteps(task, parameters, state, options);
+  const count = options.workers ?? availableParallelism();
+  const config = {
+    ...task.config,
+    ...(task.accumulate !== undefined && { accumulate: task.accumulate }),
+    ...{ task: task.name, seed: task.seed, steps: task.steps, workers: count },
+  };
+  const resumed = await readCheckpoint(path, state, parameters, config);
+  if (resumed === undefined) await begin(task, parameters, state);
+  const metrics = new MetricsFile(join(folder, "metrics.jsonl"));
+  await metrics.cutAfter(resumed?.step ?? 0);
+  const recent = new Recent(resumed?.recent);
+  const workers = await openSteps(task, parameters, state, { ...options, workers: count });
   try {
-    const config = { ...task.config, task: task.name, seed: task.seed, steps: task.steps, workers: workers.workers };
-    const metrics = new MetricsFile(join(folder, "metrics.jsonl"));
-    const resumed = await readCheckpoint(path, state, parameters, config);
-    if (resumed === undefined) await begin(task, parameters, state);
-    await metrics.cutAfter(resumed ?? 0);
-    const save = (step: number): Promise<void> => writeCheckpoint(path, state, parameters, { step, config });
-    await loop({ task, options, workers, metrics, save, first: resumed ?? 0, current: () => trained(parameters, state) });
+    const save = (step: number, seconds: number): Promise<void> =>
+      writeCheckpoint(path, state, parameters, { step, config, recent: recent.state(), seconds });
+    const first = { step: resumed?.step ?? 0, seconds: resumed?.seconds ?? 0 };
+    await loop({ task, options, workers, metrics, recent, save, first, current: () => trained(parameters, state) });
     signal?.throwIfAborted();
     return trained(parameters, state);
   } finally {
@@ -127,7 +139,8 @@ async function openSteps(
     ...measured,
     ...Object.fromEntries(tensors.map(([name], i) => [`grad:${name}`, gradients[i]!])),
   };
-  return ParallelSteps.open({ outputs, metrics: Object.keys(measured), parameters, state, workers, threads });
+  const names = Object.keys(measured);
+  return ParallelSteps.open({ outputs, metrics: names, loss: names[0]!, parameters, state, workers, threads });
 }
 
 async function begin(task: TrainingTask, parameters: readonly Parameter[], state: TrainingState): Promise<void> {
@@ -140,13 +153,16 @@ interface Loop {
   readonly options: TrainingOptions;
   readonly workers: ParallelSteps;
   readonly metrics: MetricsFile;
-  readonly save: (step: number) => Promise<void>;
-  readonly first: number;
+  readonly recent: Recent;
+  readonly save: (step: number, seconds: number) => Promise<void>;
+  /** Updates that are done, and the seconds that they took. */
+  readonly first: { readonly step: number; readonly seconds: number };
   readonly current: () => TrainedWeights;
 }
 
-async function loop({ task, options, workers, metrics, save, first, current }: Loop): Promise<void> {
+async function loop({ task, options, workers, metrics, recent, save, first, current }: Loop): Promise<void> {
   const { steps, accumulate = 1 } = task;
+  const { signal, reportEvery = REPORT_EVERY, checkpointSeconds = 300, sampleEvery = 1000 } = options;
   const batches = (step: number): Promise<Feeds[][]> =>
     Promise.all(
       Array.from({ length: workers.workers }, (_, worker) =>
@@ -154,48 +170,40 @@ async function loop({ task, options, workers, metrics, save, first, current }: L
       ),
     );
   const began = performance.now();
-  let saved = performance.now();
-  let next = first < steps ? await batches(first) : [];
-  const recent = new Recent();
-  for (let step = first; step < steps; step++) {
-    if (options.signal?.aborted) {
-      await save(step);
-      return;
-    }
+  const elapsed = (): number => (performance.now() - began) / 1000;
+  let [saved, shown] = [began, began];
+  let next = first.step < steps ? await batches(first.step) : [];
+  for (let step = first.step; step < steps; step++) {
+    if (signal?.aborted) return save(step, first.seconds + elapsed());
     const running = workers.step(next, updateOf(task, step));
     const following = step + 1 < steps ? batches(step + 1) : Promise.resolve([]); // made while the workers compute
     const [result, coming] = await Promise.all([running, following]);
     next = coming;
     const means = meansOf(result.measured);
-    if (!Number.isFinite(result.norm) || !Number.isFinite(means.loss!)) {
-      await save(step); // nothing was changed by this step
+    if (!result.updated) {
+      await save(step, first.seconds + elapsed()); // nothing was changed by this step
       throw notFinite(task, step, result.measured);
     }
     recent.add(means, result.norm);
     const done = step + 1;
-    if (done % REPORT_EVERY === 0 || done === steps) {
-      const seconds = (performance.now() - began) / 1000;
-      const stepsPerSecond = (done - first) / seconds;
-      const { loss, ...rest } = recent.take();
-      const { norm, ...others } = rest;
-      await metrics.append({ step: done, loss: loss!, norm: norm!, ...others, lr: updateOf(task, step).groups[0]!.lr, seconds });
+    const due = done % reportEvery === 0 || done === steps;
+    if (due || performance.now() - shown > PROGRESS_MS) {
+      shown = performance.now();
+      const { loss, norm, ...others } = recent.means() as { loss: number; norm: number };
+      if (due) {
+        const seconds = first.seconds + elapsed();
+        await metrics.append({ step: done, loss, norm, ...others, lr: updateOf(task, step).groups[0]!.lr, seconds });
+        recent.clear();
+      }
+      const stepsPerSecond = (done - first.step) / elapsed();
       const secondsLeft = (steps - done) / stepsPerSecond;
-      options.onProgress?.({
-        task: task.name,
-        step: done,
-        steps,
-        loss: loss!,
-        metrics: others,
-        norm: norm!,
-        secondsLeft,
-        stepsPerSecond,
-      });
+      options.onProgress?.({ task: task.name, step: done, steps, loss, metrics: others, norm, secondsLeft, stepsPerSecond });
     }
-    if (done === steps || performance.now() - saved > (options.checkpointSeconds ?? 300) * 1000) {
-      await save(done);
+    if (done === steps || performance.now() - saved > checkpointSeconds * 1000) {
+      await save(done, first.seconds + elapsed());
       saved = performance.now();
     }
-    if (options.onSample && done % (options.sampleEvery ?? 1000) === 0) await options.onSample(current(), done);
+    if (options.onSample && done % sampleEvery === 0) await options.onSample(current(), done);
   }
 }
 
@@ -230,25 +238,35 @@ function notFinite({ name }: TrainingTask, step: number, measured: Measured): Us
   return new UserError(
     "train/not-finite",
     `The ${at.length > 0 ? `loss of ${at.join(", ")}` : "gradient"} is not a number at step ${step + 1} of ${name}.`,
-    "The weights before that step are kept in the checkpoint. Take a lower learning rate or clip gradients, and look for broken pictures in that batch.",
+    "The weights before that step are kept in the checkpoint. Start anew with a lower learning rate or with gradients clipped, and look for broken pictures in that batch.",
   );
 }
 
-/** Means since they were last taken. */
+/** Means over the steps since they were last cleared. */
 class Recent {
-  #sums: Record<string, number> = {};
-  #count = 0;
+  #state: RecentSums;
 
-  add(means: Readonly<Record<string, number>>, norm: number): void {
-    for (const [name, value] of Object.entries({ ...means, norm })) this.#sums[name] = (this.#sums[name] ?? 0) + value;
-    this.#count++;
+  constructor(state: RecentSums = { sums: {}, count: 0 }) {
+    this.#state = state;
   }
 
-  take(): Record<string, number> {
-    const means = Object.fromEntries(Object.entries(this.#sums).map(([name, sum]) => [name, sum / this.#count]));
-    this.#sums = {};
-    this.#count = 0;
-    return means;
+  state(): RecentSums {
+    return this.#state;
+  }
+
+  add(means: Readonly<Record<string, number>>, norm: number): void {
+    const { sums, count } = this.#state;
+    const added = Object.entries({ ...means, norm }).map(([name, value]) => [name, (sums[name] ?? 0) + value] as const);
+    this.#state = { sums: Object.fromEntries(added), count: count + 1 };
+  }
+
+  means(): Record<string, number> {
+    const { sums, count } = this.#state;
+    return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / count]));
+  }
+
+  clear(): void {
+    this.#state = { sums: {}, count: 0 };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Dim } from "../dim.ts";
+import type { ParamAttrs } from "../ops/source.ts";
 import type { Op, Tensor } from "../tensor.ts";
 
 export type Attribute = number | string | readonly number[] | { readonly float: number };
@@ -19,6 +20,10 @@ export interface Emitter {
   node(type: string, inputs: readonly string[], options?: NodeOptions): string;
   ints(values: readonly number[]): string;
   floats(values: readonly number[], shape: readonly number[]): string;
+  /** A weight in the type that it is stored in. */
+  weight(attrs: ParamAttrs): { readonly name: string; readonly isFloat32: boolean };
+  /** A value of any type as float32. */
+  widen(name: string): string;
   /** A vector of sizes, computed at run time where they are symbolic. */
   dims(shape: readonly Dim[]): string;
 }

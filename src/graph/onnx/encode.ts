@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { DType as StoredType } from "../../weights/tensor-entry.ts";
+import type { DType as StoredType, TensorEntry } from "../../weights/tensor-entry.ts";
 import { type Dim, multipleOfName, visitDim } from "../dim.ts";
 import { constantOp, inputOp, type ParamAttrs, paramOp } from "../ops/source.ts";
 import { inOrder } from "../rewrite.ts";
@@ -75,6 +75,7 @@ class Writer implements Emitter {
   readonly #namedSizes = new Map<string, { input: string; axis: number; factor: number }>();
   readonly #expanded: ReadonlySet<Tensor>;
   readonly #weights = new Map<string, number>();
+  readonly #stored = new Map<TensorEntry, string>();
   #count = 0;
 
   constructor(options: EncodeOptions, expanded: ReadonlySet<Tensor>) {
@@ -202,7 +203,10 @@ class Writer implements Emitter {
 
   #emit(t: Tensor): string {
     if (is(t, constantOp)) return this.#constant(t.attrs.dtype, t.attrs.values, t.attrs.shape);
-    if (is(t, paramOp)) return this.#param(t);
+    if (is(t, paramOp)) {
+      const { name, isFloat32 } = this.weight(t.attrs);
+      return isFloat32 ? name : this.widen(name);
+    }
     const lowering = this.#expanded.has(t) ? undefined : this.#options.lowerings.get(t.op);
     const inputs = t.inputs.map((x) => this.#values.get(x)!);
     const value = lowering?.(t, inputs, this);
@@ -218,12 +222,16 @@ class Writer implements Emitter {
     return count === 1 ? `w:${path}` : `w:${path}#${count}`;
   }
 
-  #param({ attrs: { path, entry } }: Tensor<ParamAttrs>): string {
+  weight({ path, entry }: ParamAttrs): { name: string; isFloat32: boolean } {
     const dataType = STORED[entry.dtype];
     if (dataType === undefined) throw new TypeError(`${path} is stored as ${entry.dtype}, which is no number format for weights`);
+    const isFloat32 = dataType === TensorProto_DataType.FLOAT;
+    const known = this.#stored.get(entry);
+    if (known !== undefined) return { name: known, isFloat32 };
     const dims = entry.shape.map((d) => BigInt(d));
     const { source } = entry;
     const name = this.#weightName(path);
+    this.#stored.set(entry, name);
     this.#initializers.push(
       create(TensorProtoSchema, {
         name,
@@ -241,9 +249,11 @@ class Writer implements Emitter {
             }),
       }),
     );
-    return dataType === TensorProto_DataType.FLOAT
-      ? name
-      : this.node("Cast", [name], { attrs: { to: TensorProto_DataType.FLOAT } });
+    return { name, isFloat32 };
+  }
+
+  widen(name: string): string {
+    return this.node("Cast", [name], { attrs: { to: TensorProto_DataType.FLOAT } });
   }
 }
 

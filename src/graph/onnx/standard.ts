@@ -23,6 +23,7 @@ import { linearOp, type MatmulAttrs, matmulOp } from "../ops/matrix.ts";
 import { reduceMeanOp } from "../ops/reduce.ts";
 import { averagePoolOp, upsampleOp } from "../ops/resample.ts";
 import { fixedSize, type Op, size, type Tensor } from "../tensor.ts";
+import { afterLowerings } from "./after.ts";
 import { convolutionLowerings } from "./convolution.ts";
 import { type Emitter, type Lowering, type Lowerings, lower } from "./emitter.ts";
 import { normaliseLowerings } from "./normalise.ts";
@@ -84,6 +85,7 @@ export const standardLowerings: Lowerings = new Map([
   lower(linearOp, linear),
   lower(oneHotOp, (y, [ids], e) => e.node("OneHot", [ids!, e.dims([y.attrs.depth]), e.floats([0, 1], [2])])),
   lower(scatterRowsOp, scatterRows),
+  ...afterLowerings,
   ...convolutionLowerings,
   ...normaliseLowerings,
 ]);

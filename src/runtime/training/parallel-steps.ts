@@ -47,8 +47,10 @@ export interface Update {
 export interface StepResult {
   /** The metrics of each batch of each worker. */
   readonly measured: readonly (readonly Readonly<Record<string, Float32Array>>[])[];
-  /** Of the averaged gradients, before clipping. When it is not finite, nothing was changed. */
+  /** Of the averaged gradients, before clipping. */
   readonly norm: number;
+  /** False when a loss or a gradient is not finite: then nothing was changed. */
+  readonly updated: boolean;
   readonly seconds: { readonly compute: number; readonly update: number };
 }
 
@@ -56,6 +58,8 @@ export interface ParallelStepsOptions {
   /** What is differentiated: a scalar under `grad:<parameter>` for each parameter, and metrics. */
   readonly outputs: Readonly<Record<string, Tensor>>;
   readonly metrics: readonly string[];
+  /** Which of the metrics is the loss. */
+  readonly loss: string;
   readonly parameters: readonly Parameter[];
   readonly state: TrainingState;
   /** One for each core when absent; each computes with one thread, which is faster here than one with several threads. */
@@ -69,6 +73,7 @@ interface Reply {
   readonly error?: string;
   readonly measured: StepResult["measured"][number];
   readonly norm: number;
+  readonly updated: boolean;
   readonly seconds: StepResult["seconds"];
 }
 
@@ -80,6 +85,7 @@ interface Reply {
 export class ParallelSteps {
   readonly #workers: readonly Worker[];
   readonly #waiting: ((reply: Reply | Error) => void)[] = [];
+  #failure: Error | undefined;
 
   private constructor(workers: readonly Worker[]) {
     this.#workers = workers;
@@ -95,7 +101,7 @@ export class ParallelSteps {
   }
 
   static async open(options: ParallelStepsOptions): Promise<ParallelSteps> {
-    const { outputs, metrics, parameters, state, threads = 1 } = options;
+    const { outputs, metrics, loss, parameters, state, threads = 1 } = options;
     const count = options.workers ?? availableParallelism();
     const { model, options: session } = encodeModel(outputs, { threads });
     const buffer = (array: Float32Array): SharedArrayBuffer => array.buffer as unknown as SharedArrayBuffer;
@@ -104,6 +110,7 @@ export class ParallelSteps {
       options: session,
       parameters,
       metrics,
+      loss,
       count,
       params: buffer(state.params),
       m: buffer(state.m),
@@ -132,6 +139,7 @@ export class ParallelSteps {
     return {
       measured: replies.map((r) => r.measured),
       norm: replies[0]!.norm,
+      updated: replies[0]!.updated,
       seconds: {
         compute: Math.max(...replies.map((r) => r.seconds.compute)),
         update: Math.max(...replies.map((r) => r.seconds.update)),
@@ -145,6 +153,7 @@ export class ParallelSteps {
 
   /** The next reply of every worker. When one fails the others would wait for it for ever, so all are ended. */
   async #all(ask: (index: number) => void): Promise<Reply[]> {
+    if (this.#failure !== undefined) throw this.#failure;
     const replies = this.#workers.map(
       (_, i) =>
         new Promise<Reply>((resolve, reject) => {
@@ -165,6 +174,7 @@ export class ParallelSteps {
   }
 
   #fail(error: Error): void {
+    this.#failure ??= error;
     for (const settle of this.#waiting) settle(error);
   }
 }

@@ -7,7 +7,7 @@ import { adamw, average, sumOfSquares } from "./adamw.js";
  * @typedef {{ name: string, dims: number[], offset: number, length: number, group: number }} Parameter
  * @typedef {{ dtype: "f32" | "i64", dims: readonly number[], data: Float32Array | BigInt64Array }} Wire
  * @typedef {{ index: number, count: number, model: Uint8Array, options: import("onnxruntime-common").InferenceSession.SessionOptions,
- *   parameters: Parameter[], metrics: string[], params: SharedArrayBuffer, m: SharedArrayBuffer, v: SharedArrayBuffer,
+ *   parameters: Parameter[], metrics: string[], loss: string, params: SharedArrayBuffer, m: SharedArrayBuffer, v: SharedArrayBuffer,
  *   ema: SharedArrayBuffer | undefined, gradients: SharedArrayBuffer[], sync: SharedArrayBuffer, sums: SharedArrayBuffer }} Setup
  * @typedef {{ groups: { lr: number, weightDecay: number }[], beta1: number, beta2: number, eps: number, step: number, clip: number,
  *   emaDecay: number }} Update
@@ -83,8 +83,9 @@ async function differentiate(batches) {
  * Each worker averages and applies a share of the gradients, as in Rajbhandari et al. 2019 (arXiv 1910.02054), stage 1.
  * @param {Update} update
  * @param {number} batches
+ * @param {boolean} finite whether the losses of this worker are
  */
-function apply({ groups, clip, emaDecay, ...options }, batches) {
+function apply({ groups, clip, emaDecay, ...options }, batches, finite) {
   barrier();
   const share = 1 / (count * batches);
   for (let i = from; i < to; i++) {
@@ -92,10 +93,10 @@ function apply({ groups, clip, emaDecay, ...options }, batches) {
     for (let w = 0; w < count; w++) sum += /** @type {number} */ (/** @type {Float32Array} */ (everyone[w])[i]);
     gradients[i] = sum * share;
   }
-  sums[index] = sumOfSquares(gradients, from, to);
+  sums[index] = finite ? sumOfSquares(gradients, from, to) : Number.NaN;
   barrier();
   const norm = Math.sqrt(sums.reduce((a, b) => a + b, 0));
-  if (!Number.isFinite(norm)) return norm; // every worker sees the same sum, so all of them leave the weights as they are
+  if (!Number.isFinite(norm)) return { norm, updated: false }; // every worker sees the same sum, so all of them leave the weights as they are
   const scale = clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1; // torch.nn.utils.clip_grad_norm_
   for (const { offset, length, group } of parameters) {
     const [start, end] = [Math.max(from, offset), Math.min(to, offset + length)];
@@ -104,7 +105,7 @@ function apply({ groups, clip, emaDecay, ...options }, batches) {
   }
   if (ema !== undefined) average(ema, params, emaDecay, from, to);
   barrier();
-  return norm;
+  return { norm, updated: true };
 }
 
 port.on("message", async (/** @type {Request} */ { batches, update }) => {
@@ -113,10 +114,12 @@ port.on("message", async (/** @type {Request} */ { batches, update }) => {
     const start = performance.now();
     const measured = await differentiate(batches);
     const computed = performance.now();
-    const norm = apply(update, batches.length);
+    const finite = measured.every((values) => Number.isFinite(values[setup.loss]?.[0]));
+    const { norm, updated } = apply(update, batches.length, finite);
     port.postMessage({
       measured,
       norm,
+      updated,
       seconds: { compute: (computed - start) / 1000, update: (performance.now() - computed) / 1000 },
     });
   } catch (error) {

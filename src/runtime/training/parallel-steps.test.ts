@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { floats } from "../../core/array.ts";
+import { grad } from "../../graph/grad.ts";
+import { mul } from "../../graph/ops/elementwise.ts";
+import { reduceMean } from "../../graph/ops/reduce.ts";
+import { input } from "../../graph/ops/source.ts";
+import { ParallelSteps, trainingState, type Update } from "./parallel-steps.ts";
+
+const update: Update = {
+  groups: [{ lr: 0.1, weightDecay: 0 }],
+  beta1: 0.9,
+  beta2: 0.99,
+  eps: 1e-8,
+  step: 1,
+  clip: 0,
+  emaDecay: 0,
+};
+
+async function open(workers: number) {
+  const w = input("w", [4]);
+  const loss = reduceMean(mul(w, input("x", [4])));
+  const parameters = [{ name: "w", dims: [4], offset: 0, length: 4, group: 0 }];
+  const outputs = { loss, "grad:w": grad(loss, [w])[0]! };
+  return ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", parameters, state: trainingState(4, false), workers });
+}
+const batch = [{ x: floats(Float32Array.of(1, 2, 3, 4), 4) }];
+
+test("a worker that ends while nothing is asked of it is told at the next step, and nothing waits for ever", async () => {
+  const steps = await open(2);
+  expect((await steps.step([batch, batch], update)).updated).toBe(true);
+  await steps.close();
+  await expect(steps.step([batch, batch], update)).rejects.toThrow("a training worker has ended");
+});
+
+test("when one worker fails in a step, the other does not wait for it", async () => {
+  const steps = await open(2);
+  await expect(steps.step([batch, [{ x: floats(new Float32Array(3), 3) }]], update)).rejects.toThrow(/x|shape|dimension/i);
+  await expect(steps.step([batch, batch], update)).rejects.toThrow("a training worker has ended");
+});
+
+test("gradients are averaged, and the norm is theirs", async () => {
+  const steps = await open(2);
+  const other = [{ x: floats(Float32Array.of(3, 2, 1, 0), 4) }];
+  const { norm, measured } = await steps.step([batch, other], update);
+  expect(norm).toBeCloseTo(Math.hypot(2, 2, 2, 2) / 4, 6);
+  expect(measured).toEqual([[{ loss: Float32Array.of(0) }], [{ loss: Float32Array.of(0) }]]);
+  await steps.close();
+});

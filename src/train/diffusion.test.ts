@@ -1,0 +1,58 @@
+import { afterAll, expect, test } from "vitest";
+import { floats } from "../core/array.ts";
+import { seededRandom } from "../core/random/seeded-random.ts";
+import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { scattered } from "../testing/finite-differences.ts";
+import { diffusionInputs, diffusionLoss, minSnrWeight, noiseFeeds, type Prediction } from "./diffusion.ts";
+
+const runtime = ortRuntime({ threads: 1 });
+afterAll(() => runtime.close());
+
+/** The loss of a prediction of zeros as the paper writes it, from the clean picture: ||x0||² weighted by min(SNR, gamma). */
+test.each(["epsilon", "v_prediction"] as const)("min-SNR weighs the error of the clean picture: %s", (prediction) => {
+  for (const alpha of [0.001, 0.3, 0.833, 0.99, 0.9999]) {
+    const [signal, sigma] = [Math.sqrt(alpha), Math.sqrt(1 - alpha)];
+    const snr = alpha / (1 - alpha);
+    // an error d of what is predicted is one of d times this in the clean picture
+    const inPicture = prediction === "epsilon" ? sigma / signal : sigma;
+    expect(minSnrWeight(alpha, 5, prediction)).toBeCloseTo(Math.min(snr, 5) * inPicture ** 2, 10);
+  }
+});
+
+test("min-SNR is finite where nothing is left of the signal", () => {
+  expect(minSnrWeight(0, 5, "epsilon")).toBe(1);
+  expect(minSnrWeight(0, 5, "v_prediction")).toBe(0);
+});
+
+test.each(["epsilon", "v_prediction"] as Prediction[])(
+  "a model that knows the picture makes no error: %s",
+  async (prediction) => {
+    const dims = [3, 2, 2, 2] as const;
+    const alphas = Float32Array.from({ length: 1000 }, (_, t) => 1 - (t + 1) / 1001);
+    const diffusion = diffusionInputs(dims, prediction);
+    const { loss, plain } = diffusionLoss(diffusion.target, diffusion);
+    const session = await runtime.load({ loss, plain, noisy: diffusion.noisy, target: diffusion.target });
+    const latents = floats(scattered(24), ...dims);
+    const noise = noiseFeeds(seededRandom(3), dims, alphas);
+    const weight = floats(new Float32Array(12).fill(1), 3, 1, 2, 2);
+    const out = await session.run({ latents, ...noise, weight }, ["loss", "noisy", "target"]);
+    expect(out.loss.data[0]).toBe(0);
+    const { data: t } = noise.timestep! as { data: Float32Array };
+    for (let i = 0; i < 24; i++) {
+      const alpha = alphas[t[Math.floor(i / 8)]!]!;
+      const [x, e] = [latents.data[i]!, (noise.noise as { data: Float32Array }).data[i]!];
+      expect(out.noisy.data[i]).toBeCloseTo(Math.sqrt(alpha) * x + Math.sqrt(1 - alpha) * e, 5);
+      const target = prediction === "epsilon" ? e : Math.sqrt(alpha) * e - Math.sqrt(1 - alpha) * x;
+      expect(out.target.data[i]).toBeCloseTo(target, 5);
+    }
+  },
+);
+
+test("timesteps of a batch are spread over the whole schedule", () => {
+  const alphas = new Float32Array(1000).fill(0.5);
+  const { timestep } = noiseFeeds(seededRandom(1), [4, 1, 1, 1], alphas);
+  for (const [i, t] of Array.from(timestep!.data, Number).entries()) {
+    expect(t).toBeGreaterThanOrEqual(i * 250);
+    expect(t).toBeLessThan((i + 1) * 250);
+  }
+});
