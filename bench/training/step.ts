@@ -21,6 +21,8 @@ const config = {
   outChannels: 4,
   channels: [48, 96, 128],
   depth: [0, 1, 1],
+  midDepth: 1,
+  upDepth: [0, 1, 1],
   heads: [3, 3, 4],
   layersPerBlock: 1,
   groups: 16,

@@ -19,6 +19,7 @@ process.exitCode = await runCli(
     // imported when needed, so that --help is quick
     load: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
     open: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
+    mini: () => import("../mini/make.ts"),
     resolve: async (value, options) => (await import("../weights/hub/index.ts")).resolveHubOrPath(value, options),
     download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
     describe: async (path) => (await import("../weights/describe.ts")).describe(path),

@@ -24,6 +24,7 @@ beforeEach(async () => {
   events = () => [progress(0), progress(1), notice, image(0), image(1), done];
   tools = {
     open: () => Promise.reject(new Error("only the demo opens it so")),
+    mini: () => Promise.reject(new Error("only training asks for it")),
     load: async (options) => {
       loaded.push(options);
       return {

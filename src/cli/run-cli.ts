@@ -7,9 +7,10 @@ import { addGenerate, type GenerateTools } from "./generate.ts";
 import { addInspect, type InspectTools } from "./inspect.ts";
 import type { CliIo } from "./io.ts";
 import { EXIT, reportError } from "./report-error.ts";
+import { addTrain, type TrainTools } from "./train.ts";
 import { addWorld, type WorldTools } from "./world.ts";
 
-export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools & DemoTools;
+export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools & DemoTools & TrainTools;
 
 const HELP = `
 Examples:
@@ -44,6 +45,7 @@ export async function runCli(args: readonly string[], io: CliIo, tools: CliTools
   addGenerate(program, io, tools);
   addDownload(program, io, tools);
   addInspect(program, io, tools);
+  addTrain(program, io, tools);
   addWorld(program, io, tools);
   addDemo(program, io, tools);
   addEvaluate(program, io, tools);

@@ -20,6 +20,7 @@ async function world(...args: string[]): Promise<{ code: number; out: string; er
   const tools = {
     load: unused,
     open: unused,
+    mini: unused,
     resolve: unused,
     download: unused,
     describe: unused,

@@ -25,7 +25,16 @@ const runtime = ortRuntime({ threads: 1 });
 afterAll(() => runtime.close());
 
 const sizes = {
-  ...{ inChannels: 4, outChannels: 4, channels: [16, 32], depth: [0, 2], heads: [2, 4], layersPerBlock: 2 },
+  ...{
+    inChannels: 4,
+    outChannels: 4,
+    channels: [16, 32],
+    depth: [0, 2],
+    midDepth: 2,
+    upDepth: [0, 2],
+    heads: [2, 4],
+    layersPerBlock: 2,
+  },
   ...{ groups: 4, contextDim: 24, pooledDim: 8, timeIdDim: 4, linearProjection: true },
 };
 /** As {@link UNET_BLOCKS} of the trainer: a block for each residual or transformer block. */
