@@ -3,14 +3,21 @@ import type { Tensor } from "./tensor.ts";
 /** Returns a replacement for a tensor whose inputs are already rewritten, or nothing to keep it. */
 export type Rule = (t: Tensor) => Tensor | undefined;
 
-/** Every tensor that `outputs` need, inputs before what uses them. Iterative: graphs are deeper than the stack. */
-export function inOrder(outputs: readonly Tensor[]): Tensor[] {
+/**
+ * Every tensor that `outputs` need, inputs before what uses them. Iterative: graphs are deeper than the stack.
+ * @param known tensors that are left out, with what only they need
+ */
+export function inOrder(outputs: readonly Tensor[], known: { has(t: Tensor): boolean } = new Set()): Tensor[] {
   const order: Tensor[] = [];
   const done = new Set<Tensor>();
   const stack: Tensor[] = [...outputs].reverse();
   while (stack.length > 0) {
     const t = stack.at(-1)!;
-    const open = done.has(t) ? [] : t.inputs.filter((x) => !done.has(x));
+    if (known.has(t)) {
+      stack.pop();
+      continue;
+    }
+    const open = done.has(t) ? [] : t.inputs.filter((x) => !done.has(x) && !known.has(x));
     if (open.length > 0) {
       stack.push(...open.reverse());
       continue;

@@ -1,5 +1,6 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
+import { CudaPhiloxGenerator } from "../core/random/cuda-philox-generator.ts";
 import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
 import { clipPreprocess, decodePhoto, encodePng, previewLatents, type Rgb8 } from "../image/index.ts";
 import { createSampler } from "../samplers/create-sampler.ts";
@@ -57,6 +58,7 @@ export async function generate(
   try {
     const texts = await progress.timed("encode", () => encode(models, request, progress, note, signal));
     const dims = [request.numImagesPerPrompt, size.channels, size.height / size.factor, size.width / size.factor];
+    if (request.generatorDevice === "cuda" && product(dims) > CUDA_SAME) note([cudaNotice(product(dims))]);
     const { initialNoise, final } = await denoise(models, request, { texts, sampler, seed, dims, progress, emit, signal });
     const resolved = { ...request, width: size.width, height: size.height, seed };
     const images: ImageEvent[] = [];
@@ -87,6 +89,14 @@ export async function generate(
     throw error;
   }
 }
+
+/** Numbers that every GPU of recent years draws in one pass of its grid, and so alike. */
+const CUDA_SAME = 100_000;
+const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
+const cudaNotice = (count: number): Notice => ({
+  code: "seed/depends-on-gpu",
+  message: `PyTorch on a GPU draws as many random numbers as this needs (${count}) in an order that depends on the GPU: the picture may not be that of the same seed there. Fewer or smaller pictures at once are.`,
+});
 
 interface Size {
   readonly width: number;
@@ -135,7 +145,7 @@ async function encode(
   // Photos are read first: what is wrong with them is found before anything is loaded.
   const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
   const pixels: Float32Array[] = [];
-  for (const photo of photos) pixels.push(clipPreprocess(await decodePhoto(photo), identity!.graph.image));
+  for (const photo of photos) pixels.push(await clipPreprocess(await decodePhoto(photo), identity!.graph.image));
 
   const steps = (ids.negative === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);
   let step = 0;
@@ -182,7 +192,7 @@ async function denoise(
   { texts, sampler, seed, dims, progress, emit, signal }: DenoiseInput,
 ): Promise<{ initialNoise: Float32Array; final: Float32Array }> {
   const [images, channels, height, width] = dims as [number, number, number, number];
-  const generator = new TorchCpuGenerator(seed);
+  const generator = request.generatorDevice === "cuda" ? new CudaPhiloxGenerator(seed) : new TorchCpuGenerator(seed);
   const initialNoise =
     request.latents === undefined
       ? generator.randn(images * channels * height * width)

@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import type { InferenceSession } from "onnxruntime-common";
 import type { NdArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
+import { inTurns } from "../core/steps.ts";
 import { encodeOnnx } from "../graph/onnx/encode.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { cpuLowerings } from "./lowerings.ts";
@@ -26,7 +27,7 @@ export function ortRuntime({ threads, device = "cpu" }: OrtOptions = {}): Runtim
   return {
     async load<Output extends string>(outputs: Readonly<Record<Output, Tensor>>): Promise<Session<Output>> {
       const root = new ExternalRoot();
-      const model = encodeOnnx(outputs, { lowerings: cpuLowerings, locate: (file) => root.locate(file) });
+      const model = await inTurns(encodeOnnx(outputs, { lowerings: cpuLowerings, locate: (file) => root.locate(file) }));
       const session = sessions++;
       const options: InferenceSession.SessionOptions = {
         executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
