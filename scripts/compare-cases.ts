@@ -95,7 +95,8 @@ async function difference(made: string, wanted: string): Promise<Difference> {
 async function compare(each: Case, folder: string, root: string, out: string): Promise<Difference> {
   const flags = flagsOf(each, folder, root);
   const run = spawnSync(process.execPath, [photomaker, "generate", ...flags, "--out", out, "--quiet"], { encoding: "utf8" });
-  if (run.status !== 0) throw new Error(`exit code ${run.status}: ${run.stderr.trim()}\n  photomaker generate ${flags.join(" ")}`);
+  if (run.status !== 0)
+    throw new Error(`exit code ${run.status}: ${run.stderr.trim()}\n  photomaker generate ${flags.join(" ")}`);
   const made = run.stdout.trim().split("\n");
   if (made.length !== each.expected.images.length) throw new Error(`${made.length} pictures, not ${each.expected.images.length}`);
   const all: Difference[] = [];

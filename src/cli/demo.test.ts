@@ -17,6 +17,7 @@ test("the demo makes a sheet with the miniature that comes along, and says where
     env: {},
     signal: new AbortController().signal,
     now: () => performance.now(),
+    peakMemory: () => 0,
   };
   const out = join(folder, "demo.png");
   expect(await runCli(["demo", "--out", out], io, { open: PhotoMaker.load } as unknown as CliTools), shown).toBe(0);

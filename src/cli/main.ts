@@ -14,7 +14,14 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 process.exitCode = await runCli(
   process.argv.slice(2),
-  { stdout: process.stdout, stderr: process.stderr, env: process.env, signal: interrupt.signal, now: () => performance.now() },
+  {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    signal: interrupt.signal,
+    now: () => performance.now(),
+    peakMemory: () => process.resourceUsage().maxRSS * 1024,
+  },
   {
     // imported when needed, so that --help is quick
     load: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),

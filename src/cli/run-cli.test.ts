@@ -77,7 +77,11 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
   let [out, err] = ["", ""];
   const stdout = { write: (text: string) => (out += text) };
   const stderr = { write: (text: string) => (err += text) };
-  const code = await runCli(args, { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0 }, tools);
+  const code = await runCli(
+    args,
+    { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0, peakMemory: () => 2e9 },
+    tools,
+  );
   return { code, out, err };
 }
 const generate = (...args: string[]) => run("generate", "-m", "m", "-p", "a", "--out", join(folder, "out"), ...args);

@@ -16,6 +16,7 @@ async function trainMini(...args: string[]): Promise<{ code: number; out: string
     env: {},
     signal: new AbortController().signal,
     now: () => performance.now(),
+    peakMemory: () => 0,
   };
   const tools = { mini: () => import("../mini/make.ts") } as unknown as CliTools;
   return { code: await runCli(["train", "mini", ...args], io, tools), out, err };

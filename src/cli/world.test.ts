@@ -28,7 +28,11 @@ async function world(...args: string[]): Promise<{ code: number; out: string; er
   };
   const stdout = { write: (text: string) => (out += text) };
   const stderr = { write: (text: string) => (err += text) };
-  const code = await runCli(["world", ...args], { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0 }, tools);
+  const code = await runCli(
+    ["world", ...args],
+    { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0, peakMemory: () => 0 },
+    tools,
+  );
   return { code, out, err };
 }
 

@@ -1,4 +1,5 @@
 import { UserError } from "../core/errors.ts";
+import { CudaPhiloxGenerator } from "../core/random/cuda-philox-generator.ts";
 import type { NormalSource } from "../core/random/normal-source.ts";
 import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
 import { encodePng, previewLatents } from "../image/index.ts";
@@ -47,7 +48,9 @@ export async function denoise(
   { sampler, dims, progress, emit, signal }: DenoiseOptions,
 ): Promise<{ initialNoise: Float32Array; final: Float32Array }> {
   const [images, channels, height, width] = dims;
-  const sources = prepared.map(({ seed }) => new TorchCpuGenerator(seed));
+  const sources = prepared.map(({ request, seed }) =>
+    request.generatorDevice === "cuda" ? new CudaPhiloxGenerator(seed) : new TorchCpuGenerator(seed),
+  );
   const noise = sideBySide(
     sources,
     prepared.map(({ request }) => request.numImagesPerPrompt / images),

@@ -48,6 +48,8 @@ export async function generate(
   try {
     const texts = await progress.timed("encode", () => encode(models, request, progress, note, signal));
     const dims = latentDims(request.numImagesPerPrompt, size);
+    const drawn = dims.reduce((a, b) => a * b);
+    if (request.generatorDevice === "cuda" && drawn > CUDA_SAME) note([cudaNotice(drawn)]);
     const prepared = { request, texts, seed };
     const { initialNoise, final } = await denoise(models, [prepared], { sampler, dims, progress, emit, signal });
     const images: ImageEvent[] = [];
@@ -71,6 +73,13 @@ export async function generate(
     throw error;
   }
 }
+
+/** Numbers that every GPU of recent years draws in one pass of its grid, and so alike. */
+const CUDA_SAME = 100_000;
+const cudaNotice = (count: number): Notice => ({
+  code: "seed/depends-on-gpu",
+  message: `PyTorch on a GPU draws as many random numbers as this needs (${count}) in an order that depends on the GPU: the picture may not be that of the same seed there. Fewer or smaller pictures at once are.`,
+});
 
 /** What requests that are drawn side by side must have in common. */
 const SHARED = [...(["numInferenceSteps", "scheduler", "guidanceScale", "guidanceRescale", "eta", "width", "height"] as const)];
@@ -169,7 +178,7 @@ async function encode(
   // Photos are read first: what is wrong with them is found before anything is loaded.
   const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
   const pixels: Float32Array[] = [];
-  for (const photo of photos) pixels.push(clipPreprocess(await decodePhoto(photo), identity!.graph.image));
+  for (const photo of photos) pixels.push(await clipPreprocess(await decodePhoto(photo), identity!.graph.image));
 
   const steps = (ids.negative === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);
   let step = 0;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { floats } from "../core/array.ts";
 import { floatsToHalves } from "../core/floats.ts";
+import { atOnce } from "../core/steps.ts";
 import { betweenBlocks, checkpointedGrad } from "../graph/checkpointing.ts";
 import { grad } from "../graph/grad.ts";
 import { silu } from "../graph/ops/activation.ts";
@@ -111,7 +112,7 @@ const BLOCKS = 12;
 
 /** Megabytes that a program of its own takes at most to compute `outputs` once, from zeros. */
 function peak(folder: string, outputs: Record<string, Tensor>): number {
-  const { model, options } = encodeModel(outputs, { threads: 1 });
+  const { model, options } = atOnce(encodeModel(outputs, { threads: 1 }));
   writeFileSync(join(folder, "model.onnx"), model);
   const program = `
     import { createRequire } from "node:module";

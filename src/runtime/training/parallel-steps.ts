@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { NdArray } from "../../core/array.ts";
+import { inTurns } from "../../core/steps.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { encodeModel } from "../encode-model.ts";
 import type { Feeds } from "../runtime.ts";
@@ -103,7 +104,7 @@ export class ParallelSteps {
   static async open(options: ParallelStepsOptions): Promise<ParallelSteps> {
     const { outputs, metrics, loss, parameters, state, threads = 1 } = options;
     const count = options.workers ?? availableParallelism();
-    const { model, options: session } = encodeModel(outputs, { threads });
+    const { model, options: session } = await inTurns(encodeModel(outputs, { threads }));
     const buffer = (array: Float32Array): SharedArrayBuffer => array.buffer as unknown as SharedArrayBuffer;
     const shared = {
       model,
