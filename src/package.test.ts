@@ -36,8 +36,9 @@ beforeAll(async () => {
 afterAll(() => rm(project, { recursive: true, force: true }));
 
 test("the package has what it needs, and no tests", () => {
-  for (const needed of ["LICENSE", "NOTICE.md", "README.md", "assets/clip/merges.txt", "dist/runtime/ort-worker.js"])
-    expect(files).toContain(needed);
+  const needed = ["LICENSE", "NOTICE.md", "README.md", "assets/clip/merges.txt", "dist/runtime/ort-worker.js"];
+  for (const path of [...needed, "assets/miniature/photomaker-v1.safetensors", "dist/runtime/training/training-worker.js"])
+    expect(files).toContain(path);
   expect(files.filter((path) => /\.test\.|testing\/|^src\/|^scripts\//.test(path))).toEqual([]);
 });
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 
 process.env.ORT_DISABLE_TELEMETRY = "1";
 const { InferenceSession, Tensor: OrtTensor } = await import("onnxruntime-node");
+const { atOnce } = await import("../../src/core/steps.ts");
 const { grad } = await import("../../src/graph/grad.ts");
 const { encodeOnnx } = await import("../../src/graph/onnx/encode.ts");
 const { mul, sub } = await import("../../src/graph/ops/elementwise.ts");
@@ -21,6 +22,8 @@ const config = {
   outChannels: 4,
   channels: [48, 96, 128],
   depth: [0, 1, 1],
+  midDepth: 1,
+  upDepth: [0, 1, 1],
   heads: [3, 3, 4],
   layersPerBlock: 1,
   groups: 16,
@@ -68,7 +71,7 @@ const loss = reduceMean(mul(error, error));
 const paths = Object.keys(weights);
 const gradients = grad(loss, Object.values(weights));
 const outputs = Object.fromEntries(gradients.map((g, i) => [`d:${paths[i]}`, g]));
-const model = encodeOnnx({ loss, ...outputs }, { lowerings: cpuLowerings, locate: (file) => file });
+const model = atOnce(encodeOnnx({ loss, ...outputs }, { lowerings: cpuLowerings, locate: (file) => file }));
 const built = performance.now();
 const folder = mkdtempSync(join(tmpdir(), "training-step-"));
 const session = await InferenceSession.create(model, {

@@ -34,6 +34,8 @@ export const SDXL: Sizes = {
     outChannels: 4,
     channels: [320, 640, 1280],
     depth: [0, 2, 10],
+    midDepth: 10,
+    upDepth: [0, 2, 10],
     heads: [5, 10, 20],
     layersPerBlock: 2,
     groups: 32,

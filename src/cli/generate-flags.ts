@@ -163,6 +163,12 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
     },
     {
       ...REQUEST,
+      key: "generatorDevice",
+      flags: "--generator-device <name>",
+      help: "cpu or cuda: a diffusers script's torch.Generator (default: cpu)",
+    },
+    {
+      ...REQUEST,
       key: "numImagesPerPrompt",
       flags: "--num-images <count>",
       help: "pictures to make at once (default: 1)",
@@ -222,7 +228,7 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
   ],
   "How to run:": [
     { ...LOAD, key: "device", flags: "--device <name>", help: "auto, cpu, cuda, webgpu (default: auto)" },
-    { ...LOAD, key: "precision", flags: "--precision <name>", help: "auto, f32, f16 (default: auto)" },
+    { ...LOAD, key: "precision", flags: "--precision <name>", help: "auto, f32 (default: auto)" },
     {
       ...LOAD,
       key: "threads",

@@ -20,7 +20,14 @@ afterEach(() => rm(folder, { recursive: true }));
 async function optionsOf(...args: string[]): Promise<GenerateOptions> {
   const program = new Command().exitOverride();
   const nothing = { write: () => true };
-  const io = { stdout: nothing, stderr: nothing, env: {}, signal: new AbortController().signal, now: () => 0 };
+  const io = {
+    stdout: nothing,
+    stderr: nothing,
+    env: {},
+    signal: new AbortController().signal,
+    now: () => 0,
+    peakMemory: () => 2e9,
+  };
   const never = () => Promise.reject(new Error("not in this test"));
   addGenerate(program, io, { load: never, resolve: never });
   let values: FlagValues | undefined;
@@ -72,6 +79,7 @@ const CASES: readonly (readonly [
   ["--scheduler", ["dpmpp_2m_sde_karras"], "request", "scheduler", "dpmpp_2m_sde_karras"],
   ["--eta", ["0.5"], "request", "eta", 0.5],
   ["--seed", ["42"], "request", "seed", 42],
+  ["--generator-device", ["cuda"], "request", "generatorDevice", "cuda"],
   ["--num-images", ["2"], "request", "numImagesPerPrompt", 2],
   ["--clip-skip", ["1"], "request", "clipSkip", 1],
   ["--original-size", ["768x512"], "request", "originalSize", [512, 768]],

@@ -10,6 +10,7 @@ import { type FlagValues, generateOptions } from "./generate-options.ts";
 import type { CliIo } from "./io.ts";
 import { openPictureFiles } from "./picture-files.ts";
 import { createProgress, type Progress, type ProgressLine } from "./progress.ts";
+import { timingText } from "./timing-text.ts";
 
 /** A loaded pipeline. */
 export interface GeneratorLike extends AsyncDisposable {
@@ -99,6 +100,7 @@ async function generate(values: FlagValues, io: CliIo, { load, resolve }: Genera
         case "done":
           summary.seed = event.seed;
           summary.timings = event.timings;
+          summary.peakMemory = io.peakMemory();
           if (output.saveLatents === undefined) break;
           await writeLatents(output.saveLatents, event.latents.initialNoise, event.latents.final, event.latents.dims);
           summary.latents = output.saveLatents;
@@ -110,8 +112,11 @@ async function generate(values: FlagValues, io: CliIo, { load, resolve }: Genera
     await files.tidy();
   }
   if (output.json) io.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
-  else if (summary.seed !== undefined && request.seed === undefined && !output.quiet)
-    progress.note(`The seed was ${summary.seed}: give --seed ${summary.seed} to make the same again.`);
+  else if (summary.seed !== undefined && !output.quiet) {
+    if (request.seed === undefined)
+      progress.note(`The seed was ${summary.seed}: give --seed ${summary.seed} to make the same again.`);
+    progress.note(timingText(summary.timings!, summary.peakMemory!));
+  }
 }
 
 /** What --json prints. */
@@ -120,6 +125,8 @@ interface Summary {
   readonly notices: Notice[];
   seed?: number;
   timings?: Timings;
+  /** Bytes. */
+  peakMemory?: number;
   latents?: string;
 }
 

@@ -14,4 +14,6 @@ export interface CliIo {
   readonly signal: AbortSignal;
   /** Milliseconds. */
   readonly now: () => number;
+  /** The most memory that the program has had so far, in bytes. */
+  readonly peakMemory: () => number;
 }

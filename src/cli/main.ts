@@ -14,10 +14,23 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 process.exitCode = await runCli(
   process.argv.slice(2),
-  { stdout: process.stdout, stderr: process.stderr, env: process.env, signal: interrupt.signal, now: () => performance.now() },
+  {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    signal: interrupt.signal,
+    now: () => performance.now(),
+    peakMemory: () => process.resourceUsage().maxRSS * 1024,
+  },
   {
     // imported when needed, so that --help is quick
     load: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
+    open: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
+    mini: () => import("../mini/make.ts"),
+    adapter: async () => ({
+      ...(await import("../train/adapter/train-adapter.ts")),
+      ...(await import("../train/adapter/config.ts")),
+    }),
     resolve: async (value, options) => (await import("../weights/hub/index.ts")).resolveHubOrPath(value, options),
     download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
     describe: async (path) => (await import("../weights/describe.ts")).describe(path),

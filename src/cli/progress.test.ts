@@ -6,7 +6,14 @@ function made(options: { isTTY?: boolean; quiet?: boolean; json?: boolean; env?:
   let text = "";
   let time = 0;
   const stream = { write: (part: string) => (text += part), isTTY: options.isTTY, columns: 60 };
-  const io = { stdout: stream, stderr: stream, env: options.env ?? {}, signal: new AbortController().signal, now: () => time };
+  const io = {
+    stdout: stream,
+    stderr: stream,
+    env: options.env ?? {},
+    signal: new AbortController().signal,
+    now: () => time,
+    peakMemory: () => 0,
+  };
   const progress = createProgress(io, options);
   return { progress, text: () => text, at: (ms: number) => (time = ms), now: io.now };
 }

@@ -23,6 +23,9 @@ beforeEach(async () => {
   [loaded, requested, disposed, interrupt] = [[], [], 0, new AbortController()];
   events = () => [progress(0), progress(1), notice, image(0), image(1), done];
   tools = {
+    open: () => Promise.reject(new Error("only the demo opens it so")),
+    mini: () => Promise.reject(new Error("only training asks for it")),
+    adapter: () => Promise.reject(new Error("only training asks for it")),
     load: async (options) => {
       loaded.push(options);
       return {
@@ -75,7 +78,11 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
   let [out, err] = ["", ""];
   const stdout = { write: (text: string) => (out += text) };
   const stderr = { write: (text: string) => (err += text) };
-  const code = await runCli(args, { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0 }, tools);
+  const code = await runCli(
+    args,
+    { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0, peakMemory: () => 2e9 },
+    tools,
+  );
   return { code, out, err };
 }
 const generate = (...args: string[]) => run("generate", "-m", "m", "-p", "a", "--out", join(folder, "out"), ...args);

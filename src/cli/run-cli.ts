@@ -1,14 +1,16 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
-import { addDemo } from "./demo.ts";
+import { addDemo, type DemoTools } from "./demo.ts";
 import { addDownload, type DownloadTools } from "./download.ts";
+import { addEvaluate } from "./evaluate.ts";
 import { addGenerate, type GenerateTools } from "./generate.ts";
 import { addInspect, type InspectTools } from "./inspect.ts";
 import type { CliIo } from "./io.ts";
 import { EXIT, reportError } from "./report-error.ts";
+import { addTrain, type TrainTools } from "./train.ts";
 import { addWorld, type WorldTools } from "./world.ts";
 
-export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools;
+export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools & DemoTools & TrainTools;
 
 const HELP = `
 Examples:
@@ -43,8 +45,10 @@ export async function runCli(args: readonly string[], io: CliIo, tools: CliTools
   addGenerate(program, io, tools);
   addDownload(program, io, tools);
   addInspect(program, io, tools);
+  addTrain(program, io, tools);
   addWorld(program, io, tools);
   addDemo(program, io, tools);
+  addEvaluate(program, io, tools);
   try {
     await program.parseAsync([...args], { from: "user" });
     return EXIT.ok;

@@ -17,10 +17,23 @@ afterEach(() => rm(folder, { recursive: true }));
 async function world(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   let [out, err] = ["", ""];
   const unused = () => Promise.reject(new Error("not for this command"));
-  const tools = { load: unused, resolve: unused, download: unused, describe: unused, world: () => import("./world-files.ts") };
+  const tools = {
+    load: unused,
+    open: unused,
+    mini: unused,
+    adapter: unused,
+    resolve: unused,
+    download: unused,
+    describe: unused,
+    world: () => import("./world-files.ts"),
+  };
   const stdout = { write: (text: string) => (out += text) };
   const stderr = { write: (text: string) => (err += text) };
-  const code = await runCli(["world", ...args], { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0 }, tools);
+  const code = await runCli(
+    ["world", ...args],
+    { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0, peakMemory: () => 0 },
+    tools,
+  );
   return { code, out, err };
 }
 

@@ -60,7 +60,7 @@ function partOf(
 ): Part {
   const others = new Set(ends);
   others.delete(y);
-  const inner = inOrder([y], others);
+  const inner = inOrder([y], new Set(others));
   const stays = (x: Tensor): boolean => !again || isSource(x) || targets.has(x);
   const inputs = new Map(
     inner.flatMap((t) => t.inputs.flatMap((x) => (others.has(x) ? [[x, stays(x) ? x : after(x, dy)] as const] : []))),

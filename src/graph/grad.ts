@@ -18,7 +18,7 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
 
 /** Sum of dy · dy/dx for each x in `wrt`; undefined where y does not depend on it. */
 export function pullBack(y: Tensor, dy: Tensor, wrt: readonly Tensor[], given: readonly Tensor[] = []): (Tensor | undefined)[] {
-  const order = inOrder([y], given);
+  const order = inOrder([y], new Set(given));
   const wanted = dependents(order, wrt);
   const parts = new Map<Tensor, Tensor[]>([[y, [dy]]]);
   const totals = new Map<Tensor, Tensor>();

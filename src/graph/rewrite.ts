@@ -4,22 +4,23 @@ import type { Tensor } from "./tensor.ts";
 export type Rule = (t: Tensor) => Tensor | undefined;
 
 /**
- * Every tensor that `outputs` need, inputs before what uses them, without those in `given` and what only they need.
- * Iterative: graphs are deeper than the stack.
+ * Every tensor that `outputs` need, inputs before what uses them. Iterative: graphs are deeper than the stack.
+ * @param known tensors that are left out, with what only they need
  */
-export function inOrder(outputs: readonly Tensor[], given: Iterable<Tensor> = []): Tensor[] {
+export function inOrder(outputs: readonly Tensor[], known: { has(t: Tensor): boolean } = new Set()): Tensor[] {
   const order: Tensor[] = [];
-  const done = new Set<Tensor>(given);
+  const done = new Set<Tensor>();
+  const isDone = (t: Tensor): boolean => done.has(t) || known.has(t);
   const stack: Tensor[] = [...outputs].reverse();
   while (stack.length > 0) {
     const t = stack.at(-1)!;
-    const open = done.has(t) ? [] : t.inputs.filter((x) => !done.has(x));
+    const open = isDone(t) ? [] : t.inputs.filter((x) => !isDone(x));
     if (open.length > 0) {
       stack.push(...open.reverse());
       continue;
     }
     stack.pop();
-    if (!done.has(t)) order.push(t);
+    if (!isDone(t)) order.push(t);
     done.add(t);
   }
   return order;

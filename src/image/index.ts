@@ -1,4 +1,4 @@
-export { clipCrop, clipPreprocess } from "./clip-preprocess.ts";
+export { clipCrop, clipNormalise, clipPreprocess } from "./clip-preprocess.ts";
 export { type ContactSheet, contactSheet, type SheetRow, type SheetTile } from "./contact-sheet.ts";
 export { type DecodeOptions, decodePhoto } from "./decode-photo.ts";
 export { encodeGreyPng, encodePng } from "./encode-png.ts";

@@ -1,3 +1,4 @@
+import { atOnce, type Steps } from "../core/steps.ts";
 import { type Rgb8, rgb8 } from "./rgb8.ts";
 
 interface Filter {
@@ -33,6 +34,9 @@ export interface Window {
 const FRACTION_BITS = 32 - 8 - 2; // 8 bits for the value, 2 for the overshoot of negative lobes
 const HALF = 1 << (FRACTION_BITS - 1);
 
+/** How many sums of products are made between two pauses: some milliseconds. */
+const AT_ONCE = 2_000_000;
+
 /**
  * A picture resized to `width` x `height`, antialiased, byte for byte as Pillow's `Image.resize` does it for RGB:
  * weights in fixed point, rounded to 8 bits between the two passes. Rows come first unless the height shrinks by more
@@ -48,12 +52,18 @@ export function resize(
   filter: ResizeFilter,
   window: Window = { left: 0, top: 0, width, height },
 ): Rgb8 {
+  return atOnce(resizeInSteps(photo, width, height, filter, window));
+}
+
+/** The same with pauses. */
+export function* resizeInSteps(photo: Rgb8, width: number, height: number, filter: ResizeFilter, window: Window): Steps<Rgb8> {
   const across = tapsOf(photo.width, width, window.left, window.width, FILTERS[filter]);
   const down = tapsOf(photo.height, height, window.top, window.height, FILTERS[filter]);
   const needed = neededRows(photo, down);
   const shrinkage = photo.height - height;
   const rowsFirst = shrinkage <= 0 || shrinkage <= 2 * (photo.width - width);
-  return rowsFirst ? resizeColumns(resizeRows(needed, across), down) : resizeRows(resizeColumns(needed, down), across);
+  if (rowsFirst) return yield* resizeColumns(yield* resizeRows(needed, across), down);
+  return yield* resizeRows(yield* resizeColumns(needed, down), across);
 }
 
 /** The rows that `taps` reach. Changes their starts, which then count from the first of these rows. */
@@ -104,11 +114,13 @@ const toFixed = (x: number): number => Math.trunc(x * 2 ** FRACTION_BITS + (x < 
 
 const toByte = (fixed: number): number => Math.min(255, Math.max(0, fixed >> FRACTION_BITS));
 
-function resizeRows({ width, height, data }: Rgb8, { starts, counts, weights, most }: Taps): Rgb8 {
+function* resizeRows({ width, height, data }: Rgb8, { starts, counts, weights, most }: Taps): Steps<Rgb8> {
   const outputs = starts.length;
+  const pause = Math.ceil(AT_ONCE / (outputs * most));
   const out = new Uint8Array(height * outputs * 3);
   let to = 0;
   for (let y = 0; y < height; y++) {
+    if (y % pause === pause - 1) yield;
     for (let x = 0; x < outputs; x++) {
       let red = HALF;
       let green = HALF;
@@ -129,11 +141,13 @@ function resizeRows({ width, height, data }: Rgb8, { starts, counts, weights, mo
   return rgb8(outputs, height, out);
 }
 
-function resizeColumns({ width, data }: Rgb8, { starts, counts, weights, most }: Taps): Rgb8 {
+function* resizeColumns({ width, data }: Rgb8, { starts, counts, weights, most }: Taps): Steps<Rgb8> {
   const stride = width * 3;
+  const pause = Math.ceil(AT_ONCE / (width * most));
   const out = new Uint8Array(starts.length * stride);
   const sums = new Int32Array(stride);
   for (let y = 0; y < starts.length; y++) {
+    if (y % pause === pause - 1) yield;
     sums.fill(HALF);
     for (let k = 0; k < counts[y]!; k++) {
       const from = (starts[y]! + k) * stride;

@@ -16,7 +16,7 @@ export function toPicture(decoded: Float32Array, width: number, height: number):
   for (let channel = 0; channel < 3; channel++)
     for (let i = 0; i < area; i++) {
       const x = decoded[channel * area + i]!;
-      if (!Number.isFinite(x)) bad++;
+      if (x - x !== 0) bad++; // infinite or not a number
       const unit = Math.min(1, Math.max(0, Math.fround(x * 0.5 + 0.5)));
       data[i * 3 + channel] = roundHalfEven(Math.fround(unit * 255));
     }
@@ -30,7 +30,6 @@ export function toPicture(decoded: Float32Array, width: number, height: number):
   return rgb8(width, height, data);
 }
 
-function roundHalfEven(x: number): number {
-  const up = Math.round(x);
-  return up - x === 0.5 && up % 2 === 1 ? up - 1 : up;
-}
+/** Beside it, a double has no room for a fraction: adding it rounds half to even. */
+const NO_FRACTION = 1.5 * 2 ** 52;
+const roundHalfEven = (x: number): number => x + NO_FRACTION - NO_FRACTION;

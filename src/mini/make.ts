@@ -58,7 +58,10 @@ export async function makeMiniature(options: MakeOptions): Promise<void> {
     if (done % 500 === 0 || done === people) onNote?.(`${done} of ${people} people are drawn`);
   });
   for (const stage of stages) {
-    if (await exists(stageWeightsPath(folder, stage))) continue;
+    if (await exists(stageWeightsPath(folder, stage))) {
+      onNote?.(`${stage} is finished already`);
+      continue;
+    }
     const task = await taskOf(stage, data, options);
     const weights = await train(task, trainingOptions(stage, options));
     await writeStageWeights(folder, stage, weights);

@@ -4,7 +4,7 @@ import { add, mul } from "../graph/ops/elementwise.ts";
 import { slice } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
 import { Weights } from "../graph/weights.ts";
-import { clipPreprocess } from "../image/index.ts";
+import { clipNormalise } from "../image/index.ts";
 import { type ClipVisionConfig, clipVision, pooledVision } from "../models/clip-vision.ts";
 import { linear } from "../nn/layers.ts";
 import { classification, contrastive, squaredError, unitRows } from "../train/losses.ts";
@@ -102,7 +102,7 @@ function visionBatch(data: DataSet, batch: number, key: readonly number[]) {
 
 /** An ID image as the encoder takes it, [3, SIDE, SIDE]; with `random`, moved, scaled, and lit a little otherwise. */
 export function idPixels(rgb: Uint8Array, random?: { uniform(low?: number, high?: number): number }): Float32Array {
-  if (random === undefined) return clipPreprocess({ data: rgb, width: SIDE, height: SIDE }, SIDE);
+  if (random === undefined) return clipNormalise({ data: rgb, width: SIDE, height: SIDE });
   const light = random.uniform(0.88, 1.12);
   const scale = random.uniform(0.86, 1.12);
   const [dx, dy] = [random.uniform(-5, 5), random.uniform(-5, 5)];
@@ -123,5 +123,5 @@ export function idPixels(rgb: Uint8Array, random?: { uniform(low?: number, high?
       }
     }
   }
-  return clipPreprocess({ data: moved, width: SIDE, height: SIDE }, SIDE);
+  return clipNormalise({ data: moved, width: SIDE, height: SIDE });
 }

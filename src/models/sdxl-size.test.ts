@@ -22,6 +22,8 @@ test("the UNet of SDXL asks for the 1,680 weights and 2,567,463,684 parameters o
       outChannels: 4,
       channels: [320, 640, 1280],
       depth: [0, 2, 10],
+      midDepth: 10,
+      upDepth: [0, 2, 10],
       heads: [5, 10, 20],
       layersPerBlock: 2,
       groups: 32,

@@ -23,6 +23,7 @@ const schema = z.looseObject({
   mid_block_type: only("UNetMidBlock2DCrossAttn"),
   layers_per_block: z.int().positive().default(2),
   transformer_layers_per_block: perLevel.default(1),
+  reverse_transformer_layers_per_block: z.null().default(null),
   attention_head_dim: perLevel, // diffusers keeps the number of heads under this name
   num_attention_heads: z.null().default(null),
   norm_num_groups: z.int().positive().default(32),
@@ -68,6 +69,8 @@ function fromConfig(json: unknown): UNetSettings {
     outChannels: c.out_channels,
     channels,
     depth: c.down_block_types.map((type, i) => (type === "DownBlock2D" ? 0 : blocks[i]!)),
+    midDepth: blocks.at(-1)!,
+    upDepth: c.up_block_types.toReversed().map((type, i) => (type === "UpBlock2D" ? 0 : blocks[i]!)),
     heads: levels(c.attention_head_dim),
     layersPerBlock: c.layers_per_block,
     groups: c.norm_num_groups,
@@ -88,21 +91,22 @@ function fromTensors(tensors: Tensors): UNetSettings {
   const levels = countOf(tensors, "down_blocks.");
   const channels = Array.from({ length: levels }, (_, i) => dim(`down_blocks.${i}.resnets.0.conv1.weight`, 0));
   if (channels.some((c) => c % HEAD_WIDTH !== 0)) throw needsConfig(NAME, "the number of attention heads and norm groups");
-  const depth = channels.map((_, i) => countOf(tensors, `down_blocks.${i}.attentions.0.transformer_blocks.`));
-  const deepest = depth.findIndex((d) => d > 0);
-  const first = `down_blocks.${deepest}.attentions.0`;
+  const depthOf = (block: string): number => countOf(tensors, `${block}.attentions.0.transformer_blocks.`);
+  const middle = "mid_block.attentions.0";
   return {
     sampleSize: SAMPLE_SIZE,
     inChannels: dim("conv_in.weight", 1),
     outChannels: dim("conv_out.weight", 0),
     channels,
-    depth,
+    depth: channels.map((_, i) => depthOf(`down_blocks.${i}`)),
+    midDepth: depthOf("mid_block"),
+    upDepth: channels.map((_, i) => depthOf(`up_blocks.${levels - 1 - i}`)),
     heads: channels.map((c) => c / HEAD_WIDTH),
     layersPerBlock: countOf(tensors, "down_blocks.0.resnets."),
     groups: GROUPS,
-    contextDim: dim(`${first}.transformer_blocks.0.attn2.to_k.weight`, 1),
+    contextDim: dim(`${middle}.transformer_blocks.0.attn2.to_k.weight`, 1),
     pooledDim: dim("add_embedding.linear_1.weight", 1) - 6 * TIME_ID_DIM,
     timeIdDim: TIME_ID_DIM,
-    linearProjection: tensors.get(`${first}.proj_in.weight`)?.shape.length === 2,
+    linearProjection: tensors.get(`${middle}.proj_in.weight`)?.shape.length === 2,
   };
 }

@@ -14,8 +14,12 @@ export interface UNetConfig {
   readonly outChannels: number;
   /** Channels, level by level from the finest. */
   readonly channels: readonly number[];
-  /** Transformer blocks after each residual block of a level; 0 means that the level has none. */
+  /** Transformer blocks after each residual block of a level, on the way down; 0 means that the level has none. */
   readonly depth: readonly number[];
+  /** The same in the middle, whose level may have none on the way down. */
+  readonly midDepth: number;
+  /** The same on the way up, level by level from the finest as well. */
+  readonly upDepth: readonly number[];
   /** Attention heads, level by level. */
   readonly heads: readonly number[];
   readonly layersPerBlock: number;
@@ -48,7 +52,7 @@ function embedding(x: Tensor, w: Weights, out: number): Tensor {
  * @see diffusers 58eb52c src/diffusers/models/unets/unet_2d_condition.py
  */
 export function unet({ latents, timestep, context, pooled, timeIds }: UNetInputs, w: Weights, config: UNetConfig): Tensor {
-  const { channels, depth, heads, layersPerBlock, groups, linearProjection } = config;
+  const { channels, heads, layersPerBlock, groups, linearProjection } = config;
   const first = channels[0]!;
   const ids = sinusoid(timeIds, config.timeIdDim);
   const added = concat([pooled, reshape(ids, [size(ids, 0), fixedSize(ids, 1) * config.timeIdDim])], 1);
@@ -57,10 +61,10 @@ export function unet({ latents, timestep, context, pooled, timeIds }: UNetInputs
     embedding(added, w.at("add_embedding"), first * 4),
   );
   const resnet = (x: Tensor, at: Weights, out: number): Tensor => resnetBlock(x, temb, at, { out, groups, eps: 1e-5 });
-  const block = (x: Tensor, at: Weights, i: number, level: number): Tensor => {
+  const block = (x: Tensor, at: Weights, i: number, level: number, depth: number): Tensor => {
     const y = resnet(x, at.at("resnets", i), channels[level]!);
-    if (depth[level] === 0) return y;
-    const options = { depth: depth[level]!, heads: heads[level]!, groups, linearProjection };
+    if (depth === 0) return y;
+    const options = { depth, heads: heads[level]!, groups, linearProjection };
     return spatialTransformer(y, context, at.at("attentions", i), options);
   };
 
@@ -70,7 +74,7 @@ export function unet({ latents, timestep, context, pooled, timeIds }: UNetInputs
   for (let level = 0; level <= last; level++) {
     const at = w.at("down_blocks", level);
     for (let i = 0; i < layersPerBlock; i++) {
-      x = block(x, at, i, level);
+      x = block(x, at, i, level, config.depth[level]!);
       skips.push(x);
     }
     if (level === last) continue;
@@ -79,12 +83,12 @@ export function unet({ latents, timestep, context, pooled, timeIds }: UNetInputs
   }
 
   const mid = w.at("mid_block");
-  x = block(x, mid, 0, last);
+  x = block(x, mid, 0, last, config.midDepth);
   x = resnet(x, mid.at("resnets", 1), channels[last]!);
 
   for (let level = last; level >= 0; level--) {
     const at = w.at("up_blocks", last - level);
-    for (let i = 0; i <= layersPerBlock; i++) x = block(concat([x, skips.pop()!], 1), at, i, level);
+    for (let i = 0; i <= layersPerBlock; i++) x = block(concat([x, skips.pop()!], 1), at, i, level, config.upDepth[level]!);
     if (level === 0) continue;
     const next = skips.at(-1)!;
     const fitted = slice(slice(upsample(x, 2), 2, 0, size(next, 2)), 3, 0, size(next, 3));

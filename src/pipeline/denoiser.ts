@@ -3,7 +3,7 @@ import type { Session } from "../runtime/runtime.ts";
 import { guide, rescale } from "./guidance.ts";
 import type { TextEmbeds } from "./text-stage.ts";
 
-/** What stays the same over all steps of one request. */
+/** What stays the same over all steps. */
 export interface Conditioning {
   readonly images: number;
   readonly channels: number;
@@ -14,7 +14,8 @@ export interface Conditioning {
   /** Above 1, the negative text is evaluated as well. */
   readonly guidanceScale: number;
   readonly guidanceRescale: number;
-  readonly negative: TextEmbeds;
+  /** One for each picture. */
+  readonly negatives: readonly TextEmbeds[];
 }
 
 /** Rows that are evaluated at once hold at most this many latent pixels: two of 1024x1024. More would only cost memory. */
@@ -26,22 +27,22 @@ export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
 /**
  * One evaluation with guidance: what the model says to latents at a timestep.
  * @param sample [images, channels, height, width], scaled as the model expects
+ * @param texts one for each picture
  * @returns the same shape
  */
 export async function evaluate(
   session: Session<"noise">,
   sample: Float32Array,
   timestep: number,
-  text: TextEmbeds,
+  texts: readonly TextEmbeds[],
   conditioning: Conditioning,
 ): Promise<Float32Array> {
   const { images, guidanceScale, guidanceRescale } = conditioning;
-  if (!isGuided(guidanceScale)) return run(session, sample, timestep, Array(images).fill(text), conditioning);
+  if (!isGuided(guidanceScale)) return run(session, sample, timestep, texts, conditioning);
   const both = new Float32Array(sample.length * 2);
   both.set(sample);
   both.set(sample, sample.length);
-  const rows = [...Array<TextEmbeds>(images).fill(conditioning.negative), ...Array<TextEmbeds>(images).fill(text)];
-  const out = await run(session, both, timestep, rows, conditioning);
+  const out = await run(session, both, timestep, [...conditioning.negatives, ...texts], conditioning);
   const [negative, positive] = [out.subarray(0, sample.length), out.subarray(sample.length)];
   const guided = guide(negative, positive, guidanceScale);
   return guidanceRescale > 0 ? rescale(guided, positive, images, guidanceRescale) : guided;

@@ -1,22 +1,20 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
-import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
-import { clipPreprocess, decodePhoto, encodePng, previewLatents, type Rgb8 } from "../image/index.ts";
+import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
 import { createSampler } from "../samplers/create-sampler.ts";
-import type { Query, Sampler } from "../samplers/sampler.ts";
 import { decodeLatents } from "./decode.ts";
-import { type Conditioning, evaluate, isGuided } from "./denoiser.ts";
+import { denoise, type Prepared, pictureOf, type Texts } from "./denoise.ts";
 import type { GenerateEvent, ImageEvent, Timings } from "./events.ts";
 import { encodePhotos, stackIds } from "./id-stage.ts";
 import { mergeStepOf } from "./merge-step.ts";
 import type { Models } from "./models.ts";
 import { Progress } from "./progress.ts";
 import { readPrompts } from "./prompts.ts";
-import { readIdEmbeds, readLatents } from "./read-latents.ts";
+import { readIdEmbeds } from "./read-latents.ts";
 import { checkPhotos, type GenerateRequest } from "./request.ts";
 import { type PictureSettings, settingsJson, settingsText } from "./settings.ts";
-import { encodeText, noText, type TextEmbeds } from "./text-stage.ts";
-import { timeIds } from "./time-ids.ts";
+import { encodeText, noText } from "./text-stage.ts";
+import type { Plane } from "./tiles.ts";
 
 export interface GenerateResult {
   readonly images: readonly ImageEvent[];
@@ -24,13 +22,6 @@ export interface GenerateResult {
   readonly notices: readonly Notice[];
   readonly timings: Timings;
   readonly latents: { readonly initialNoise: Float32Array; readonly final: Float32Array; readonly dims: readonly number[] };
-}
-
-/** What the denoiser is told before and after the identity is merged in. */
-interface Texts {
-  readonly text: TextEmbeds;
-  readonly identity: TextEmbeds | undefined;
-  readonly negative: TextEmbeds;
 }
 
 /**
@@ -53,25 +44,20 @@ export async function generate(
   signal.throwIfAborted();
   const size = sizeOf(models, request);
   const sampler = createSampler(request.scheduler, models.scheduler, request.numInferenceSteps);
-  const seed = request.seed ?? Math.floor(Math.random() * 2 ** 32);
+  const seed = seedOf(request);
   try {
     const texts = await progress.timed("encode", () => encode(models, request, progress, note, signal));
-    const dims = [request.numImagesPerPrompt, size.channels, size.height / size.factor, size.width / size.factor];
-    const { initialNoise, final } = await denoise(models, request, { texts, sampler, seed, dims, progress, emit, signal });
-    const resolved = { ...request, width: size.width, height: size.height, seed };
+    const dims = latentDims(request.numImagesPerPrompt, size);
+    const drawn = dims.reduce((a, b) => a * b);
+    if (request.generatorDevice === "cuda" && drawn > CUDA_SAME) note([cudaNotice(drawn)]);
+    const prepared = { request, texts, seed };
+    const { initialNoise, final } = await denoise(models, [prepared], { sampler, dims, progress, emit, signal });
     const images: ImageEvent[] = [];
     await progress.timed("decode", async () => {
       for (let index = 0; index < request.numImagesPerPrompt; index++) {
         signal.throwIfAborted();
         progress.step("decode", index, request.numImagesPerPrompt);
-        const picture = await decodeLatents(models.vae, pictureOf(final, dims, index), progress);
-        const image = await finished(picture, index, {
-          request: resolved,
-          load: models.options,
-          index,
-          sampler: request.scheduler ?? "the model's own",
-          mergeStep: texts.identity && mergeStepOf(request),
-        });
+        const image = await finished(models, prepared, size, pictureOf(final, dims, index), index, progress);
         images.push(image);
         emit(image);
       }
@@ -87,6 +73,63 @@ export async function generate(
     throw error;
   }
 }
+
+/** Numbers that every GPU of recent years draws in one pass of its grid, and so alike. */
+const CUDA_SAME = 100_000;
+const cudaNotice = (count: number): Notice => ({
+  code: "seed/depends-on-gpu",
+  message: `PyTorch on a GPU draws as many random numbers as this needs (${count}) in an order that depends on the GPU: the picture may not be that of the same seed there. Fewer or smaller pictures at once are.`,
+});
+
+/** What requests that are drawn side by side must have in common. */
+const SHARED = [...(["numInferenceSteps", "scheduler", "guidanceScale", "guidanceRescale", "eta", "width", "height"] as const)];
+
+/**
+ * Several requests drawn side by side, which for small pictures takes far less time than one after the other. Each gives the
+ * pictures that it gives alone, but for the rounding of sums.
+ * @returns the pictures of each request
+ * @throws TypeError if requests differ in what they must share; UserError those of {@link generate}
+ */
+export async function generateTogether(
+  models: Models,
+  requests: readonly GenerateRequest[],
+  signal: AbortSignal,
+): Promise<ImageEvent[][]> {
+  const [first] = requests;
+  if (first === undefined) return [];
+  for (const key of SHARED)
+    if (requests.some((request) => request[key] !== first[key])) throw new TypeError(`the requests differ in ${key}`);
+  const progress = new Progress(() => {});
+  const size = sizeOf(models, first);
+  const sampler = createSampler(first.scheduler, models.scheduler, first.numInferenceSteps);
+  try {
+    const prepared: Prepared[] = [];
+    for (const request of requests) {
+      const texts = await encode(models, request, progress, () => {}, signal);
+      prepared.push({ request, texts, seed: seedOf(request) });
+    }
+    const count = requests.reduce((sum, { numImagesPerPrompt }) => sum + numImagesPerPrompt, 0);
+    const dims = latentDims(count, size);
+    const { final } = await denoise(models, prepared, { sampler, dims, progress, emit: () => {}, signal });
+    const images: ImageEvent[][] = [];
+    let at = 0;
+    for (const one of prepared) {
+      const own: ImageEvent[] = [];
+      for (let index = 0; index < one.request.numImagesPerPrompt; index++) {
+        signal.throwIfAborted();
+        own.push(await finished(models, one, size, pictureOf(final, dims, at++), index, progress));
+      }
+      images.push(own);
+    }
+    if (models.options.unloadAfterUse) await models.vae.session.unload();
+    return images;
+  } catch (error) {
+    if (models.options.unloadAfterUse) await unloadAll(models);
+    throw error;
+  }
+}
+
+const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);
 
 interface Size {
   readonly width: number;
@@ -135,7 +178,7 @@ async function encode(
   // Photos are read first: what is wrong with them is found before anything is loaded.
   const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
   const pixels: Float32Array[] = [];
-  for (const photo of photos) pixels.push(clipPreprocess(await decodePhoto(photo), identity!.graph.image));
+  for (const photo of photos) pixels.push(await clipPreprocess(await decodePhoto(photo), identity!.graph.image));
 
   const steps = (ids.negative === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);
   let step = 0;
@@ -165,96 +208,33 @@ async function encode(
   return { text: plain, identity: { context, pooled: roomy.pooled }, negative };
 }
 
-interface DenoiseInput {
-  readonly texts: Texts;
-  readonly sampler: Sampler;
-  readonly seed: number;
-  readonly dims: readonly number[];
-  readonly progress: Progress;
-  readonly emit: (event: GenerateEvent) => void;
-  readonly signal: AbortSignal;
-}
+const latentDims = (images: number, { channels, height, width, factor }: Size): [number, number, number, number] => [
+  images,
+  channels,
+  height / factor,
+  width / factor,
+];
 
-/** The loop that answers the sampler's queries: the one place that knows of merging, progress and cancelling. */
-async function denoise(
-  { unet, vae, options }: Models,
-  request: GenerateRequest,
-  { texts, sampler, seed, dims, progress, emit, signal }: DenoiseInput,
-): Promise<{ initialNoise: Float32Array; final: Float32Array }> {
-  const [images, channels, height, width] = dims as [number, number, number, number];
-  const generator = new TorchCpuGenerator(seed);
-  const initialNoise =
-    request.latents === undefined
-      ? generator.randn(images * channels * height * width)
-      : await readLatents(request.latents, dims);
-  const guided = isGuided(request.guidanceScale);
-  const pixels = [height * vae.graph.factor, width * vae.graph.factor] as const;
-  const conditioning: Conditioning = {
-    images,
-    channels,
-    height,
-    width,
-    guidanceScale: request.guidanceScale,
-    guidanceRescale: request.guidanceRescale,
-    negative: texts.negative,
-    timeIds: timeIds(
-      { ...request, originalSize: request.originalSize ?? pixels, targetSize: request.targetSize ?? pixels },
-      images,
-      guided,
-    ),
+/** A picture from its latents, as a PNG that says how it was made. */
+async function finished(
+  models: Models,
+  { request, texts, seed }: Prepared,
+  { width, height }: Size,
+  latents: Plane,
+  index: number,
+  progress: Progress,
+): Promise<ImageEvent> {
+  const picture = await decodeLatents(models.vae, latents, progress);
+  const made: PictureSettings = {
+    request: { ...request, width, height, seed },
+    load: models.options,
+    index,
+    sampler: request.scheduler ?? "the model's own",
+    mergeStep: texts.identity && mergeStepOf(request),
   };
-  const mergeStep = mergeStepOf(request);
-  const total = sampler.timesteps.length;
-  signal.throwIfAborted();
-  const session = await unet.session.get(progress);
-  const sampling = sampler.sample(
-    initialNoise.map((v) => v * sampler.initNoiseSigma),
-    { noise: generator, eta: request.eta },
-  );
-  let asked = sampling.next();
-  while (!asked.done) {
-    signal.throwIfAborted();
-    const query = asked.value;
-    const text = texts.identity === undefined || query.index <= mergeStep ? texts.text : texts.identity;
-    const start = performance.now();
-    const output = await evaluate(session, query.sample, query.timestep, text, conditioning);
-    refuseNaN(output, query, total);
-    progress.evaluated((performance.now() - start) / 1000, query.index + 1, total);
-    if (request.preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims) });
-    asked = sampling.next(output);
-  }
-  if (options.unloadAfterUse) await unet.session.unload();
-  return { initialNoise, final: asked.value };
-}
-
-function refuseNaN(output: Float32Array, { index }: Query, total: number): void {
-  if (output.every(Number.isFinite)) return;
-  throw new UserError(
-    "output/nan",
-    `The model's output is not a number at evaluation ${index + 1} of ${total}.`,
-    "Its weights, or those of the adapter or a LoRA, are damaged or do not belong together: try without LoRAs, and download the files again.",
-  );
-}
-
-const pictureOf = (latents: Float32Array, dims: readonly number[], index: number) => {
-  const [, channels, height, width] = dims as [number, number, number, number];
-  const size = channels * height * width;
-  return { channels, height, width, data: latents.slice(index * size, (index + 1) * size) };
-};
-
-async function previews(latents: Float32Array, dims: readonly number[]): Promise<Uint8Array[]> {
-  return Promise.all(
-    Array.from({ length: dims[0]! }, (_, i) => {
-      const { data, width, height } = pictureOf(latents, dims, i);
-      return encodePng(previewLatents(data, width, height));
-    }),
-  );
-}
-
-async function finished(picture: Rgb8, index: number, made: PictureSettings): Promise<ImageEvent> {
   const settings = settingsJson(made);
   const png = await encodePng(picture, { parameters: settingsText(made), settings });
-  return { type: "image", index, png, width: picture.width, height: picture.height, seed: made.request.seed, settings };
+  return { type: "image", index, png, width: picture.width, height: picture.height, seed, settings };
 }
 
 async function unloadAll({ text, identity, unet, vae }: Models): Promise<void> {

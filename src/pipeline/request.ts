@@ -47,6 +47,8 @@ const generateRequest = z.strictObject({
   eta: z.number().min(0).max(1).default(0),
   /** Drawn at random, and reported, when absent. */
   seed: z.int().min(0).optional(),
+  /** Whose random numbers a seed stands for: PyTorch's `torch.Generator("cpu")` or `torch.Generator("cuda")`. */
+  generatorDevice: z.enum(["cpu", "cuda"]).default("cpu"),
   numImagesPerPrompt: z.int().min(1).max(256).default(1),
   /** Layers of the text encoders to leave out at their end, beyond the one that SDXL leaves out. */
   clipSkip: z.int().min(0).max(32).optional(),

@@ -47,6 +47,7 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ["Sampler", sampler],
       ["CFG scale", request.guidanceScale],
       ["Seed", request.seed],
+      ...(request.generatorDevice === "cuda" ? ([["RNG", "NV"]] as const) : []),
       ["Size", `${request.width}x${request.height}`],
       ["Model", basename(load.model)],
       ...(request.clipSkip === undefined ? [] : ([["Clip skip", request.clipSkip + 1]] as const)),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { floats } from "../core/array.ts";
 import { floatsToHalves } from "../core/floats.ts";
+import { atOnce } from "../core/steps.ts";
 import { betweenBlocks, checkpointedGrad } from "../graph/checkpointing.ts";
 import { grad } from "../graph/grad.ts";
 import { silu } from "../graph/ops/activation.ts";
@@ -25,7 +26,16 @@ const runtime = ortRuntime({ threads: 1 });
 afterAll(() => runtime.close());
 
 const sizes = {
-  ...{ inChannels: 4, outChannels: 4, channels: [16, 32], depth: [0, 2], heads: [2, 4], layersPerBlock: 2 },
+  ...{
+    inChannels: 4,
+    outChannels: 4,
+    channels: [16, 32],
+    depth: [0, 2],
+    midDepth: 2,
+    upDepth: [0, 2],
+    heads: [2, 4],
+    layersPerBlock: 2,
+  },
   ...{ groups: 4, contextDim: 24, pooledDim: 8, timeIdDim: 4, linearProjection: true },
 };
 /** As {@link UNET_BLOCKS} of the trainer: a block for each residual or transformer block. */
@@ -102,7 +112,7 @@ const BLOCKS = 12;
 
 /** Megabytes that a program of its own takes at most to compute `outputs` once, from zeros. */
 function peak(folder: string, outputs: Record<string, Tensor>): number {
-  const { model, options } = encodeModel(outputs, { threads: 1 });
+  const { model, options } = atOnce(encodeModel(outputs, { threads: 1 }));
   writeFileSync(join(folder, "model.onnx"), model);
   const program = `
     import { createRequire } from "node:module";

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { parse, relative, sep } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../core/errors.ts";
+import type { Steps } from "../core/steps.ts";
 import { encodeOnnx } from "../graph/onnx/encode.ts";
 import { afterOp, lateParamOp } from "../graph/ops/after.ts";
 import { inOrder } from "../graph/rewrite.ts";
@@ -22,13 +23,13 @@ export interface EncodedModel {
   readonly options: InferenceSession.SessionOptions;
 }
 
-/** A graph as ONNX Runtime takes it, with the options that its session needs. */
-export function encodeModel(
+/** A graph as ONNX Runtime takes it, with the options that its session needs. With pauses. */
+export function* encodeModel(
   outputs: Readonly<Record<string, Tensor>>,
   { threads, device = "cpu", lean = false }: ModelOptions,
-): EncodedModel {
+): Steps<EncodedModel> {
   const root = new ExternalRoot();
-  const model = encodeOnnx(outputs, { lowerings: cpuLowerings, locate: (file) => root.locate(file) });
+  const model = yield* encodeOnnx(outputs, { lowerings: cpuLowerings, locate: (file) => root.locate(file) });
   const options: InferenceSession.SessionOptions = {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     intraOpNumThreads: threads ?? availableParallelism(),

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { InferenceSession } from "onnxruntime-common";
 import type { NdArray } from "../core/array.ts";
+import { inTurns } from "../core/steps.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { encodeModel, type ModelOptions } from "./encode-model.ts";
 import type { Feeds, Runtime, Session } from "./runtime.ts";
@@ -11,7 +12,7 @@ export function ortRuntime(how: ModelOptions = {}): Runtime {
   let sessions = 0;
   return {
     async load<Output extends string>(outputs: Readonly<Record<Output, Tensor>>): Promise<Session<Output>> {
-      const { model, options } = encodeModel(outputs, how);
+      const { model, options } = await inTurns(encodeModel(outputs, how));
       const session = sessions++;
       await worker.ask({ kind: "load", session, model, options });
       const all = Object.keys(outputs) as Output[];

@@ -53,7 +53,7 @@ export function createTokenizer({ merges, vocabulary, config }: TokenizerFiles):
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#version"));
-  const ids = new Map(Object.entries(vocabulary ?? clipVocabulary(pairs)));
+  const ids = vocabulary === undefined ? clipVocabulary(pairs) : new Map(Object.entries(vocabulary));
   for (const [id, { content }] of Object.entries(c.added_tokens_decoder)) ids.set(content, Number(id));
   const idOf = (content: string): number => {
     const id = ids.get(content);
@@ -69,6 +69,8 @@ export function createTokenizer({ merges, vocabulary, config }: TokenizerFiles):
   for (const { content } of Object.values(c.added_tokens_decoder)) special.add(content);
   return tokenizerOf({
     ids,
+    added: new Map(),
+    next: [...ids.values()].reduce((a, b) => Math.max(a, b), -1) + 1,
     special: [...special],
     bpe: new BytePairs(pairs),
     begin: idOf(c.bos_token),
@@ -80,14 +82,18 @@ export function createTokenizer({ merges, vocabulary, config }: TokenizerFiles):
 }
 
 /** Bytes, bytes that end a word, merges, begin and end. */
-function clipVocabulary(pairs: readonly string[]): Record<string, number> {
+function clipVocabulary(pairs: readonly string[]): Map<string, number> {
   const letters = byteLetters.map(({ letter }) => letter);
   const pieces = [...letters, ...letters.map((l) => `${l}</w>`), ...pairs.map((p) => p.replace(" ", ""))];
-  return Object.fromEntries([...pieces, "<|startoftext|>", "<|endoftext|>"].map((piece, id) => [piece, id]));
+  return new Map([...pieces, "<|startoftext|>", "<|endoftext|>"].map((piece, id) => [piece, id]));
 }
 
 interface State {
   readonly ids: ReadonlyMap<string, number>;
+  /** Tokens beyond the vocabulary. Apart from it, because copying that takes a while. */
+  readonly added: ReadonlyMap<string, number>;
+  /** The first id that is free. */
+  readonly next: number;
   readonly special: readonly string[];
   readonly bpe: BytePairs;
   readonly begin: number;
@@ -101,8 +107,8 @@ const letterOf = new Map(byteLetters.map(({ byte, letter }) => [byte, letter]));
 const byteOf = new Map(byteLetters.map(({ byte, letter }) => [letter, byte]));
 
 function tokenizerOf(state: State): Tokenizer {
-  const { ids, special, bpe, begin, end, pad, unknown, maxLength } = state;
-  const pieces = new Map([...ids].map(([piece, id]) => [id, piece]));
+  const { ids, added, special, bpe, begin, end, pad, unknown, maxLength } = state;
+  const idOf = (piece: string): number | undefined => added.get(piece) ?? ids.get(piece);
   const escaped = special.toSorted((a, b) => b.length - a.length).map((s) => s.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   const specials = new RegExp(`(${escaped.join("|")})`, "u");
 
@@ -110,7 +116,7 @@ function tokenizerOf(state: State): Tokenizer {
     const words = cleanText(text).match(WORDS) ?? [];
     return words.flatMap((word) => {
       const letters = Array.from(new TextEncoder().encode(word), (byte) => letterOf.get(byte)!).join("");
-      return bpe.split(letters).map((piece) => ids.get(piece) ?? unknown);
+      return bpe.split(letters).map((piece) => idOf(piece) ?? unknown);
     });
   }
   return {
@@ -121,17 +127,20 @@ function tokenizerOf(state: State): Tokenizer {
     encode(text) {
       // split with a group puts the special tokens at the odd places
       const parts = text.split(specials);
-      return [begin, ...parts.flatMap((part, i) => (i % 2 === 1 ? [ids.get(part)!] : plain(part))), end];
+      return [begin, ...parts.flatMap((part, i) => (i % 2 === 1 ? [idOf(part)!] : plain(part))), end];
     },
     decode(list) {
+      const wanted = new Set(list);
+      const pieces = new Map<number, string>();
+      for (const map of [ids, added]) for (const [piece, id] of map) if (wanted.has(id)) pieces.set(id, piece);
       const joined = list.map((id) => pieces.get(id) ?? "").join("");
       const bytes = Uint8Array.from([...joined].map((letter) => byteOf.get(letter) ?? 0xff));
       return tidySpaces(new TextDecoder().decode(bytes).replaceAll("</w>", " ").trim());
     },
     withToken(word) {
-      const id = ids.get(word) ?? Math.max(...ids.values()) + 1;
-      const more = new Map(ids).set(word, id);
-      return { tokenizer: tokenizerOf({ ...state, ids: more, special: [...special, word] }), id };
+      const id = idOf(word) ?? state.next;
+      const next = Math.max(state.next, id + 1);
+      return { tokenizer: tokenizerOf({ ...state, added: new Map(added).set(word, id), next, special: [...special, word] }), id };
     },
   };
 }

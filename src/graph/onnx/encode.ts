@@ -1,4 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import type { Steps } from "../../core/steps.ts";
 import type { DType as StoredType, TensorEntry } from "../../weights/tensor-entry.ts";
 import { type Dim, multipleOfName, visitDim } from "../dim.ts";
 import { constantOp, inputOp, type ParamAttrs, paramOp } from "../ops/source.ts";
@@ -38,22 +39,29 @@ export interface EncodeOptions {
 
 /**
  * An ONNX model (opset 21) that computes `outputs` from the inputs that they reach. Weights are not copied: they are
- * named by file, offset and length, unless their bytes are only in memory.
+ * named by file, offset and length, unless their bytes are only in memory. With pauses: SDXL's UNet takes some tenths of a second.
  * @throws TypeError if an operation has neither a lowering nor an expansion
  */
-export function encodeOnnx(outputs: Readonly<Record<string, Tensor>>, options: EncodeOptions): Uint8Array {
+export function* encodeOnnx(outputs: Readonly<Record<string, Tensor>>, options: EncodeOptions): Steps<Uint8Array> {
   const order = inOrder(Object.values(outputs));
   const writer = new Writer(options, expandedIn(order));
   for (const t of order) if (is(t, inputOp)) writer.declareInput(t);
-  for (const [name, t] of Object.entries(outputs)) writer.declareOutput(name, t);
-  return writer.finish();
+  for (const [name, t] of Object.entries(outputs)) yield* writer.declareOutput(name, t);
+  return yield* writer.finish();
+}
+
+/** Tensors, or nodes, between two pauses. */
+const AT_ONCE = 200;
+
+function* batches<T>(all: readonly T[]): Generator<T[]> {
+  for (let i = 0; i < all.length; i += AT_ONCE) yield all.slice(i, i + AT_ONCE);
 }
 
 /** Operations of which a gradient needs the inner values: to write them whole besides would compute these twice. */
 function expandedIn(order: readonly Tensor[]): Set<Tensor> {
   const needed = new Set(order);
   const isPart = (y: Tensor, value: Tensor): boolean =>
-    inOrder([value], y.inputs).some((t) => t.inputs.length > 0 && needed.has(t));
+    inOrder([value], new Set(y.inputs)).some((t) => t.inputs.length > 0 && needed.has(t));
   return new Set(
     order.filter((y) => {
       const value = knownExpansion(y);
@@ -96,29 +104,37 @@ class Writer implements Emitter {
     });
   }
 
-  declareOutput(name: string, t: Tensor): void {
+  *declareOutput(name: string, t: Tensor): Steps<void> {
+    for (const batch of batches(inOrder([t], this.#values))) {
+      for (const each of batch) this.#value(each);
+      yield;
+    }
     const value = this.#value(t);
     this.#nodes.push(create(NodeProtoSchema, { opType: "Identity", input: [value], output: [name], name: `out_${name}` }));
     this.#outputs.push(valueInfo(name, t));
   }
 
-  finish(): Uint8Array {
-    const model = create(ModelProtoSchema, {
+  /** In pieces that are put one after the other: readers of protobuf merge what they find of one field. */
+  *finish(): Steps<Uint8Array> {
+    const head = create(ModelProtoSchema, {
       irVersion: BigInt(IR_VERSION),
       producerName: "photomaker",
       opsetImport: [
         { domain: "", version: BigInt(OPSET) },
         { domain: "com.microsoft", version: 1n },
       ],
-      graph: {
-        name: "model",
-        node: this.#nodes,
-        initializer: this.#initializers,
-        input: this.#inputs,
-        output: this.#outputs,
-      },
+      graph: { name: "model", input: this.#inputs, output: this.#outputs },
     });
-    return toBinary(ModelProtoSchema, model);
+    const pieces = [toBinary(ModelProtoSchema, head)];
+    for (const node of batches(this.#nodes)) {
+      pieces.push(toBinary(ModelProtoSchema, create(ModelProtoSchema, { graph: { node } })));
+      yield;
+    }
+    for (const initializer of batches(this.#initializers)) {
+      pieces.push(toBinary(ModelProtoSchema, create(ModelProtoSchema, { graph: { initializer } })));
+      yield;
+    }
+    return joined(pieces);
   }
 
   node(type: string, inputs: readonly string[], { attrs = {}, domain = "", outputs = 1 }: NodeOptions = {}): string {
@@ -197,7 +213,7 @@ class Writer implements Emitter {
   }
 
   #value(root: Tensor): string {
-    for (const t of inOrder([root])) if (!this.#values.has(t)) this.#values.set(t, this.#emit(t));
+    for (const t of inOrder([root], this.#values)) this.#values.set(t, this.#emit(t));
     return this.#values.get(root)!;
   }
 
@@ -255,6 +271,16 @@ class Writer implements Emitter {
   widen(name: string): string {
     return this.node("Cast", [name], { attrs: { to: TensorProto_DataType.FLOAT } });
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.length;
+  }
+  return out;
 }
 
 function encodeAttribute(name: string, value: Attribute): AttributeProto {

@@ -35,7 +35,7 @@ export const scaleShift = (x: Tensor, scale: Tensor, shift: Tensor): Tensor => a
 
 /** What the expansion of a norm has normalised. */
 function normalised(y: Tensor): Tensor {
-  const found = inOrder([expansion(y)], y.inputs).find((t) => is(t, normaliseOp));
+  const found = inOrder([expansion(y)], new Set(y.inputs)).find((t) => is(t, normaliseOp));
   if (found === undefined) throw new TypeError(`the expansion of "${y.op.name}" does not normalise`);
   return found;
 }

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { NdArray } from "../../core/array.ts";
+import { inTurns } from "../../core/steps.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { encodeModel } from "../encode-model.ts";
 import type { Feeds } from "../runtime.ts";
@@ -105,7 +106,7 @@ export class ParallelSteps {
   static async open(options: ParallelStepsOptions): Promise<ParallelSteps> {
     const { outputs, metrics, loss, parameters, state, threads = 1, lean } = options;
     const count = options.workers ?? availableParallelism();
-    const { model, options: session } = encodeModel(outputs, { threads, lean });
+    const { model, options: session } = await inTurns(encodeModel(outputs, { threads, lean }));
     const buffer = (array: Float32Array): SharedArrayBuffer => array.buffer as unknown as SharedArrayBuffer;
     const shared = {
       model,

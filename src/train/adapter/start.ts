@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { UserError } from "../../core/errors.ts";
 import type { ClipVisionConfig } from "../../models/clip-vision.ts";
 import { idEncoderV1Config } from "../../models/id-encoder-config.ts";
-import { type ModelFiles, openAdapter, openTensors, type TensorEntry, type Tensors, withoutPrefix } from "../../weights/index.ts";
+import { type ModelFiles, openAdapter, openTensors, type TensorEntry, type Tensors } from "../../weights/index.ts";
 import { matchLora } from "../../weights/lora-match.ts";
 import { unwrapStateDict } from "../../weights/model.ts";
 import { readJsonIfThere } from "../../weights/read-json.ts";

@@ -73,7 +73,8 @@ test("a run that was stopped goes on exactly, also without checkpoints in the gr
 
   await run("plain", { config: config({ gradientCheckpointing: false }) });
   const [a, b] = [await lossesOf("plain"), await lossesOf("whole")];
-  for (const [i, { loss }] of a.entries()) expect(loss).toBeCloseTo(b[i]!.loss!, 4);
+  // sums in another order: at this rate the rounding grows from update to update
+  for (const [i, { loss }] of a.entries()) expect(loss).toBeCloseTo(b[i]!.loss!, 3);
 });
 
 test("other settings or other pictures are refused in the folder of a run", async () => {

@@ -1,5 +1,5 @@
 import type { Random } from "../../core/random/seeded-random.ts";
-import { clipCrop, clipPreprocess, type Rgb8 } from "../../image/index.ts";
+import { clipCrop, clipNormalise, type Rgb8 } from "../../image/index.ts";
 
 /** Where a square of `side` lies in a picture whose shorter side is made as long: what SDXL is told of it (arXiv 2307.01952, section 2.2). */
 export function cropOf({ width, height }: Rgb8, side: number): { readonly top: number; readonly left: number } {
@@ -21,11 +21,11 @@ export function maskWeights(mask: Rgb8, side: number): Float32Array {
  */
 export function idPixels(picture: Rgb8, mask: Rgb8 | undefined, side: number, random: Random): Float32Array {
   const square = clipCrop(picture, side);
-  if (mask === undefined) return clipPreprocess(square, side);
+  if (mask === undefined) return clipNormalise(square);
   const { data: alpha } = clipCrop(mask, side);
   const data = square.data.map((v, i) => {
     const a = alpha[i]! / 255;
     return Math.round(a * v + (1 - a) * random.integer(256));
   });
-  return clipPreprocess({ ...square, data }, side);
+  return clipNormalise({ ...square, data });
 }

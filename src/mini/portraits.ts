@@ -3,7 +3,7 @@ import { type ClassWord, classWordOf, personAt, renderSvg, sceneAt, sceneSvg } f
 
 export interface Portraits {
   /** PNG files, 256x256. */
-  readonly pngs: readonly Uint8Array[];
+  readonly pngs: readonly Uint8Array<ArrayBuffer>[];
   readonly classWord: ClassWord;
 }
 
@@ -13,7 +13,7 @@ const SIDE = 256; // pixels
 export async function drawnPortraits(seed: number, index: number, count: number): Promise<Portraits> {
   const person = personAt(seed, index);
   const scenes = Array.from({ length: count }, (_, n) => sceneAt(seed, index, n, "album"));
-  const pngs: Uint8Array[] = [];
+  const pngs: Uint8Array<ArrayBuffer>[] = [];
   for (const scene of scenes) {
     const data = await renderSvg(sceneSvg(person, scene, "portrait"), SIDE);
     pngs.push(

@@ -1,0 +1,53 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { PhotoMaker } from "../pipeline/photomaker.ts";
+import { type CliTools, runCli } from "./run-cli.ts";
+
+const folder = await mkdtemp(join(tmpdir(), "train-mini-"));
+afterAll(() => rm(folder, { recursive: true }));
+
+async function trainMini(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ["", ""];
+  const io = {
+    stdout: { write: (text: string) => (out += text) },
+    stderr: { write: (text: string) => (err += text) },
+    env: {},
+    signal: new AbortController().signal,
+    now: () => performance.now(),
+    peakMemory: () => 0,
+  };
+  const tools = { mini: () => import("../mini/make.ts") } as unknown as CliTools;
+  return { code: await runCli(["train", "mini", ...args], io, tools), out, err };
+}
+
+test("the miniature is made end to end, its loss falls, and the pipeline draws with it", { timeout: 240_000 }, async () => {
+  const steps = ["vae=100", "vision=2", "judge=2", "base=2", "adapter=2"];
+  const { code, err, out } = await trainMini("--out", folder, "--people", "12", "--workers", "1", "--steps", ...steps);
+  expect(code, err).toBe(0);
+  expect(out.trimEnd().split("\n").at(-1)).toBe(`${folder}/miniature`);
+  const lines = (await readFile(join(folder, "vae/metrics.jsonl"), "utf8")).trim().split("\n");
+  const [first, last] = [lines.at(0)!, lines.at(-1)!].map((line) => (JSON.parse(line) as { loss: number }).loss);
+  expect(last).toBeLessThan(first! * 0.8);
+
+  const model = join(folder, "miniature");
+  expect((await readdir(model)).sort()).toContain("photomaker-v1.safetensors");
+  await using pipeline = await PhotoMaker.load({ model, adapter: join(model, "photomaker-v1.safetensors") });
+  const inputIdImages = [join(import.meta.dirname, "../../fixtures/photos/person_0.png")];
+  const { images } = await pipeline.generate({ prompt: "a photo of a man img", inputIdImages, numInferenceSteps: 2, seed: 1 });
+  expect(images[0]).toMatchObject({ width: 64, height: 64 });
+});
+
+test("finished stages are not done again", async () => {
+  const { code, out } = await trainMini("--out", folder, "--people", "12", "--workers", "1");
+  expect(code).toBe(0);
+  for (const stage of ["vae", "vision", "judge", "base", "adapter"]) expect(out).toContain(`${stage} is finished already`);
+});
+
+test("a stage that does not exist is refused with the names of those that do", async () => {
+  const { code, err } = await trainMini("--steps", "unet=5");
+  expect(code).toBe(1);
+  expect(err).toContain('There is no stage "unet"');
+  expect(err).toContain("vae, vision, judge, base, adapter");
+});

@@ -1,0 +1,165 @@
+import { type Command, Option } from "commander";
+import { UserError } from "../core/errors.ts";
+import type { StageName } from "../mini/make.ts";
+import { readJsonObject } from "../weights/index.ts";
+import { wholeNumber } from "./flag-values.ts";
+import type { CliIo } from "./io.ts";
+import { createProgress } from "./progress.ts";
+
+export interface TrainTools {
+  readonly adapter: () => Promise<
+    Pick<typeof import("../train/adapter/train-adapter.ts"), "trainAdapter"> &
+      Pick<typeof import("../train/adapter/config.ts"), "adapterConfig">
+  >;
+  readonly mini: () => Promise<Pick<typeof import("../mini/make.ts"), "makeMiniature" | "DEFAULT_STEPS" | "STAGES">>;
+}
+
+interface MiniFlags {
+  readonly out: string;
+  readonly people: number;
+  readonly seed: number;
+  readonly workers?: number;
+  readonly stages?: string;
+  readonly steps: readonly string[];
+  readonly json?: boolean;
+}
+
+const HELP = `
+Stages: vae, vision, judge, base, adapter. A finished stage is not done again; one that was stopped, with Ctrl-C or otherwise, goes on from its
+last checkpoint when the same command is given again, as if it had not stopped. The result is <out>/miniature.
+
+Examples:
+  photomaker train mini --out mini
+  photomaker train mini --out try --people 100 --steps vae=200 vision=100 judge=100 base=200 adapter=100
+`;
+
+const ADAPTER_HELP = `
+The data folder has a folder for each person: pictures, beside each its caption (NAME.txt) and its mask (NAME.mask.png, white where the
+person is); or it is what "photomaker world render" writes. What cannot be used is listed with its reason. The config is JSON; without
+one the paper's settings are taken. A run that was stopped goes on when the same command is given again.
+
+Examples:
+  photomaker train adapter --model sdxl --data people --init photomaker-v1.bin --out adapter
+  photomaker train adapter --model sdxl.safetensors --data people --config train.json --out adapter
+`;
+
+interface AdapterFlags {
+  readonly model: string;
+  readonly modelConfig?: string;
+  readonly data: string;
+  readonly config?: string;
+  readonly init?: string;
+  readonly out: string;
+  readonly workers?: number;
+  readonly threads?: number;
+  readonly json?: boolean;
+}
+
+export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
+  const number = (flags: string, help: string, low: number, high: number): Option => {
+    const [name] = flags.split(" ") as [string];
+    return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high));
+  };
+  const train = program.command("train").description("Trains models.");
+  train
+    .command("adapter")
+    .description("Trains a PhotoMaker V1 adapter for an SDXL model on several pictures of each of many people.")
+    .requiredOption("-m, --model <path>", "SDXL: a diffusers folder or a single file")
+    .option("--model-config <folder>", "configs for a single-file model")
+    .requiredOption("-d, --data <folder>", "people, their pictures, captions and masks")
+    .option("-c, --config <file>", "settings as JSON (default: the paper's)")
+    .option("--init <file>", "what the ID encoder begins with: an adapter, or CLIP's vision weights")
+    .requiredOption("-o, --out <folder>", "where everything goes")
+    .addOption(number("--workers <n>", "sessions side by side (default: one for each core)", 1, 256))
+    .addOption(number("--threads <n>", "threads of each (default: 1)", 1, 1024))
+    .option("--json", "one JSON object a line for programs to read")
+    .addHelpText("after", ADAPTER_HELP)
+    .action((flags: AdapterFlags) => trainOnPhotos(flags, io, tools));
+  train
+    .command("mini")
+    .description("Makes the miniature from nothing: draws its world, trains each stage, writes the model.")
+    .option("-o, --out <folder>", "where everything goes", "mini")
+    .addOption(number("--people <n>", "people to learn from", 2, 1_000_000).default(6000))
+    .addOption(number("--seed <n>", "another seed, another model", 0, 2 ** 32 - 1).default(7))
+    .addOption(number("--workers <n>", "processor cores to use (default: all)", 1, 256))
+    .option("--stages <list>", "only these, such as vae,vision")
+    .option("--steps <stage=n...>", "updates of a stage", [])
+    .option("--json", "one JSON object a line for programs to read")
+    .addHelpText("after", HELP)
+    .action((flags: MiniFlags) => trainMini(flags, io, tools));
+}
+
+async function trainMini({ out, stages, steps, json = false, ...flags }: MiniFlags, io: CliIo, tools: TrainTools): Promise<void> {
+  const { makeMiniature, DEFAULT_STEPS, STAGES } = await tools.mini();
+  const progress = createProgress(io, { json });
+  const stageOf = (name: string): StageName => {
+    const found = STAGES.find((stage) => stage === name);
+    if (found !== undefined) return found;
+    throw new UserError("train/stage", `There is no stage "${name}".`, `The stages are ${STAGES.join(", ")}.`);
+  };
+  const wanted = steps.map((text) => {
+    const [name = "", count = ""] = text.split("=");
+    return [stageOf(name), wholeNumber(count, `--steps ${name}`, 1, 100_000_000)] as const;
+  });
+  const tell = (value: object, text: string): void => {
+    progress.clear();
+    io.stdout.write(json ? `${JSON.stringify(value)}\n` : `${text}\n`);
+  };
+  try {
+    await makeMiniature({
+      ...flags,
+      folder: out,
+      signal: io.signal,
+      steps: { ...DEFAULT_STEPS, ...Object.fromEntries(wanted) },
+      ...(stages === undefined ? {} : { stages: stages.split(",").map(stageOf) }),
+      onNote: (note) => tell({ note }, note),
+      onProgress: (at) => {
+        if (json) io.stdout.write(`${JSON.stringify(at)}\n`);
+        const { task, step, steps: total, loss, secondsLeft } = at;
+        progress.show({ label: `${task} loss ${loss.toFixed(4)}`, done: step, total, secondsLeft });
+      },
+    });
+    tell({ out }, `${out}/miniature`);
+  } catch (error) {
+    progress.clear();
+    if (io.signal.aborted) progress.note("Stopped. What is done is kept: give the same command again to go on.");
+    throw error;
+  }
+}
+
+async function trainOnPhotos({ config, json = false, ...flags }: AdapterFlags, io: CliIo, tools: TrainTools): Promise<void> {
+  const { trainAdapter, adapterConfig } = await tools.adapter();
+  const progress = createProgress(io, { json });
+  const tell = (value: object, text: string): void => {
+    progress.clear();
+    io.stdout.write(json ? `${JSON.stringify(value)}\n` : `${text}\n`);
+  };
+  try {
+    const path = await trainAdapter({
+      ...flags,
+      config: adapterConfig(config === undefined ? undefined : await readJsonObject(config)),
+      signal: io.signal,
+      onPhotos: ({ kept, dropped }) => {
+        for (const { path, reason, message } of dropped) tell({ dropped: path, reason }, `left out: ${message}`);
+        tell(kept, `${kept.photos} pictures of ${kept.people} people; ${dropped.length} left out`);
+      },
+      onNote: (note) => progress.note(note),
+      onPrepare: (what, done, total) =>
+        progress.show({ label: what === "read" ? "reading pictures" : "encoding pictures", done, total }),
+      onProgress: (at) => {
+        if (json) io.stdout.write(`${JSON.stringify(at)}\n`);
+        progress.show({
+          label: `adapter loss ${at.loss.toFixed(4)}`,
+          done: at.step,
+          total: at.steps,
+          secondsLeft: at.secondsLeft,
+        });
+      },
+    });
+    tell({ out: path }, path);
+  } catch (error) {
+    progress.clear();
+    if (io.signal.aborted) progress.note("Stopped. What is done is kept: give the same command again to go on.");
+    throw error;
+  }
+}

@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import { namedDim } from "../graph/dim.ts";
+import { input } from "../graph/ops/source.ts";
+import { Recorder } from "../graph/recorder.ts";
+import { Weights } from "../graph/weights.ts";
+import { unet } from "./unet.ts";
+import { unetConfig } from "./unet-config.ts";
+
+const CONFIG = {
+  block_out_channels: [16, 24, 24, 32],
+  down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+  up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "CrossAttnUpBlock2D"],
+  layers_per_block: 1,
+  transformer_layers_per_block: [2, 1, 1, 1],
+  attention_head_dim: [2, 3, 6, 8],
+  norm_num_groups: 8,
+  cross_attention_dim: 32,
+  addition_embed_type: "text_time",
+  addition_time_embed_dim: 8,
+  projection_class_embeddings_input_dim: 76,
+};
+
+function recorded(json: unknown): Recorder {
+  const config = unetConfig(json, new Map());
+  const [batch, height, width] = ["batch", "height", "width"].map(namedDim) as [never, never, never];
+  const recorder = new Recorder();
+  const inputs = {
+    latents: input("latents", [batch, 4, height, width]),
+    timestep: input("timestep", [1]),
+    context: input("context", [batch, 77, config.contextDim]),
+    pooled: input("pooled", [batch, config.pooledDim]),
+    timeIds: input("timeIds", [batch, 6]),
+  };
+  unet(inputs, new Weights(recorder), config);
+  return recorder;
+}
+
+test("the middle has attention even where its level has none on the way down: the weights of diffusers 0.35.2", () => {
+  const { params } = recorded(CONFIG);
+  expect(params.has("mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight")).toBe(true);
+  expect(params.size).toBe(428);
+  const parameters = [...params.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  expect(parameters).toBe(392_100);
+});
+
+test("the way up may have attention at other levels than the way down", () => {
+  const { params } = recorded({ ...CONFIG, up_block_types: ["CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D", "UpBlock2D"] });
+  const levels = new Set([...params.keys()].flatMap((name) => /^up_blocks\.(\d)\.attentions/.exec(name)?.[1] ?? []));
+  expect(levels).toEqual(new Set(["0"]));
+});
+
+test.each([
+  ["reverse_transformer_layers_per_block", [1, 1, 1, 2]],
+  ["layers_per_block", [1, 1, 2, 2]],
+  ["cross_attention_dim", [32, 32, 32, 16]],
+])("a field that would change the network is refused: %s", (field, value) => {
+  expect(() => recorded({ ...CONFIG, [field]: value })).toThrow(
+    expect.objectContaining({ code: "model/config", message: expect.stringContaining(field) }),
+  );
+});

@@ -1,0 +1,156 @@
+import { UserError } from "../core/errors.ts";
+import { CudaPhiloxGenerator } from "../core/random/cuda-philox-generator.ts";
+import type { NormalSource } from "../core/random/normal-source.ts";
+import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
+import { encodePng, previewLatents } from "../image/index.ts";
+import type { Query, Sampler } from "../samplers/sampler.ts";
+import { type Conditioning, evaluate, isGuided } from "./denoiser.ts";
+import type { GenerateEvent } from "./events.ts";
+import { mergeStepOf } from "./merge-step.ts";
+import type { Models } from "./models.ts";
+import type { Progress } from "./progress.ts";
+import { readLatents } from "./read-latents.ts";
+import type { GenerateRequest } from "./request.ts";
+import type { TextEmbeds } from "./text-stage.ts";
+import type { Plane } from "./tiles.ts";
+import { timeIds } from "./time-ids.ts";
+
+/** What the denoiser is told before and after the identity is merged in. */
+export interface Texts {
+  readonly text: TextEmbeds;
+  readonly identity: TextEmbeds | undefined;
+  readonly negative: TextEmbeds;
+}
+
+/** A request ready to be drawn. */
+export interface Prepared {
+  readonly request: GenerateRequest;
+  readonly texts: Texts;
+  readonly seed: number;
+}
+
+export interface DenoiseOptions {
+  readonly sampler: Sampler;
+  /** [pictures of all requests, channels, height, width] */
+  readonly dims: readonly [number, number, number, number];
+  readonly progress: Progress;
+  readonly emit: (event: GenerateEvent) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The loop that answers the sampler's queries: the one place that knows of merging, progress and cancelling. Requests are
+ * drawn side by side, each from its own seed and with its own merge step; guidance, size and sampler they share.
+ */
+export async function denoise(
+  { unet, vae, options }: Models,
+  prepared: readonly Prepared[],
+  { sampler, dims, progress, emit, signal }: DenoiseOptions,
+): Promise<{ initialNoise: Float32Array; final: Float32Array }> {
+  const [images, channels, height, width] = dims;
+  const sources = prepared.map(({ request, seed }) =>
+    request.generatorDevice === "cuda" ? new CudaPhiloxGenerator(seed) : new TorchCpuGenerator(seed),
+  );
+  const noise = sideBySide(
+    sources,
+    prepared.map(({ request }) => request.numImagesPerPrompt / images),
+  );
+  const initialNoise = new Float32Array(images * channels * height * width);
+  let filled = 0;
+  for (const [i, { request }] of prepared.entries()) {
+    const own = [request.numImagesPerPrompt, channels, height, width];
+    const size = own.reduce((a, b) => a * b, 1);
+    const latents = request.latents === undefined ? sources[i]!.randn(size) : await readLatents(request.latents, own);
+    initialNoise.set(latents, filled);
+    filled += size;
+  }
+  const { guidanceScale, guidanceRescale, eta, preview } = prepared[0]!.request;
+  /** One for each picture. */
+  const each = (textOf: (one: Prepared) => TextEmbeds): TextEmbeds[] =>
+    prepared.flatMap((one) => Array<TextEmbeds>(one.request.numImagesPerPrompt).fill(textOf(one)));
+  const conditioning: Conditioning = {
+    images,
+    channels,
+    height,
+    width,
+    guidanceScale,
+    guidanceRescale,
+    negatives: each(({ texts }) => texts.negative),
+    timeIds: timeIdRows(prepared, [height * vae.graph.factor, width * vae.graph.factor]),
+  };
+  const total = sampler.timesteps.length;
+  signal.throwIfAborted();
+  const session = await unet.session.get(progress);
+  const sampling = sampler.sample(
+    initialNoise.map((v) => v * sampler.initNoiseSigma),
+    { noise, eta },
+  );
+  let asked = sampling.next();
+  while (!asked.done) {
+    signal.throwIfAborted();
+    const query = asked.value;
+    const texts = each(({ request, texts: { text, identity } }) =>
+      identity === undefined || query.index <= mergeStepOf(request) ? text : identity,
+    );
+    const start = performance.now();
+    const output = await evaluate(session, query.sample, query.timestep, texts, conditioning);
+    refuseNaN(output, query, total);
+    progress.evaluated((performance.now() - start) / 1000, query.index + 1, total);
+    if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims) });
+    asked = sampling.next(output);
+  }
+  if (options.unloadAfterUse) await unet.session.unload();
+  return { initialNoise, final: asked.value };
+}
+
+/** One picture's latents. */
+export function pictureOf(latents: Float32Array, dims: readonly number[], index: number): Plane {
+  const [, channels, height, width] = dims as [number, number, number, number];
+  const size = channels * height * width;
+  return { channels, height, width, data: latents.slice(index * size, (index + 1) * size) };
+}
+
+/** Each source's numbers for its own share of what is drawn. */
+function sideBySide(sources: readonly NormalSource[], shares: readonly number[]): NormalSource {
+  return {
+    randn(count) {
+      const out = new Float32Array(count);
+      let filled = 0;
+      for (const [i, source] of sources.entries()) {
+        const own = source.randn(Math.round(count * shares[i]!));
+        out.set(own, filled);
+        filled += own.length;
+      }
+      return out;
+    },
+  };
+}
+
+/** With guidance, the first half of each request's rows goes to its negative text, the second to its prompt. */
+function timeIdRows(prepared: readonly Prepared[], pixels: readonly [number, number]): number[][] {
+  const guided = isGuided(prepared[0]!.request.guidanceScale);
+  const rows = prepared.map(({ request }) => {
+    const sizes = { ...request, originalSize: request.originalSize ?? pixels, targetSize: request.targetSize ?? pixels };
+    return timeIds(sizes, request.numImagesPerPrompt, guided);
+  });
+  if (!guided) return rows.flat();
+  return [...rows.flatMap((own) => own.slice(0, own.length / 2)), ...rows.flatMap((own) => own.slice(own.length / 2))];
+}
+
+function refuseNaN(output: Float32Array, { index }: Query, total: number): void {
+  if (output.every(Number.isFinite)) return;
+  throw new UserError(
+    "output/nan",
+    `The model's output is not a number at evaluation ${index + 1} of ${total}.`,
+    "Its weights, or those of the adapter or a LoRA, are damaged or do not belong together: try without LoRAs, and download the files again.",
+  );
+}
+
+async function previews(latents: Float32Array, dims: readonly number[]): Promise<Uint8Array[]> {
+  return Promise.all(
+    Array.from({ length: dims[0]! }, (_, i) => {
+      const { data, width, height } = pictureOf(latents, dims, i);
+      return encodePng(previewLatents(data, width, height));
+    }),
+  );
+}

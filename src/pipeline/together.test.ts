@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { decodePhoto } from "../image/index.ts";
+import { goldenPath } from "../testing/golden.ts";
+import { PhotoMaker } from "./photomaker.ts";
+import type { GenerateInput } from "./request.ts";
+
+const photo = (name: string): string => goldenPath("photos", `${name}.png`);
+const shared: GenerateInput = {
+  prompt: "a photo of a man img",
+  width: 64,
+  height: 64,
+  numInferenceSteps: 3,
+  scheduler: "euler_a",
+};
+/** They differ in all that may differ. */
+const REQUESTS: readonly GenerateInput[] = [
+  { ...shared, inputIdImages: [photo("person_0")], startMergeStep: 0, seed: 1 },
+  {
+    ...shared,
+    prompt: "a woman img in the rain",
+    inputIdImages: [photo("person_1"), photo("other")],
+    startMergeStep: 1,
+    seed: 2,
+  },
+  { ...shared, inputIdImages: [photo("other")], numImagesPerPrompt: 2, negativePrompt: "ugly", startMergeStep: -1, seed: 3 },
+  {
+    ...shared,
+    ...{ inputIdImages: [photo("other")], numImagesPerPrompt: 3, seed: 4 },
+    ...{ originalSize: [32, 48], negativeOriginalSize: [16, 16], negativeTargetSize: [64, 64] },
+  },
+];
+
+let pm: PhotoMaker;
+beforeAll(async () => {
+  pm = await PhotoMaker.load({ model: goldenPath("tiny-sdxl"), adapter: goldenPath("tiny-photomaker-v1.bin") });
+});
+afterAll(() => pm.close());
+
+test.each([1, 5])("requests drawn side by side give what each gives alone, at guidance %d", async (guidanceScale) => {
+  const requests = REQUESTS.map((request) => ({ ...request, guidanceScale }));
+  const together = await pm.generateTogether(requests);
+  expect(together.map((images) => images.length)).toEqual([1, 1, 2, 3]);
+  for (const [i, request] of requests.entries()) {
+    const alone = await pm.generate(request);
+    for (const [index, image] of alone.images.entries()) {
+      const [expected, got] = [await decodePhoto(image.png), await decodePhoto(together[i]![index]!.png)];
+      const off = expected.data.reduce((sum, v, at) => sum + Math.abs(v - got.data[at]!), 0) / expected.data.length;
+      expect(off).toBeLessThan(0.1);
+      expect(together[i]![index]!.settings).toEqual(image.settings);
+    }
+  }
+});
+
+test("requests that differ in what they must share are refused", async () => {
+  const [first, second] = REQUESTS as [GenerateInput, GenerateInput];
+  await expect(pm.generateTogether([first, { ...second, numInferenceSteps: 4 }])).rejects.toThrow(/differ in numInferenceSteps/);
+  expect(await pm.generateTogether([])).toEqual([]);
+});
