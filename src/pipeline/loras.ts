@@ -29,7 +29,7 @@ export async function collectLoras(
   const pairs = new Map<ComponentName, Map<string, LoraPair[]>>();
   const notices: Notice[] = [];
   if (adapter !== undefined) {
-    const { layers, unmatched } = await matchLora(adapter.lora, targets);
+    const { layers, unmatched } = await matchNamed(adapter.path, adapter.lora, targets);
     if (unmatched.length > 0)
       throw new UserError(
         "adapter/wrong-model",
@@ -40,7 +40,7 @@ export async function collectLoras(
   }
   for (const { path, scale } of loras) {
     const { tensors, metadata } = await openTensors(path);
-    const { layers, unmatched } = await matchLora(tensors, targets, metadata);
+    const { layers, unmatched } = await matchNamed(path, tensors, targets, metadata);
     if (unmatched.length > 0)
       notices.push({
         code: "lora/unmatched",
@@ -49,6 +49,16 @@ export async function collectLoras(
     addAll(pairs, layers, scale);
   }
   return { pairs, notices };
+}
+
+/** What is wrong with one of several files says which one it is. */
+async function matchNamed(path: string, ...of: Parameters<typeof matchLora>): ReturnType<typeof matchLora> {
+  try {
+    return await matchLora(...of);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(error.code, `${path}: ${error.message}`, error.remedy, { cause: error });
+  }
 }
 
 function addAll(pairs: Map<ComponentName, Map<string, LoraPair[]>>, layers: readonly LoraLayer[], strength: number): void {

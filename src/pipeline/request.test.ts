@@ -15,6 +15,7 @@ test("what is not given has the defaults of diffusers and the demo", () => {
     guidanceRescale: 0,
     eta: 0,
     numImagesPerPrompt: 1,
+    generatorDevice: "cpu",
     cropsCoordsTopLeft: [0, 0],
     negativeCropsCoordsTopLeft: [0, 0],
     preview: false,
