@@ -14,8 +14,8 @@ import { TRANSFORMER_LAYERS, trainableLora } from "../train/trainable-lora.ts";
 import { TrainableWeights } from "../train/trainable-weights.ts";
 import { type Tensors, withoutPrefix } from "../weights/index.ts";
 import { captionOf, classWordOf } from "../world/index.ts";
-import { type LatentSet, latentDims, latentFeeds, miniUNet, textFeeds } from "./base-task.ts";
-import { LATENT_SIDE, LORA_RANK, POSITIONS, PROJECTIONS, SCHEDULER_CONFIG, VISION_WIDTH } from "./configs.ts";
+import { type LatentSet, latentDims, latentFeeds, latentWeights, miniUNet, textFeeds } from "./base-task.ts";
+import { LORA_RANK, POSITIONS, PROJECTIONS, SCHEDULER_CONFIG, VISION_WIDTH } from "./configs.ts";
 import { ALBUM, latentMask, PICTURES } from "./data-set.ts";
 import { miniTokenizer, textEncoders } from "./text.ts";
 import type { TaskOptions } from "./vae-task.ts";
@@ -127,7 +127,7 @@ function adapterBatch(
     }
   }
   const weight = chosen.map((index) =>
-    random.chance(masked) ? onlyPerson(data, index) : new Float32Array(LATENT_SIDE ** 2).fill(1),
+    random.chance(masked) ? onlyPerson(data, index) : latentWeights(data, index),
   );
   return {
     ...latentFeeds(data, chosen, weight, random, TIMESTEP_POWER),
@@ -137,9 +137,10 @@ function adapterBatch(
   };
 }
 
-/** The mask at mean 1: the loss is then the mean over the person. */
+/** Nothing but the person, at mean 1. */
 function onlyPerson(data: LatentSet, index: number): Float32Array {
-  const mask = latentMask(data, index);
+  const weights = latentWeights(data, index);
+  const mask = latentMask(data, index).map((m, i) => m * weights[i]!);
   const sum = mask.reduce((a, b) => a + b, 0);
   return mask.map((m) => (m * mask.length) / sum);
 }

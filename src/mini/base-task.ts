@@ -15,6 +15,7 @@ import { TrainableWeights } from "../train/trainable-weights.ts";
 import { captionOf } from "../world/index.ts";
 import { LATENT_CHANNELS, LATENT_SIDE, POSITIONS, SCHEDULER_CONFIG, SIDE, UNET_CONFIG } from "./configs.ts";
 import { type DataSet, latentMask, PICTURES } from "./data-set.ts";
+import { type Importance, importanceMap } from "./importance.ts";
 import { miniTokenizer, textEncoders } from "./text.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
@@ -34,8 +35,7 @@ const IDENTITY_PHRASES = [0, 0.2, 0.45, 0.7] as const;
 const NO_TEXT = 0.1;
 /** The first timesteps, where little noise is to be told from fine detail, come less often. */
 const TIMESTEP_POWER = 0.8;
-/** How much more a latent counts where the person is. */
-const PERSON = 1.5;
+const IMPORTANCE: Importance = { person: 1, face: 2, eyes: 2 };
 
 /** The denoiser of the miniature, told a text: what it says of `noisy`. */
 export function miniUNet(
@@ -80,7 +80,7 @@ export function baseTask(data: LatentSet, { steps, batch, seed }: TaskOptions): 
         const caption = captionOf(person, data.scenes[index]!, random, { identity: random.pick(IDENTITY_PHRASES) });
         return encodePlain(tokenizer, caption, { length: POSITIONS, pad: tokenizer.pad }, "caption").ids;
       });
-      const weight = chosen.map((index) => personWeight(data, index));
+      const weight = chosen.map((index) => latentWeights(data, index));
       return { ...latentFeeds(data, chosen, weight, random, TIMESTEP_POWER), ...textFeeds(texts, tokenizer.end, random) };
     },
     groups: [
@@ -97,10 +97,9 @@ export function baseTask(data: LatentSet, { steps, batch, seed }: TaskOptions): 
   };
 }
 
-/** 1 in the background, more on the person, about 1 on average. */
-function personWeight(data: DataSet, index: number): Float32Array {
-  return latentMask(data, index).map((m) => (1 + PERSON * m) / (1 + PERSON / 2));
-}
+/** What each latent counts. */
+export const latentWeights = (data: DataSet, index: number): Float32Array =>
+  importanceMap(data, index, latentMask(data, index), LATENT_SIDE, IMPORTANCE);
 
 /** Latents with noise, timesteps and weights. */
 export function latentFeeds(

@@ -2,7 +2,7 @@
 export const SIDE = 64;
 /** Side and channels of its latents. */
 export const LATENT_SIDE = 16;
-export const LATENT_CHANNELS = 4;
+export const LATENT_CHANNELS = 8;
 /** Tokens that a prompt may have, with begin and end. */
 export const POSITIONS = 48;
 

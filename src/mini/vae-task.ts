@@ -14,6 +14,7 @@ import type { TrainingTask } from "../train/run.ts";
 import { TrainableWeights } from "../train/trainable-weights.ts";
 import { LATENT_CHANNELS, LATENT_SIDE, SIDE, VAE_CONFIG } from "./configs.ts";
 import { type DataSet, pictureValues } from "./data-set.ts";
+import { type Importance, importanceMap } from "./importance.ts";
 
 export interface TaskOptions {
   readonly steps: number;
@@ -23,8 +24,7 @@ export interface TaskOptions {
 }
 
 const KL = 1e-5;
-/** Pixels of the person count this much more. */
-const PERSON = 2;
+const IMPORTANCE: Importance = { person: 1, face: 2, eyes: 4 };
 
 /**
  * Autoencoder: Rombach et al. 2021 (arXiv 2112.10752), section 3.1, without its discriminator: pictures as simple as these are sharp without.
@@ -34,14 +34,14 @@ export function vaeTask(data: DataSet, { steps, batch, seed }: TaskOptions): Tra
   const w = new Weights(weights);
   const config = vaeConfig(VAE_CONFIG, new Map());
   const x = input("pictures", [batch, 3, SIDE, SIDE]);
-  const mask = input("masks", [batch, 1, SIDE, SIDE]);
+  const weight = input("weight", [batch, 1, SIDE, SIDE]);
   const noise = input("noise", [batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE]);
   const { mean, logVariance } = vaeEncode(x, w, config);
   const variance = exp(logVariance);
   const z = add(mean, mul(exp(mul(logVariance, 0.5)), noise));
   const d = sub(vaeDecode(z, w, config), x);
   const kl = mul(reduceMean(sub(add(mul(mean, mean), variance), add(logVariance, 1))), 0.5);
-  const error = reconstructionLoss(d, mask);
+  const error = reconstructionLoss(d, weight);
   return {
     name: "vae",
     weights,
@@ -50,17 +50,17 @@ export function vaeTask(data: DataSet, { steps, batch, seed }: TaskOptions): Tra
     batch: ({ step, worker }) => {
       const random = seededRandom(seed, step, worker);
       const pictures = new Float32Array(batch * 3 * SIDE * SIDE);
-      const masks = new Float32Array(batch * SIDE * SIDE);
+      const weights = new Float32Array(batch * SIDE * SIDE);
       for (let i = 0; i < batch; i++) {
         const index = random.integer(data.scenes.length);
         pictureValues(data, index, pictures, i * 3 * SIDE * SIDE);
-        const from = index * SIDE * SIDE;
-        for (let p = 0; p < SIDE * SIDE; p++) masks[i * SIDE * SIDE + p] = data.masks[from + p]! / 255;
+        const mask = Float32Array.from(data.masks.subarray(index * SIDE * SIDE, (index + 1) * SIDE * SIDE), (m) => m / 255);
+        weights.set(importanceMap(data, index, mask, SIDE, IMPORTANCE), i * SIDE * SIDE);
       }
       const count = LATENT_CHANNELS * LATENT_SIDE * LATENT_SIDE;
       return {
         pictures: floats(pictures, batch, 3, SIDE, SIDE),
-        masks: floats(masks, batch, 1, SIDE, SIDE),
+        weight: floats(weights, batch, 1, SIDE, SIDE),
         noise: floats(gaussians(random, batch * count), batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE),
       };
     },
@@ -76,8 +76,7 @@ export function vaeTask(data: DataSet, { steps, batch, seed }: TaskOptions): Tra
 }
 
 /** Absolute and squared error, of edges too, and of colours over blocks, which carry little weight among single pixels. */
-function reconstructionLoss(d: Tensor, mask: Tensor): Tensor {
-  const weight = add(mul(mask, PERSON), 1);
+function reconstructionLoss(d: Tensor, weight: Tensor): Tensor {
   const pixels = reduceMean(mul(weight, add(abs(d), mul(d, d))));
   const along = (axis: number): Tensor => {
     const n = (size(d, axis) as number) - 1;
