@@ -100,7 +100,7 @@ async function generate(values: FlagValues, io: CliIo, { load, resolve }: Genera
         case "done":
           summary.seed = event.seed;
           summary.timings = event.timings;
-          summary.peakMemory = io.peakMemory();
+          summary.peakMemory = io.peakMemory() + event.modelMemory;
           if (output.saveLatents === undefined) break;
           await writeLatents(output.saveLatents, event.latents.initialNoise, event.latents.final, event.latents.dims);
           summary.latents = output.saveLatents;

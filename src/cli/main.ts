@@ -3,7 +3,11 @@ import { runCli } from "./run-cli.ts";
 const interrupt = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const)
   process.on(name, () => {
-    if (interrupt.signal.aborted) process.exit(130); // asked twice: do not wait for anything
+    if (interrupt.signal.aborted) {
+      process.removeAllListeners(name);
+      process.kill(process.pid, name); // asked twice: do not wait for anything, not even for threads inside ONNX Runtime
+      return;
+    }
     interrupt.abort(new DOMException(`Stopped by ${name}.`, "AbortError"));
   });
 

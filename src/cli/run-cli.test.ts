@@ -69,6 +69,7 @@ const image = (index: number): GenerateEvent => ({
 });
 const done: GenerateEvent = {
   type: "done",
+  modelMemory: 1e9,
   seed: 7,
   timings: { load: {}, encode: 1, evaluations: [1, 2], decode: 1, total: 5 },
   latents: { initialNoise: Float32Array.of(1, 2, 3, 4), final: Float32Array.of(5, 6, 7, 8), dims: [1, 4, 1, 1] },

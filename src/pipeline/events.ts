@@ -55,6 +55,8 @@ export interface DoneEvent {
   readonly type: "done";
   readonly seed: number;
   readonly timings: Timings;
+  /** The most memory that the process of the models has held since they were opened, in bytes. */
+  readonly modelMemory: number;
   readonly latents: { readonly initialNoise: Float32Array; readonly final: Float32Array; readonly dims: readonly number[] };
 }
 

@@ -66,7 +66,7 @@ export async function generate(
     if (models.options.unloadAfterUse) await models.vae.session.unload();
     const latents = { initialNoise, final, dims };
     const timings = progress.timings();
-    emit({ type: "done", seed, timings, latents });
+    emit({ type: "done", seed, timings, modelMemory: models.memory(), latents });
     return { images, seed, notices, timings, latents };
   } catch (error) {
     if (models.options.unloadAfterUse) await unloadAll(models);

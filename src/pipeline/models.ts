@@ -8,6 +8,8 @@ import type { TextEncoder } from "./text-stage.ts";
 /** Everything that a request needs, loaded or yet to be loaded. */
 export interface Models {
   readonly options: LoadOptions;
+  /** The most memory that the models have taken, in bytes. */
+  readonly memory: () => number;
   /** The model's scheduler_config.json. */
   readonly scheduler: unknown;
   /** Whether no negative prompt means zeros (force_zeros_for_empty_prompt). */

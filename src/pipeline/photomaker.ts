@@ -59,6 +59,7 @@ export class PhotoMaker implements AsyncDisposable {
     const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
     const models: Models = {
       options,
+      memory: () => runtime.peakMemory(),
       scheduler: model.scheduler,
       emptyIsNothing: model.emptyPromptIsNothing,
       readers,

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { afterAll, expect, test } from "vitest";
 import { floats, integers } from "../core/array.ts";
 import { namedDim } from "../graph/dim.ts";
@@ -141,4 +142,39 @@ test("a run on a closed session says so", async () => {
   const session = await runtime.load({ y: add(input("x", [b]), 1) });
   await session.close();
   await expect(session.run({ x: floats(ramp(2), 2) })).rejects.toThrow("released");
+});
+
+const doubled = () => ({ y: mul(input("x", [b]), 2) });
+
+test("a process that is killed fails what runs, and the next run loads again in a new one", async () => {
+  const own = ortRuntime();
+  const session = await own.load(doubled());
+  const x = floats(ramp(3), 3);
+  const children = (): string[] =>
+    execFileSync("ps", ["-o", "pid=,args=", "--ppid", `${process.pid}`], { encoding: "utf8" })
+      .split("\n")
+      .filter((line) => line.includes("ort-process.js"));
+  const before = new Set(children());
+  const running = Promise.all(Array.from({ length: 50 }, () => session.run({ x })));
+  for (const line of before) process.kill(Number.parseInt(line, 10), "SIGKILL");
+  await expect(running).rejects.toMatchObject({ code: "runtime/killed" });
+  expect((await session.run({ x })).y.data).toEqual(x.data.map((v: number) => v * 2));
+  await own.close();
+});
+
+test("closing while a run is under way fails it at once", async () => {
+  const own = ortRuntime();
+  const session = await own.load(doubled());
+  const running = session.run({ x: floats(new Float32Array(5e6), 5e6) });
+  await Promise.all([expect(running).rejects.toThrow("the runtime was closed"), own.close()]);
+  await expect(session.run({ x: floats(ramp(1), 1) })).rejects.toThrow("the runtime was closed");
+  await own.close();
+});
+
+test("an error of the model names its cause, and the process goes on", async () => {
+  const session = await runtime.load(doubled());
+  await expect(session.run({})).rejects.toThrow("x");
+  expect(runtime.peakMemory()).toBeGreaterThan(10e6);
+  await session.close();
+  await expect(session.run({ x: floats(ramp(1), 1) })).rejects.toThrow("the session was released");
 });

@@ -1,83 +1,55 @@
-import { Worker } from "node:worker_threads";
-import type { InferenceSession } from "onnxruntime-common";
 import type { NdArray } from "../core/array.ts";
 import { inTurns } from "../core/steps.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { encodeModel, type ModelOptions } from "./encode-model.ts";
+import { ModelProcess } from "./model-process.ts";
 import type { Feeds, Runtime, Session } from "./runtime.ts";
 
-/** ONNX Runtime in a worker thread, so that neither loading nor running holds up the event loop. */
+/** ONNX Runtime in a process of its own. If that ends, models are loaded again, in a new one, when they are next run. */
 export function ortRuntime(how: ModelOptions = {}): Runtime {
-  const worker = new OrtWorker();
+  let current: ModelProcess | undefined;
+  let closed = false;
   let sessions = 0;
+  let peakMemory = 0;
+
+  function home(): ModelProcess {
+    if (closed) throw new Error("the runtime was closed");
+    if (current?.alive !== true) current = new ModelProcess();
+    return current;
+  }
+
   return {
     async load<Output extends string>(outputs: Readonly<Record<Output, Tensor>>): Promise<Session<Output>> {
-      const { model, options } = await inTurns(encodeModel(outputs, how));
       const session = sessions++;
-      await worker.ask({ kind: "load", session, model, options });
       const all = Object.keys(outputs) as Output[];
+      const open = async (): Promise<ModelProcess> => {
+        const { model, options } = await inTurns(encodeModel(outputs, how));
+        const process = home();
+        await process.ask({ kind: "load", session, model, options });
+        return process;
+      };
+      let opened: Promise<ModelProcess> | undefined = open();
+      await opened;
       return {
         async run<Name extends Output>(feeds: Feeds, names?: readonly Name[]) {
-          const fetches = names ?? (all as string[] as Name[]);
-          const value = await worker.ask({ kind: "run", session, feeds, fetches });
+          if (opened === undefined) throw new Error("the session was released");
+          if (!(await opened).alive) opened = open();
+          const process = await opened;
+          const value = await process.ask({ kind: "run", session, feeds, fetches: names ?? (all as string[] as Name[]) });
+          peakMemory = Math.max(peakMemory, process.peakMemory);
           return value as Record<Name, NdArray>;
         },
-        close: async () => void (await worker.ask({ kind: "release", session })),
+        async close() {
+          const process = await opened;
+          opened = undefined;
+          if (process?.alive) await process.ask({ kind: "release", session });
+        },
       };
     },
-    close: () => worker.close(),
+    peakMemory: () => Math.max(peakMemory, current?.peakMemory ?? 0),
+    async close() {
+      closed = true;
+      await current?.end();
+    },
   };
-}
-
-type Question =
-  | { kind: "load"; session: number; model: Uint8Array; options: InferenceSession.SessionOptions }
-  | { kind: "run"; session: number; feeds: Feeds; fetches: readonly string[] }
-  | { kind: "release"; session: number };
-
-interface Waiting {
-  resolve(value: unknown): void;
-  reject(error: Error): void;
-}
-
-class OrtWorker {
-  #worker: Worker | undefined;
-  #closed = false;
-  readonly #waiting = new Map<number, Waiting>();
-  #count = 0;
-
-  ask(question: Question): Promise<unknown> {
-    if (this.#closed) return Promise.reject(new Error("the runtime was closed"));
-    this.#worker ??= this.#start();
-    const worker = this.#worker;
-    const id = this.#count++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      worker.ref();
-      worker.postMessage({ id, ...question });
-    });
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#worker?.terminate();
-  }
-
-  #start(): Worker {
-    const worker = new Worker(new URL("./ort-worker.js", import.meta.url));
-    worker.on("message", ({ id, value, error }: { id: number; value?: unknown; error?: string }) => {
-      const waiting = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (this.#waiting.size === 0) worker.unref(); // an idle worker keeps no program alive
-      if (error === undefined) waiting?.resolve(value);
-      else waiting?.reject(new Error(error));
-    });
-    const fail = (error: Error): void => {
-      for (const { reject } of this.#waiting.values()) reject(error);
-      this.#waiting.clear();
-      this.#worker = undefined;
-    };
-    worker.on("error", fail);
-    worker.on("exit", () => fail(new Error("the worker that runs the models has ended")));
-    return worker;
-  }
 }

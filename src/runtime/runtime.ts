@@ -17,6 +17,8 @@ export interface Session<Output extends string = string> {
 /** Where models run. */
 export interface Runtime {
   load<Output extends string>(outputs: Readonly<Record<Output, Tensor>>): Promise<Session<Output>>;
-  /** Frees everything. Sessions that are open can no longer be used. */
+  /** The most memory that the models have taken, in bytes, as far as is known. */
+  peakMemory(): number;
+  /** Frees everything at once, even while a run is under way, which then fails. Sessions that are open can no longer be used. */
   close(): Promise<void>;
 }

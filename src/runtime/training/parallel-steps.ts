@@ -87,11 +87,15 @@ interface Reply {
  */
 export class ParallelSteps {
   readonly #workers: readonly Worker[];
+  readonly #sync: Int32Array;
+  readonly #ended: Promise<unknown>;
   readonly #waiting: ((reply: Reply | Error) => void)[] = [];
   #failure: Error | undefined;
 
-  private constructor(workers: readonly Worker[]) {
+  private constructor(workers: readonly Worker[], sync: Int32Array) {
     this.#workers = workers;
+    this.#sync = sync;
+    this.#ended = Promise.all(workers.map((worker) => new Promise<void>((resolve) => worker.once("exit", () => resolve()))));
     for (const [i, worker] of workers.entries()) {
       worker.on("message", (reply: Reply) => this.#waiting[i]?.(reply));
       worker.on("error", (error) => this.#fail(error));
@@ -108,6 +112,7 @@ export class ParallelSteps {
     const count = options.workers ?? availableParallelism();
     const { model, options: session } = await inTurns(encodeModel(outputs, { threads, lean }));
     const buffer = (array: Float32Array): SharedArrayBuffer => array.buffer as unknown as SharedArrayBuffer;
+    const sync = new SharedArrayBuffer(12);
     const shared = {
       model,
       options: session,
@@ -120,12 +125,13 @@ export class ParallelSteps {
       v: buffer(state.v),
       ema: state.ema && buffer(state.ema),
       gradients: Array.from({ length: count }, () => new SharedArrayBuffer(state.params.byteLength)),
-      sync: new SharedArrayBuffer(8),
+      sync, // how many have come to the barrier, its round, and whether all shall end
       sums: new SharedArrayBuffer(8 * count),
     };
     const url = new URL("./training-worker.js", import.meta.url);
     const steps = new ParallelSteps(
       Array.from({ length: count }, (_, index) => new Worker(url, { workerData: { ...shared, index } })),
+      new Int32Array(sync),
     );
     await steps.#all(() => {});
     return steps;
@@ -150,8 +156,11 @@ export class ParallelSteps {
     };
   }
 
+  /** Ends the workers, each as soon as it has computed what it is at. */
   async close(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    Atomics.store(this.#sync, 2, 1);
+    for (const worker of this.#workers) worker.postMessage("end");
+    await this.#ended;
   }
 
   /** The next reply of every worker. When one fails the others would wait for it for ever, so all are ended. */

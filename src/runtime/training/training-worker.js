@@ -46,8 +46,9 @@ for (const { name, dims, offset, length } of parameters) {
 }
 const session = await InferenceSession.create(setup.model, setup.options);
 
-/** Waits until every worker has come here. */
+/** Waits until every worker has come here. @throws when the workers are being ended: one that failed will never come */
 function barrier() {
+  if (Atomics.load(sync, 2) !== 0) throw new Error("the training workers are being ended");
   const round = Atomics.load(sync, 1);
   if (Atomics.add(sync, 0, 1) === count - 1) {
     Atomics.store(sync, 0, 0);
@@ -55,7 +56,10 @@ function barrier() {
     Atomics.notify(sync, 1);
     return;
   }
-  while (Atomics.load(sync, 1) === round) Atomics.wait(sync, 1, round);
+  while (Atomics.load(sync, 1) === round) {
+    Atomics.wait(sync, 1, round, 100);
+    if (Atomics.load(sync, 2) !== 0) throw new Error("the training workers are being ended");
+  }
 }
 
 /** @param {Wire} wire */
@@ -108,7 +112,9 @@ function apply({ groups, clip, emaDecay, ...options }, batches, finite) {
   return { norm, updated: true };
 }
 
-port.on("message", async (/** @type {Request} */ { batches, update }) => {
+port.on("message", async (/** @type {Request | "end"} */ request) => {
+  if (request === "end") return port.close(); // with nothing under way: a thread that is ended inside ONNX Runtime takes the whole program with it
+  const { batches, update } = request;
   try {
     weights.set(params);
     const start = performance.now();

@@ -1,6 +1,5 @@
 // @ts-check
-// Plain JavaScript, because Node starts a worker from a file that it can run as it is.
-import { parentPort } from "node:worker_threads";
+// Plain JavaScript, because Node starts a process from a file that it can run as it is.
 
 /**
  * @typedef {{ dtype: "f32" | "i64", dims: readonly number[], data: Float32Array | BigInt64Array }} Wire
@@ -10,12 +9,12 @@ import { parentPort } from "node:worker_threads";
  *   | { kind: "release", session: number })} Request
  */
 
+for (const name of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(name, () => {}); // Ctrl-C goes to the whole group: whoever asked decides
+process.on("disconnect", () => process.exit());
+
 // ONNX Runtime reads this when it is loaded, so it comes before the import.
 process.env.ORT_DISABLE_TELEMETRY ??= "1";
 const { InferenceSession, Tensor } = await import("onnxruntime-node");
-
-if (parentPort === null) throw new Error("ort-worker.js runs as a worker thread only");
-const port = parentPort;
 
 /** @type {Map<number, import("onnxruntime-common").InferenceSession>} */
 const sessions = new Map();
@@ -23,16 +22,15 @@ const sessions = new Map();
 /** @param {Request} request */
 async function answer(request) {
   if (request.kind === "load") {
-    const session = await InferenceSession.create(request.model, request.options);
-    sessions.set(request.session, session);
-    return { value: undefined, transfer: [] };
+    sessions.set(request.session, await InferenceSession.create(request.model, request.options));
+    return undefined;
   }
   const session = sessions.get(request.session);
   if (session === undefined) throw new Error("the session was released");
   if (request.kind === "release") {
     sessions.delete(request.session);
     await session.release();
-    return { value: undefined, transfer: [] };
+    return undefined;
   }
   /** @type {Record<string, import("onnxruntime-common").Tensor>} */
   const feeds = {};
@@ -41,23 +39,20 @@ async function answer(request) {
   const results = await session.run(feeds, request.fetches);
   /** @type {Record<string, Wire>} */
   const value = {};
-  /** @type {ArrayBuffer[]} */
-  const transfer = [];
   for (const name of request.fetches) {
-    const tensor = /** @type {import("onnxruntime-common").Tensor} */ (results[name]);
-    const data = /** @type {Float32Array} */ (tensor.data).slice(); // ONNX Runtime's own memory cannot be transferred
-    value[name] = { dtype: "f32", dims: tensor.dims, data };
-    transfer.push(/** @type {ArrayBuffer} */ (data.buffer));
-    tensor.dispose();
+    const { data, dims } = /** @type {import("onnxruntime-common").Tensor} */ (results[name]);
+    value[name] = { dtype: "f32", dims, data: /** @type {Float32Array} */ (data) };
   }
-  return { value, transfer };
+  return value;
 }
 
-port.on("message", async (/** @type {Request} */ request) => {
+/** @param {{ id: number, value?: unknown, error?: string }} reply */
+const send = (reply) => process.send?.({ ...reply, peakMemory: process.resourceUsage().maxRSS * 1024 });
+
+process.on("message", async (/** @type {Request} */ request) => {
   try {
-    const { value, transfer } = await answer(request);
-    port.postMessage({ id: request.id, value }, transfer);
+    send({ id: request.id, value: await answer(request) });
   } catch (error) {
-    port.postMessage({ id: request.id, error: error instanceof Error ? error.message : String(error) });
+    send({ id: request.id, error: error instanceof Error ? error.message : String(error) });
   }
 });

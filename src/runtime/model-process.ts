@@ -1,0 +1,116 @@
+import { type ChildProcess, fork } from "node:child_process";
+import type { InferenceSession } from "onnxruntime-common";
+import { UserError } from "../core/errors.ts";
+import type { Feeds } from "./runtime.ts";
+
+export type Question =
+  | { kind: "load"; session: number; model: Uint8Array; options: InferenceSession.SessionOptions }
+  | { kind: "run"; session: number; feeds: Feeds; fetches: readonly string[] }
+  | { kind: "release"; session: number };
+
+interface Reply {
+  readonly id: number;
+  readonly value?: unknown;
+  readonly error?: string;
+  readonly peakMemory: number;
+}
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/** glibc keeps what was freed of small pieces; above this size each piece is given back at once, as a released model's weights should be. */
+const GIVE_BACK_ABOVE = "1000000";
+
+/** A process of its own that runs ONNX Runtime: what it does holds up no event loop, and ending it gives back all memory, whatever it was doing. */
+export class ModelProcess {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+  readonly #waiting = new Map<number, Waiting>();
+  #failure: Error | undefined;
+  #count = 0;
+  #peakMemory = 0;
+
+  constructor() {
+    this.#child = fork(new URL("./ort-process.js", import.meta.url), {
+      serialization: "advanced",
+      execArgv: [],
+      env: { ...process.env, ORT_DISABLE_TELEMETRY: "1", MALLOC_MMAP_THRESHOLD_: GIVE_BACK_ABOVE },
+    });
+    this.#child.on("message", (reply) => this.#settle(reply as Reply));
+    this.#child.on("error", (error) => this.#fail(error));
+    this.#ended = new Promise((resolve) => {
+      this.#child.once("exit", (code, signal) => {
+        this.#fail(ended(code, signal));
+        resolve();
+      });
+    });
+    this.#idle();
+  }
+
+  /** False once the process has ended, and its sessions with it. */
+  get alive(): boolean {
+    return this.#failure === undefined;
+  }
+
+  /** The most memory that the process has held, in bytes, as far as it has told. */
+  get peakMemory(): number {
+    return this.#peakMemory;
+  }
+
+  /** @throws UserError if the process ends before it has answered */
+  ask(question: Question): Promise<unknown> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const id = this.#count++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#child.ref();
+      this.#child.channel?.ref();
+      this.#child.send({ id, ...question }, (error) => error && this.#fail(error));
+    });
+  }
+
+  /** Ends the process at once. What was asked and not answered fails. */
+  async end(): Promise<void> {
+    this.#fail(new Error("the runtime was closed"));
+    this.#child.ref();
+    this.#child.kill("SIGKILL");
+    if (this.#child.pid !== undefined) await this.#ended;
+  }
+
+  #settle({ id, value, error, peakMemory }: Reply): void {
+    this.#peakMemory = peakMemory;
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (this.#waiting.size === 0) this.#idle();
+    if (error === undefined) waiting?.resolve(value);
+    else waiting?.reject(new Error(error));
+  }
+
+  /** An idle process keeps no program alive. */
+  #idle(): void {
+    this.#child.unref();
+    this.#child.channel?.unref();
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#waiting.values()) reject(this.#failure);
+    this.#waiting.clear();
+  }
+}
+
+function ended(code: number | null, signal: NodeJS.Signals | null): UserError {
+  if (signal === "SIGKILL")
+    return new UserError(
+      "runtime/killed",
+      "The process that runs the models was killed, most likely because memory ran out.",
+      "Close other programs, or ask for smaller pictures or fewer at once; the next request loads the models again.",
+    );
+  return new UserError(
+    "runtime/ended",
+    `The process that runs the models has ended (${signal ?? `exit code ${code}`}).`,
+    "Try again: the next request loads the models again. If it ends each time, please report it with the command that you gave.",
+  );
+}
