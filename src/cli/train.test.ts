@@ -51,3 +51,14 @@ test("a stage that does not exist is refused with the names of those that do", a
   expect(err).toContain('There is no stage "unet"');
   expect(err).toContain("vae, vision, judge, base, adapter");
 });
+
+test("a run can start from an earlier one, and says so when there is none", async () => {
+  const next = join(folder, "next");
+  const args = ["--out", next, "--people", "12", "--workers", "1", "--stages", "vision", "--steps", "vision=1"];
+  const { code, out, err } = await trainMini(...args, "--from", folder);
+  expect(code, err).toBe(0);
+  expect(out).toMatch(/vision starts from .*: (\d+) of \1 weights fit/);
+  const other = await trainMini("--out", join(folder, "third"), "--people", "12", "--stages", "vision", "--from", "nowhere");
+  expect(other.code).toBe(1);
+  expect(other.err).toContain('nowhere has no finished stage "vision"');
+});

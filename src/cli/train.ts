@@ -20,6 +20,7 @@ interface MiniFlags {
   readonly seed: number;
   readonly workers?: number;
   readonly stages?: string;
+  readonly from?: string;
   readonly steps: readonly string[];
   readonly json?: boolean;
 }
@@ -83,6 +84,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
     .addOption(number("--seed <n>", "another seed, another model", 0, 2 ** 32 - 1).default(7))
     .addOption(number("--workers <n>", "processor cores to use (default: all)", 1, 256))
     .option("--stages <list>", "only these, such as vae,vision")
+    .option("--from <folder>", "start from the stages of an earlier run, where names and shapes are the same")
     .option("--steps <stage=n...>", "updates of a stage", [])
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", HELP)

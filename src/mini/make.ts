@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { UserError } from "../core/errors.ts";
 import { exists } from "../train/exists.ts";
 import { type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
 import type { Tensors } from "../weights/index.ts";
@@ -27,6 +28,8 @@ export interface MakeOptions {
   /** Updates of each stage. */
   readonly steps: Readonly<Record<StageName, number>>;
   readonly stages?: readonly StageName[];
+  /** Folder of an earlier run: weights that have the same name and shape there are where a stage starts. */
+  readonly from?: string | undefined;
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: TrainingProgress) => void;
@@ -63,10 +66,31 @@ export async function makeMiniature(options: MakeOptions): Promise<void> {
       continue;
     }
     const task = await taskOf(stage, data, options);
-    const weights = await train(task, trainingOptions(stage, options));
+    const earlier = options.from === undefined ? undefined : await startOf(task, options.from, onNote);
+    const weights = await train({ ...task, ...earlier }, trainingOptions(stage, options));
     await writeStageWeights(folder, stage, weights);
   }
   if (await allExist(folder)) await exportAll(folder, data);
+}
+
+/** @throws UserError train/no-start */
+async function startOf(
+  task: TrainingTask,
+  folder: string,
+  onNote: MakeOptions["onNote"],
+): Promise<Required<Pick<TrainingTask, "from" | "config">>> {
+  if (!(await exists(stageWeightsPath(folder, task.name))))
+    throw new UserError(
+      "train/no-start",
+      `${folder} has no finished stage "${task.name}" to start from.`,
+      "Name the folder that an earlier --out named, or leave out --from.",
+    );
+  const wanted = task.weights.tensors();
+  const same = [...(await readStageWeights(folder, task.name))].filter(
+    ([name, { shape }]) => `${wanted.get(name)?.shape}` === `${shape}`,
+  );
+  onNote?.(`${task.name} starts from ${folder}: ${same.length} of ${wanted.size} weights fit`);
+  return { from: new Map(same), config: { ...task.config, from: folder } };
 }
 
 const trainingOptions = (stage: StageName, { folder, workers, signal, onProgress }: MakeOptions): TrainingOptions => ({
