@@ -228,7 +228,12 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
   ],
   "How to run:": [
     { ...LOAD, key: "device", flags: "--device <name>", help: "auto, cpu, cuda, webgpu (default: auto)" },
-    { ...LOAD, key: "precision", flags: "--precision <name>", help: "auto, f32 (default: auto)" },
+    {
+      ...LOAD,
+      key: "precision",
+      flags: "--precision <name>",
+      help: "auto, f32, int8 (default: auto: int8 for large models on the processor)",
+    },
     {
       ...LOAD,
       key: "threads",

@@ -1,7 +1,7 @@
 import type { Notice } from "../core/notice.ts";
 
-/** What the pipeline is doing. `load` comes again whenever another model is needed. */
-export type Phase = "load" | "encode" | "denoise" | "decode";
+/** What the pipeline is doing. `load` comes again whenever another model is needed, and within it `prepare`, in bytes, the first time in 8 bits. */
+export type Phase = "load" | "prepare" | "encode" | "denoise" | "decode";
 
 export interface ProgressEvent {
   readonly type: "progress";

@@ -35,7 +35,7 @@ export async function generate(
   emit: (event: GenerateEvent) => void,
   signal: AbortSignal,
 ): Promise<GenerateResult> {
-  const progress = new Progress(emit);
+  const progress = new Progress(emit, signal);
   const notices: Notice[] = [];
   const note = (more: readonly Notice[]): void => {
     notices.push(...more);

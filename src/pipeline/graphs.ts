@@ -23,6 +23,14 @@ import type { ComponentName } from "../weights/sdxl-single-file.ts";
 /** LoRA pairs of each component, by weight path. */
 export type LoraPairs = ReadonlyMap<ComponentName, ReadonlyMap<string, readonly LoraPair[]>>;
 
+/** A graph before its LoRAs, and these: what is prepared for another precision. */
+export interface Unfinished<Name extends string = string> {
+  readonly outputs: Outputs<Name>;
+  readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
+}
+
+const NO_PAIRS: Unfinished["pairs"] = new Map();
+
 export type Outputs<Name extends string = string> = Readonly<Record<Name, Tensor>>;
 
 const batch = namedDim("batch");
@@ -51,6 +59,7 @@ function finished<Name extends string>(name: ComponentName, outputs: Outputs<Nam
 export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
   readonly outputs: Outputs;
+  readonly unfinished: Unfinished;
   readonly settings: ClipTextSettings;
 }
 
@@ -63,6 +72,7 @@ export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraP
   if (name === "text_encoder_2" && pooled !== undefined) outputs.pooled = pooled;
   return {
     outputs: finished(name, outputs, loras),
+    unfinished: { outputs, pairs: loras.get(name) ?? NO_PAIRS },
     settings: sizes,
   };
 }
@@ -100,6 +110,7 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
 export interface UNetGraph {
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly outputs: Outputs<"noise">;
+  readonly unfinished: Unfinished<"noise">;
   readonly settings: UNetSettings;
 }
 
@@ -114,7 +125,8 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
     timeIds: input("timeIds", [batch, 6]),
   };
   const noise = unet(inputs, new Weights(new Checkpoint(tensors, "unet")), settings);
-  return { outputs: finished("unet", { noise }, loras), settings };
+  const unfinished = { outputs: { noise }, pairs: loras.get("unet") ?? NO_PAIRS };
+  return { outputs: finished("unet", unfinished.outputs, loras), unfinished, settings };
 }
 
 export interface VaeGraph {

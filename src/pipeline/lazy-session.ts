@@ -1,20 +1,27 @@
+import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
 
 /** Called when a model begins to load, and when it has been loaded. */
 export interface LoadObserver {
   loading(name: string): void;
+  /** Weights are being brought into the form in which they are computed with, once for all. */
+  preparing(name: string, done: number, total: number): void;
+  noted(notice: Notice): void;
   loaded(name: string, seconds: number): void;
 }
+
+/** Makes the graph that is loaded of the one that was built. */
+export type Prepare<Output extends string> = (observer: LoadObserver) => Promise<Readonly<Record<Output, Tensor>>>;
 
 /** A model that is loaded when it is first needed, and can be put away again. */
 export class LazySession<Output extends string> {
   readonly name: string;
   readonly #runtime: Runtime;
-  readonly #outputs: Readonly<Record<Output, Tensor>>;
+  readonly #outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>;
   #session: Promise<Session<Output>> | undefined;
 
-  constructor(runtime: Runtime, name: string, outputs: Readonly<Record<Output, Tensor>>) {
+  constructor(runtime: Runtime, name: string, outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>) {
     this.#runtime = runtime;
     this.name = name;
     this.#outputs = outputs;
@@ -25,7 +32,7 @@ export class LazySession<Output extends string> {
     if (this.#session !== undefined) return this.#session;
     const start = performance.now();
     observer.loading(this.name);
-    this.#session = this.#runtime.load(this.#outputs);
+    this.#session = this.#load(observer);
     try {
       const session = await this.#session;
       observer.loaded(this.name, (performance.now() - start) / 1000);
@@ -34,6 +41,11 @@ export class LazySession<Output extends string> {
       this.#session = undefined;
       throw error;
     }
+  }
+
+  async #load(observer: LoadObserver): Promise<Session<Output>> {
+    const outputs = typeof this.#outputs === "function" ? await this.#outputs(observer) : this.#outputs;
+    return this.#runtime.load(outputs);
   }
 
   /** Frees the memory; the next use loads again. */

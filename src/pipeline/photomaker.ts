@@ -1,6 +1,5 @@
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import type { Notice } from "../core/notice.ts";
-import type { Device } from "../runtime/encode-model.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
@@ -10,12 +9,13 @@ import { readJsonIfThere } from "../weights/read-json.ts";
 import type { ImageEvent } from "./events.ts";
 import { type GenerateResult, generate, generateTogether } from "./generate.ts";
 import { Generation } from "./generation.ts";
-import { idGraph, textGraph, unetGraph, type VaeGraph, vaeGraph } from "./graphs.ts";
+import { idGraph, type Outputs, textGraph, type Unfinished, unetGraph, type VaeGraph, vaeGraph } from "./graphs.ts";
 import { LazySession } from "./lazy-session.ts";
 import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
+import { chooseDevice, inEightBits } from "./precision.ts";
 import { readersOf } from "./readers.ts";
-import { type GenerateInput, type LoadInput, type LoadOptions, parseGenerateRequest, parseLoadOptions } from "./request.ts";
+import { type GenerateInput, type LoadInput, parseGenerateRequest, parseLoadOptions } from "./request.ts";
 
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
@@ -47,10 +47,12 @@ export class PhotoMaker implements AsyncDisposable {
     );
     const adapter = options.adapter === undefined ? undefined : await openAdapter(await resolveHubOrPath(options.adapter));
     const { pairs, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
-    const { device, notices: chosen } = chooseDevice(options);
+    const { device, precision, notices: chosen } = chooseDevice(options, model.components.unet.tensors);
     const runtime = ortRuntime({ threads: options.threads, device });
     const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2]) =>
       new LazySession(runtime, name, outputs);
+    const rounded = <Name extends string>(name: string, graph: Unfinished<Name>, from: string, outputs: Outputs<Name>) =>
+      lazy<Name>(name, precision === "int8" ? inEightBits(name, basename(from), graph) : outputs);
 
     const unet = unetGraph(model, pairs);
     const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
@@ -64,16 +66,16 @@ export class PhotoMaker implements AsyncDisposable {
       emptyIsNothing: model.emptyPromptIsNothing,
       readers,
       text: [
-        { graph: text[0], session: lazy("text_encoder", text[0].outputs) },
-        { graph: text[1], session: lazy("text_encoder_2", text[1].outputs) },
+        { graph: text[0], session: rounded("text_encoder", text[0].unfinished, options.model, text[0].outputs) },
+        { graph: text[1], session: rounded("text_encoder_2", text[1].unfinished, options.model, text[1].outputs) },
       ],
       identity: identity && {
         graph: identity,
-        encode: lazy("id_encoder", identity.encode),
+        encode: rounded("id_encoder", { outputs: identity.encode, pairs: new Map() }, adapter.path, identity.encode),
         fuse: lazy("fuse_module", identity.fuse),
         everyToken: adapter.version === "v2",
       },
-      unet: { graph: unet, session: lazy("unet", unet.outputs) },
+      unet: { graph: unet, session: rounded("unet", unet.unfinished, options.model, unet.outputs) },
       vae: { graph: vae, session: lazy("vae", vae.decode) },
     };
     return new PhotoMaker(models, runtime, [...model.notices, ...read, ...notices, ...chosen, ...sizeNotices(vae)]);
@@ -125,13 +127,6 @@ export class PhotoMaker implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** Without a wish, the processor: it is everywhere, and its numbers are the reference's. */
-function chooseDevice({ device, precision }: LoadOptions): { readonly device: Device; readonly notices: readonly Notice[] } {
-  if (device !== "auto") return { device, notices: [] };
-  const message = `Runs on the processor (cpu) in ${precision === "auto" ? "f32" : precision}.`;
-  return { device: "cpu", notices: [{ code: "device/chosen", message }] };
 }
 
 async function identityOf(adapter: AdapterFiles, contextDim: number) {

@@ -1,20 +1,33 @@
+import type { Notice } from "../core/notice.ts";
 import type { GenerateEvent, Phase, Timings } from "./events.ts";
 import type { LoadObserver } from "./lazy-session.ts";
 
 /** Turns what happens into events, and notes how long it took. */
 export class Progress implements LoadObserver {
   readonly #emit: (event: GenerateEvent) => void;
+  readonly #signal: AbortSignal | undefined;
   readonly #begin = performance.now();
   readonly #load: Record<string, number> = {};
   readonly #phases = new Map<Phase, number>();
   readonly #evaluations: number[] = [];
 
-  constructor(emit: (event: GenerateEvent) => void) {
+  /** @param signal ends a preparation under way, which is the one long thing that is not cut into evaluations */
+  constructor(emit: (event: GenerateEvent) => void, signal?: AbortSignal) {
     this.#emit = emit;
+    this.#signal = signal;
   }
 
   loading(name: string): void {
     this.step("load", 0, 1, name);
+  }
+
+  preparing(name: string, done: number, total: number): void {
+    this.#signal?.throwIfAborted();
+    this.step("prepare", done, total, name);
+  }
+
+  noted(notice: Notice): void {
+    this.#emit({ type: "notice", notice });
   }
 
   loaded(name: string, seconds: number): void {

@@ -1,5 +1,6 @@
 export { type AdapterFiles, openAdapter } from "./adapter.ts";
 export { type Description, describe, type PartDescription } from "./describe.ts";
+export { withFile } from "./file-access.ts";
 export { identify, KIND_NAMES, type Kind } from "./identify.ts";
 export type { LoraComponent } from "./lora-key.ts";
 export { type LoraLayer, type LoraTargets, type MatchedLora, matchLora } from "./lora-match.ts";

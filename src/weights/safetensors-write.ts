@@ -18,16 +18,18 @@ export interface TensorToWrite {
  * can be written. Tensors are ordered as the reference orders them (wide elements first, then by name), so the
  * same content gives the same bytes.
  *
+ * @param options.asGiven keeps the order of `tensors`
  * @throws UserError disk/full and others of writeFileAtomically
  */
 export async function writeSafetensors(
   path: string,
   tensors: Iterable<TensorToWrite>,
   metadata: Readonly<Record<string, string>> = {},
+  { asGiven = false }: { readonly asGiven?: boolean } = {},
 ): Promise<void> {
-  const ordered = [...tensors].sort(
-    (a, b) => DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype] || (a.name < b.name ? -1 : Number(a.name > b.name)),
-  );
+  const ordered = [...tensors];
+  if (!asGiven)
+    ordered.sort((a, b) => DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype] || (a.name < b.name ? -1 : Number(a.name > b.name)));
   const header: [string, unknown][] = [];
   if (Object.keys(metadata).length > 0) header.push(["__metadata__", metadata]);
   let end = 0;

@@ -29,6 +29,7 @@ const STORED: Partial<Record<StoredType, TensorProto_DataType>> = {
   F16: TensorProto_DataType.FLOAT16,
   BF16: TensorProto_DataType.BFLOAT16,
   F64: TensorProto_DataType.DOUBLE,
+  I8: TensorProto_DataType.INT8,
 };
 
 export interface EncodeOptions {

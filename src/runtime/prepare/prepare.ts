@@ -1,0 +1,215 @@
+import { rm } from "node:fs/promises";
+import { UserError } from "../../core/errors.ts";
+import { type LoraPair, lora } from "../../graph/lora.ts";
+import { gatherOp } from "../../graph/ops/gather.ts";
+import type { QuantisedWeight } from "../../graph/ops/quantised.ts";
+import { type ParamAttrs, param, paramOp } from "../../graph/ops/source.ts";
+import { linearWeights, quantise } from "../../graph/quantise.ts";
+import { inOrder, rewrite } from "../../graph/rewrite.ts";
+import { is, type Tensor } from "../../graph/tensor.ts";
+import {
+  DTYPE_BYTES,
+  elementCount,
+  openTensors,
+  readFloats,
+  sliceRows,
+  type TensorEntry,
+  type Tensors,
+  type TensorToWrite,
+  writeSafetensors,
+} from "../../weights/index.ts";
+import {
+  type CacheSettings,
+  evict,
+  openFolder,
+  readNote,
+  removePrepared,
+  touch,
+  weightsPath,
+  writeNote,
+} from "./cache-folder.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { inEightBits, POLICY } from "./policy.ts";
+import { Rounder } from "./rounder.ts";
+
+export interface ToPrepare {
+  /** Which of the pipeline's models it is, such as "unet". */
+  readonly model: string;
+  /** Name of the file or folder that the weights come from. */
+  readonly from: string;
+  /** The graph without its LoRAs. */
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
+}
+
+export interface PrepareOptions {
+  readonly cache: CacheSettings;
+  readonly signal?: AbortSignal | undefined;
+  /** @param done, total bytes of the original weights */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly onNote?: ((text: string) => void) | undefined;
+}
+
+/** Numbers below which a weight is left where it is. */
+const SMALL = 2 ** 10;
+const SCALES = ":scales";
+
+/** What becomes of each weight. */
+interface Plan {
+  readonly rounded: readonly ParamAttrs[];
+  readonly widened: readonly ParamAttrs[];
+  readonly all: readonly ParamAttrs[];
+}
+
+/**
+ * A graph over weights in the form in which they are computed with: linear layers in 8 bits with their LoRAs added, the rest in float32. They
+ * are made once, tensor by tensor, and kept in the user's cache folder under a name that stands for the content that they were made
+ * from, the LoRAs and the policy.
+ * @throws UserError cache/folder, disk/full
+ */
+export async function prepared<Name extends string>(
+  what: ToPrepare & { readonly outputs: Readonly<Record<Name, Tensor>> },
+  options: PrepareOptions,
+): Promise<Readonly<Record<Name, Tensor>>> {
+  const { folder } = options.cache;
+  const names = Object.keys(what.outputs) as Name[];
+  const outputs = names.map((name) => what.outputs[name]);
+  const plan = planOf(outputs);
+  const key = await keyOf(what, plan);
+  await openFolder(folder);
+  const found = (await openPrepared(folder, key, options)) ?? (await make(what, plan, key, options));
+  await touch(folder, key);
+  const changed = rewrite(rewrite(outputs, over(found)), lora(branches(what.pairs, plan), new Set()));
+  return Object.fromEntries(names.map((name, i) => [name, changed[i]!])) as Record<Name, Tensor>;
+}
+
+function planOf(outputs: readonly Tensor[]): Plan {
+  const rounded = linearWeights(outputs).filter(inEightBits);
+  const taken = new Set(rounded.map(({ path }) => path));
+  const tables = new Set(inOrder(outputs).flatMap((t) => (is(t, gatherOp) ? [t.inputs[0]!] : [])));
+  const params = inOrder(outputs).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));
+  const widened = params
+    .filter((t) => !tables.has(t) && !taken.has(t.attrs.path))
+    .map(({ attrs }) => attrs)
+    .filter(({ entry }) => entry.dtype !== "F32" && elementCount(entry.shape) >= SMALL);
+  const all = params.map(({ attrs }) => attrs);
+  if (new Set(all.map(({ path }) => path)).size !== all.length)
+    throw new TypeError("two weights of one graph have the same path");
+  return { rounded, widened, all };
+}
+
+/** Of layers that are not rounded, whose LoRAs stay branches beside them. */
+function branches(pairs: ToPrepare["pairs"], { rounded }: Plan): ToPrepare["pairs"] {
+  const merged = new Set(rounded.map(({ path }) => path));
+  return new Map([...pairs].filter(([path]) => !merged.has(path)));
+}
+
+async function keyOf({ model, pairs }: ToPrepare, { all, rounded }: Plan): Promise<string> {
+  const merged = rounded.flatMap(({ path }) => pairs.get(path) ?? []);
+  const entries = [...all.map(({ path, entry }) => ({ ...entry, name: path })), ...merged.flatMap(({ down, up }) => [down, up])];
+  const scales = JSON.stringify(rounded.map(({ path }) => (pairs.get(path) ?? []).map(({ scale }) => scale)));
+  return (await fingerprint(entries, POLICY, model, scales)).slice(0, 40);
+}
+
+/** What was prepared before, if it is whole: what is not is removed, and said. */
+async function openPrepared(folder: string, key: string, { onNote }: PrepareOptions): Promise<Tensors | undefined> {
+  const note = await readNote(folder, key);
+  if (note === undefined) return undefined;
+  try {
+    const { tensors } = await openTensors(weightsPath(folder, key));
+    if ((await fingerprint([...tensors.values()])) === note.content) return tensors;
+    onNote?.(`The prepared ${note.model} was changed since it was made: it is prepared again.`);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    onNote?.(`The prepared ${note.model} is damaged (${error.code}): it is prepared again.`);
+  }
+  await removePrepared(folder, key);
+  return undefined;
+}
+
+async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOptions): Promise<Tensors> {
+  const { cache, signal, onProgress } = options;
+  const { folder } = cache;
+  const bytes = ({ entry }: ParamAttrs): number => elementCount(entry.shape) * DTYPE_BYTES[entry.dtype];
+  const total = [...plan.rounded, ...plan.widened].reduce((sum, attrs) => sum + bytes(attrs), 0);
+  let done = 0;
+  const advance = (attrs: ParamAttrs): void => {
+    signal?.throwIfAborted();
+    done += bytes(attrs);
+    onProgress?.(done, total);
+  };
+  const rounder = new Rounder();
+  const path = weightsPath(folder, key);
+  try {
+    const rounded = plan.rounded.flatMap((attrs) => eightBits(attrs, what.pairs.get(attrs.path) ?? [], rounder, advance));
+    const widened = plan.widened.map((attrs) => float32(attrs, advance));
+    await writeSafetensors(path, [...rounded, ...widened], { model: what.model, policy: POLICY }, { asGiven: true });
+    const { tensors } = await openTensors(path);
+    const content = await fingerprint([...tensors.values()]);
+    await writeNote(folder, { key, model: what.model, precision: "int8", from: what.from, content });
+    await evict(cache, new Set([key]));
+    return tensors;
+  } catch (error) {
+    // without its note it would never be used, nor ever be removed
+    if ((await readNote(folder, key)) === undefined) await rm(path, { force: true }).catch(() => undefined);
+    throw error;
+  } finally {
+    await rounder.close();
+  }
+}
+
+function eightBits(
+  attrs: ParamAttrs,
+  pairs: readonly LoraPair[],
+  rounder: Rounder,
+  advance: (attrs: ParamAttrs) => void,
+): TensorToWrite[] {
+  const { path, entry } = attrs;
+  const [out, into] = entry.shape as [number, number];
+  let scales: Float32Array | undefined;
+  return [
+    {
+      name: path,
+      dtype: "I8",
+      shape: [into, out],
+      data: async () => {
+        const result = await rounder.round(entry, pairs);
+        scales = result.scales;
+        advance(attrs);
+        return result.rounded;
+      },
+    },
+    { name: `${path}${SCALES}`, dtype: "F32", shape: [out], data: async () => scales! }, // written after the weight
+  ];
+}
+
+/** Numbers that are widened at once, so that the event loop waits only briefly. */
+const AT_ONCE = 2 ** 21;
+
+function float32(attrs: ParamAttrs, advance: (attrs: ParamAttrs) => void): TensorToWrite {
+  const { path, entry } = attrs;
+  async function* pieces() {
+    const rows = entry.shape[0] ?? 1;
+    const some = Math.max(1, Math.floor((AT_ONCE * rows) / elementCount(entry.shape)));
+    if (entry.transposed || entry.shape.length === 0) yield await readFloats(entry);
+    else
+      for (let from = 0; from < rows; from += some) yield await readFloats(sliceRows(entry, from, Math.min(rows, from + some)));
+    advance(attrs);
+  }
+  return { name: path, dtype: "F32", shape: entry.shape, data: pieces };
+}
+
+/** The rule that puts prepared weights in the place of the original ones. */
+function over(tensors: Tensors): (t: Tensor) => Tensor | undefined {
+  const eight = new Map<string, QuantisedWeight>();
+  for (const [path, entry] of tensors) {
+    const scales: TensorEntry | undefined = tensors.get(`${path}${SCALES}`);
+    if (scales !== undefined) eight.set(path, { weight: { path, entry }, scales: { path: `${path}${SCALES}`, entry: scales } });
+  }
+  const linear = quantise(eight);
+  return (t) => {
+    if (!is(t, paramOp)) return linear(t);
+    const entry = tensors.get(t.attrs.path);
+    return entry?.dtype === "F32" ? param(t.attrs.path, entry) : undefined;
+  };
+}

@@ -1,0 +1,53 @@
+// @ts-check
+// Plain JavaScript, because Node starts a worker from a file that it can run as it is.
+import { parentPort, workerData } from "node:worker_threads";
+
+/**
+ * @typedef {{ bytes: Uint8Array, dtype: "float16" | "float32", shape: readonly number[] }} Stored
+ * @typedef {{ id: number, weight: Stored, down: Float32Array, up: Float32Array, rank: number }} Request
+ */
+
+// ONNX Runtime reads this when it is loaded, so it comes before the import.
+process.env.ORT_DISABLE_TELEMETRY ??= "1";
+const { InferenceSession, Tensor } = await import("onnxruntime-node");
+
+if (parentPort === null) throw new Error("round-worker.js runs as a worker thread only");
+const port = parentPort;
+/** @type {Map<string, Promise<import("onnxruntime-common").InferenceSession>>} */
+const sessions = new Map();
+
+/** @param {"float16" | "float32"} dtype */
+function sessionOf(dtype) {
+  const known = sessions.get(dtype) ?? InferenceSession.create(workerData.models[dtype], { logSeverityLevel: 3 });
+  sessions.set(dtype, known);
+  return known;
+}
+
+/** @param {Request} request */
+async function round({ weight: { bytes, dtype, shape }, down, up, rank }) {
+  const [out, into] = /** @type {[number, number]} */ (shape);
+  const count = bytes.byteLength / (dtype === "float16" ? 2 : 4);
+  const values =
+    dtype === "float16"
+      ? new Tensor("float16", new Uint16Array(bytes.buffer, bytes.byteOffset, count), shape)
+      : new Tensor("float32", new Float32Array(bytes.buffer, bytes.byteOffset, count), shape);
+  const feeds = {
+    weight: values,
+    down: new Tensor("float32", down, [rank, into]),
+    up: new Tensor("float32", up, [out, rank]),
+  };
+  const found = await (await sessionOf(dtype)).run(feeds);
+  const rounded = /** @type {Int8Array} */ (found.rounded?.data).slice();
+  const scales = /** @type {Float32Array} */ (found.scales?.data).slice();
+  return { rounded, scales };
+}
+
+port.on("message", async (/** @type {Request | "end"} */ request) => {
+  if (request === "end") return port.close();
+  try {
+    const value = await round(request);
+    port.postMessage({ id: request.id, value }, [value.rounded.buffer, value.scales.buffer]);
+  } catch (error) {
+    port.postMessage({ id: request.id, error: error instanceof Error ? error.message : String(error) });
+  }
+});
