@@ -36,10 +36,10 @@ async function round({ weight: { bytes, dtype, shape }, down, up, rank }) {
     down: new Tensor("float32", down, [rank, into]),
     up: new Tensor("float32", up, [out, rank]),
   };
-  const found = await (await sessionOf(dtype)).run(feeds);
-  const rounded = /** @type {Int8Array} */ (found.rounded?.data).slice();
-  const scales = /** @type {Float32Array} */ (found.scales?.data).slice();
-  return { rounded, scales };
+  const found = /** @type {{ rounded: { data: Int8Array }, scales: { data: Float32Array } }} */ (
+    /** @type {unknown} */ (await (await sessionOf(dtype)).run(feeds))
+  );
+  return { rounded: found.rounded.data.slice(), scales: found.scales.data.slice() }; // ONNX Runtime's own memory cannot be transferred
 }
 
 port.on("message", async (/** @type {Request | "end"} */ request) => {
