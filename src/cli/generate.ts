@@ -133,9 +133,10 @@ interface Summary {
 async function localModels(options: LoadOptions, resolve: GenerateTools["resolve"], how: DownloadOptions): Promise<LoadOptions> {
   const model = await resolve(options.model, how);
   const adapter = options.adapter === undefined ? undefined : await resolve(options.adapter, how);
+  const tinyVae = options.tinyVae === undefined ? undefined : await resolve(options.tinyVae, how);
   const loras: { path: string; scale: number }[] = [];
   for (const { path, scale } of options.loras) loras.push({ path: await resolve(path, how), scale });
-  return { ...options, model, loras, ...(adapter !== undefined && { adapter }) };
+  return { ...options, model, loras, ...(adapter !== undefined && { adapter }), ...(tinyVae !== undefined && { tinyVae }) };
 }
 
 export const lineOf = ({ phase, detail, step, steps, secondsLeft }: ProgressEvent): ProgressLine => ({

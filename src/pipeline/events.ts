@@ -15,7 +15,7 @@ export interface ProgressEvent {
   readonly secondsLeft?: number;
 }
 
-/** The picture as it stands: a cheap approximation in latent resolution. */
+/** The picture as it stands: decoded by the tiny VAE or a small one; without, a cheap approximation in latent resolution. */
 export interface PreviewEvent {
   readonly type: "preview";
   readonly step: number;

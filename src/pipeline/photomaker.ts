@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Device } from "../runtime/encode-model.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
@@ -7,10 +8,11 @@ import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
 import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
+import { openTinyVae } from "../weights/tiny-vae.ts";
 import type { ImageEvent } from "./events.ts";
 import { type GenerateResult, generate, generateTogether } from "./generate.ts";
 import { Generation } from "./generation.ts";
-import { idGraph, textGraph, unetGraph, type VaeGraph, vaeGraph } from "./graphs.ts";
+import { type DecoderGraph, idGraph, textGraph, tinyVaeGraph, unetGraph, vaeGraph } from "./graphs.ts";
 import { LazySession } from "./lazy-session.ts";
 import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
@@ -36,8 +38,8 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * @throws UserError those of parseLoadOptions, resolveHubOrPath, openModel, openAdapter and collectLoras, and weights/missing, weights/shape,
-   *   model/config, model/config-needed, adapter/config-needed
+   * @throws UserError those of parseLoadOptions, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
+   *   weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents
    */
   static async load(input: LoadInput): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
@@ -55,6 +57,7 @@ export class PhotoMaker implements AsyncDisposable {
     const unet = unetGraph(model, pairs);
     const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
     const vae = vaeGraph(model);
+    const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
     const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
     const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
     const models: Models = {
@@ -74,6 +77,7 @@ export class PhotoMaker implements AsyncDisposable {
       },
       unet: { graph: unet, session: lazy("unet", unet.outputs) },
       vae: { graph: vae, session: lazy("vae", vae.decode) },
+      tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode) },
     };
     return new PhotoMaker(models, runtime, [...model.notices, ...read, ...notices, ...chosen, ...sizeNotices(vae)]);
   }
@@ -133,12 +137,25 @@ function chooseDevice({ device, precision }: LoadOptions): { readonly device: De
   return { device: "cpu", notices: [{ code: "device/chosen", message }] };
 }
 
+async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph> {
+  const tiny = tinyVaeGraph(await openTinyVae(path));
+  const latents = ({ config, factor }: DecoderGraph): string =>
+    `latents of ${config.latentChannels} channels for ${factor}x${factor} pixels each`;
+  if (latents(tiny) !== latents(vae))
+    throw new UserError(
+      "tiny-vae/other-latents",
+      `The tiny VAE ${path} decodes ${latents(tiny)}, and the model makes ${latents(vae)}.`,
+      "Give the tiny autoencoder that was made for this model's VAE: for SDXL, madebyollin/taesdxl.",
+    );
+  return tiny;
+}
+
 async function identityOf(adapter: AdapterFiles, contextDim: number) {
   const config = await readJsonIfThere(dirname(adapter.path), "photomaker-config.json");
   return idGraph(adapter, config, contextDim);
 }
 
 /** SDXL's first VAE overflows in half precision only, so nothing is said of it here; other factors than 8 are. */
-function sizeNotices({ factor }: VaeGraph): Notice[] {
+function sizeNotices({ factor }: DecoderGraph): Notice[] {
   return factor === 8 ? [] : [{ code: "vae/factor", message: `This model's latents stand for ${factor}x${factor} pixels each.` }];
 }
