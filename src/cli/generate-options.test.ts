@@ -197,11 +197,21 @@ test("files that lie beside the config are found from anywhere", async () => {
 });
 
 test("a picture's own settings make it again", async () => {
-  const first = await optionsOf(...MINIMAL, "--seed", "5", "--lora", "l:0.5", "--original-size", "8x16", "--steps", "3");
+  for (const name of ["m", "l"]) await writeFile(join(folder, name), "");
+  const files = ["--model", join(folder, "m"), "--lora", `${join(folder, "l")}:0.5`];
+  const first = await optionsOf("--prompt", "a", ...files, "--seed", "5", "--original-size", "8x16", "--steps", "3");
   const png = await encodePng(rgb8(1, 1, new Uint8Array(3)));
   const path = join(folder, "x.png");
-  await writeFile(path, withPngSettings(png, { settings: { ...first.request, index: 1, load: first.load } }));
+  const load = { ...first.load, model: "m", loras: [{ path: "l", scale: 0.5 }] };
+  await writeFile(path, withPngSettings(png, { settings: { ...first.request, index: 1, load } }));
   expect(await optionsOf("--config", path)).toEqual(first);
+  await rm(join(folder, "l"));
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({
+    code: "config/file-not-found",
+    message: expect.stringContaining("was made with l, which lies neither"),
+    remedy: expect.stringContaining("--lora"),
+  });
+  expect((await optionsOf("--config", path, "--lora", "elsewhere/l:2")).load.loras).toEqual([{ path: "elsewhere/l", scale: 2 }]);
   await writeFile(path, png);
   await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "config/no-settings" });
 });

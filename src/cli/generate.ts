@@ -36,7 +36,8 @@ When the person comes in:
 Options from a file:
   --config case.json has any of these options as {"prompt": "...", "steps": 30, "idImage": ["a.jpg"], "originalSize": "1024x768"},
   named as here, as in code (numInferenceSteps) or as in diffusers (num_inference_steps). Flags win over it.
-  --config picture.png makes a picture again from what it says about itself.
+  --config picture.png makes a picture again from what it says about itself. It knows files by their names only: they are
+  looked for beside it and in the current folder, or given anew (-m, -a, -i …).
 
 Examples:
   photomaker generate -m SG161222/RealVisXL_V4.0 -a TencentARC/PhotoMaker -i a.jpg b.jpg \\

@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readPngSettings } from "../image/index.ts";
@@ -123,10 +123,27 @@ test("a picture says how it was made, and its settings make it again", async () 
   expect(parameters).toBe(
     "a photo of a man img, wearing a hat\nNegative prompt: ugly, bad\nSteps: 3, Sampler: the model's own, CFG scale: 5, Seed: 1, Size: 64x64, Model: tiny-sdxl, PhotoMaker: tiny-photomaker-v1.bin, ID images: 1, Start merge step: 0",
   );
-  const { index, load, ...request } = settings as Record<string, unknown>;
+  const { index, load, ...request } = settings as { index: number; load: LoadInput; inputIdImages: string[] };
   expect(index).toBe(0);
-  await using again = await PhotoMaker.load(load as LoadInput);
-  expect((await again.generate(request as GenerateInput)).latents.final).toEqual(latents.final);
+  expect([load.model, load.adapter, request.inputIdImages]).toEqual(["tiny-sdxl", "tiny-photomaker-v1.bin", ["person_0.png"]]);
+  const model = goldenPath(load.model);
+  await using again = await PhotoMaker.load({ ...load, model, adapter: goldenPath(load.adapter!) });
+  const inputIdImages = request.inputIdImages.map((name) => goldenPath("photos", name));
+  expect((await again.generate({ ...request, inputIdImages } as GenerateInput)).latents.final).toEqual(latents.final);
+});
+
+test("a picture says nothing of the folders that its files lie in", async () => {
+  const all = { ...V1, tinyVae: goldenPath("tiny-autoencoder"), loras: [{ path: goldenPath("lora", "peft.safetensors") }] };
+  await using other = await PhotoMaker.load(all);
+  const { latents: drawn } = await other.generate({ ...base, numInferenceSteps: 1 });
+  const latents = join(folder, "own-noise.safetensors");
+  await writeLatents(latents, drawn.initialNoise, drawn.final, drawn.dims);
+  const { images } = await other.generate({ ...base, numInferenceSteps: 1, latents });
+  const { parameters, settings } = readPngSettings(images[0]!.png);
+  const said = `${parameters}${JSON.stringify(settings)}${JSON.stringify(images[0]!.settings)}`;
+  for (const name of ["tiny-sdxl", "tiny-photomaker-v1.bin", "peft.safetensors", "person_0.png", "own-noise.safetensors"])
+    expect(said).toContain(name);
+  for (const place of [folder, goldenPath("."), homedir(), process.cwd(), "fixtures"]) expect(said).not.toContain(place);
 });
 
 test("latents that were saved make the picture again, whatever the seed", async () => {

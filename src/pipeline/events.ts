@@ -36,7 +36,7 @@ export interface ImageEvent {
   readonly width: number;
   readonly height: number;
   readonly seed: number;
-  /** All that is needed to make the picture again: also in the PNG. */
+  /** All that is needed to make the picture again, but for the places of files: also in the PNG. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
