@@ -120,7 +120,7 @@ export class PhotoMaker implements AsyncDisposable {
     return work;
   }
 
-  /** Frees all memory. A request under way fails. */
+  /** Frees all memory. A request under way fails, after the evaluation that it is at. */
   async close(): Promise<void> {
     await this.#runtime.close();
   }

@@ -7,7 +7,7 @@ import { conv2d } from "../graph/ops/convolution.ts";
 import { add, mul } from "../graph/ops/elementwise.ts";
 import { gather, takeRows } from "../graph/ops/gather.ts";
 import { broadcastTo, concat, permute, reshape, slice } from "../graph/ops/layout.ts";
-import { linear } from "../graph/ops/matrix.ts";
+import { linear, matmul } from "../graph/ops/matrix.ts";
 import { groupNorm, layerNorm } from "../graph/ops/normalise.ts";
 import { upsample } from "../graph/ops/resample.ts";
 import { constant, input } from "../graph/ops/source.ts";
@@ -135,6 +135,18 @@ test("linear, activations, gathering and norms equal their definitions", async (
     first.map((v, i) => ((v - mean) / deviation) * (i === 2 ? 2 : 1) + (i === 2 ? 1 : 0)),
     1e-5,
   );
+});
+
+test("closing while a model runs waits for it; what is asked afterwards is refused", async () => {
+  const other = ortRuntime();
+  const side = 1500; // long enough to be inside ONNX Runtime when it is closed
+  const matrix = input("x", [side, side]);
+  const session = await other.load({ y: matmul(matrix, matrix) });
+  const x = floats(new Float32Array(side * side).fill(1), side, side);
+  const run = session.run({ x });
+  setTimeout(() => void other.close(), 20);
+  expect((await run).y.data[0]).toBe(side);
+  await expect(session.run({ x })).rejects.toThrow("the runtime was closed");
 });
 
 test("a run on a closed session says so", async () => {

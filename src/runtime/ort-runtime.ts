@@ -43,6 +43,7 @@ class OrtWorker {
   #worker: Worker | undefined;
   #closed = false;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #onIdle: (() => void)[] = [];
   #count = 0;
 
   ask(question: Question): Promise<unknown> {
@@ -57,9 +58,15 @@ class OrtWorker {
     });
   }
 
+  /** Waits for what runs: a thread that is ended inside ONNX Runtime takes the whole process with it. */
   async close(): Promise<void> {
     this.#closed = true;
+    if (this.#waiting.size > 0) await new Promise<void>((idle) => this.#onIdle.push(idle));
     await this.#worker?.terminate();
+  }
+
+  #idle(): void {
+    for (const idle of this.#onIdle.splice(0)) idle();
   }
 
   #start(): Worker {
@@ -67,7 +74,10 @@ class OrtWorker {
     worker.on("message", ({ id, value, error }: { id: number; value?: unknown; error?: string }) => {
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
-      if (this.#waiting.size === 0) worker.unref(); // an idle worker keeps no program alive
+      if (this.#waiting.size === 0) {
+        worker.unref(); // an idle worker keeps no program alive
+        this.#idle();
+      }
       if (error === undefined) waiting?.resolve(value);
       else waiting?.reject(new Error(error));
     });
@@ -75,6 +85,7 @@ class OrtWorker {
       for (const { reject } of this.#waiting.values()) reject(error);
       this.#waiting.clear();
       this.#worker = undefined;
+      this.#idle();
     };
     worker.on("error", fail);
     worker.on("exit", () => fail(new Error("the worker that runs the models has ended")));
