@@ -5,7 +5,9 @@ export default defineConfig({
     include: ["src/**/*.test.ts"],
     setupFiles: ["src/testing/setup.ts"],
     env: { ORT_DISABLE_TELEMETRY: "1" },
-    testTimeout: 60_000,
+    // against hanging, not slowness: on a machine with other work everything takes ten times as long
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     maxWorkers: 2,
   },
 });

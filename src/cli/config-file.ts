@@ -1,9 +1,11 @@
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { messageOf, UserError } from "../core/errors.ts";
 import { readPngSettings } from "../image/png-settings.ts";
 import { nearestName } from "../pipeline/nearest-name.ts";
 import { asReadError } from "../weights/file-access.ts";
+import { parseHubId } from "../weights/hub/index.ts";
+import { exists } from "../weights/read-json.ts";
 import { ALL_FLAGS, camelCase, type Flag, isList, longName, type Section } from "./generate-flags.ts";
 
 /** Values for each section, not yet checked. */
@@ -14,13 +16,15 @@ export type Sections = Record<Section, Record<string, unknown>>;
  * as in diffusers (`num_inference_steps`) or as the flag (`steps`, `id-image`). A file that is not found from here
  * is looked for beside the config.
  *
- * @throws UserError file/missing, config/not-json, config/unknown-key, config/given-twice, config/no-settings
+ * @param given keys that flags give, which the config need not have right
+ * @throws UserError file/missing, config/not-json, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found
  */
-export async function readConfig(path: string): Promise<Sections> {
+export async function readConfig(path: string, given: ReadonlySet<string>): Promise<Sections> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw asReadError(error, path);
   });
-  const values = isPng(bytes) ? settingsOf(bytes, path) : parseJson(bytes.toString("utf8"), path);
+  const picture = isPng(bytes);
+  const values = picture ? settingsOf(bytes, path) : parseJson(bytes.toString("utf8"), path);
   const sections: Sections = { load: {}, request: {}, output: {} };
   for (const [name, value] of Object.entries(values)) {
     const flag = BY_NAME.get(camelCase(name));
@@ -28,7 +32,8 @@ export async function readConfig(path: string): Promise<Sections> {
     if (flag.key in sections[flag.section])
       throw new UserError("config/given-twice", `${path} gives ${flag.key} twice, once as "${name}".`, "Keep one.");
     // null is what Python writes for None
-    if (value !== null) sections[flag.section][flag.key] = await read(flag, value, dirname(resolve(path)));
+    if (value === null || given.has(flag.key)) continue;
+    sections[flag.section][flag.key] = await read(flag, value, { path, picture });
   }
   return sections;
 }
@@ -37,26 +42,37 @@ const BY_NAME: ReadonlyMap<string, Flag> = new Map(
   ALL_FLAGS.flatMap((flag) => [flag.key, camelCase(longName(flag))].map((name) => [name, flag] as const)),
 );
 
-async function read(flag: Flag, value: unknown, folder: string): Promise<unknown> {
-  if (isList(flag)) return Promise.all([value].flat().map((each) => readOne(flag, each, folder)));
-  return readOne(flag, value, folder);
+interface Source {
+  readonly path: string;
+  /** A picture knows its files by name only. */
+  readonly picture: boolean;
 }
 
-async function readOne(flag: Flag, value: unknown, folder: string): Promise<unknown> {
+async function read(flag: Flag, value: unknown, source: Source): Promise<unknown> {
+  if (isList(flag)) return Promise.all([value].flat().map((each) => readOne(flag, each, source)));
+  return readOne(flag, value, source);
+}
+
+async function readOne(flag: Flag, value: unknown, source: Source): Promise<unknown> {
   const parsed = typeof value === "string" && flag.parse !== undefined ? flag.parse(value, longName(flag)) : value;
   if (!flag.isPath) return parsed;
-  if (typeof parsed === "string") return found(parsed, folder);
+  if (typeof parsed === "string") return found(parsed, flag, source);
   if (typeof parsed === "object" && parsed !== null && "path" in parsed && typeof parsed.path === "string")
-    return { ...parsed, path: await found(parsed.path, folder) };
+    return { ...parsed, path: await found(parsed.path, flag, source) };
   return parsed;
 }
 
 /** Beside the config if it is there, else unchanged: from the current folder, or a name on the hub. */
-const found = (path: string, folder: string): Promise<string> =>
-  access(resolve(folder, path)).then(
-    () => resolve(folder, path),
-    () => path,
+async function found(path: string, flag: Flag, { path: config, picture }: Source): Promise<string> {
+  const beside = resolve(dirname(config), path);
+  if (await exists(beside)) return beside;
+  if (!picture || (flag.section === "load" && parseHubId(path) !== undefined) || (await exists(path))) return path;
+  throw new UserError(
+    "config/file-not-found",
+    `${config} was made with ${path}, which lies neither beside it nor in the current folder.`,
+    `Say where it is: ${flag.flags.replace(/^-\w, /, "")}. Flags win over what the picture says.`,
   );
+}
 
 const isPng = (bytes: Uint8Array): boolean => bytes[0] === 0x89 && bytes[1] === 0x50;
 

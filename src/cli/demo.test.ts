@@ -8,7 +8,7 @@ import { drawnPortraits } from "../mini/portraits.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type CliTools, runCli } from "./run-cli.ts";
 
-test("the demo makes a sheet with the miniature that comes along, and says where it is", { timeout: 240_000 }, async () => {
+test("the demo makes a sheet with the miniature that comes along, and says where it is", { timeout: 900_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), "demo-"));
   let [told, shown] = ["", ""];
   const io = {

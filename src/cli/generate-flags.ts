@@ -94,6 +94,13 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       parse: pathAndScale,
       isPath: true,
     },
+    {
+      ...LOAD,
+      key: "tinyVae",
+      flags: "--tiny-vae <path>",
+      help: "tiny autoencoder (TAESD) for previews, and for --decoder tiny-vae: madebyollin/taesdxl, a folder or a file",
+      isPath: true,
+    },
     { ...LOAD, key: "triggerWord", flags: "--trigger-word <word>", help: 'the word that marks the person (default: "img")' },
   ],
   "Size and sampling:": [
@@ -235,6 +242,12 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       help: "auto, f32, int8 (default: auto: int8 for large models on the processor)",
     },
     {
+      ...REQUEST,
+      key: "decoder",
+      flags: "--decoder <name>",
+      help: "vae, or tiny-vae: far quicker, a little less sharp; needs --tiny-vae (default: vae)",
+    },
+    {
       ...LOAD,
       key: "threads",
       flags: "--threads <count>",
@@ -266,7 +279,7 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       ...REQUEST,
       key: "preview",
       flags: "--preview",
-      help: "keep a small preview_0.png … of the pictures as they stand in the folder",
+      help: "keep a preview_0.png … of the pictures as they stand in the folder: small, or in full size with --tiny-vae",
     },
     { ...OUTPUT, key: "json", flags: "--json", help: "print one JSON object: paths, seeds, settings, times; or the error" },
     { ...OUTPUT, key: "quiet", flags: "-q, --quiet", help: "no progress" },

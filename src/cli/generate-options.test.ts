@@ -68,6 +68,7 @@ const CASES: readonly (readonly [
       { path: "c", scale: -1 },
     ],
   ],
+  ["--tiny-vae", ["madebyollin/taesdxl"], "load", "tinyVae", "madebyollin/taesdxl"],
   ["--trigger-word", ["pic"], "load", "triggerWord", "pic"],
   ["--width", ["512"], "request", "width", 512],
   ["--height", ["768"], "request", "height", 768],
@@ -89,6 +90,7 @@ const CASES: readonly (readonly [
   ["--negative-target-size", ["64x96"], "request", "negativeTargetSize", [96, 64]],
   ["--negative-crops-coords-top-left", ["1,2"], "request", "negativeCropsCoordsTopLeft", [1, 2]],
   ["--device", ["cpu"], "load", "device", "cpu"],
+  ["--decoder", ["tiny-vae"], "request", "decoder", "tiny-vae"],
   ["--precision", ["f32"], "load", "precision", "f32"],
   ["--threads", ["2"], "load", "threads", 2],
   ["--out", ["dir"], "output", "out", "dir"],
@@ -195,11 +197,21 @@ test("files that lie beside the config are found from anywhere", async () => {
 });
 
 test("a picture's own settings make it again", async () => {
-  const first = await optionsOf(...MINIMAL, "--seed", "5", "--lora", "l:0.5", "--original-size", "8x16", "--steps", "3");
+  for (const name of ["m", "l"]) await writeFile(join(folder, name), "");
+  const files = ["--model", join(folder, "m"), "--lora", `${join(folder, "l")}:0.5`];
+  const first = await optionsOf("--prompt", "a", ...files, "--seed", "5", "--original-size", "8x16", "--steps", "3");
   const png = await encodePng(rgb8(1, 1, new Uint8Array(3)));
   const path = join(folder, "x.png");
-  await writeFile(path, withPngSettings(png, { settings: { ...first.request, index: 1, load: first.load } }));
+  const load = { ...first.load, model: "m", loras: [{ path: "l", scale: 0.5 }] };
+  await writeFile(path, withPngSettings(png, { settings: { ...first.request, index: 1, load } }));
   expect(await optionsOf("--config", path)).toEqual(first);
+  await rm(join(folder, "l"));
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({
+    code: "config/file-not-found",
+    message: expect.stringContaining("was made with l, which lies neither"),
+    remedy: expect.stringContaining("--lora"),
+  });
+  expect((await optionsOf("--config", path, "--lora", "elsewhere/l:2")).load.loras).toEqual([{ path: "elsewhere/l", scale: 2 }]);
   await writeFile(path, png);
   await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "config/no-settings" });
 });

@@ -37,8 +37,9 @@ export const flagName = (path: readonly PropertyKey[]): string => FLAG_OF.get(St
  * @throws UserError those of readConfig, parseGenerateRequest, parseLoadOptions, checkPhotos and checkOutput
  */
 export async function generateOptions(values: FlagValues): Promise<GenerateOptions> {
-  const config = typeof values.config === "string" ? await readConfig(values.config) : undefined;
   const given = readFlags(values);
+  const keys = new Set(Object.values(given).flatMap((section) => Object.keys(section)));
+  const config = typeof values.config === "string" ? await readConfig(values.config, keys) : undefined;
   const request = { ...config?.request, ...given.request };
   // two spellings of one thing: the flag puts the config's aside
   if ("startMergeStep" in given.request && !("styleStrength" in given.request)) delete request.styleStrength;

@@ -36,7 +36,8 @@ When the person comes in:
 Options from a file:
   --config case.json has any of these options as {"prompt": "...", "steps": 30, "idImage": ["a.jpg"], "originalSize": "1024x768"},
   named as here, as in code (numInferenceSteps) or as in diffusers (num_inference_steps). Flags win over it.
-  --config picture.png makes a picture again from what it says about itself.
+  --config picture.png makes a picture again from what it says about itself. It knows files by their names only: they are
+  looked for beside it and in the current folder, or given anew (-m, -a, -i …).
 
 Examples:
   photomaker generate -m SG161222/RealVisXL_V4.0 -a TencentARC/PhotoMaker -i a.jpg b.jpg \\
@@ -133,9 +134,10 @@ interface Summary {
 async function localModels(options: LoadOptions, resolve: GenerateTools["resolve"], how: DownloadOptions): Promise<LoadOptions> {
   const model = await resolve(options.model, how);
   const adapter = options.adapter === undefined ? undefined : await resolve(options.adapter, how);
+  const tinyVae = options.tinyVae === undefined ? undefined : await resolve(options.tinyVae, how);
   const loras: { path: string; scale: number }[] = [];
   for (const { path, scale } of options.loras) loras.push({ path: await resolve(path, how), scale });
-  return { ...options, model, loras, ...(adapter !== undefined && { adapter }) };
+  return { ...options, model, loras, ...(adapter !== undefined && { adapter }), ...(tinyVae !== undefined && { tinyVae }) };
 }
 
 export const lineOf = ({ phase, detail, step, steps, secondsLeft }: ProgressEvent): ProgressLine => ({

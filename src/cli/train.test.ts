@@ -22,7 +22,7 @@ async function trainMini(...args: string[]): Promise<{ code: number; out: string
   return { code: await runCli(["train", "mini", ...args], io, tools), out, err };
 }
 
-test("the miniature is made end to end, its loss falls, and the pipeline draws with it", { timeout: 240_000 }, async () => {
+test("the miniature is made end to end, its loss falls, and the pipeline draws with it", { timeout: 900_000 }, async () => {
   const steps = ["vae=100", "vision=2", "judge=2", "base=2", "adapter=2"];
   const { code, err, out } = await trainMini("--out", folder, "--people", "12", "--workers", "1", "--steps", ...steps);
   expect(code, err).toBe(0);

@@ -1,14 +1,17 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readPngSettings } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { singleFileBytes, singleFileHeader } from "../testing/single-file.ts";
 import { goldenJson } from "../testing/tensors.ts";
 import { openTensors } from "../weights/open-tensors.ts";
 import { readValues } from "../weights/read-tensor.ts";
 import { writeSafetensors } from "../weights/safetensors-write.ts";
 import type { GenerateEvent } from "./events.ts";
+import type { GenerateResult } from "./generate.ts";
 import { PhotoMaker } from "./photomaker.ts";
 import { writeLatents } from "./read-latents.ts";
 import type { GenerateInput, LoadInput } from "./request.ts";
@@ -43,6 +46,7 @@ async function eventsOf(input: GenerateInput, maker = pm): Promise<GenerateEvent
 }
 const loads = (events: readonly GenerateEvent[]): string[] =>
   events.flatMap((e) => (e.type === "progress" && e.phase === "load" && e.step === 0 ? [e.detail!] : []));
+const pixelsOf = ({ images }: GenerateResult): Promise<Buffer> => sharp(images[0]!.png).raw().toBuffer();
 const code = (expected: string) => expect.objectContaining({ name: "UserError", code: expected });
 
 test("models are loaded once: another prompt, photo, size, count or scheduler loads nothing", async () => {
@@ -123,10 +127,54 @@ test("a picture says how it was made, and its settings make it again", async () 
   expect(parameters).toBe(
     "a photo of a man img, wearing a hat\nNegative prompt: ugly, bad\nSteps: 3, Sampler: the model's own, CFG scale: 5, Seed: 1, Size: 64x64, Model: tiny-sdxl, PhotoMaker: tiny-photomaker-v1.bin, ID images: 1, Start merge step: 0",
   );
-  const { index, load, ...request } = settings as Record<string, unknown>;
+  const { index, load, ...request } = settings as { index: number; load: LoadInput; inputIdImages: string[] };
   expect(index).toBe(0);
-  await using again = await PhotoMaker.load(load as LoadInput);
-  expect((await again.generate(request as GenerateInput)).latents.final).toEqual(latents.final);
+  expect([load.model, load.adapter, request.inputIdImages]).toEqual(["tiny-sdxl", "tiny-photomaker-v1.bin", ["person_0.png"]]);
+  const model = goldenPath(load.model);
+  await using again = await PhotoMaker.load({ ...load, model, adapter: goldenPath(load.adapter!) });
+  const inputIdImages = request.inputIdImages.map((name) => goldenPath("photos", name));
+  expect((await again.generate({ ...request, inputIdImages } as GenerateInput)).latents.final).toEqual(latents.final);
+});
+
+test("a picture says nothing of the folders that its files lie in", async () => {
+  const all = { ...V1, tinyVae: goldenPath("tiny-autoencoder"), loras: [{ path: goldenPath("lora", "peft.safetensors") }] };
+  await using other = await PhotoMaker.load(all);
+  const { latents: drawn } = await other.generate({ ...base, numInferenceSteps: 1 });
+  const latents = join(folder, "own-noise.safetensors");
+  await writeLatents(latents, drawn.initialNoise, drawn.final, drawn.dims);
+  const { images } = await other.generate({ ...base, numInferenceSteps: 1, latents });
+  const { parameters, settings } = readPngSettings(images[0]!.png);
+  const said = `${parameters}${JSON.stringify(settings)}${JSON.stringify(images[0]!.settings)}`;
+  for (const name of ["tiny-sdxl", "tiny-photomaker-v1.bin", "peft.safetensors", "person_0.png", "own-noise.safetensors"])
+    expect(said).toContain(name);
+  for (const place of [folder, goldenPath("."), homedir(), process.cwd(), "fixtures"]) expect(said).not.toContain(place);
+});
+
+test("a single-file checkpoint with --model-config and a safetensors adapter draw as the folder and the .bin do", async () => {
+  const bytes = await singleFileBytes();
+  const model = join(folder, "tiny.safetensors");
+  await writeSafetensors(
+    model,
+    [...bytes].map(([name, data]) => ({ name, dtype: "F16", shape: singleFileHeader[name]![1], data })),
+  );
+  await expect(PhotoMaker.load({ model })).rejects.toThrow(code("model/config-needed"));
+  const adapter = goldenPath("tiny-photomaker-v1.safetensors");
+  await using single = await PhotoMaker.load({ model, modelConfig: goldenPath("tiny-sdxl"), adapter });
+  const [expected, actual] = [await pm.generate(base), await single.generate(base)];
+  expect(actual.latents.final).toEqual(expected.latents.final);
+  expect(await pixelsOf(actual)).toEqual(await pixelsOf(expected));
+});
+
+test("a photo that its EXIF turns gives the picture of the upright photo", async () => {
+  const turned = await readFile(goldenPath("photos", "person_3_exif6.jpg"));
+  const [upright, lying] = [join(folder, "upright.png"), join(folder, "lying.png")];
+  await sharp(turned).autoOrient().png().toFile(upright);
+  await sharp(turned).png().toFile(lying); // as it is stored, without its EXIF
+  const drawn = async (file: NonNullable<GenerateInput["inputIdImages"]>[number]) =>
+    (await pm.generate({ ...base, inputIdImages: [file] })).latents.final;
+  const expected = await drawn(upright);
+  expect(await drawn(turned)).toEqual(expected);
+  expect(await drawn(lying)).not.toEqual(expected);
 });
 
 test("latents that were saved make the picture again, whatever the seed", async () => {

@@ -1,7 +1,9 @@
 import { floats } from "../core/array.ts";
+import { UserError } from "../core/errors.ts";
 import { type Rgb8, toPicture } from "../image/index.ts";
 import type { LoadObserver } from "./lazy-session.ts";
-import type { Models } from "./models.ts";
+import type { Decoder, Models } from "./models.ts";
+import type { GenerateRequest } from "./request.ts";
 import { type Plane, tiled } from "./tiles.ts";
 
 /** Pictures of more pixels are decoded in tiles: whole, one of 1280x1280 takes about 5 GB. */
@@ -11,11 +13,25 @@ const TILE = 96;
 const OVERLAP = 24;
 
 /**
+ * What makes the request's pictures of their latents.
+ * @throws UserError decoder/no-tiny-vae
+ */
+export function decoderOf({ vae, tinyVae }: Models, { decoder }: Pick<GenerateRequest, "decoder">): Decoder {
+  if (decoder === "vae") return vae;
+  if (tinyVae !== undefined) return tinyVae;
+  throw new UserError(
+    "decoder/no-tiny-vae",
+    "The pictures are to be decoded with the tiny VAE, and none was loaded.",
+    "Give it: --tiny-vae madebyollin/taesdxl (tinyVae in code).",
+  );
+}
+
+/**
  * One picture from its latents.
  * @param latents [C, h, w] as the denoiser leaves them
  * @throws UserError output/nan
  */
-export async function decodeLatents({ graph, session }: Models["vae"], latents: Plane, observer: LoadObserver): Promise<Rgb8> {
+export async function decodeLatents({ graph, session }: Decoder, latents: Plane, observer: LoadObserver): Promise<Rgb8> {
   const { config, factor } = graph;
   const loaded = await session.get(observer);
   const scaled = { ...latents, data: latents.data.map((v) => v / config.scalingFactor + config.shiftFactor) };

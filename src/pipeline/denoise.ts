@@ -2,12 +2,13 @@ import { UserError } from "../core/errors.ts";
 import { CudaPhiloxGenerator } from "../core/random/cuda-philox-generator.ts";
 import type { NormalSource } from "../core/random/normal-source.ts";
 import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
-import { encodePng, previewLatents } from "../image/index.ts";
+import { encodePng } from "../image/index.ts";
 import type { Query, Sampler } from "../samplers/sampler.ts";
 import { type Conditioning, evaluate, isGuided } from "./denoiser.ts";
 import type { GenerateEvent } from "./events.ts";
 import { mergeStepOf } from "./merge-step.ts";
 import type { Models } from "./models.ts";
+import type { Preview } from "./preview.ts";
 import type { Progress } from "./progress.ts";
 import { readLatents } from "./read-latents.ts";
 import type { GenerateRequest } from "./request.ts";
@@ -33,6 +34,8 @@ export interface DenoiseOptions {
   readonly sampler: Sampler;
   /** [pictures of all requests, channels, height, width] */
   readonly dims: readonly [number, number, number, number];
+  /** Shows the pictures after each step, if wished. */
+  readonly preview?: Preview | undefined;
   readonly progress: Progress;
   readonly emit: (event: GenerateEvent) => void;
   readonly signal: AbortSignal;
@@ -43,9 +46,9 @@ export interface DenoiseOptions {
  * drawn side by side, each from its own seed and with its own merge step; guidance, size and sampler they share.
  */
 export async function denoise(
-  { unet, vae, options }: Models,
+  { unet, vae, tinyVae, options }: Models,
   prepared: readonly Prepared[],
-  { sampler, dims, progress, emit, signal }: DenoiseOptions,
+  { sampler, dims, preview, progress, emit, signal }: DenoiseOptions,
 ): Promise<{ initialNoise: Float32Array; final: Float32Array }> {
   const [images, channels, height, width] = dims;
   const sources = prepared.map(({ request, seed }) =>
@@ -64,7 +67,7 @@ export async function denoise(
     initialNoise.set(latents, filled);
     filled += size;
   }
-  const { guidanceScale, guidanceRescale, eta, preview } = prepared[0]!.request;
+  const { guidanceScale, guidanceRescale, eta } = prepared[0]!.request;
   /** One for each picture. */
   const each = (textOf: (one: Prepared) => TextEmbeds): TextEmbeds[] =>
     prepared.flatMap((one) => Array<TextEmbeds>(one.request.numImagesPerPrompt).fill(textOf(one)));
@@ -96,10 +99,10 @@ export async function denoise(
     const output = await evaluate(session, query.sample, query.timestep, texts, conditioning);
     refuseNaN(output, query, total);
     progress.evaluated((performance.now() - start) / 1000, query.index + 1, total);
-    if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims) });
+    if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims, preview) });
     asked = sampling.next(output);
   }
-  if (options.unloadAfterUse) await unet.session.unload();
+  if (options.unloadAfterUse) await Promise.all([unet.session.unload(), tinyVae?.session.unload()]);
   return { initialNoise, final: asked.value };
 }
 
@@ -146,11 +149,9 @@ function refuseNaN(output: Float32Array, { index }: Query, total: number): void 
   );
 }
 
-async function previews(latents: Float32Array, dims: readonly number[]): Promise<Uint8Array[]> {
-  return Promise.all(
-    Array.from({ length: dims[0]! }, (_, i) => {
-      const { data, width, height } = pictureOf(latents, dims, i);
-      return encodePng(previewLatents(data, width, height));
-    }),
-  );
+/** One PNG for each picture. */
+async function previews(latents: Float32Array, dims: readonly number[], preview: Preview): Promise<Uint8Array[]> {
+  const images: Uint8Array[] = [];
+  for (let i = 0; i < dims[0]!; i++) images.push(await encodePng(await preview(pictureOf(latents, dims, i))));
+  return images;
 }

@@ -15,7 +15,7 @@ export interface ProgressEvent {
   readonly secondsLeft?: number;
 }
 
-/** The picture as it stands: a cheap approximation in latent resolution. */
+/** The picture as it stands: decoded by the tiny VAE or a small one; without, a cheap approximation in latent resolution. */
 export interface PreviewEvent {
   readonly type: "preview";
   readonly step: number;
@@ -36,7 +36,7 @@ export interface ImageEvent {
   readonly width: number;
   readonly height: number;
   readonly seed: number;
-  /** All that is needed to make the picture again: also in the PNG. */
+  /** All that is needed to make the picture again, but for the places of files: also in the PNG. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
 

@@ -2,12 +2,13 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
 import { createSampler } from "../samplers/create-sampler.ts";
-import { decodeLatents } from "./decode.ts";
+import { decodeLatents, decoderOf } from "./decode.ts";
 import { denoise, type Prepared, pictureOf, type Texts } from "./denoise.ts";
 import type { GenerateEvent, ImageEvent, Timings } from "./events.ts";
 import { encodePhotos, stackIds } from "./id-stage.ts";
 import { mergeStepOf } from "./merge-step.ts";
 import type { Models } from "./models.ts";
+import { previewOf } from "./preview.ts";
 import { Progress } from "./progress.ts";
 import { readPrompts } from "./prompts.ts";
 import { readIdEmbeds } from "./read-latents.ts";
@@ -45,13 +46,15 @@ export async function generate(
   const size = sizeOf(models, request);
   const sampler = createSampler(request.scheduler, models.scheduler, request.numInferenceSteps);
   const seed = seedOf(request);
+  decoderOf(models, request);
+  const preview = request.preview ? previewOf(models, progress) : undefined;
   try {
     const texts = await progress.timed("encode", () => encode(models, request, progress, note, signal));
     const dims = latentDims(request.numImagesPerPrompt, size);
     const drawn = dims.reduce((a, b) => a * b);
     if (request.generatorDevice === "cuda" && drawn > CUDA_SAME) note([cudaNotice(drawn)]);
     const prepared = { request, texts, seed };
-    const { initialNoise, final } = await denoise(models, [prepared], { sampler, dims, progress, emit, signal });
+    const { initialNoise, final } = await denoise(models, [prepared], { sampler, dims, preview, progress, emit, signal });
     const images: ImageEvent[] = [];
     await progress.timed("decode", async () => {
       for (let index = 0; index < request.numImagesPerPrompt; index++) {
@@ -63,7 +66,7 @@ export async function generate(
       }
     });
     progress.step("decode", images.length, images.length);
-    if (models.options.unloadAfterUse) await models.vae.session.unload();
+    if (models.options.unloadAfterUse) await unloadDecoders(models);
     const latents = { initialNoise, final, dims };
     const timings = progress.timings();
     emit({ type: "done", seed, timings, modelMemory: models.memory(), latents });
@@ -101,6 +104,7 @@ export async function generateTogether(
     if (requests.some((request) => request[key] !== first[key])) throw new TypeError(`the requests differ in ${key}`);
   const progress = new Progress(() => {});
   const size = sizeOf(models, first);
+  for (const request of requests) decoderOf(models, request);
   const sampler = createSampler(first.scheduler, models.scheduler, first.numInferenceSteps);
   try {
     const prepared: Prepared[] = [];
@@ -121,7 +125,7 @@ export async function generateTogether(
       }
       images.push(own);
     }
-    if (models.options.unloadAfterUse) await models.vae.session.unload();
+    if (models.options.unloadAfterUse) await unloadDecoders(models);
     return images;
   } catch (error) {
     if (models.options.unloadAfterUse) await unloadAll(models);
@@ -224,7 +228,7 @@ async function finished(
   index: number,
   progress: Progress,
 ): Promise<ImageEvent> {
-  const picture = await decodeLatents(models.vae, latents, progress);
+  const picture = await decodeLatents(decoderOf(models, request), latents, progress);
   const made: PictureSettings = {
     request: { ...request, width, height, seed },
     load: models.options,
@@ -237,7 +241,10 @@ async function finished(
   return { type: "image", index, png, width: picture.width, height: picture.height, seed, settings };
 }
 
-async function unloadAll({ text, identity, unet, vae }: Models): Promise<void> {
-  const sessions = [...text.map(({ session }) => session), identity?.encode, identity?.fuse, unet.session, vae.session];
-  await Promise.all(sessions.map((session) => session?.unload()));
+const unloadDecoders = ({ vae, tinyVae }: Pick<Models, "vae" | "tinyVae">): Promise<unknown> =>
+  Promise.all([vae.session.unload(), tinyVae?.session.unload()]);
+
+async function unloadAll({ text, identity, unet, vae, tinyVae }: Models): Promise<void> {
+  const sessions = [...text.map(({ session }) => session), identity?.encode, identity?.fuse, unet.session];
+  await Promise.all([...sessions.map((session) => session?.unload()), unloadDecoders({ vae, tinyVae })]);
 }

@@ -11,14 +11,17 @@ import { fuse } from "../models/fuse.ts";
 import { faceEmbeddingWidth, idEncoderV1Config, idEncoderV2Config } from "../models/id-encoder-config.ts";
 import { idEncoderV1 } from "../models/id-encoder-v1.ts";
 import { idEncoderV2 } from "../models/id-encoder-v2.ts";
+import { tinyDecode } from "../models/tiny-autoencoder.ts";
+import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
 import { unet } from "../models/unet.ts";
 import { type UNetSettings, unetConfig } from "../models/unet-config.ts";
-import type { VaeConfig } from "../models/vae.ts";
 import { vaeDecode } from "../models/vae.ts";
 import { vaeConfig } from "../models/vae-config.ts";
 import type { AdapterFiles } from "../weights/adapter.ts";
 import type { ModelFiles } from "../weights/model.ts";
 import type { ComponentName } from "../weights/sdxl-single-file.ts";
+import { elementCount, type Tensors } from "../weights/tensor-entry.ts";
+import type { TinyVaeFiles } from "../weights/tiny-vae.ts";
 
 /** LoRA pairs of each component, by weight path. */
 export type LoraPairs = ReadonlyMap<ComponentName, ReadonlyMap<string, readonly LoraPair[]>>;
@@ -129,18 +132,36 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
   return { outputs: finished("unet", unfinished.outputs, loras), unfinished, settings };
 }
 
-export interface VaeGraph {
+/** What makes pictures of latents: the VAE, or a tiny autoencoder in its place. */
+export interface DecoderGraph {
   /** `picture` [B, 3, f·h, f·w]; input `latents` [B, C, h, w], already divided by the scaling factor. */
   readonly decode: Outputs<"picture">;
-  readonly config: VaeConfig;
+  readonly config: {
+    readonly imageChannels: number;
+    readonly latentChannels: number;
+    readonly scalingFactor: number;
+    readonly shiftFactor: number;
+  };
   /** How many pixels a latent stands for, along each side. */
   readonly factor: number;
+  /** Of the decoder. */
+  readonly parameters: number;
 }
 
-export function vaeGraph(model: ModelFiles): VaeGraph {
+export function vaeGraph(model: ModelFiles): DecoderGraph {
   const { config: json, tensors } = model.components.vae;
   const config = vaeConfig(json, tensors);
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const picture = vaeDecode(latents, new Weights(new Checkpoint(tensors, "vae")), config);
-  return { decode: { picture }, config, factor: 2 ** (config.channels.length - 1) };
+  return { decode: { picture }, config, factor: 2 ** (config.channels.length - 1), parameters: decoderParameters(tensors) };
 }
+
+export function tinyVaeGraph({ config: json, tensors }: TinyVaeFiles): DecoderGraph {
+  const config = tinyAutoencoderConfig(json, tensors);
+  const latents = input("latents", [batch, config.latentChannels, height, width]);
+  const picture = tinyDecode(latents, new Weights(new Checkpoint(tensors, "the tiny VAE")), config);
+  return { decode: { picture }, config, factor: 2 ** (config.blocks.length - 1), parameters: decoderParameters(tensors) };
+}
+
+const decoderParameters = (tensors: Tensors): number =>
+  [...tensors].reduce((sum, [name, { shape }]) => (name.startsWith("decoder.") ? sum + elementCount(shape) : sum), 0);

@@ -1,9 +1,14 @@
-import type { UNetGraph, VaeGraph } from "./graphs.ts";
+import type { DecoderGraph, UNetGraph } from "./graphs.ts";
 import type { IdEncoder } from "./id-stage.ts";
 import type { LazySession } from "./lazy-session.ts";
 import type { Reader } from "./prompts.ts";
 import type { LoadOptions } from "./request.ts";
 import type { TextEncoder } from "./text-stage.ts";
+
+export interface Decoder {
+  readonly graph: DecoderGraph;
+  readonly session: LazySession<"picture">;
+}
 
 /** Everything that a request needs, loaded or yet to be loaded. */
 export interface Models {
@@ -18,5 +23,6 @@ export interface Models {
   readonly text: readonly [TextEncoder, TextEncoder];
   readonly identity: (IdEncoder & { readonly everyToken: boolean }) | undefined;
   readonly unet: { readonly graph: UNetGraph; readonly session: LazySession<"noise"> };
-  readonly vae: { readonly graph: VaeGraph; readonly session: LazySession<"picture"> };
+  readonly vae: Decoder;
+  readonly tinyVae: Decoder | undefined;
 }

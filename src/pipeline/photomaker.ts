@@ -1,4 +1,5 @@
 import { basename, dirname } from "node:path";
+import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -6,10 +7,11 @@ import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
 import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
+import { openTinyVae } from "../weights/tiny-vae.ts";
 import type { ImageEvent } from "./events.ts";
 import { type GenerateResult, generate, generateTogether } from "./generate.ts";
 import { Generation } from "./generation.ts";
-import { idGraph, type Outputs, textGraph, type Unfinished, unetGraph, type VaeGraph, vaeGraph } from "./graphs.ts";
+import { type DecoderGraph, idGraph, type Outputs, textGraph, tinyVaeGraph, type Unfinished, unetGraph, vaeGraph } from "./graphs.ts";
 import { LazySession } from "./lazy-session.ts";
 import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
@@ -36,8 +38,8 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * @throws UserError those of parseLoadOptions, resolveHubOrPath, openModel, openAdapter and collectLoras, and weights/missing, weights/shape,
-   *   model/config, model/config-needed, adapter/config-needed
+   * @throws UserError those of parseLoadOptions, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
+   *   weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents
    */
   static async load(input: LoadInput): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
@@ -57,6 +59,7 @@ export class PhotoMaker implements AsyncDisposable {
     const unet = unetGraph(model, pairs);
     const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
     const vae = vaeGraph(model);
+    const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
     const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
     const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
     const models: Models = {
@@ -77,6 +80,7 @@ export class PhotoMaker implements AsyncDisposable {
       },
       unet: { graph: unet, session: rounded("unet", unet.unfinished, options.model, unet.outputs) },
       vae: { graph: vae, session: lazy("vae", vae.decode) },
+      tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode) },
     };
     return new PhotoMaker(models, runtime, [...model.notices, ...read, ...notices, ...chosen, ...sizeNotices(vae)]);
   }
@@ -119,7 +123,7 @@ export class PhotoMaker implements AsyncDisposable {
     return work;
   }
 
-  /** Frees all memory. A request under way fails. */
+  /** Frees all memory. A request under way fails, after the evaluation that it is at. */
   async close(): Promise<void> {
     await this.#runtime.close();
   }
@@ -129,12 +133,25 @@ export class PhotoMaker implements AsyncDisposable {
   }
 }
 
+async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph> {
+  const tiny = tinyVaeGraph(await openTinyVae(path));
+  const latents = ({ config, factor }: DecoderGraph): string =>
+    `latents of ${config.latentChannels} channels for ${factor}x${factor} pixels each`;
+  if (latents(tiny) !== latents(vae))
+    throw new UserError(
+      "tiny-vae/other-latents",
+      `The tiny VAE ${path} decodes ${latents(tiny)}, and the model makes ${latents(vae)}.`,
+      "Give the tiny autoencoder that was made for this model's VAE: for SDXL, madebyollin/taesdxl.",
+    );
+  return tiny;
+}
+
 async function identityOf(adapter: AdapterFiles, contextDim: number) {
   const config = await readJsonIfThere(dirname(adapter.path), "photomaker-config.json");
   return idGraph(adapter, config, contextDim);
 }
 
 /** SDXL's first VAE overflows in half precision only, so nothing is said of it here; other factors than 8 are. */
-function sizeNotices({ factor }: VaeGraph): Notice[] {
+function sizeNotices({ factor }: DecoderGraph): Notice[] {
   return factor === 8 ? [] : [{ code: "vae/factor", message: `This model's latents stand for ${factor}x${factor} pixels each.` }];
 }

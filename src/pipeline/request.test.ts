@@ -18,6 +18,7 @@ test("what is not given has the defaults of diffusers and the demo", () => {
     generatorDevice: "cpu",
     cropsCoordsTopLeft: [0, 0],
     negativeCropsCoordsTopLeft: [0, 0],
+    decoder: "vae",
     preview: false,
   });
   expect(parseLoadOptions({ model: "m", loras: [{ path: "a" }] })).toEqual({

@@ -61,7 +61,9 @@ const generateRequest = z.strictObject({
   negativeCropsCoordsTopLeft: topAndLeft.default([0, 0]),
   /** Noise to start from, instead of the seed's: a safetensors file, or [pictures, 4, height/8, width/8]. */
   latents: z.union([path, floats]).optional(),
-  /** Whether to show the picture as it stands after each step. */
+  /** What makes pictures of latents: the model's VAE, or the tiny one (`tinyVae`), which is far quicker and a little less sharp. */
+  decoder: z.enum(["vae", "tiny-vae"]).default("vae"),
+  /** Whether to show the picture as it stands after each step: decoded by the tiny VAE where there is one. */
   preview: z.boolean().default(false),
 });
 
@@ -80,6 +82,8 @@ const loadOptions = z.strictObject({
   adapter: path.optional(),
   /** Strength of the adapter's LoRA. */
   adapterScale: z.number().min(-100).max(100).default(1),
+  /** A tiny autoencoder (TAESD) for the model's latents: a diffusers folder, a decoder file, or a repository of the hub. */
+  tinyVae: path.optional(),
   loras: z.array(z.strictObject({ path, scale: z.number().min(-100).max(100).default(1) })).default([]),
   /** The word that marks the class word before it. */
   triggerWord: z.string().regex(/^\S+$/).default("img"),

@@ -1,10 +1,10 @@
-import { basename } from "node:path";
 import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
 import { isGuided } from "./denoiser.ts";
+import { fileName, publicName, shortName } from "./public-name.ts";
 import type { GenerateRequest, LoadOptions } from "./request.ts";
 
-/** What a picture was made with: enough to make it again. */
+/** What a picture was made with. */
 export interface PictureSettings {
   readonly request: GenerateRequest & { readonly width: number; readonly height: number; readonly seed: number };
   readonly load: LoadOptions;
@@ -14,18 +14,32 @@ export interface PictureSettings {
   readonly mergeStep: number | undefined;
 }
 
-/** As plain JSON, for the PNG and for programs. What was given as bytes or numbers is only described. */
+/**
+ * As plain JSON, for the PNG and for programs: enough to make the picture again for whoever has the files. They are named
+ * without their folders, those of the hub by id and commit; what was given as bytes or numbers is only described.
+ */
 export function settingsJson({ request, load, index }: PictureSettings): Record<string, unknown> {
   const { inputIdImages, idEmbeds, latents, ...rest } = request;
   const numbers = (value: string | FloatArray): string =>
-    typeof value === "string" ? value : `<numbers [${value.dims.join(", ")}]>`;
+    typeof value === "string" ? fileName(value) : `<numbers [${value.dims.join(", ")}]>`;
   return {
     ...rest,
-    inputIdImages: inputIdImages.map((photo) => (typeof photo === "string" ? photo : `<${photo.length} bytes>`)),
+    inputIdImages: inputIdImages.map((photo) => (typeof photo === "string" ? fileName(photo) : `<${photo.length} bytes>`)),
     ...(idEmbeds === undefined ? {} : { idEmbeds: numbers(idEmbeds) }),
     ...(latents === undefined ? {} : { latents: numbers(latents) }),
     index,
-    load,
+    load: publicLoad(load),
+  };
+}
+
+function publicLoad({ model, modelConfig, adapter, tinyVae, loras, ...rest }: LoadOptions): LoadOptions {
+  return {
+    ...rest,
+    model: publicName(model),
+    ...(modelConfig === undefined ? {} : { modelConfig: fileName(modelConfig) }),
+    ...(adapter === undefined ? {} : { adapter: publicName(adapter) }),
+    ...(tinyVae === undefined ? {} : { tinyVae: publicName(tinyVae) }),
+    loras: loras.map(({ path, scale }) => ({ path: publicName(path), scale })),
   };
 }
 
@@ -35,7 +49,7 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
     load.adapter === undefined
       ? []
       : [
-          ["PhotoMaker", basename(load.adapter)],
+          ["PhotoMaker", shortName(load.adapter)],
           ["ID images", request.inputIdImages.length],
           ["Start merge step", mergeStep ?? -1],
         ];
@@ -49,9 +63,10 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ["Seed", request.seed],
       ...(request.generatorDevice === "cuda" ? ([["RNG", "NV"]] as const) : []),
       ["Size", `${request.width}x${request.height}`],
-      ["Model", basename(load.model)],
+      ["Model", shortName(load.model)],
+      ...(request.decoder === "tiny-vae" ? ([["VAE Decoder", "TAESD"]] as const) : []),
       ...(request.clipSkip === undefined ? [] : ([["Clip skip", request.clipSkip + 1]] as const)),
-      ...load.loras.map(({ path, scale }) => ["Lora", `${basename(path)}:${scale}`] as const),
+      ...load.loras.map(({ path, scale }) => ["Lora", `${shortName(path)}:${scale}`] as const),
       ...adapter,
       ...(request.numImagesPerPrompt > 1 ? ([["Batch pos", index]] as const) : []),
     ],

@@ -4,7 +4,7 @@ import { grad } from "../graph/grad.ts";
 import { gelu, quickGelu, silu } from "../graph/ops/activation.ts";
 import { attention } from "../graph/ops/attention.ts";
 import { conv2d } from "../graph/ops/convolution.ts";
-import { abs, add, cos, div, erf, exp, log, mul, neg, relu, sigmoid, sin, sqrt, sub } from "../graph/ops/elementwise.ts";
+import { abs, add, cos, div, erf, exp, log, mul, neg, relu, sigmoid, sin, sqrt, sub, tanh } from "../graph/ops/elementwise.ts";
 import { gather, takeRows } from "../graph/ops/gather.ts";
 import { broadcastTo, concat, pad, permute, reduceSum, reshape, slice } from "../graph/ops/layout.ts";
 import { linear, matmul } from "../graph/ops/matrix.ts";
@@ -35,6 +35,7 @@ const cases: Record<string, [(...inputs: Tensor[]) => Tensor, ...(readonly numbe
   "div of a number": [(x) => div(2, positive(x)), [4]],
   neg: [neg, [4]],
   sigmoid: [sigmoid, [4]],
+  tanh: [tanh, [4]],
   erf: [erf, [4]],
   sin: [sin, [4]],
   cos: [cos, [4]],

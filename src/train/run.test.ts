@@ -108,7 +108,7 @@ test("a run that is killed in the ninth step goes on as if it had not been", asy
   expect(killed.signal, killed.stderr).toBe("SIGKILL");
   expect(valuesOf(await run(smallTask(), "killed"))).toEqual(whole);
   expect(await metricsOf("killed")).toEqual(await metricsOf("whole"));
-}, 120_000);
+});
 
 test("a full disk ends the run, and loses no earlier checkpoint", async () => {
   const crash = smallTask({
@@ -127,7 +127,7 @@ test("a full disk ends the run, and loses no earlier checkpoint", async () => {
   expect((await readFile(checkpointOf("a"))).equals(before)).toBe(true);
   expect((await readdir(join(folder, "a"))).sort()).toEqual(["checkpoint.safetensors", "metrics.jsonl"]);
   expect(valuesOf(await run(smallTask(), "a"))).toEqual(valuesOf(await run(smallTask(), "whole")));
-}, 120_000);
+});
 
 test("two workers do what one does with both their batches, and so does one in two parts", async () => {
   const one = valuesOf(await run(smallTask({ batch: 16, rows: ({ step }) => step * 16 }), "one"));

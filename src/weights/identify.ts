@@ -19,6 +19,8 @@ export type Kind =
   | "unet"
   | "unet-sdxl"
   | "vae"
+  | "tiny-vae"
+  | "tiny-vae-encoder"
   | "clip-text"
   | "clip-text-projection"
   | "clip-vision"
@@ -43,6 +45,8 @@ export const KIND_NAMES: Readonly<Record<Kind, string>> = {
   unet: "a UNet that is not SDXL's, alone",
   "unet-sdxl": "an SDXL UNet alone",
   vae: "a VAE alone",
+  "tiny-vae": "a tiny autoencoder (TAESD)",
+  "tiny-vae-encoder": "the encoder alone of a tiny autoencoder (TAESD)",
   "clip-text": "a CLIP text encoder alone",
   "clip-text-projection": "a CLIP text encoder with projection alone",
   "clip-vision": "a CLIP image encoder alone",
@@ -75,6 +79,8 @@ export function identify(tensors: Tensors): Kind {
   if (names.length <= 4 && any(/^(clip_[lg]|emb_params|string_to_param\b.*|<.+>)$/)) return "textual-inversion";
   if (any(/^conv_in\.weight$/) && any(/^down_blocks\./)) return any(/^add_embedding\./) ? "unet-sdxl" : "unet";
   if (any(/^decoder\.conv_in\.weight$/) && any(/^encoder\.conv_in\.weight$/)) return "vae";
+  if (any(/^(decoder\.layers\.0|1)\.weight$/) && any(/^(decoder\.layers\.2|3)\.conv\.0\.weight$/)) return "tiny-vae";
+  if (any(/^(encoder\.layers\.)?0\.weight$/) && any(/^(encoder\.layers\.)?1\.conv\.0\.weight$/)) return "tiny-vae-encoder";
   if (any(/^text_model\.embeddings\./)) return inputs("text_projection.weight") ? "clip-text-projection" : "clip-text";
   if (any(/^vision_model\./)) return "clip-vision";
   return "unknown";

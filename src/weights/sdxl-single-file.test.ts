@@ -1,25 +1,15 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { floatsToHalves } from "../core/floats.ts";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
+import { singleFileBytes, singleFileHeader, singleFileTensors } from "../testing/single-file.ts";
 import { openModel } from "./model.ts";
-import { readBytes, readFloats, readRowMajor } from "./read-tensor.ts";
+import { readFloats } from "./read-tensor.ts";
 import { COMPONENTS, splitSingleFile } from "./sdxl-single-file.ts";
-import { DTYPE_BYTES, type DType, elementCount, type TensorEntry } from "./tensor-entry.ts";
+import type { TensorEntry } from "./tensor-entry.ts";
 import { layoutFromDiffusers, layoutFromOriginal, unetPaths } from "./unet-names.ts";
 
-const header: { tensors: Record<string, [DType, number[], string]> } = JSON.parse(
-  await readFile(goldenPath("tiny-sdxl.header.json"), "utf8"),
-);
-const original = new Map<string, TensorEntry>();
-for (const [name, [dtype, shape]] of Object.entries(header.tensors)) {
-  const length = elementCount(shape) * DTYPE_BYTES[dtype];
-  // one file each, so that a range tells whose bytes it means
-  original.set(name, { name, dtype, shape, source: { kind: "file", file: name, offset: 1000, length } });
-}
 const folder = await openModel(goldenPath("tiny-sdxl"));
-const split = splitSingleFile(original);
+const split = splitSingleFile(singleFileTensors);
 
 test("the single file's names and shapes become those of the folder", () => {
   for (const name of COMPONENTS) {
@@ -31,24 +21,10 @@ test("the single file's names and shapes become those of the folder", () => {
 });
 
 test("every byte of the single file is found again in the folder's tensors", async () => {
-  const rebuilt = new Map<string, Uint8Array>();
-  for (const component of COMPONENTS)
-    for (const [name, { source, dtype, transposed, shape }] of split.components[component]) {
-      if (source.kind !== "file") throw new Error(`${name} is not in place`);
-      const own = folder.components[component].tensors.get(name)!;
-      const halves = own.dtype === "F16" ? await readBytes(own) : new Uint8Array(floatsToHalves(await readFloats(own)).buffer);
-      expect(dtype).toBe("F16");
-      const bytes = transposed
-        ? await readRowMajor({ name, dtype, shape: shape.toReversed(), transposed, source: { kind: "bytes", bytes: halves } })
-        : halves;
-      expect(bytes.length, name).toBe(source.length);
-      const whole = rebuilt.get(source.file) ?? new Uint8Array(elementCount(header.tensors[source.file]![1]) * 2);
-      whole.set(bytes, source.offset - 1000);
-      rebuilt.set(source.file, whole);
-    }
+  const rebuilt = await singleFileBytes();
   for (const [name, bytes] of rebuilt)
-    expect(createHash("sha256").update(bytes).digest("hex"), name).toBe(header.tensors[name]![2]);
-  const left = Object.keys(header.tensors).filter((name) => !rebuilt.has(name));
+    expect(createHash("sha256").update(bytes).digest("hex"), name).toBe(singleFileHeader[name]![2]);
+  const left = Object.keys(singleFileHeader).filter((name) => !rebuilt.has(name));
   expect(left.sort()).toEqual([
     "conditioner.embedders.0.transformer.text_model.embeddings.position_ids",
     "conditioner.embedders.1.model.logit_scale",
@@ -74,7 +50,7 @@ test.runIf(hasGolden("tiny-sdxl.safetensors"))("the real single file reads as th
 
 test("both ways of naming a UNet tell the same layout", () => {
   const unet = [...folder.components.unet.tensors.keys()];
-  const before = [...original.keys()].flatMap((name) => name.split("model.diffusion_model.")[1] ?? []);
+  const before = [...singleFileTensors.keys()].flatMap((name) => name.split("model.diffusion_model.")[1] ?? []);
   expect(layoutFromOriginal(before)).toEqual(layoutFromDiffusers(unet));
   const paths = new Map(unetPaths(layoutFromDiffusers(unet)));
   expect(paths.get("input_blocks.4.1")).toBe("down_blocks.1.attentions.0");
@@ -97,8 +73,8 @@ test("levels with and without attention, resampled or not, are found again from 
 });
 
 test("unknown names are reported, training leftovers are not", () => {
-  const entry = original.get("denoiser.sigmas")!;
-  const extra = (name: string) => splitSingleFile(new Map([...original, [name, { ...entry, name }]])).unknown;
+  const entry = singleFileTensors.get("denoiser.sigmas")!;
+  const extra = (name: string) => splitSingleFile(new Map([...singleFileTensors, [name, { ...entry, name }]])).unknown;
   for (const name of [
     "model.diffusion_model.input_blocks.4.3.x.weight",
     "first_stage_model.x",

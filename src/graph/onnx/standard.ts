@@ -16,6 +16,7 @@ import {
   sinOp,
   sqrtOp,
   subOp,
+  tanhOp,
 } from "../ops/elementwise.ts";
 import { gatherOp, oneHotOp, scatterRowsOp, takeRowsOp } from "../ops/gather.ts";
 import { broadcastToOp, concatOp, padOp, permuteOp, reduceSumOp, reshapeOp, sliceOp } from "../ops/layout.ts";
@@ -38,6 +39,7 @@ export const standardLowerings: Lowerings = new Map([
   plain(mulOp, "Mul"),
   plain(divOp, "Div"),
   plain(sigmoidOp, "Sigmoid"),
+  plain(tanhOp, "Tanh"),
   plain(erfOp, "Erf"),
   plain(sinOp, "Sin"),
   plain(cosOp, "Cos"),

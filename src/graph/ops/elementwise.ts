@@ -47,6 +47,7 @@ const TWO_OVER_ROOT_PI = 2 / Math.sqrt(Math.PI);
 
 export const negOp: Op = { name: "neg", shape: ([x]) => x!.shape, gradient: (dy) => [() => neg(dy)] };
 export const sigmoidOp = unary("sigmoid", (_, y) => mul(y, sub(1, y)));
+export const tanhOp = unary("tanh", (_, y) => sub(1, mul(y, y)));
 export const erfOp = unary("erf", (x) => mul(exp(neg(mul(x, x))), TWO_OVER_ROOT_PI));
 export const sinOp = unary("sin", (x) => cos(x));
 export const cosOp = unary("cos", (x) => neg(sin(x)));
@@ -59,6 +60,7 @@ export const signOp: Op = { name: "sign", shape: ([x]) => x!.shape, gradient: (d
 export const reluOp = unary("relu", (_, y) => sign(y));
 export const neg = (x: Tensor): Tensor => apply(negOp, [x], {});
 export const sigmoid = (x: Tensor): Tensor => apply(sigmoidOp, [x], {});
+export const tanh = (x: Tensor): Tensor => apply(tanhOp, [x], {});
 export const erf = (x: Tensor): Tensor => apply(erfOp, [x], {});
 export const sin = (x: Tensor): Tensor => apply(sinOp, [x], {});
 export const cos = (x: Tensor): Tensor => apply(cosOp, [x], {});

@@ -75,6 +75,18 @@ test.each([
   expect(chooseFiles(paths, repo)).toEqual({ files: [file], open: file });
 });
 
+/** What madebyollin/taesdxl has. */
+const tiny = [
+  ...["config.json", "diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors"],
+  ...["taesdxl_decoder.safetensors", "taesdxl_encoder.safetensors", "README.md"],
+];
+
+test("one component alone, with its config", () => {
+  const files = ["config.json", "diffusion_pytorch_model.safetensors"];
+  expect(chooseFiles(tiny, repo)).toEqual({ files, open: "" });
+  expect(chooseFiles([...tiny, "photomaker-v1.bin"], repo).open).toBe("photomaker-v1.bin");
+});
+
 test("a named file", () => {
   expect(chooseFiles(base, { ...repo, file: "README.md" })).toEqual({ files: ["README.md"], open: "README.md" });
 });

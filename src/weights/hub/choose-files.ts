@@ -12,7 +12,7 @@ export interface Chosen {
 
 /**
  * The files of a repository that are needed to open what it holds: a diffusers model (each component's weights in one
- * form only), or one file of weights, such as a PhotoMaker adapter or a LoRA.
+ * form only), one component alone, such as a VAE, or one file of weights, such as a PhotoMaker adapter or a LoRA.
  *
  * @param paths all files of the repository
  * @param variant such as "fp16", taken where a component has it
@@ -28,7 +28,7 @@ export function chooseFiles(paths: readonly string[], id: HubId, variant?: strin
       some === "" ? "Check the spelling." : `It has ${some}.`,
     );
   }
-  return paths.includes("model_index.json") ? chooseModel(paths, id.repo, variant) : chooseSingle(paths, id.repo);
+  return paths.includes("model_index.json") ? chooseModel(paths, id.repo, variant) : chooseSingle(paths, id.repo, variant);
 }
 
 function chooseModel(paths: readonly string[], repo: string, variant: string | undefined): Chosen {
@@ -86,9 +86,11 @@ function allShards(names: readonly string[], base: string, mark: string, end: st
   return parts.length > 0 && parts.length === Number(count ?? other) ? parts : undefined;
 }
 
-function chooseSingle(paths: readonly string[], repo: string): Chosen {
-  const root = paths.filter((path) => !path.includes("/") && isWeights(path));
+function chooseSingle(paths: readonly string[], repo: string, variant: string | undefined): Chosen {
+  const root = inRoot(paths).filter(isWeights);
   const adapters = root.filter((path) => /^photomaker.*\.(safetensors|bin)$/i.test(path));
+  const component = paths.includes("config.json") ? chooseForm(inRoot(paths), variant) : undefined;
+  if (component !== undefined && adapters.length === 0) return { files: ["config.json", ...component], open: "" };
   const candidates = withoutTwins(adapters.length > 0 ? adapters : root);
   if (candidates.length === 1) return { files: candidates, open: candidates[0]! };
   if (candidates.length === 0)
@@ -112,6 +114,8 @@ function withoutTwins(paths: readonly string[]): string[] {
       path.endsWith(".safetensors") || !paths.some((other) => other.endsWith(".safetensors") && stem(other) === stem(path)),
   );
 }
+
+const inRoot = (paths: readonly string[]): string[] => paths.filter((path) => !path.includes("/"));
 
 const isWeights = (path: string): boolean => /\.(safetensors|bin|ckpt|pth?)$/.test(path);
 

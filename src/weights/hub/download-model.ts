@@ -103,7 +103,8 @@ export async function findCached(id: HubId, options: DownloadOptions = {}): Prom
 
 /** Whether nothing is missing that nearly every model has: what another program fetched may be a part only. */
 const isWhole = (files: readonly string[], variant: string | undefined): boolean =>
-  ["tokenizer/", "tokenizer_2/", "scheduler/"].every((folder) => files.some((path) => path.startsWith(folder))) &&
+  (!files.includes("model_index.json") ||
+    ["tokenizer/", "tokenizer_2/", "scheduler/"].every((folder) => files.some((path) => path.startsWith(folder)))) &&
   (variant === undefined || files.some((path) => path.includes(`.${variant}`)));
 
 async function download(id: HubId, settings: HubSettings, connection: Connection, options: DownloadOptions): Promise<string> {

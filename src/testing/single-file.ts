@@ -1,0 +1,41 @@
+import { floatsToHalves } from "../core/floats.ts";
+import { openModel } from "../weights/model.ts";
+import { readBytes, readFloats, readRowMajor } from "../weights/read-tensor.ts";
+import { COMPONENTS, splitSingleFile } from "../weights/sdxl-single-file.ts";
+import { DTYPE_BYTES, type DType, elementCount, type TensorEntry } from "../weights/tensor-entry.ts";
+import { goldenPath } from "./golden.ts";
+import { goldenJson } from "./tensors.ts";
+
+/** Type, shape and checksum of each tensor of the tiny model's single file. */
+export const singleFileHeader: Readonly<Record<string, readonly [DType, number[], string]>> =
+  goldenJson("tiny-sdxl.header.json").tensors;
+
+/** Where each tensor would be: one file each, so that a range tells whose bytes it means. */
+export const singleFileTensors: ReadonlyMap<string, TensorEntry> = new Map(
+  Object.entries(singleFileHeader).map(([name, [dtype, shape]]) => {
+    const length = elementCount(shape) * DTYPE_BYTES[dtype];
+    return [name, { name, dtype, shape, source: { kind: "file", file: name, offset: 1000, length } }];
+  }),
+);
+
+/** The bytes of the single file's tensors, put together from the folder's; without those that no model has a use for. */
+export async function singleFileBytes(): Promise<Map<string, Uint8Array>> {
+  const folder = await openModel(goldenPath("tiny-sdxl"));
+  const split = splitSingleFile(singleFileTensors);
+  const rebuilt = new Map<string, Uint8Array>();
+  for (const component of COMPONENTS)
+    for (const [name, { source, dtype, transposed, shape }] of split.components[component]) {
+      if (source.kind !== "file") throw new Error(`${name} is not in place`);
+      if (dtype !== "F16") throw new Error(`${name} is ${dtype}`);
+      const own = folder.components[component].tensors.get(name)!;
+      const halves = own.dtype === "F16" ? await readBytes(own) : new Uint8Array(floatsToHalves(await readFloats(own)).buffer);
+      const bytes = transposed
+        ? await readRowMajor({ name, dtype, shape: shape.toReversed(), transposed, source: { kind: "bytes", bytes: halves } })
+        : halves;
+      if (bytes.length !== source.length) throw new Error(`${name} has ${bytes.length} bytes, not ${source.length}`);
+      const whole = rebuilt.get(source.file) ?? new Uint8Array(elementCount(singleFileHeader[source.file]![1]) * 2);
+      whole.set(bytes, source.offset - 1000);
+      rebuilt.set(source.file, whole);
+    }
+  return rebuilt;
+}
