@@ -134,6 +134,13 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
     },
     {
       ...REQUEST,
+      key: "guidanceEnd",
+      flags: "--guidance-end <share>",
+      help: "0 to 1: after this share of the steps no guidance, so half the work a step (default: 1)",
+      parse: numberOr,
+    },
+    {
+      ...REQUEST,
       key: "startMergeStep",
       flags: "--start-merge-step <step>",
       help: "step after which the person comes in; -1 is from the start (see below)",

@@ -74,6 +74,7 @@ const CASES: readonly (readonly [
   ["--steps", ["4"], "request", "numInferenceSteps", 4],
   ["--guidance-scale", ["7.5"], "request", "guidanceScale", 7.5],
   ["--guidance-rescale", ["0.7"], "request", "guidanceRescale", 0.7],
+  ["--guidance-end", ["0.5"], "request", "guidanceEnd", 0.5],
   ["--start-merge-step", ["-1"], "request", "startMergeStep", -1],
   ["--style-strength", ["20"], "request", "styleStrength", 20],
   ["--scheduler", ["dpmpp_2m_sde_karras"], "request", "scheduler", "dpmpp_2m_sde_karras"],

@@ -4,7 +4,7 @@ import type { NormalSource } from "../core/random/normal-source.ts";
 import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
 import { encodePng, previewLatents } from "../image/index.ts";
 import type { Query, Sampler } from "../samplers/sampler.ts";
-import { type Conditioning, evaluate, isGuided } from "./denoiser.ts";
+import { type Conditioning, evaluate, guidedEvaluations } from "./denoiser.ts";
 import type { GenerateEvent } from "./events.ts";
 import { mergeStepOf } from "./merge-step.ts";
 import type { Models } from "./models.ts";
@@ -64,21 +64,24 @@ export async function denoise(
     initialNoise.set(latents, filled);
     filled += size;
   }
-  const { guidanceScale, guidanceRescale, eta, preview } = prepared[0]!.request;
+  const { guidanceScale, guidanceRescale, guidanceEnd, eta, preview } = prepared[0]!.request;
   /** One for each picture. */
   const each = (textOf: (one: Prepared) => TextEmbeds): TextEmbeds[] =>
     prepared.flatMap((one) => Array<TextEmbeds>(one.request.numImagesPerPrompt).fill(textOf(one)));
-  const conditioning: Conditioning = {
+  const pixels = [height * vae.graph.factor, width * vae.graph.factor] as const;
+  const conditioning = (guided: boolean): Conditioning => ({
     images,
     channels,
     height,
     width,
-    guidanceScale,
+    guidanceScale: guided ? guidanceScale : 1,
     guidanceRescale,
     negatives: each(({ texts }) => texts.negative),
-    timeIds: timeIdRows(prepared, [height * vae.graph.factor, width * vae.graph.factor]),
-  };
+    timeIds: timeIdRows(prepared, pixels, guided),
+  });
+  const [withGuidance, without] = [conditioning(true), conditioning(false)];
   const total = sampler.timesteps.length;
+  const guided = guidedEvaluations({ guidanceScale, guidanceEnd }, total);
   signal.throwIfAborted();
   const session = await unet.session.get(progress);
   const sampling = sampler.sample(
@@ -93,7 +96,7 @@ export async function denoise(
       identity === undefined || query.index <= mergeStepOf(request) ? text : identity,
     );
     const start = performance.now();
-    const output = await evaluate(session, query.sample, query.timestep, texts, conditioning);
+    const output = await evaluate(session, query.sample, query.timestep, texts, query.index < guided ? withGuidance : without);
     refuseNaN(output, query, total);
     progress.evaluated((performance.now() - start) / 1000, query.index + 1, total);
     if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims) });
@@ -127,8 +130,7 @@ function sideBySide(sources: readonly NormalSource[], shares: readonly number[])
 }
 
 /** With guidance, the first half of each request's rows goes to its negative text, the second to its prompt. */
-function timeIdRows(prepared: readonly Prepared[], pixels: readonly [number, number]): number[][] {
-  const guided = isGuided(prepared[0]!.request.guidanceScale);
+function timeIdRows(prepared: readonly Prepared[], pixels: readonly [number, number], guided: boolean): number[][] {
   const rows = prepared.map(({ request }) => {
     const sizes = { ...request, originalSize: request.originalSize ?? pixels, targetSize: request.targetSize ?? pixels };
     return timeIds(sizes, request.numImagesPerPrompt, guided);

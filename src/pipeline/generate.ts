@@ -2,8 +2,10 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
 import { createSampler } from "../samplers/create-sampler.ts";
+import type { Sampler } from "../samplers/sampler.ts";
 import { decodeLatents } from "./decode.ts";
 import { denoise, type Prepared, pictureOf, type Texts } from "./denoise.ts";
+import { guidedEvaluations } from "./denoiser.ts";
 import type { GenerateEvent, ImageEvent, Timings } from "./events.ts";
 import { encodePhotos, stackIds } from "./id-stage.ts";
 import { mergeStepOf } from "./merge-step.ts";
@@ -46,7 +48,9 @@ export async function generate(
   const sampler = createSampler(request.scheduler, models.scheduler, request.numInferenceSteps);
   const seed = seedOf(request);
   try {
-    const texts = await progress.timed("encode", () => encode(models, request, progress, note, signal));
+    const texts = await progress.timed("encode", () =>
+      encode(models, request, isGuided(request, sampler), progress, note, signal),
+    );
     const dims = latentDims(request.numImagesPerPrompt, size);
     const drawn = dims.reduce((a, b) => a * b);
     if (request.generatorDevice === "cuda" && drawn > CUDA_SAME) note([cudaNotice(drawn)]);
@@ -82,7 +86,9 @@ const cudaNotice = (count: number): Notice => ({
 });
 
 /** What requests that are drawn side by side must have in common. */
-const SHARED = [...(["numInferenceSteps", "scheduler", "guidanceScale", "guidanceRescale", "eta", "width", "height"] as const)];
+const SHARED = [
+  ...(["numInferenceSteps", "scheduler", "guidanceScale", "guidanceRescale", "guidanceEnd", "eta", "width", "height"] as const),
+];
 
 /**
  * Several requests drawn side by side, which for small pictures takes far less time than one after the other. Each gives the
@@ -105,7 +111,7 @@ export async function generateTogether(
   try {
     const prepared: Prepared[] = [];
     for (const request of requests) {
-      const texts = await encode(models, request, progress, () => {}, signal);
+      const texts = await encode(models, request, isGuided(request, sampler), progress, () => {}, signal);
       prepared.push({ request, texts, seed: seedOf(request) });
     }
     const count = requests.reduce((sum, { numImagesPerPrompt }) => sum + numImagesPerPrompt, 0);
@@ -128,6 +134,9 @@ export async function generateTogether(
     throw error;
   }
 }
+
+/** Whether the negative text is evaluated at all: else it need not be encoded. */
+const isGuided = (request: GenerateRequest, { timesteps }: Sampler): boolean => guidedEvaluations(request, timesteps.length) > 0;
 
 const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);
 
@@ -157,6 +166,7 @@ function sizeOf({ unet, vae }: Models, request: GenerateRequest): Size {
 async function encode(
   models: Models,
   request: GenerateRequest,
+  guided: boolean,
   progress: Progress,
   note: (notices: readonly Notice[]) => void,
   signal: AbortSignal,
@@ -180,7 +190,8 @@ async function encode(
   const pixels: Float32Array[] = [];
   for (const photo of photos) pixels.push(await clipPreprocess(await decodePhoto(photo), identity!.graph.image));
 
-  const steps = (ids.negative === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);
+  const negativeIds = guided ? ids.negative : undefined;
+  const steps = (negativeIds === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);
   let step = 0;
   const next = (detail: string): void => {
     signal.throwIfAborted();
@@ -189,9 +200,9 @@ async function encode(
   next("text");
   const skip = request.clipSkip ?? 0;
   const plain = await encodeText(text, ids.text, skip, progress);
-  if (ids.negative !== undefined) next("negative text");
+  if (negativeIds !== undefined) next("negative text");
   // the official code leaves clip_skip out of account for negative texts
-  const negative = ids.negative === undefined ? noText(text) : await encodeText(text, ids.negative, 0, progress);
+  const negative = negativeIds === undefined ? noText(text) : await encodeText(text, negativeIds, 0, progress);
   if (identity === undefined || ids.identity === undefined) {
     if (options.unloadAfterUse) await Promise.all(text.map(({ session }) => session.unload()));
     return { text: plain, identity: undefined, negative };

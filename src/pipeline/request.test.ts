@@ -13,6 +13,7 @@ test("what is not given has the defaults of diffusers and the demo", () => {
     numInferenceSteps: 50,
     guidanceScale: 5,
     guidanceRescale: 0,
+    guidanceEnd: 1,
     eta: 0,
     numImagesPerPrompt: 1,
     generatorDevice: "cpu",

@@ -37,6 +37,8 @@ const generateRequest = z.strictObject({
   guidanceScale: z.number().min(0).max(1000).default(5),
   /** Lin et al. 2023 (arXiv 2305.08891), equation 16. */
   guidanceRescale: z.number().min(0).max(1).default(0),
+  /** Share of the steps with guidance, rounded to whole steps; the rest is without: Kynkäänniemi et al. 2024 (arXiv 2404.07724). */
+  guidanceEnd: z.number().min(0).max(1).default(1),
   /** The identity is left out up to and with this evaluation, counted from 0; -1 has it from the first one on. */
   startMergeStep: z.int().min(-1).max(1_000_000).optional(),
   /** Percent of the steps before the identity comes in: the official demo's form of `startMergeStep`. */

@@ -41,11 +41,12 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
         ];
   return infotext({
     prompt: request.prompt,
-    negativePrompt: isGuided(request.guidanceScale) ? request.negativePrompt : undefined,
+    negativePrompt: isGuided(request.guidanceScale) && request.guidanceEnd > 0 ? request.negativePrompt : undefined,
     settings: [
       ["Steps", request.numInferenceSteps],
       ["Sampler", sampler],
       ["CFG scale", request.guidanceScale],
+      ...(request.guidanceEnd < 1 ? ([["Guidance end", request.guidanceEnd]] as const) : []),
       ["Seed", request.seed],
       ...(request.generatorDevice === "cuda" ? ([["RNG", "NV"]] as const) : []),
       ["Size", `${request.width}x${request.height}`],
