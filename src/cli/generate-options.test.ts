@@ -78,6 +78,7 @@ const CASES: readonly (readonly [
   ["--start-merge-step", ["-1"], "request", "startMergeStep", -1],
   ["--style-strength", ["20"], "request", "styleStrength", 20],
   ["--scheduler", ["dpmpp_2m_sde_karras"], "request", "scheduler", "dpmpp_2m_sde_karras"],
+  ["--timestep-spacing", ["trailing"], "request", "timestepSpacing", "trailing"],
   ["--eta", ["0.5"], "request", "eta", 0.5],
   ["--seed", ["42"], "request", "seed", 42],
   ["--generator-device", ["cuda"], "request", "generatorDevice", "cuda"],

@@ -10,7 +10,7 @@ import { mergeStepOf } from "./merge-step.ts";
 import type { Models } from "./models.ts";
 import type { Progress } from "./progress.ts";
 import { readLatents } from "./read-latents.ts";
-import type { GenerateRequest } from "./request.ts";
+import type { SettledRequest } from "./settle.ts";
 import type { TextEmbeds } from "./text-stage.ts";
 import type { Plane } from "./tiles.ts";
 import { timeIds } from "./time-ids.ts";
@@ -24,7 +24,7 @@ export interface Texts {
 
 /** A request ready to be drawn. */
 export interface Prepared {
-  readonly request: GenerateRequest;
+  readonly request: SettledRequest;
   readonly texts: Texts;
   readonly seed: number;
 }

@@ -1,20 +1,20 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
-import { createSampler } from "../samplers/create-sampler.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { decodeLatents } from "./decode.ts";
 import { denoise, type Prepared, pictureOf, type Texts } from "./denoise.ts";
 import { guidedEvaluations } from "./denoiser.ts";
 import type { GenerateEvent, ImageEvent, Timings } from "./events.ts";
 import { encodePhotos, stackIds } from "./id-stage.ts";
-import { mergeStepOf } from "./merge-step.ts";
+import { mergeStepNotices, mergeStepOf } from "./merge-step.ts";
 import type { Models } from "./models.ts";
 import { Progress } from "./progress.ts";
 import { readPrompts } from "./prompts.ts";
 import { readIdEmbeds } from "./read-latents.ts";
 import { checkPhotos, type GenerateRequest } from "./request.ts";
 import { type PictureSettings, settingsJson, settingsText } from "./settings.ts";
+import { type SettledRequest, samplerOf, settle } from "./settle.ts";
 import { encodeText, noText } from "./text-stage.ts";
 import type { Plane } from "./tiles.ts";
 
@@ -33,7 +33,7 @@ export interface GenerateResult {
  */
 export async function generate(
   models: Models,
-  request: GenerateRequest,
+  given: GenerateRequest,
   emit: (event: GenerateEvent) => void,
   signal: AbortSignal,
 ): Promise<GenerateResult> {
@@ -44,9 +44,12 @@ export async function generate(
     for (const notice of more) emit({ type: "notice", notice });
   };
   signal.throwIfAborted();
+  const { request, notices: against } = settle(given, models.fewStep);
   const size = sizeOf(models, request);
-  const sampler = createSampler(request.scheduler, models.scheduler, request.numInferenceSteps);
+  const sampler = samplerOf(request, models.scheduler, models.fewStep);
   const seed = seedOf(request);
+  note(against);
+  if (models.identity !== undefined) note(mergeStepNotices(request, sampler.timesteps.length));
   try {
     const texts = await progress.timed("encode", () =>
       encode(models, request, isGuided(request, sampler), progress, note, signal),
@@ -87,7 +90,17 @@ const cudaNotice = (count: number): Notice => ({
 
 /** What requests that are drawn side by side must have in common. */
 const SHARED = [
-  ...(["numInferenceSteps", "scheduler", "guidanceScale", "guidanceRescale", "guidanceEnd", "eta", "width", "height"] as const),
+  ...([
+    "numInferenceSteps",
+    "scheduler",
+    "timestepSpacing",
+    "guidanceScale",
+    "guidanceRescale",
+    "guidanceEnd",
+    "eta",
+    "width",
+    "height",
+  ] as const),
 ];
 
 /**
@@ -98,16 +111,17 @@ const SHARED = [
  */
 export async function generateTogether(
   models: Models,
-  requests: readonly GenerateRequest[],
+  given: readonly GenerateRequest[],
   signal: AbortSignal,
 ): Promise<ImageEvent[][]> {
+  const requests = given.map((request) => settle(request, models.fewStep).request);
   const [first] = requests;
   if (first === undefined) return [];
   for (const key of SHARED)
     if (requests.some((request) => request[key] !== first[key])) throw new TypeError(`the requests differ in ${key}`);
   const progress = new Progress(() => {});
   const size = sizeOf(models, first);
-  const sampler = createSampler(first.scheduler, models.scheduler, first.numInferenceSteps);
+  const sampler = samplerOf(first, models.scheduler, models.fewStep);
   try {
     const prepared: Prepared[] = [];
     for (const request of requests) {
@@ -136,7 +150,7 @@ export async function generateTogether(
 }
 
 /** Whether the negative text is evaluated at all: else it need not be encoded. */
-const isGuided = (request: GenerateRequest, { timesteps }: Sampler): boolean => guidedEvaluations(request, timesteps.length) > 0;
+const isGuided = (request: SettledRequest, { timesteps }: Sampler): boolean => guidedEvaluations(request, timesteps.length) > 0;
 
 const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);
 
@@ -165,7 +179,7 @@ function sizeOf({ unet, vae }: Models, request: GenerateRequest): Size {
 
 async function encode(
   models: Models,
-  request: GenerateRequest,
+  request: SettledRequest,
   guided: boolean,
   progress: Progress,
   note: (notices: readonly Notice[]) => void,

@@ -8,6 +8,7 @@ import type { Models } from "./models.ts";
 import { PhotoMaker } from "./photomaker.ts";
 import { Progress } from "./progress.ts";
 import { type GenerateInput, parseGenerateRequest } from "./request.ts";
+import { settle } from "./settle.ts";
 
 let pm: PhotoMaker;
 beforeAll(async () => {
@@ -40,7 +41,7 @@ async function rowsOf(input: Partial<GenerateInput>, scheduler: string): Promise
     vae: { graph: { factor: 8 } },
     options: { unloadAfterUse: false },
   } as unknown as Models;
-  const request = parseGenerateRequest({ ...base, ...input });
+  const { request } = settle(parseGenerateRequest({ ...base, ...input }), undefined);
   const text = { context: floats(new Float32Array(4), 2, 2), pooled: floats(new Float32Array(2), 2) };
   const prepared: Prepared = { request, texts: { text, identity: undefined, negative: text }, seed: 1 };
   const options: DenoiseOptions = {

@@ -1,3 +1,4 @@
+import type { Detected } from "./few-step.ts";
 import type { UNetGraph, VaeGraph } from "./graphs.ts";
 import type { IdEncoder } from "./id-stage.ts";
 import type { LazySession } from "./lazy-session.ts";
@@ -10,6 +11,8 @@ export interface Models {
   readonly options: LoadOptions;
   /** The model's scheduler_config.json. */
   readonly scheduler: unknown;
+  /** What was recognised as a model of few steps: its settings are the defaults. */
+  readonly fewStep: Detected | undefined;
   /** Whether no negative prompt means zeros (force_zeros_for_empty_prompt). */
   readonly emptyIsNothing: boolean;
   readonly readers: readonly [Reader, Reader];

@@ -8,6 +8,7 @@ import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
 import type { ImageEvent } from "./events.ts";
+import { detectFewStep } from "./few-step.ts";
 import { type GenerateResult, generate, generateTogether } from "./generate.ts";
 import { Generation } from "./generation.ts";
 import { idGraph, textGraph, unetGraph, type VaeGraph, vaeGraph } from "./graphs.ts";
@@ -16,6 +17,7 @@ import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
 import { readersOf } from "./readers.ts";
 import { type GenerateInput, type LoadInput, type LoadOptions, parseGenerateRequest, parseLoadOptions } from "./request.ts";
+import { fewStepNotices } from "./settle.ts";
 
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
@@ -46,7 +48,13 @@ export class PhotoMaker implements AsyncDisposable {
       options.modelConfig === undefined ? {} : { config: options.modelConfig },
     );
     const adapter = options.adapter === undefined ? undefined : await openAdapter(await resolveHubOrPath(options.adapter));
-    const { pairs, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
+    const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
+    const fewStep = detectFewStep([
+      { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
+      ...options.loras.flatMap(({ path, scale }, i) =>
+        scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
+      ),
+    ]);
     const { device, notices: chosen } = chooseDevice(options);
     const runtime = ortRuntime({ threads: options.threads, device });
     const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2]) =>
@@ -60,6 +68,7 @@ export class PhotoMaker implements AsyncDisposable {
     const models: Models = {
       options,
       scheduler: model.scheduler,
+      fewStep,
       emptyIsNothing: model.emptyPromptIsNothing,
       readers,
       text: [
@@ -75,7 +84,14 @@ export class PhotoMaker implements AsyncDisposable {
       unet: { graph: unet, session: lazy("unet", unet.outputs) },
       vae: { graph: vae, session: lazy("vae", vae.decode) },
     };
-    return new PhotoMaker(models, runtime, [...model.notices, ...read, ...notices, ...chosen, ...sizeNotices(vae)]);
+    return new PhotoMaker(models, runtime, [
+      ...model.notices,
+      ...read,
+      ...notices,
+      ...chosen,
+      ...fewStepNotices(fewStep),
+      ...sizeNotices(vae),
+    ]);
   }
 
   /**

@@ -2,11 +2,12 @@ import { basename } from "node:path";
 import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
 import { isGuided } from "./denoiser.ts";
-import type { GenerateRequest, LoadOptions } from "./request.ts";
+import type { LoadOptions } from "./request.ts";
+import type { SettledRequest } from "./settle.ts";
 
 /** What a picture was made with: enough to make it again. */
 export interface PictureSettings {
-  readonly request: GenerateRequest & { readonly width: number; readonly height: number; readonly seed: number };
+  readonly request: SettledRequest & { readonly width: number; readonly height: number; readonly seed: number };
   readonly load: LoadOptions;
   /** Which of the request's pictures it is. */
   readonly index: number;
