@@ -185,7 +185,7 @@ async function encode(
   note: (notices: readonly Notice[]) => void,
   signal: AbortSignal,
 ): Promise<Texts> {
-  const { identity, text, options } = models;
+  const { identity, text, options, cache } = models;
   checkPhotos(identity !== undefined, request);
   const photos = request.inputIdImages;
   const ids = readPrompts(
@@ -213,21 +213,21 @@ async function encode(
   };
   next("text");
   const skip = request.clipSkip ?? 0;
-  const plain = await encodeText(text, ids.text, skip, progress);
+  const plain = await encodeText(text, ids.text, skip, cache, progress);
   if (negativeIds !== undefined) next("negative text");
   // the official code leaves clip_skip out of account for negative texts
-  const negative = negativeIds === undefined ? noText(text) : await encodeText(text, negativeIds, 0, progress);
+  const negative = negativeIds === undefined ? noText(text) : await encodeText(text, negativeIds, 0, cache, progress);
   if (identity === undefined || ids.identity === undefined) {
     if (options.unloadAfterUse) await Promise.all(text.map(({ session }) => session.unload()));
     return { text: plain, identity: undefined, negative };
   }
   next("text with the person");
-  const roomy = await encodeText(text, ids.identity.ids, skip, progress);
+  const roomy = await encodeText(text, ids.identity.ids, skip, cache, progress);
   if (options.unloadAfterUse) await Promise.all(text.map(({ session }) => session.unload()));
   next("photos");
-  const tokens = await encodePhotos(identity, pixels, faces, progress);
+  const tokens = await encodePhotos(identity, pixels, faces, cache, progress);
   next("fusion");
-  const context = await stackIds(identity, roomy.context, ids.identity.places, tokens, progress);
+  const context = await stackIds(identity, roomy.context, ids.identity.places, tokens, cache, progress);
   if (options.unloadAfterUse) await Promise.all([identity.encode.unload(), identity.fuse.unload()]);
   progress.step("encode", steps, steps);
   return { text: plain, identity: { context, pooled: roomy.pooled }, negative };

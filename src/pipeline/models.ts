@@ -1,3 +1,4 @@
+import type { EncodingCache } from "./encoding-cache.ts";
 import type { Detected } from "./few-step.ts";
 import type { UNetGraph, VaeGraph } from "./graphs.ts";
 import type { IdEncoder } from "./id-stage.ts";
@@ -15,6 +16,8 @@ export interface Models {
   readonly fewStep: Detected | undefined;
   /** Whether no negative prompt means zeros (force_zeros_for_empty_prompt). */
   readonly emptyIsNothing: boolean;
+  /** Encodings of these models. */
+  readonly cache: EncodingCache;
   readonly readers: readonly [Reader, Reader];
   readonly text: readonly [TextEncoder, TextEncoder];
   readonly identity: (IdEncoder & { readonly everyToken: boolean }) | undefined;

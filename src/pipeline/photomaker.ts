@@ -7,6 +7,7 @@ import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
 import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
+import { EncodingCache } from "./encoding-cache.ts";
 import type { ImageEvent } from "./events.ts";
 import { detectFewStep } from "./few-step.ts";
 import { type GenerateResult, generate, generateTogether } from "./generate.ts";
@@ -69,6 +70,7 @@ export class PhotoMaker implements AsyncDisposable {
       options,
       scheduler: model.scheduler,
       fewStep,
+      cache: new EncodingCache(options.encodingCacheBytes),
       emptyIsNothing: model.emptyPromptIsNothing,
       readers,
       text: [

@@ -26,6 +26,7 @@ test("what is not given has the defaults of diffusers and the demo", () => {
     device: "auto",
     precision: "auto",
     unloadAfterUse: false,
+    encodingCacheBytes: 64 * 2 ** 20,
   });
 });
 

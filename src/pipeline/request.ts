@@ -94,6 +94,11 @@ const loadOptions = z.strictObject({
   threads: z.int().min(1).max(1024).optional(),
   /** Puts each model away after its use, so that about one at a time is in memory: for single pictures on small machines. */
   unloadAfterUse: z.boolean().default(false),
+  /** Bytes of encoded texts and photos that are kept for later requests; a text of SDXL takes 0.6 MB, a photo 8 or 16 KB. 0 keeps none. */
+  encodingCacheBytes: z
+    .int()
+    .min(0)
+    .default(64 * 2 ** 20),
 });
 
 /** Which models to run and how, checked, with defaults. */
