@@ -86,7 +86,7 @@ function settingsOf(bytes: Uint8Array, path: string): object {
       "Give a PNG that photomaker wrote, or a JSON file.",
     );
   const { index: _, load, ...request } = settings as Record<string, unknown>;
-  const { unloadAfterUse: __, ...models } = (load ?? {}) as Record<string, unknown>;
+  const { unloadAfterUse: __, encodingCacheBytes: ___, ...models } = (load ?? {}) as Record<string, unknown>;
   return { ...request, ...models };
 }
 

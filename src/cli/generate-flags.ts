@@ -1,3 +1,4 @@
+import { TIMESTEP_SPACINGS } from "../samplers/config.ts";
 import { SAMPLER_NAMES } from "../samplers/create-sampler.ts";
 import { heightAndWidth, numberOr, pathAndScale, topAndLeft } from "./flag-values.ts";
 
@@ -122,14 +123,14 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       ...REQUEST,
       key: "numInferenceSteps",
       flags: "-s, --steps <count>",
-      help: "denoising steps (default: 50)",
+      help: "denoising steps (default: 50; a few-step model or LoRA has its own)",
       parse: numberOr,
     },
     {
       ...REQUEST,
       key: "guidanceScale",
       flags: "-g, --guidance-scale <number>",
-      help: "how closely to follow the text; 1 is without guidance (default: 5)",
+      help: "how closely to follow the text; 1 is without guidance (default: 5, or the few-step model's)",
       parse: numberOr,
     },
     {
@@ -137,6 +138,13 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       key: "guidanceRescale",
       flags: "--guidance-rescale <number>",
       help: "0 to 1, against overexposure (default: 0)",
+      parse: numberOr,
+    },
+    {
+      ...REQUEST,
+      key: "guidanceEnd",
+      flags: "--guidance-end <share>",
+      help: "0 to 1: after this share of the steps no guidance, so half the work a step (default: 1)",
       parse: numberOr,
     },
     {
@@ -156,9 +164,15 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
     { ...REQUEST, key: "scheduler", flags: "--scheduler <name>", help: `${SAMPLER_NAMES.join(", ")} (default: the model's)` },
     {
       ...REQUEST,
+      key: "timestepSpacing",
+      flags: "--timestep-spacing <name>",
+      help: `${TIMESTEP_SPACINGS.join(", ")} (default: the model's)`,
+    },
+    {
+      ...REQUEST,
       key: "eta",
       flags: "--eta <number>",
-      help: "noise of ddim, gamma of tcd, 0 to 1 (default: 0)",
+      help: "noise of ddim, gamma of tcd, 0 to 1 (default: 0, or the few-step model's)",
       parse: numberOr,
     },
     {

@@ -32,6 +32,11 @@ When the person comes in:
     --start-merge-step 10   steps 0 to 10 without the person, the rest with
     --start-merge-step -1   the person from the first step on
     --style-strength 20     the same as a share: 20 % of 50 steps is step 10 (never above 30)
+  With 8 steps and fewer, and neither of them given, the person has most of the steps: 3 of 4, 6 of 8.
+
+Few steps:
+  A model or LoRA made for few steps (SDXL-Lightning, Hyper-SD, DMD2, TCD, LCM, SDXL-Turbo) is recognised by its metadata, its name or its
+  scheduler. Scheduler, timesteps, steps and guidance are then its own, unless you give others; both is said.
 
 Options from a file:
   --config case.json has any of these options as {"prompt": "...", "steps": 30, "idImage": ["a.jpg"], "originalSize": "1024x768"},

@@ -4,14 +4,14 @@ import type { NormalSource } from "../core/random/normal-source.ts";
 import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
 import { encodePng } from "../image/index.ts";
 import type { Query, Sampler } from "../samplers/sampler.ts";
-import { type Conditioning, evaluate, isGuided } from "./denoiser.ts";
+import { type Conditioning, evaluate, guidedEvaluations } from "./denoiser.ts";
 import type { GenerateEvent } from "./events.ts";
 import { mergeStepOf } from "./merge-step.ts";
 import type { Models } from "./models.ts";
 import type { Preview } from "./preview.ts";
 import type { Progress } from "./progress.ts";
 import { readLatents } from "./read-latents.ts";
-import type { GenerateRequest } from "./request.ts";
+import type { SettledRequest } from "./settle.ts";
 import type { TextEmbeds } from "./text-stage.ts";
 import type { Plane } from "./tiles.ts";
 import { timeIds } from "./time-ids.ts";
@@ -25,7 +25,7 @@ export interface Texts {
 
 /** A request ready to be drawn. */
 export interface Prepared {
-  readonly request: GenerateRequest;
+  readonly request: SettledRequest;
   readonly texts: Texts;
   readonly seed: number;
 }
@@ -67,21 +67,24 @@ export async function denoise(
     initialNoise.set(latents, filled);
     filled += size;
   }
-  const { guidanceScale, guidanceRescale, eta } = prepared[0]!.request;
+  const { guidanceScale, guidanceRescale, guidanceEnd, eta } = prepared[0]!.request;
   /** One for each picture. */
   const each = (textOf: (one: Prepared) => TextEmbeds): TextEmbeds[] =>
     prepared.flatMap((one) => Array<TextEmbeds>(one.request.numImagesPerPrompt).fill(textOf(one)));
-  const conditioning: Conditioning = {
+  const pixels = [height * vae.graph.factor, width * vae.graph.factor] as const;
+  const conditioning = (guided: boolean): Conditioning => ({
     images,
     channels,
     height,
     width,
-    guidanceScale,
+    guidanceScale: guided ? guidanceScale : 1,
     guidanceRescale,
     negatives: each(({ texts }) => texts.negative),
-    timeIds: timeIdRows(prepared, [height * vae.graph.factor, width * vae.graph.factor]),
-  };
+    timeIds: timeIdRows(prepared, pixels, guided),
+  });
+  const [withGuidance, without] = [conditioning(true), conditioning(false)];
   const total = sampler.timesteps.length;
+  const guided = guidedEvaluations({ guidanceScale, guidanceEnd }, total);
   signal.throwIfAborted();
   const session = await unet.session.get(progress);
   const sampling = sampler.sample(
@@ -96,7 +99,7 @@ export async function denoise(
       identity === undefined || query.index <= mergeStepOf(request) ? text : identity,
     );
     const start = performance.now();
-    const output = await evaluate(session, query.sample, query.timestep, texts, conditioning);
+    const output = await evaluate(session, query.sample, query.timestep, texts, query.index < guided ? withGuidance : without);
     refuseNaN(output, query, total);
     progress.evaluated((performance.now() - start) / 1000, query.index + 1, total);
     if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims, preview) });
@@ -130,8 +133,7 @@ function sideBySide(sources: readonly NormalSource[], shares: readonly number[])
 }
 
 /** With guidance, the first half of each request's rows goes to its negative text, the second to its prompt. */
-function timeIdRows(prepared: readonly Prepared[], pixels: readonly [number, number]): number[][] {
-  const guided = isGuided(prepared[0]!.request.guidanceScale);
+function timeIdRows(prepared: readonly Prepared[], pixels: readonly [number, number], guided: boolean): number[][] {
   const rows = prepared.map(({ request }) => {
     const sizes = { ...request, originalSize: request.originalSize ?? pixels, targetSize: request.targetSize ?? pixels };
     return timeIds(sizes, request.numImagesPerPrompt, guided);

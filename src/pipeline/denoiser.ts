@@ -24,6 +24,12 @@ const PIXELS_AT_ONCE = 2 * 128 * 128;
 /** Whether the negative text plays a part: diffusers guides only above 1. */
 export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
 
+/** How many evaluations are made with guidance; the others leave the negative text out. */
+export const guidedEvaluations = (
+  { guidanceScale, guidanceEnd }: { readonly guidanceScale: number; readonly guidanceEnd: number },
+  total: number,
+): number => (isGuided(guidanceScale) ? Math.round(guidanceEnd * total) : 0);
+
 /**
  * One evaluation with guidance: what the model says to latents at a timestep.
  * @param sample [images, channels, height, width], scaled as the model expects

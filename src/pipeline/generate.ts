@@ -1,12 +1,13 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
-import { createSampler } from "../samplers/create-sampler.ts";
+import type { Sampler } from "../samplers/sampler.ts";
 import { decodeLatents, decoderOf } from "./decode.ts";
 import { denoise, type Prepared, pictureOf, type Texts } from "./denoise.ts";
+import { guidedEvaluations } from "./denoiser.ts";
 import type { GenerateEvent, ImageEvent, Timings } from "./events.ts";
 import { encodePhotos, stackIds } from "./id-stage.ts";
-import { mergeStepOf } from "./merge-step.ts";
+import { mergeStepNotices, mergeStepOf } from "./merge-step.ts";
 import type { Models } from "./models.ts";
 import { previewOf } from "./preview.ts";
 import { Progress } from "./progress.ts";
@@ -14,6 +15,7 @@ import { readPrompts } from "./prompts.ts";
 import { readIdEmbeds } from "./read-latents.ts";
 import { checkPhotos, type GenerateRequest } from "./request.ts";
 import { type PictureSettings, settingsJson, settingsText } from "./settings.ts";
+import { type SettledRequest, samplerOf, settle } from "./settle.ts";
 import { encodeText, noText } from "./text-stage.ts";
 import type { Plane } from "./tiles.ts";
 
@@ -32,7 +34,7 @@ export interface GenerateResult {
  */
 export async function generate(
   models: Models,
-  request: GenerateRequest,
+  given: GenerateRequest,
   emit: (event: GenerateEvent) => void,
   signal: AbortSignal,
 ): Promise<GenerateResult> {
@@ -43,13 +45,18 @@ export async function generate(
     for (const notice of more) emit({ type: "notice", notice });
   };
   signal.throwIfAborted();
+  const { request, notices: against } = settle(given, models.fewStep);
   const size = sizeOf(models, request);
-  const sampler = createSampler(request.scheduler, models.scheduler, request.numInferenceSteps);
+  const sampler = samplerOf(request, models.scheduler, models.fewStep);
   const seed = seedOf(request);
   decoderOf(models, request);
   const preview = request.preview ? previewOf(models, progress) : undefined;
+  note(against);
+  if (models.identity !== undefined) note(mergeStepNotices(request, sampler.timesteps.length));
   try {
-    const texts = await progress.timed("encode", () => encode(models, request, progress, note, signal));
+    const texts = await progress.timed("encode", () =>
+      encode(models, request, isGuided(request, sampler), progress, note, signal),
+    );
     const dims = latentDims(request.numImagesPerPrompt, size);
     const drawn = dims.reduce((a, b) => a * b);
     if (request.generatorDevice === "cuda" && drawn > CUDA_SAME) note([cudaNotice(drawn)]);
@@ -85,7 +92,19 @@ const cudaNotice = (count: number): Notice => ({
 });
 
 /** What requests that are drawn side by side must have in common. */
-const SHARED = [...(["numInferenceSteps", "scheduler", "guidanceScale", "guidanceRescale", "eta", "width", "height"] as const)];
+const SHARED = [
+  ...([
+    "numInferenceSteps",
+    "scheduler",
+    "timestepSpacing",
+    "guidanceScale",
+    "guidanceRescale",
+    "guidanceEnd",
+    "eta",
+    "width",
+    "height",
+  ] as const),
+];
 
 /**
  * Several requests drawn side by side, which for small pictures takes far less time than one after the other. Each gives the
@@ -95,9 +114,10 @@ const SHARED = [...(["numInferenceSteps", "scheduler", "guidanceScale", "guidanc
  */
 export async function generateTogether(
   models: Models,
-  requests: readonly GenerateRequest[],
+  given: readonly GenerateRequest[],
   signal: AbortSignal,
 ): Promise<ImageEvent[][]> {
+  const requests = given.map((request) => settle(request, models.fewStep).request);
   const [first] = requests;
   if (first === undefined) return [];
   for (const key of SHARED)
@@ -105,11 +125,11 @@ export async function generateTogether(
   const progress = new Progress(() => {});
   const size = sizeOf(models, first);
   for (const request of requests) decoderOf(models, request);
-  const sampler = createSampler(first.scheduler, models.scheduler, first.numInferenceSteps);
+  const sampler = samplerOf(first, models.scheduler, models.fewStep);
   try {
     const prepared: Prepared[] = [];
     for (const request of requests) {
-      const texts = await encode(models, request, progress, () => {}, signal);
+      const texts = await encode(models, request, isGuided(request, sampler), progress, () => {}, signal);
       prepared.push({ request, texts, seed: seedOf(request) });
     }
     const count = requests.reduce((sum, { numImagesPerPrompt }) => sum + numImagesPerPrompt, 0);
@@ -132,6 +152,9 @@ export async function generateTogether(
     throw error;
   }
 }
+
+/** Whether the negative text is evaluated at all: else it need not be encoded. */
+const isGuided = (request: SettledRequest, { timesteps }: Sampler): boolean => guidedEvaluations(request, timesteps.length) > 0;
 
 const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);
 
@@ -160,12 +183,13 @@ function sizeOf({ unet, vae }: Models, request: GenerateRequest): Size {
 
 async function encode(
   models: Models,
-  request: GenerateRequest,
+  request: SettledRequest,
+  guided: boolean,
   progress: Progress,
   note: (notices: readonly Notice[]) => void,
   signal: AbortSignal,
 ): Promise<Texts> {
-  const { identity, text, options } = models;
+  const { identity, text, options, cache } = models;
   checkPhotos(identity !== undefined, request);
   const photos = request.inputIdImages;
   const ids = readPrompts(
@@ -184,7 +208,8 @@ async function encode(
   const pixels: Float32Array[] = [];
   for (const photo of photos) pixels.push(await clipPreprocess(await decodePhoto(photo), identity!.graph.image));
 
-  const steps = (ids.negative === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);
+  const negativeIds = guided ? ids.negative : undefined;
+  const steps = (negativeIds === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);
   let step = 0;
   const next = (detail: string): void => {
     signal.throwIfAborted();
@@ -192,21 +217,21 @@ async function encode(
   };
   next("text");
   const skip = request.clipSkip ?? 0;
-  const plain = await encodeText(text, ids.text, skip, progress);
-  if (ids.negative !== undefined) next("negative text");
+  const plain = await encodeText(text, ids.text, skip, cache, progress);
+  if (negativeIds !== undefined) next("negative text");
   // the official code leaves clip_skip out of account for negative texts
-  const negative = ids.negative === undefined ? noText(text) : await encodeText(text, ids.negative, 0, progress);
+  const negative = negativeIds === undefined ? noText(text) : await encodeText(text, negativeIds, 0, cache, progress);
   if (identity === undefined || ids.identity === undefined) {
     if (options.unloadAfterUse) await Promise.all(text.map(({ session }) => session.unload()));
     return { text: plain, identity: undefined, negative };
   }
   next("text with the person");
-  const roomy = await encodeText(text, ids.identity.ids, skip, progress);
+  const roomy = await encodeText(text, ids.identity.ids, skip, cache, progress);
   if (options.unloadAfterUse) await Promise.all(text.map(({ session }) => session.unload()));
   next("photos");
-  const tokens = await encodePhotos(identity, pixels, faces, progress);
+  const tokens = await encodePhotos(identity, pixels, faces, cache, progress);
   next("fusion");
-  const context = await stackIds(identity, roomy.context, ids.identity.places, tokens, progress);
+  const context = await stackIds(identity, roomy.context, ids.identity.places, tokens, cache, progress);
   if (options.unloadAfterUse) await Promise.all([identity.encode.unload(), identity.fuse.unload()]);
   progress.step("encode", steps, steps);
   return { text: plain, identity: { context, pooled: roomy.pooled }, negative };

@@ -1,5 +1,6 @@
 import { type FloatArray, floats } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
+import { contentKey, type EncodingCache } from "./encoding-cache.ts";
 import type { IdGraph } from "./graphs.ts";
 import type { LazySession, LoadObserver } from "./lazy-session.ts";
 
@@ -10,7 +11,7 @@ export interface IdEncoder {
 }
 
 /**
- * One row for each ID token of each photo, in order.
+ * One row for each ID token of each photo, in order. The encoder is loaded only if a photo is not in the cache.
  * @param pixels one [3, image, image] for each photo
  * @param faces [photos, width] for V2
  * @returns [photos · tokens, D]
@@ -20,17 +21,26 @@ export async function encodePhotos(
   { graph, encode }: IdEncoder,
   pixels: readonly Float32Array[],
   faces: FloatArray | undefined,
+  cache: EncodingCache,
   observer: LoadObserver,
 ): Promise<FloatArray> {
   checkFaces(graph, pixels.length, faces);
-  const session = await encode.get(observer);
   const size = 3 * graph.image * graph.image;
   const rows: Float32Array[] = [];
   for (const [i, photo] of pixels.entries()) {
     const face = faces && floats(faces.data.slice(i * graph.faceWidth, (i + 1) * graph.faceWidth), 1, graph.faceWidth);
     if (photo.length !== size) throw new TypeError(`a photo of ${photo.length} values where ${size} are expected`);
+    const key = contentKey(encode.name, photo, face?.data ?? []);
+    const known = cache.get(key);
+    if (known !== undefined) {
+      rows.push(known.tokens!.data);
+      continue;
+    }
+    const session = await encode.get(observer);
     const feeds = { pixels: floats(photo, 1, 3, graph.image, graph.image), ...(face && { faces: face }) };
-    rows.push((await session.run(feeds)).tokens.data as Float32Array);
+    const tokens = (await session.run(feeds)).tokens.data as Float32Array;
+    cache.set(key, { tokens: floats(tokens, tokens.length) });
+    rows.push(tokens);
   }
   const count = pixels.length * graph.tokensPerPhoto;
   const out = new Float32Array(rows.reduce((sum, row) => sum + row.length, 0));
@@ -63,7 +73,7 @@ function checkFaces({ faceWidth }: IdGraph, photos: number, faces: FloatArray | 
 
 /**
  * Puts the stacked ID embedding into a prompt: each place of the class word gets the fusion of what stands there with
- * one ID token. PhotoMaker (arXiv 2312.04461), section 3.2.
+ * one ID token. PhotoMaker (arXiv 2312.04461), section 3.2. The fusion is loaded only if its result is not in the cache.
  * @param context [S, D] the prompt with its class word repeated
  * @param places where the repeated class word stands; may be fewer than there are tokens, when the text was cut
  * @returns [S, D]
@@ -73,6 +83,7 @@ export async function stackIds(
   context: FloatArray,
   places: readonly number[],
   idTokens: FloatArray,
+  cache: EncodingCache,
   observer: LoadObserver,
 ): Promise<FloatArray> {
   const width = context.dims[1]!;
@@ -80,13 +91,16 @@ export async function stackIds(
   const classEmbeds = new Float32Array(rows * width);
   for (const [i, place] of places.entries())
     classEmbeds.set(context.data.subarray(place * width, (place + 1) * width), i * width);
-  const session = await fuse.get(observer);
-  const { fused } = await session.run({
-    classEmbeds: floats(classEmbeds, rows, width),
-    idTokens: floats(idTokens.data.slice(0, rows * width), rows, width),
-  });
+  const used = idTokens.data.slice(0, rows * width);
+  const key = contentKey(fuse.name, classEmbeds, used);
+  let fused = cache.get(key)?.fused;
+  if (fused === undefined) {
+    const session = await fuse.get(observer);
+    const made = await session.run({ classEmbeds: floats(classEmbeds, rows, width), idTokens: floats(used, rows, width) });
+    fused = floats(made.fused.data as Float32Array, rows, width);
+    cache.set(key, { fused });
+  }
   const out = context.data.slice();
-  for (const [i, place] of places.entries())
-    out.set((fused.data as Float32Array).subarray(i * width, (i + 1) * width), place * width);
+  for (const [i, place] of places.entries()) out.set(fused.data.subarray(i * width, (i + 1) * width), place * width);
   return floats(out, ...context.dims);
 }

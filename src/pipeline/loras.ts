@@ -14,7 +14,7 @@ export interface LoraRequest {
 }
 
 /**
- * All low-rank changes of a model: the adapter's own and the user's, each with its strength.
+ * All low-rank changes of a model: the adapter's own and the user's, each with its strength, and the metadata of the user's files.
  * @throws UserError adapter/wrong-model when the adapter's LoRA does not fit, and those of openTensors and matchLora
  */
 export async function collectLoras(
@@ -22,12 +22,17 @@ export async function collectLoras(
   adapter: AdapterFiles | undefined,
   adapterScale: number,
   loras: readonly LoraRequest[],
-): Promise<{ readonly pairs: LoraPairs; readonly notices: readonly Notice[] }> {
+): Promise<{
+  readonly pairs: LoraPairs;
+  readonly metadata: readonly Readonly<Record<string, string>>[];
+  readonly notices: readonly Notice[];
+}> {
   const targets = Object.fromEntries(
     (["unet", "text_encoder", "text_encoder_2"] as const).map((name) => [name, model.components[name].tensors]),
   );
   const pairs = new Map<ComponentName, Map<string, LoraPair[]>>();
   const notices: Notice[] = [];
+  const allMetadata: Readonly<Record<string, string>>[] = [];
   if (adapter !== undefined) {
     const { layers, unmatched } = await matchNamed(adapter.path, adapter.lora, targets);
     if (unmatched.length > 0)
@@ -40,6 +45,7 @@ export async function collectLoras(
   }
   for (const { path, scale } of loras) {
     const { tensors, metadata } = await openTensors(path);
+    allMetadata.push(metadata);
     const { layers, unmatched } = await matchNamed(path, tensors, targets, metadata);
     if (unmatched.length > 0)
       notices.push({
@@ -48,7 +54,7 @@ export async function collectLoras(
       });
     addAll(pairs, layers, scale);
   }
-  return { pairs, notices };
+  return { pairs, metadata: allMetadata, notices };
 }
 
 /** What is wrong with one of several files says which one it is. */

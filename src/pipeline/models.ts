@@ -1,3 +1,5 @@
+import type { EncodingCache } from "./encoding-cache.ts";
+import type { Detected } from "./few-step.ts";
 import type { DecoderGraph, UNetGraph } from "./graphs.ts";
 import type { IdEncoder } from "./id-stage.ts";
 import type { LazySession } from "./lazy-session.ts";
@@ -17,8 +19,12 @@ export interface Models {
   readonly memory: () => number;
   /** The model's scheduler_config.json. */
   readonly scheduler: unknown;
+  /** What was recognised as a model of few steps: its settings are the defaults. */
+  readonly fewStep: Detected | undefined;
   /** Whether no negative prompt means zeros (force_zeros_for_empty_prompt). */
   readonly emptyIsNothing: boolean;
+  /** Encodings of these models. */
+  readonly cache: EncodingCache;
   readonly readers: readonly [Reader, Reader];
   readonly text: readonly [TextEncoder, TextEncoder];
   readonly identity: (IdEncoder & { readonly everyToken: boolean }) | undefined;

@@ -8,16 +8,28 @@ import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
 import { openTinyVae } from "../weights/tiny-vae.ts";
+import { EncodingCache } from "./encoding-cache.ts";
 import type { ImageEvent } from "./events.ts";
+import { detectFewStep } from "./few-step.ts";
 import { type GenerateResult, generate, generateTogether } from "./generate.ts";
 import { Generation } from "./generation.ts";
-import { type DecoderGraph, idGraph, type Outputs, textGraph, tinyVaeGraph, type Unfinished, unetGraph, vaeGraph } from "./graphs.ts";
+import {
+  type DecoderGraph,
+  idGraph,
+  type Outputs,
+  textGraph,
+  tinyVaeGraph,
+  type Unfinished,
+  unetGraph,
+  vaeGraph,
+} from "./graphs.ts";
 import { LazySession } from "./lazy-session.ts";
 import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
 import { chooseDevice, inEightBits } from "./precision.ts";
 import { readersOf } from "./readers.ts";
 import { type GenerateInput, type LoadInput, parseGenerateRequest, parseLoadOptions } from "./request.ts";
+import { fewStepNotices } from "./settle.ts";
 
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
@@ -48,7 +60,13 @@ export class PhotoMaker implements AsyncDisposable {
       options.modelConfig === undefined ? {} : { config: options.modelConfig },
     );
     const adapter = options.adapter === undefined ? undefined : await openAdapter(await resolveHubOrPath(options.adapter));
-    const { pairs, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
+    const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
+    const fewStep = detectFewStep([
+      { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
+      ...options.loras.flatMap(({ path, scale }, i) =>
+        scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
+      ),
+    ]);
     const { device, precision, notices: chosen } = chooseDevice(options, model.components.unet.tensors);
     const runtime = ortRuntime({ threads: options.threads, device });
     const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2]) =>
@@ -66,6 +84,8 @@ export class PhotoMaker implements AsyncDisposable {
       options,
       memory: () => runtime.peakMemory(),
       scheduler: model.scheduler,
+      fewStep,
+      cache: new EncodingCache(options.encodingCacheBytes),
       emptyIsNothing: model.emptyPromptIsNothing,
       readers,
       text: [
@@ -82,7 +102,14 @@ export class PhotoMaker implements AsyncDisposable {
       vae: { graph: vae, session: lazy("vae", vae.decode) },
       tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode) },
     };
-    return new PhotoMaker(models, runtime, [...model.notices, ...read, ...notices, ...chosen, ...sizeNotices(vae)]);
+    return new PhotoMaker(models, runtime, [
+      ...model.notices,
+      ...read,
+      ...notices,
+      ...chosen,
+      ...fewStepNotices(fewStep),
+      ...sizeNotices(vae),
+    ]);
   }
 
   /**

@@ -69,7 +69,7 @@ const decoder = (latentChannels: number, scalingFactor: number, parameters: numb
   },
   session: { get: () => Promise.reject(new Error("not to be loaded")) } as unknown as LazySession<"picture">,
 });
-const observer = { loading: () => {}, loaded: () => {} };
+const observer = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
 
 test("a large VAE that is not SDXL's has no preview, and the request is refused before anything is loaded", async () => {
   const latents = { channels: 4, height: 2, width: 3, data: new Float32Array(24) };

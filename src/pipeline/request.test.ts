@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { mergeStepOf } from "./merge-step.ts";
+import { mergeStepNotices, mergeStepOf } from "./merge-step.ts";
 import { nearestName } from "./nearest-name.ts";
 import { checkPhotos, parseGenerateRequest, parseLoadOptions } from "./request.ts";
 
@@ -10,10 +10,8 @@ test("what is not given has the defaults of diffusers and the demo", () => {
   expect(parseGenerateRequest({ prompt })).toEqual({
     prompt,
     inputIdImages: [],
-    numInferenceSteps: 50,
-    guidanceScale: 5,
     guidanceRescale: 0,
-    eta: 0,
+    guidanceEnd: 1,
     numImagesPerPrompt: 1,
     generatorDevice: "cpu",
     cropsCoordsTopLeft: [0, 0],
@@ -29,6 +27,7 @@ test("what is not given has the defaults of diffusers and the demo", () => {
     device: "auto",
     precision: "auto",
     unloadAfterUse: false,
+    encodingCacheBytes: 64 * 2 ** 20,
   });
 });
 
@@ -104,6 +103,21 @@ test("photos and adapter go together", () => {
   expect(() => checkPhotos(false, { inputIdImages: ["a"] })).toThrow(expect.objectContaining({ code: "id-images/not-wanted" }));
   checkPhotos(true, { inputIdImages: ["a"] });
   checkPhotos(false, { inputIdImages: [] });
+});
+
+test("with few steps and nothing given the identity has most of them", () => {
+  const without = (numInferenceSteps: number) => mergeStepOf({ numInferenceSteps }) + 1;
+  expect([1, 2, 3, 4, 5, 6, 7, 8].map(without)).toEqual([0, 0, 1, 1, 1, 1, 1, 2]);
+  expect(mergeStepOf({ numInferenceSteps: 5, styleStrength: 20 })).toBe(1); // as in the demo, where it is given
+  expect(mergeStepOf({ numInferenceSteps: 1, startMergeStep: 3 })).toBe(3);
+  const codes = (request: Parameters<typeof mergeStepNotices>[0], total: number) =>
+    mergeStepNotices(request, total).map(({ code }) => code);
+  expect(mergeStepNotices({ numInferenceSteps: 4 }, 4)[0]!.message).toContain(
+    "3 of 4 steps are with the person (start merge step 0)",
+  );
+  expect(codes({ numInferenceSteps: 4, startMergeStep: 3 }, 4)).toEqual(["merge-step/never"]);
+  expect(codes({ numInferenceSteps: 4, startMergeStep: 2 }, 4)).toEqual([]);
+  expect(codes({ numInferenceSteps: 50 }, 50)).toEqual([]);
 });
 
 test("style strength becomes a step as in the demo", () => {

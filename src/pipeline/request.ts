@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
+import { TIMESTEP_SPACINGS } from "../samplers/config.ts";
 import { SAMPLER_NAMES } from "../samplers/create-sampler.ts";
 import { type NameOf, plainName, requestError } from "./request-error.ts";
 
@@ -32,19 +33,24 @@ const generateRequest = z.strictObject({
   /** The model's own size when absent. */
   width: side.optional(),
   height: side.optional(),
-  numInferenceSteps: z.int().min(1).max(1000).default(50),
-  /** Ho & Salimans 2022 (arXiv 2207.12598); 1 and less is without guidance. */
-  guidanceScale: z.number().min(0).max(1000).default(5),
+  /** 50 when absent, or what a few-step model wants. */
+  numInferenceSteps: z.int().min(1).max(1000).optional(),
+  /** Ho & Salimans 2022 (arXiv 2207.12598); 1 and less is without guidance. 5 when absent, or what a few-step model wants. */
+  guidanceScale: z.number().min(0).max(1000).optional(),
   /** Lin et al. 2023 (arXiv 2305.08891), equation 16. */
   guidanceRescale: z.number().min(0).max(1).default(0),
+  /** Share of the steps with guidance, rounded to whole steps; the rest is without: Kynkäänniemi et al. 2024 (arXiv 2404.07724). */
+  guidanceEnd: z.number().min(0).max(1).default(1),
   /** The identity is left out up to and with this evaluation, counted from 0; -1 has it from the first one on. */
   startMergeStep: z.int().min(-1).max(1_000_000).optional(),
   /** Percent of the steps before the identity comes in: the official demo's form of `startMergeStep`. */
   styleStrength: z.number().min(0).max(100).optional(),
   /** The model's own when absent. */
   scheduler: z.enum(SAMPLER_NAMES).optional(),
-  /** Noise of DDIM: Song et al. 2020 (arXiv 2010.02502), equation 16. For TCD, its gamma. */
-  eta: z.number().min(0).max(1).default(0),
+  /** How timesteps are laid out: Lin et al. 2023 (arXiv 2305.08891), table 2. The model's own when absent; of no effect for LCM and TCD. */
+  timestepSpacing: z.enum(TIMESTEP_SPACINGS).optional(),
+  /** Noise of DDIM: Song et al. 2020 (arXiv 2010.02502), equation 16. For TCD, its gamma. 0 when absent, or what a few-step model wants. */
+  eta: z.number().min(0).max(1).optional(),
   /** Drawn at random, and reported, when absent. */
   seed: z.int().min(0).optional(),
   /** Whose random numbers a seed stands for: PyTorch's `torch.Generator("cpu")` or `torch.Generator("cuda")`. */
@@ -93,6 +99,11 @@ const loadOptions = z.strictObject({
   threads: z.int().min(1).max(1024).optional(),
   /** Puts each model away after its use, so that about one at a time is in memory: for single pictures on small machines. */
   unloadAfterUse: z.boolean().default(false),
+  /** Bytes of encoded texts and photos that are kept for later requests; a text of SDXL takes 0.6 MB, a photo 8 or 16 KB. 0 keeps none. */
+  encodingCacheBytes: z
+    .int()
+    .min(0)
+    .default(64 * 2 ** 20),
 });
 
 /** Which models to run and how, checked, with defaults. */

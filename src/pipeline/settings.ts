@@ -2,11 +2,12 @@ import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
 import { isGuided } from "./denoiser.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
-import type { GenerateRequest, LoadOptions } from "./request.ts";
+import type { LoadOptions } from "./request.ts";
+import type { SettledRequest } from "./settle.ts";
 
 /** What a picture was made with. */
 export interface PictureSettings {
-  readonly request: GenerateRequest & { readonly width: number; readonly height: number; readonly seed: number };
+  readonly request: SettledRequest & { readonly width: number; readonly height: number; readonly seed: number };
   readonly load: LoadOptions;
   /** Which of the request's pictures it is. */
   readonly index: number;
@@ -55,11 +56,12 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
         ];
   return infotext({
     prompt: request.prompt,
-    negativePrompt: isGuided(request.guidanceScale) ? request.negativePrompt : undefined,
+    negativePrompt: isGuided(request.guidanceScale) && request.guidanceEnd > 0 ? request.negativePrompt : undefined,
     settings: [
       ["Steps", request.numInferenceSteps],
       ["Sampler", sampler],
       ["CFG scale", request.guidanceScale],
+      ...(request.guidanceEnd < 1 ? ([["Guidance end", request.guidanceEnd]] as const) : []),
       ["Seed", request.seed],
       ...(request.generatorDevice === "cuda" ? ([["RNG", "NV"]] as const) : []),
       ["Size", `${request.width}x${request.height}`],

@@ -1,5 +1,6 @@
 import { type FloatArray, floats, integers } from "../core/array.ts";
 import type { ClipTextSettings } from "../models/clip-text-config.ts";
+import { contentKey, type EncodingCache } from "./encoding-cache.ts";
 import type { TextGraph } from "./graphs.ts";
 import type { LazySession, LoadObserver } from "./lazy-session.ts";
 
@@ -31,10 +32,11 @@ export async function encodeText(
   [one, two]: readonly [TextEncoder, TextEncoder],
   ids: TextIds,
   clipSkip: number,
+  cache: EncodingCache,
   observer: LoadObserver,
 ): Promise<TextEmbeds> {
-  const first = await run(one, ids.first, clipSkip, observer);
-  const second = await run(two, ids.second, clipSkip, observer);
+  const first = await encode(one, ids.first, clipSkip, cache, observer);
+  const second = await encode(two, ids.second, clipSkip, cache, observer);
   return { context: sideBySide(first.hidden, second.hidden), pooled: second.pooled };
 }
 
@@ -48,12 +50,30 @@ export const noText = ([one, two]: readonly [TextEncoder, TextEncoder]): TextEmb
   };
 };
 
+type Encoded = { readonly hidden: FloatArray; readonly pooled: FloatArray };
+
+/** The encoder is loaded only if the text is not in the cache. */
+async function encode(
+  encoder: TextEncoder,
+  ids: readonly number[],
+  clipSkip: number,
+  cache: EncodingCache,
+  observer: LoadObserver,
+): Promise<Encoded> {
+  const key = contentKey(encoder.session.name, [clipSkip], ids);
+  const known = cache.get(key);
+  if (known !== undefined) return known as Encoded;
+  const encoded = await run(encoder, ids, clipSkip, observer);
+  cache.set(key, encoded);
+  return encoded;
+}
+
 async function run(
   { graph, session }: TextEncoder,
   ids: readonly number[],
   clipSkip: number,
   observer: LoadObserver,
-): Promise<{ hidden: FloatArray; pooled: FloatArray }> {
+): Promise<Encoded> {
   const { settings, outputs } = graph;
   const hidden = `hidden_${settings.layers - 1 - clipSkip}`;
   const loaded = await session.get(observer);

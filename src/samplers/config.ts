@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { UserError } from "../core/errors.ts";
 
+export const TIMESTEP_SPACINGS = ["leading", "trailing", "linspace"] as const;
+
 /** Fields of diffusers' scheduler_config.json that some sampler here reads. Others are of no effect in diffusers as well. */
 const fields = z.looseObject({
   num_train_timesteps: z.int().positive(),
@@ -9,7 +11,7 @@ const fields = z.looseObject({
   beta_schedule: z.enum(["linear", "scaled_linear", "squaredcos_cap_v2"]),
   trained_betas: z.array(z.number()).nullable(),
   prediction_type: z.enum(["epsilon", "v_prediction", "sample"]),
-  timestep_spacing: z.enum(["leading", "trailing", "linspace"]),
+  timestep_spacing: z.enum(TIMESTEP_SPACINGS),
   steps_offset: z.int(),
   rescale_betas_zero_snr: z.boolean(),
   use_karras_sigmas: z.boolean().nullable(),

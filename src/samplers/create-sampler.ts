@@ -12,7 +12,7 @@ import type { Sampler } from "./sampler.ts";
 import { tcd } from "./tcd.ts";
 import { unipc } from "./unipc.ts";
 
-type Create = (config: SchedulerConfig, steps: number) => Sampler;
+type Create = (config: SchedulerConfig, steps: number, timesteps?: readonly number[]) => Sampler;
 
 const CLASSES: Readonly<Record<string, Create>> = {
   EulerDiscreteScheduler: (config, steps) => euler(config, steps),
@@ -69,9 +69,10 @@ export const SDXL_SCHEDULER: SchedulerConfig = {
  * A sampler by name, with the noise schedule of the model: diffusers' `XxxScheduler.from_config(model.scheduler.config, …)`.
  * @param name one of SAMPLER_NAMES, a class of diffusers, or undefined for the one that the config names
  * @param config a scheduler_config.json; fields it lacks are SDXL's where the file is absent, else the class's defaults
+ * @param timesteps for LCM: those of the model's training, one a step, instead of what the config lays out; of no effect elsewhere
  * @throws UserError scheduler/unknown, scheduler/config, scheduler/prediction, steps/invalid
  */
-export function createSampler(name: string | undefined, config: unknown, steps: number): Sampler {
+export function createSampler(name: string | undefined, config: unknown, steps: number, timesteps?: readonly number[]): Sampler {
   const own = schedulerConfig(config ?? SDXL_SCHEDULER);
   const [className, extra] = resolve(name ?? own._class_name ?? SDXL_SCHEDULER._class_name!);
   const create = CLASSES[className]!;
@@ -82,7 +83,7 @@ export function createSampler(name: string | undefined, config: unknown, steps: 
       `${steps} is no number of steps: it must be a whole number from 1 to ${trainSteps}.`,
       "50 is usual, 4 to 8 for distilled models.",
     );
-  return create(schedulerConfig({ ...own, ...extra }), steps);
+  return create(schedulerConfig({ ...own, ...extra }), steps, timesteps);
 }
 
 function resolve(name: string): readonly [string, SchedulerConfig] {

@@ -9,13 +9,14 @@ const SIGMA_DATA = 0.5;
 
 /**
  * Latent consistency models: Luo et al. 2023 (arXiv 2310.04378), algorithm 3.
+ * @param given timesteps to take instead of those that config and steps lay out: diffusers' `timesteps`
  * @see diffusers LCMScheduler
  */
-export function lcm(config: SchedulerConfig, steps: number): Sampler {
+export function lcm(config: SchedulerConfig, steps: number, given?: readonly number[]): Sampler {
   const fields = withDefaults(config, DISTILLED_DEFAULTS);
   const { prediction_type: type } = fields;
   const { alphasCumprod } = noiseSchedule(fields, fields.rescale_betas_zero_snr ? "exact" : "no");
-  const timesteps = distilledTimesteps(fields.num_train_timesteps, fields.original_inference_steps, steps);
+  const timesteps = given ?? distilledTimesteps(fields.num_train_timesteps, fields.original_inference_steps, steps);
 
   function* sample(x: Latents, { noise }: SampleOptions): Sampling {
     for (const [index, timestep] of timesteps.entries()) {

@@ -31,6 +31,8 @@ export interface ModelFiles {
   readonly tokenizers?: { readonly tokenizer: string; readonly tokenizer_2: string };
   /** Whether no negative prompt means zeros rather than an empty text: `force_zeros_for_empty_prompt` of model_index.json. */
   readonly emptyPromptIsNothing: boolean;
+  /** The `__metadata__` of a single safetensors file. */
+  readonly metadata: Readonly<Record<string, string>>;
   readonly notices: readonly Notice[];
 }
 
@@ -86,7 +88,7 @@ async function openFolder(path: string): Promise<ModelFiles> {
     }),
   }));
   const emptyPromptIsNothing = index.force_zeros_for_empty_prompt !== false;
-  return { kind: "folder", path, components, ...(await readRest(path, notices)), emptyPromptIsNothing, notices };
+  return { kind: "folder", path, components, ...(await readRest(path, notices)), emptyPromptIsNothing, metadata: {}, notices };
 }
 
 async function openSingleFile(path: string, { config }: OpenModelOptions): Promise<ModelFiles> {
@@ -117,6 +119,7 @@ async function openSingleFile(path: string, { config }: OpenModelOptions): Promi
     ...rest,
     ...prediction(tensors, rest.scheduler, notices),
     emptyPromptIsNothing: true,
+    metadata: file.metadata,
     notices,
   };
 }

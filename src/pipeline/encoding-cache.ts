@@ -1,0 +1,65 @@
+import { createHash } from "node:crypto";
+import type { FloatArray } from "../core/array.ts";
+
+/** What an encoder gave, by what it was given: arrays by name, which nobody may change. */
+export type Encoding = Readonly<Record<string, FloatArray>>;
+
+/**
+ * Encodings of texts and photos, so that the same negative text or the same photos are not encoded again. What was not asked for
+ * longest goes first. It belongs to one set of models with their LoRAs, and does not outlive them.
+ */
+export class EncodingCache {
+  readonly #capacity: number;
+  /** A map keeps the order in which keys came: the first is the one that was not asked for longest. */
+  readonly #kept = new Map<string, Encoding>();
+  #bytes = 0;
+
+  /** @param capacity bytes of arrays that are kept at most; 0 keeps nothing */
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(key: string): Encoding | undefined {
+    const found = this.#kept.get(key);
+    if (found === undefined) return undefined;
+    this.#kept.delete(key);
+    this.#kept.set(key, found);
+    return found;
+  }
+
+  set(key: string, encoding: Encoding): void {
+    this.#drop(key);
+    const size = sizeOf(encoding);
+    if (size > this.#capacity) return;
+    this.#kept.set(key, encoding);
+    this.#bytes += size;
+    for (const oldest of this.#kept.keys()) {
+      if (this.#bytes <= this.#capacity) break;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(key: string): void {
+    const old = this.#kept.get(key);
+    if (old === undefined) return;
+    this.#kept.delete(key);
+    this.#bytes -= sizeOf(old);
+  }
+}
+
+const sizeOf = (encoding: Encoding): number => Object.values(encoding).reduce((sum, { data }) => sum + data.byteLength, 0);
+
+/** A key of what an encoder is given: its name and SHA-256 of the numbers, each array with its length. */
+export function contentKey(encoder: string, ...contents: readonly (readonly number[] | Float32Array)[]): string {
+  const hash = createHash("sha256");
+  for (const content of contents) {
+    const values = content instanceof Float32Array ? content : Float64Array.from(content);
+    hash.update(`${values.length} ${values.BYTES_PER_ELEMENT} `);
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  return `${encoder} ${hash.digest("hex")}`;
+}

@@ -1,0 +1,93 @@
+import type { Notice } from "../core/notice.ts";
+import type { SchedulerConfig } from "../samplers/config.ts";
+import { createSampler, SDXL_SCHEDULER } from "../samplers/create-sampler.ts";
+import type { Sampler } from "../samplers/sampler.ts";
+import type { Detected, FewStep } from "./few-step.ts";
+import type { GenerateRequest } from "./request.ts";
+
+/** A request with everything decided that depends on the model. */
+export type SettledRequest = GenerateRequest & {
+  readonly numInferenceSteps: number;
+  readonly guidanceScale: number;
+  readonly eta: number;
+};
+
+/** Of diffusers and the official demo. */
+const USUAL = { numInferenceSteps: 50, guidanceScale: 5, eta: 0 };
+
+/**
+ * What a request leaves open is what its model wants: that of a few-step model, else the usual. What is given stays as it is.
+ * @returns notices about what is given against the few-step model
+ */
+export function settle(
+  request: GenerateRequest,
+  detected: Detected | undefined,
+): { readonly request: SettledRequest; readonly notices: readonly Notice[] } {
+  if (detected === undefined)
+    return {
+      request: {
+        ...request,
+        numInferenceSteps: request.numInferenceSteps ?? USUAL.numInferenceSteps,
+        guidanceScale: request.guidanceScale ?? USUAL.guidanceScale,
+        eta: request.eta ?? USUAL.eta,
+      },
+      notices: [],
+    };
+  const { fewStep } = detected;
+  const scheduler = request.scheduler ?? fewStep.scheduler;
+  const timestepSpacing = request.timestepSpacing ?? fewStep.timestepSpacing;
+  const settled: SettledRequest = {
+    ...request,
+    scheduler,
+    ...(timestepSpacing && { timestepSpacing }),
+    numInferenceSteps: request.numInferenceSteps ?? fewStep.steps,
+    guidanceScale: request.guidanceScale ?? fewStep.guidanceScale,
+    eta: request.eta ?? (scheduler === fewStep.scheduler ? fewStep.eta : undefined) ?? USUAL.eta,
+  };
+  const against = conflicts(settled, fewStep);
+  if (against.length === 0) return { request: settled, notices: [] };
+  const message = `${fewStep.name} is made for other settings than were given, which are kept: ${against.join("; ")}.`;
+  return { request: settled, notices: [{ code: "few-step/other-settings", message }] };
+}
+
+function conflicts(given: SettledRequest, wanted: FewStep): string[] {
+  const [from, to] = wanted.stepsRange;
+  const steps = from === to ? `${to}` : `${from} to ${to}`;
+  const against: string[] = [];
+  if (given.numInferenceSteps < from || given.numInferenceSteps > to)
+    against.push(`${given.numInferenceSteps} steps instead of ${steps}`);
+  if (Math.max(1, given.guidanceScale) > wanted.guidanceUpTo)
+    against.push(`guidance ${given.guidanceScale} instead of ${wanted.guidanceScale}`);
+  if (given.scheduler !== wanted.scheduler) against.push(`scheduler ${given.scheduler} instead of ${wanted.scheduler}`);
+  if (given.timestepSpacing !== wanted.timestepSpacing && wanted.timestepSpacing !== undefined)
+    against.push(`${given.timestepSpacing} timesteps instead of ${wanted.timestepSpacing}`);
+  return against;
+}
+
+/** Says what was recognised, by what, and what is taken from it. */
+export function fewStepNotices(detected: Detected | undefined): Notice[] {
+  if (detected === undefined) return [];
+  const { fewStep, by } = detected;
+  const spacing = fewStep.timestepSpacing === undefined ? "" : ` with ${fewStep.timestepSpacing} timesteps`;
+  const eta = fewStep.eta === undefined ? "" : `, eta ${fewStep.eta}`;
+  const guidance = fewStep.guidanceScale > 1 ? `guidance ${fewStep.guidanceScale}` : "no guidance (1)";
+  const message = `This is ${fewStep.name}, by ${by}: where nothing else is given, scheduler ${fewStep.scheduler}${spacing}${eta}, ${fewStep.steps} step${fewStep.steps === 1 ? "" : "s"}, ${guidance}.`;
+  return [{ code: "few-step/detected", message }];
+}
+
+/**
+ * The sampler of a settled request.
+ * @param config the model's scheduler_config.json
+ * @throws UserError as createSampler
+ */
+export function samplerOf(request: SettledRequest, config: unknown, detected: Detected | undefined): Sampler {
+  const { scheduler, numInferenceSteps: steps, timestepSpacing } = request;
+  const predictionType = detected?.fewStep.predictionType;
+  const changes: SchedulerConfig = {
+    ...(timestepSpacing && { timestep_spacing: timestepSpacing }),
+    ...(predictionType && { prediction_type: predictionType }),
+  };
+  const own = Object.keys(changes).length === 0 ? config : { ...(config ?? SDXL_SCHEDULER), ...changes };
+  const timesteps = scheduler === detected?.fewStep.scheduler ? detected?.fewStep.timesteps : undefined;
+  return createSampler(scheduler, own, steps, timesteps?.length === steps ? timesteps : undefined);
+}
