@@ -16,13 +16,14 @@ export interface PictureSettings {
 
 /** As plain JSON, for the PNG and for programs. What was given as bytes or numbers is only described. */
 export function settingsJson({ request, load, index }: PictureSettings): Record<string, unknown> {
-  const { inputIdImages, idEmbeds, latents, ...rest } = request;
+  const { inputIdImages, idEmbeds, idTokens, latents, ...rest } = request;
   const numbers = (value: string | FloatArray): string =>
     typeof value === "string" ? value : `<numbers [${value.dims.join(", ")}]>`;
   return {
     ...rest,
     inputIdImages: inputIdImages.map((photo) => (typeof photo === "string" ? photo : `<${photo.length} bytes>`)),
     ...(idEmbeds === undefined ? {} : { idEmbeds: numbers(idEmbeds) }),
+    ...(idTokens === undefined ? {} : { idTokens: numbers(idTokens) }),
     ...(latents === undefined ? {} : { latents: numbers(latents) }),
     index,
     load,
@@ -36,7 +37,7 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ? []
       : [
           ["PhotoMaker", basename(load.adapter)],
-          ["ID images", request.inputIdImages.length],
+          request.idTokens === undefined ? ["ID images", request.inputIdImages.length] : ["ID tokens", request.idTokens.dims[0]!],
           ["Start merge step", mergeStep ?? -1],
         ];
   return infotext({
