@@ -5,7 +5,7 @@ import { type TrainingOptions, type TrainingProgress, type TrainingTask, train }
 import type { Tensors } from "../weights/index.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
-import { type DataSet, dataSet } from "./data-set.ts";
+import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
 import { deviation, encodeIdImages, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
 import { exportMiniature } from "./export.ts";
 import { judgeTask } from "./judge.ts";
@@ -16,9 +16,6 @@ import { visionTask } from "./vision-task.ts";
 /** Stages in the order in which they build on each other; the judge stands apart. */
 export const STAGES = ["vae", "vision", "judge", "base", "adapter"] as const;
 export type StageName = (typeof STAGES)[number];
-
-/** People of the training world; those of other seeds are never seen. */
-export const TRAINING_SEED = 1;
 
 export interface MakeOptions {
   readonly folder: string;
