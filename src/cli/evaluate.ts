@@ -1,16 +1,14 @@
-import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
 import type { Evaluation } from "../mini/evaluate.ts";
 import type { Figure } from "../mini/figures.ts";
 import type { AdapterFigures, AgainstNone, TextKind } from "../mini/score.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type LoadOptions, parseLoadOptions } from "../pipeline/request.ts";
+import { asset } from "./asset.ts";
+import { addEvaluateAblations } from "./evaluate-ablations.ts";
 import { wholeNumber } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
-
-/** Two folders up from src/cli and from dist/cli. */
-const asset = (path: string): string => fileURLToPath(new URL(`../../assets/${path}`, import.meta.url));
 
 export interface EvaluateTools {
   open(options: LoadOptions): Promise<Pick<PhotoMaker, "generateTogether" | "encodeIdImages"> & AsyncDisposable>;
@@ -50,9 +48,9 @@ export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): 
     const [name] = flags.split(" ") as [string];
     return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high)).default(value);
   };
-  program
-    .command("evaluate")
-    .description("Measures likeness and obedience to the text.")
+  const command = program.command("evaluate").description("Measures likeness and obedience to the text.");
+  addEvaluateAblations(command, io);
+  command
     .command("mini")
     .description("Judges the miniature on people whom its training has not seen.")
     .option("-m, --model <folder>", "the miniature", asset("miniature"))

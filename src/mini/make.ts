@@ -31,7 +31,7 @@ export interface MakeOptions {
 }
 
 /** Samples that a worker sees in one step. */
-const BATCH: Readonly<Record<StageName, number>> = { vae: 8, vision: 48, judge: 32, base: 16, adapter: 16 };
+export const BATCH: Readonly<Record<StageName, number>> = { vae: 8, vision: 48, judge: 32, base: 16, adapter: 16 };
 
 /** What 90 minutes on two cores allow. */
 export const DEFAULT_STEPS: Readonly<Record<StageName, number>> = {
@@ -106,7 +106,7 @@ export async function adapterInputs(
 ): Promise<Pick<AdapterOptions, "base" | "features" | "variants">> {
   const vision = await readStageWeights(folder, "vision");
   const features = await encodeIdImages(join(folder, "data", `features-${data.seed}-${data.people}.f32`), data, vision);
-  return { base: await readStageWeights(folder, "base"), features, variants: FEATURE_VARIANTS.length };
+  return { base: await readStageWeights(folder, "base"), features, variants: FEATURE_VARIANTS };
 }
 
 const NEEDED = ["vae", "vision", "base", "adapter"] as const;
