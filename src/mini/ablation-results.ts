@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { systemCode, UserError } from "../core/errors.ts";
 import { deviation, type Figure, mean } from "./figures.ts";
@@ -78,5 +78,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-const write = (path: string, text: string): Promise<void> =>
-  writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(text)));
+async function write(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(text)));
+}

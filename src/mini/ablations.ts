@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
@@ -86,7 +86,6 @@ export async function runAblations(options: AblationOptions): Promise<void> {
         `${from} has no finished stage ${stage}, from which the adapters begin.`,
         `Make it first: photomaker train mini --out ${from} --stages ${NEEDED.join(",")}.`,
       );
-  await mkdir(ablationsFolder(from), { recursive: true });
   const parts = [...NEEDED.map((stage) => stageWeightsPath(from, stage)), judge];
   const tests = Object.fromEntries(Object.entries(test).map(([name, value]) => [`test.${name}`, value]));
   await keepSettings(from, { steps, people, workers, batch: BATCH.adapter, ...tests, weights: await fingerprint(parts) });
