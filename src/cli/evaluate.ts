@@ -1,28 +1,31 @@
-import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
-import type { Evaluation, Figure } from "../mini/evaluate.ts";
+import type { Evaluation } from "../mini/evaluate.ts";
+import type { Figure } from "../mini/figures.ts";
+import type { AdapterFigures, AgainstNone, TextKind } from "../mini/score.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type LoadOptions, parseLoadOptions } from "../pipeline/request.ts";
+import { asset } from "./asset.ts";
+import { addEvaluateAblations } from "./evaluate-ablations.ts";
 import { wholeNumber } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
-/** Two folders up from src/cli and from dist/cli. */
-const asset = (path: string): string => fileURLToPath(new URL(`../../assets/${path}`, import.meta.url));
-
 export interface EvaluateTools {
-  open(options: LoadOptions): Promise<Pick<PhotoMaker, "generateTogether"> & AsyncDisposable>;
+  open(options: LoadOptions): Promise<Pick<PhotoMaker, "generateTogether" | "encodeIdImages"> & AsyncDisposable>;
 }
 
 interface Flags {
   readonly model: string;
   readonly judge: string;
   readonly people: number;
+  readonly pictures: number;
   readonly seed: number;
   readonly idImages: number;
   readonly steps: number;
   readonly guidanceScale: number;
   readonly startMergeStep: number;
+  readonly full?: boolean;
+  readonly samples?: string;
   readonly json?: boolean;
 }
 
@@ -35,7 +38,8 @@ const parts = async () => ({
 
 const HELP = `
 Example:
-  photomaker evaluate mini --people 100 --seed 2 --json
+  photomaker evaluate mini --people 100 --seed 2 --samples look --json
+  photomaker evaluate mini --full
 The judge is a network of its own, trained beside the miniature and sharing nothing with it.
 `;
 
@@ -44,19 +48,22 @@ export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): 
     const [name] = flags.split(" ") as [string];
     return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high)).default(value);
   };
-  program
-    .command("evaluate")
-    .description("Measures likeness and obedience to the text.")
+  const command = program.command("evaluate").description("Measures likeness and obedience to the text.");
+  addEvaluateAblations(command, io);
+  command
     .command("mini")
     .description("Judges the miniature on people whom its training has not seen.")
     .option("-m, --model <folder>", "the miniature", asset("miniature"))
     .option("--judge <file>", "the judge's weights", asset("judge/weights.safetensors"))
     .addOption(number("--people <n>", "how many", 100, 2, 10000))
+    .addOption(number("--pictures <n>", "photos drawn of each, beside one picture in another style", 4, 1, 64))
     .addOption(number("--seed <n>", "which people: any but training's seed", 2, 0, 2 ** 32 - 1))
     .addOption(number("--id-images <n>", "photos of each person", 4, 1, 4))
     .addOption(number("--steps <n>", "denoising steps", 25, 1, 1000))
     .addOption(new Option("--guidance-scale <x>", "how closely to follow the text").argParser(Number).default(3))
     .addOption(number("--start-merge-step <n>", "the step after which the person is merged in", 0, -1, 1000))
+    .option("--full", "also one and two photos, their average, and other merge steps")
+    .option("--samples <folder>", "where to write people.png: the first people's photos and what was drawn")
     .option("--json", "one JSON object for programs to read")
     .addHelpText("after", HELP)
     .action((flags: Flags) => evaluate(flags, io, tools));
@@ -72,7 +79,9 @@ async function evaluate(flags: Flags, io: CliIo, { open }: EvaluateTools): Promi
   try {
     const onProgress = (done: number, total: number) => progress.show({ label: "pictures", done, total });
     const { tensors } = await openTensors(judge);
-    const result = await evaluateMiniature({ ...flags, judge: tensors, withAdapter, without, runtime, onProgress });
+    const { signal } = io;
+    const models = { judge: tensors, withAdapter, without, runtime };
+    const result = await evaluateMiniature({ ...flags, ...models, signal, onProgress });
     progress.clear();
     io.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : table(result));
   } finally {
@@ -82,16 +91,39 @@ async function evaluate(flags: Flags, io: CliIo, { open }: EvaluateTools): Promi
 }
 
 function table(e: Evaluation): string {
-  const line = (name: string, { value, error, real }: Figure, none?: number): string =>
-    `${name.padEnd(26)}${value.toFixed(3)} ± ${error.toFixed(3)}   real ${real.toFixed(3)}${none === undefined ? "" : `   without ID ${none.toFixed(3)}`}\n`;
-  return [
-    `${e.people} people\n`,
-    line("face similarity", e.faceSim, e.faceSim.none),
+  const all = [
+    `${e.people} people, ${e.pictures} photos and one picture in another style of each; value ± standard error\n`,
+    adapterTable(e, e.people),
+    line("autoencoder, dB", e.vaePsnr, 1),
+    line("  within the face, dB", e.faceVaePsnr, 1),
+    line("  likeness left by it", e.reconstructionSim),
+  ];
+  for (const [name, figures] of Object.entries(e.variants ?? {})) all.push(`\n${name}\n`, adapterTable(figures, e.people));
+  return all.join("");
+}
+
+const adapterTable = (e: AdapterFigures, people: number): string =>
+  [
+    line("face similarity", e.faceSim),
     line("  as a share", e.faceSimShare),
-    line("the right one of 64", e.rank1),
-    ...(["hairStyle", "eyeColour", "hairColour"] as const).map((kind) => line(kind, e[kind])),
-    ...Object.entries(e.text).map(([kind, figure]) => line(`text: ${kind}`, figure, figure.none)),
-    `text lost                 ${e.textLoss.value.toFixed(1)} points\n`,
-    `autoencoder               ${e.vaePsnr.value.toFixed(1)} dB\n`,
+    line(`the right one of ${Math.min(CROWD, people)}`, e.rank1),
+    line("hair style", e.hairStyle),
+    line("eye colour", e.eyeColour),
+    line("hair colour", e.hairColour),
+    ...Object.entries(e.text).map(([kind, figure]) => line(`text: ${WORDS[kind as TextKind]}`, figure)),
+    line("text lost, points", e.textLoss, 1),
   ].join("");
+
+/** People among whom the right one is sought, where there are as many. */
+const CROWD = 64;
+
+const WORDS: Readonly<Record<TextKind, string>> = {
+  ...{ background: "background", clothesColour: "clothes colour", accessory: "accessory", style: "other style" },
+  ...{ expression: "expression", framing: "framing" },
+};
+
+function line(name: string, { value, error, real, ...more }: Figure | AgainstNone, digits = 3): string {
+  const number = (v: number): string => v.toFixed(digits).padStart(6);
+  const reals = real === null ? "" : `   real ${number(real)}`;
+  return `${name.padEnd(26)}${number(value)} ± ${error.toFixed(digits)}${reals}${"none" in more ? `   without ID ${number(more.none)}` : ""}\n`;
 }

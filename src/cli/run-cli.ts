@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { addDemo, type DemoTools } from "./demo.ts";
 import { addDownload, type DownloadTools } from "./download.ts";
-import { addEvaluate } from "./evaluate.ts";
+import { addEvaluate, type EvaluateTools } from "./evaluate.ts";
 import { addGenerate, type GenerateTools } from "./generate.ts";
 import { addInspect, type InspectTools } from "./inspect.ts";
 import type { CliIo } from "./io.ts";
@@ -10,7 +10,7 @@ import { EXIT, reportError } from "./report-error.ts";
 import { addTrain, type TrainTools } from "./train.ts";
 import { addWorld, type WorldTools } from "./world.ts";
 
-export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools & DemoTools & TrainTools;
+export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools & DemoTools & TrainTools & EvaluateTools;
 
 const HELP = `
 Examples:

@@ -5,6 +5,7 @@ import { readJsonObject } from "../weights/index.ts";
 import { wholeNumber } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
+import { addTrainAblations } from "./train-ablations.ts";
 
 export interface TrainTools {
   readonly adapter: () => Promise<
@@ -89,6 +90,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", HELP)
     .action((flags: MiniFlags) => trainMini(flags, io, tools));
+  addTrainAblations(train, io);
 }
 
 async function trainMini({ out, stages, steps, json = false, ...flags }: MiniFlags, io: CliIo, tools: TrainTools): Promise<void> {

@@ -1,8 +1,10 @@
 import { floats, type NdArray } from "../core/array.ts";
 import { type Random, seededRandom } from "../core/random/seeded-random.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
+import { reshape } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
+import { fixedSize } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { projectId } from "../models/id-encoder-v1.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -16,23 +18,23 @@ import { type Tensors, withoutPrefix } from "../weights/index.ts";
 import { captionOf, classWordOf } from "../world/index.ts";
 import { type LatentSet, latentDims, latentFeeds, latentWeights, miniUNet, textFeeds } from "./base-task.ts";
 import { LORA_RANK, POSITIONS, PROJECTIONS, SCHEDULER_CONFIG, VISION_WIDTH } from "./configs.ts";
-import { ALBUM, latentMask, PICTURES } from "./data-set.ts";
+import { ALBUM, type Behind, latentMask, PICTURES } from "./data-set.ts";
+import { type Embedding, inTurn, linearToken, MOST_ID_IMAGES } from "./id-embedding.ts";
 import { miniTokenizer, textEncoders } from "./text.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
-export const MOST_ID_IMAGES = 4;
 export const TRIGGER = "img";
 /** Who somebody is shows at late timesteps; early ones would mostly add noise to the gradients. */
 const TIMESTEP_POWER = 0.6;
-
-/** How ID images become tokens in the prompt: the paper's way and those that it compares with (section 5.3, table 3). */
-export type Embedding = "stacked" | "average";
 
 export interface AdapterOptions extends TaskOptions {
   readonly base: Tensors;
   /** Features of ID images, [people · ALBUM · variants, VISION_WIDTH]. */
   readonly features: Float32Array;
-  readonly variants: number;
+  /** What is behind the person in each variant of an ID image. */
+  readonly variants: readonly Behind[];
+  /** Which of these the run sees: by default all. */
+  readonly behind?: Behind;
   readonly embedding?: Embedding;
   /** Most ID images that a sample has. */
   readonly idImages?: number;
@@ -41,21 +43,41 @@ export interface AdapterOptions extends TaskOptions {
   readonly lora?: boolean;
 }
 
+/** Features that a sample has, and tokens that they become. */
+const SIZES: Readonly<Record<Embedding, { readonly images: number; readonly slots: number }>> = {
+  stacked: { images: MOST_ID_IMAGES, slots: MOST_ID_IMAGES },
+  average: { images: 1, slots: 1 },
+  linear: { images: MOST_ID_IMAGES, slots: 1 },
+};
+
 /**
  * PhotoMaker's training (arXiv 2312.04461, section 4): projections, fuse MLPs and LoRA learn to show the person of the ID images; text encoders
  * and UNet stay as they are.
  */
 export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingTask {
-  const { steps, batch, seed, base, embedding = "stacked", idImages = MOST_ID_IMAGES, masked = 0.5, lora = true } = options;
+  const {
+    steps,
+    batch,
+    seed,
+    base,
+    embedding = "stacked",
+    idImages = MOST_ID_IMAGES,
+    masked = 0.5,
+    lora = true,
+    behind,
+  } = options;
   const weights = new TrainableWeights();
   const id = new Weights(weights.part("id_encoder."));
   const frozen = (name: string) => new Checkpoint(withoutPrefix(base, `${name}.`), name);
   const diffusion = diffusionInputs(latentDims(batch), SCHEDULER_CONFIG.prediction_type);
   const { context, pooled } = textEncoders(batch, [frozen("text_encoder"), frozen("text_encoder_2")]);
 
-  const features = input("idFeatures", [batch * MOST_ID_IMAGES, VISION_WIDTH]);
-  const places = input("places", [batch, POSITIONS, MOST_ID_IMAGES]); // 1 where an ID image stands in the prompt
-  const tokens = projectId(features, id, PROJECTIONS);
+  const { images, slots } = SIZES[embedding];
+  const features = input("idFeatures", [batch * images, VISION_WIDTH]);
+  const places = input("places", [batch, POSITIONS, slots]); // 1 where an ID token stands in the prompt
+  const projected = projectId(features, id, PROJECTIONS);
+  const tokens =
+    embedding === "linear" ? linearToken(reshape(projected, [batch, images, fixedSize(projected, -1)]), id) : projected;
   const stacked = stackTokens(context, places, tokens, id.at("fuse_module"));
   const keep = input("keep", [batch, 1]);
   const output = miniUNet(diffusion.noisy, diffusion.timestep, { context: stacked, pooled, keep }, frozen("unet"));
@@ -76,7 +98,7 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
     rate: { kind: "cosine", warmUp: 100, flat: 0.3 },
     steps,
     seed,
-    config: { batch, people: data.people, data: data.seed, embedding, idImages, masked, lora },
+    config: { batch, people: data.people, data: data.seed, embedding, idImages, masked, lora, ...(behind && { behind }) },
     beta2: 0.99,
     clip: 1,
     emaDecay: 0.998,
@@ -89,6 +111,7 @@ function adapterBatch(
     batch,
     features,
     variants,
+    behind,
     embedding,
     idImages,
     masked,
@@ -98,40 +121,42 @@ function adapterBatch(
 ): Record<string, NdArray> {
   const window = { length: POSITIONS, pad: tokenizer.pad };
   const chosen = Array.from({ length: batch }, () => random.integer(data.scenes.length));
-  const idFeatures = new Float32Array(batch * MOST_ID_IMAGES * VISION_WIDTH);
-  const places = new Float32Array(batch * POSITIONS * MOST_ID_IMAGES);
+  const { images: most, slots } = SIZES[embedding];
+  const idFeatures = new Float32Array(batch * most * VISION_WIDTH);
+  const places = new Float32Array(batch * POSITIONS * slots);
+  const seen = [...variants.keys()].filter((i) => behind === undefined || variants[i] === behind);
   const texts: (readonly number[])[] = [];
   for (const [row, index] of chosen.entries()) {
     const person = Math.floor(index / PICTURES);
     const album = random.shuffle(Array.from({ length: ALBUM }, (_, i) => i).filter((i) => i !== index % PICTURES));
     const images = album.slice(0, 1 + random.integer(Math.min(idImages, album.length)));
     const vectors = images.map((i) => {
-      const at = ((person * ALBUM + i) * variants + random.integer(variants)) * VISION_WIDTH;
+      const at = ((person * ALBUM + i) * variants.length + random.pick(seen)) * VISION_WIDTH;
       return features.subarray(at, at + VISION_WIDTH);
     });
+    // the projection is linear, so that the mean of features gives the mean of tokens
     const shown = embedding === "average" ? [mean(vectors)] : vectors;
+    const tokens = embedding === "linear" ? inTurn(shown.length).map((i) => shown[i]!) : shown;
     const scene = data.scenes[index]!;
     const caption = captionOf(data.persons[person]!, scene, random, { identity: 0 });
     const word = classWordOf(data.persons[person]!, scene);
     const prompt = caption.replace(new RegExp(`\\b${word}\\b`), `${word} ${TRIGGER}`);
     const { ids, classPlaces } = expandTrigger(tokenizer, prompt, {
       trigger: TRIGGER,
-      repeats: shown.length,
+      repeats: Math.min(slots, shown.length),
       window,
       everyToken: true,
     });
     texts.push(ids);
-    for (const [n, vector] of shown.entries()) {
-      idFeatures.set(vector, (row * MOST_ID_IMAGES + n) * VISION_WIDTH);
-      places[(row * POSITIONS + classPlaces[n]!) * MOST_ID_IMAGES + n] = 1;
-    }
+    for (const [n, vector] of tokens.entries()) idFeatures.set(vector, (row * most + n) * VISION_WIDTH);
+    for (const [n, place] of classPlaces.entries()) places[(row * POSITIONS + place) * slots + n] = 1;
   }
   const weight = chosen.map((index) => (random.chance(masked) ? onlyPerson(data, index) : latentWeights(data, index)));
   return {
     ...latentFeeds(data, chosen, weight, random, TIMESTEP_POWER),
     ...textFeeds(texts, tokenizer.end, random),
-    idFeatures: floats(idFeatures, batch * MOST_ID_IMAGES, VISION_WIDTH),
-    places: floats(places, batch, POSITIONS, MOST_ID_IMAGES),
+    idFeatures: floats(idFeatures, batch * most, VISION_WIDTH),
+    places: floats(places, batch, POSITIONS, slots),
   };
 }
 

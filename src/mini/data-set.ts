@@ -10,6 +10,8 @@ import { LATENT_SIDE, SIDE } from "./configs.ts";
 /** Pictures of each person: the first are the album, from which ID images are taken. */
 export const ALBUM = 4;
 export const PICTURES = 8;
+/** People of the training world; those of other seeds are never seen. */
+export const TRAINING_SEED = 1;
 
 export interface DataSetOptions {
   /** People of one seed are other people than those of another. */

@@ -32,14 +32,16 @@ const MODEL_INDEX = {
   vae: ["diffusers", "AutoencoderKL"],
 };
 
-/**
- * Writes the miniature as users' models are: a diffusers folder in half precision, and beside it the adapter as
- * `photomaker-v1.safetensors` with its `photomaker-config.json`.
- */
+/** Writes the miniature as users' models are: a diffusers folder in half precision, and in it the adapter. */
 export async function exportMiniature(folder: string, parts: TrainedParts): Promise<void> {
+  await exportBase(folder, parts);
+  await exportAdapter(folder, parts);
+}
+
+/** Writes the model that PhotoMaker adapts as a diffusers folder. */
+export async function exportBase(folder: string, parts: Pick<TrainedParts, "vae" | "scalingFactor" | "base">): Promise<void> {
   const { ids, files } = TOKENIZER_FOLDER;
-  const json = async (path: string, value: unknown): Promise<void> =>
-    text(join(folder, path), `${JSON.stringify(value, null, 2)}\n`);
+  const json = (path: string, value: unknown): Promise<void> => writeJson(join(folder, path), value);
   for (const name of ["scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "unet", "vae"])
     await mkdir(join(folder, name), { recursive: true });
   await json("model_index.json", MODEL_INDEX);
@@ -51,20 +53,30 @@ export async function exportMiniature(folder: string, parts: TrainedParts): Prom
     for (const [name, content] of Object.entries(files))
       await text(join(folder, `tokenizer${which === 0 ? "" : "_2"}`, name), content);
   }
-  await json("photomaker-config.json", { miniature: { vision: VISION_CONFIG } });
   const weights = async (path: string, tensors: Iterable<TensorToWrite>): Promise<void> =>
     writeSafetensors(join(folder, path), tensors);
   await weights("vae/diffusion_pytorch_model.safetensors", halves(parts.vae));
   await weights("unet/diffusion_pytorch_model.safetensors", halves(withoutPrefix(parts.base, "unet.")));
   for (const name of ["text_encoder", "text_encoder_2"])
     await weights(`${name}/model.safetensors`, halves(withoutPrefix(parts.base, `${name}.`)));
+}
+
+/**
+ * Writes the adapter as `photomaker-v1.safetensors` with its `photomaker-config.json`.
+ * @returns the adapter's path
+ */
+export async function exportAdapter(folder: string, parts: Pick<TrainedParts, "vision" | "adapter">): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  await writeJson(join(folder, "photomaker-config.json"), { miniature: { vision: VISION_CONFIG } });
   const vision = [...parts.vision.keys()].filter((name) => name.startsWith("vision_model."));
-  await weights("photomaker-v1.safetensors", [
+  const path = join(folder, "photomaker-v1.safetensors");
+  await writeSafetensors(path, [
     ...halves(new Map(vision.map((name) => [`id_encoder.${name}`, parts.vision.get(name)!]))),
     ...halves(
       new Map([...parts.adapter].map(([name, entry]) => [name.startsWith("unet.") ? `lora_weights.${name}` : name, entry])),
     ),
   ]);
+  return path;
 }
 
 const halves = (tensors: Tensors): TensorToWrite[] =>
@@ -74,6 +86,8 @@ const halves = (tensors: Tensors): TensorToWrite[] =>
     shape: entry.shape,
     data: async () => floatsToHalves(await readFloats(entry)),
   }));
+
+const writeJson = (path: string, value: unknown): Promise<void> => text(path, `${JSON.stringify(value, null, 2)}\n`);
 
 const text = (path: string, content: string): Promise<void> =>
   writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(content)));

@@ -6,7 +6,7 @@ import { type TrainingOptions, type TrainingProgress, type TrainingTask, train }
 import type { Tensors } from "../weights/index.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
-import { type DataSet, dataSet } from "./data-set.ts";
+import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
 import { deviation, encodeIdImages, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
 import { exportMiniature } from "./export.ts";
 import { judgeTask } from "./judge.ts";
@@ -17,9 +17,6 @@ import { visionTask } from "./vision-task.ts";
 /** Stages in the order in which they build on each other; the judge stands apart. */
 export const STAGES = ["vae", "vision", "judge", "base", "adapter"] as const;
 export type StageName = (typeof STAGES)[number];
-
-/** People of the training world; those of other seeds are never seen. */
-export const TRAINING_SEED = 1;
 
 export interface MakeOptions {
   readonly folder: string;
@@ -37,7 +34,7 @@ export interface MakeOptions {
 }
 
 /** Samples that a worker sees in one step. */
-const BATCH: Readonly<Record<StageName, number>> = { vae: 8, vision: 48, judge: 32, base: 16, adapter: 16 };
+export const BATCH: Readonly<Record<StageName, number>> = { vae: 8, vision: 48, judge: 32, base: 16, adapter: 16 };
 
 /** What 90 minutes on two cores allow. */
 export const DEFAULT_STEPS: Readonly<Record<StageName, number>> = {
@@ -133,7 +130,7 @@ export async function adapterInputs(
 ): Promise<Pick<AdapterOptions, "base" | "features" | "variants">> {
   const vision = await readStageWeights(folder, "vision");
   const features = await encodeIdImages(join(folder, "data", `features-${data.seed}-${data.people}.f32`), data, vision);
-  return { base: await readStageWeights(folder, "base"), features, variants: FEATURE_VARIANTS.length };
+  return { base: await readStageWeights(folder, "base"), features, variants: FEATURE_VARIANTS };
 }
 
 const NEEDED = ["vae", "vision", "base", "adapter"] as const;

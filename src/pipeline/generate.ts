@@ -1,3 +1,4 @@
+import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
@@ -6,7 +7,7 @@ import { decodeLatents, decoderOf } from "./decode.ts";
 import { denoise, type Prepared, pictureOf, type Texts } from "./denoise.ts";
 import { guidedEvaluations } from "./denoiser.ts";
 import type { GenerateEvent, ImageEvent, Timings } from "./events.ts";
-import { encodePhotos, stackIds } from "./id-stage.ts";
+import { checkIdTokens, encodePhotos, type IdEncoder, stackIds } from "./id-stage.ts";
 import { mergeStepNotices, mergeStepOf } from "./merge-step.ts";
 import type { Models } from "./models.ts";
 import { previewOf } from "./preview.ts";
@@ -192,12 +193,13 @@ async function encode(
   const { identity, text, options, cache } = models;
   checkPhotos(identity !== undefined, request);
   const photos = request.inputIdImages;
+  const given = request.idTokens && checkIdTokens(identity!.graph, request.idTokens);
   const ids = readPrompts(
     models.readers,
     request,
     identity && {
       trigger: options.triggerWord,
-      repeats: photos.length * identity.graph.tokensPerPhoto,
+      repeats: given?.dims[0] ?? photos.length * identity.graph.tokensPerPhoto,
       everyToken: identity.everyToken,
     },
     models.emptyIsNothing,
@@ -205,8 +207,7 @@ async function encode(
   note(ids.notices);
   // Photos are read first: what is wrong with them is found before anything is loaded.
   const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
-  const pixels: Float32Array[] = [];
-  for (const photo of photos) pixels.push(await clipPreprocess(await decodePhoto(photo), identity!.graph.image));
+  const pixels = identity === undefined ? [] : await readPhotos(identity, photos);
 
   const negativeIds = guided ? ids.negative : undefined;
   const steps = (negativeIds === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);
@@ -229,12 +230,37 @@ async function encode(
   const roomy = await encodeText(text, ids.identity.ids, skip, cache, progress);
   if (options.unloadAfterUse) await Promise.all(text.map(({ session }) => session.unload()));
   next("photos");
-  const tokens = await encodePhotos(identity, pixels, faces, cache, progress);
+  const tokens = given ?? (await encodePhotos(identity, pixels, faces, cache, progress));
   next("fusion");
   const context = await stackIds(identity, roomy.context, ids.identity.places, tokens, cache, progress);
   if (options.unloadAfterUse) await Promise.all([identity.encode.unload(), identity.fuse.unload()]);
   progress.step("encode", steps, steps);
   return { text: plain, identity: { context, pooled: roomy.pooled }, negative };
+}
+
+async function readPhotos({ graph }: IdEncoder, photos: GenerateRequest["inputIdImages"]): Promise<Float32Array[]> {
+  const pixels: Float32Array[] = [];
+  for (const photo of photos) pixels.push(await clipPreprocess(await decodePhoto(photo), graph.image));
+  return pixels;
+}
+
+/**
+ * Photos of one person as ID tokens, in their order: what {@link generate} makes of `inputIdImages`.
+ * @returns [photos · tokens of each, width]
+ * @throws UserError id-images/not-wanted, id-images/missing, and those of decodePhoto and encodePhotos
+ */
+export async function encodeIdImages(
+  models: Models,
+  request: Pick<GenerateRequest, "inputIdImages" | "idEmbeds">,
+): Promise<FloatArray> {
+  const { identity, options } = models;
+  checkPhotos(identity !== undefined, request);
+  if (identity === undefined) throw new TypeError("neither an adapter nor photos");
+  const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
+  const pixels = await readPhotos(identity, request.inputIdImages);
+  const tokens = await encodePhotos(identity, pixels, faces, models.cache, new Progress(() => {}));
+  if (options.unloadAfterUse) await identity.encode.unload();
+  return tokens;
 }
 
 const latentDims = (images: number, { channels, height, width, factor }: Size): [number, number, number, number] => [

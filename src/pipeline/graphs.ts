@@ -86,6 +86,8 @@ export interface IdGraph {
   /** `fused` [M, D]; inputs `classEmbeds` and `idTokens` [M, D]. */
   readonly fuse: Outputs<"fused">;
   readonly tokensPerPhoto: number;
+  /** Of a token: the context's. */
+  readonly width: number;
   readonly image: number;
   /** Width of the face embeddings, 0 for V1. */
   readonly faceWidth: number;
@@ -101,13 +103,13 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
     const sizes = idEncoderV1Config(idEncoder, config);
     const { image } = sizes.vision;
     const encoded = idEncoderV1(pixels(image), weights, sizes);
-    return { encode: { tokens: encoded }, fuse: { fused }, tokensPerPhoto: 1, image, faceWidth: 0 };
+    return { encode: { tokens: encoded }, fuse: { fused }, tokensPerPhoto: 1, width: contextDim, image, faceWidth: 0 };
   }
   const sizes = idEncoderV2Config(idEncoder, config);
   const { image } = sizes.vision;
   const faceWidth = faceEmbeddingWidth(idEncoder);
   const encoded = idEncoderV2(pixels(image), input("faces", [batch, faceWidth]), weights, sizes);
-  return { encode: { tokens: encoded }, fuse: { fused }, tokensPerPhoto: sizes.tokens, image, faceWidth };
+  return { encode: { tokens: encoded }, fuse: { fused }, tokensPerPhoto: sizes.tokens, width: contextDim, image, faceWidth };
 }
 
 export interface UNetGraph {

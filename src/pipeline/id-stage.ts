@@ -48,6 +48,20 @@ export async function encodePhotos(
   return floats(out, count, out.length / count);
 }
 
+/**
+ * ID tokens that a caller gives.
+ * @throws UserError id-tokens/shape
+ */
+export function checkIdTokens({ width }: IdGraph, idTokens: FloatArray): FloatArray {
+  const { dims } = idTokens;
+  if (dims.length === 2 && dims[0]! > 0 && dims[1] === width) return idTokens;
+  throw new UserError(
+    "id-tokens/shape",
+    `The ID tokens are [${dims.join(", ")}], and this adapter's are [tokens, ${width}].`,
+    "Make them with encodeIdImages of the same adapter.",
+  );
+}
+
 function checkFaces({ faceWidth }: IdGraph, photos: number, faces: FloatArray | undefined): void {
   if (faceWidth === 0) {
     if (faces === undefined) return;

@@ -1,4 +1,5 @@
 import { basename, dirname } from "node:path";
+import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
@@ -11,7 +12,7 @@ import { openTinyVae } from "../weights/tiny-vae.ts";
 import { EncodingCache } from "./encoding-cache.ts";
 import type { ImageEvent } from "./events.ts";
 import { detectFewStep } from "./few-step.ts";
-import { type GenerateResult, generate, generateTogether } from "./generate.ts";
+import { encodeIdImages, type GenerateResult, generate, generateTogether } from "./generate.ts";
 import { Generation } from "./generation.ts";
 import {
   type DecoderGraph,
@@ -120,13 +121,7 @@ export class PhotoMaker implements AsyncDisposable {
   generate(input: GenerateInput, { signal }: { readonly signal?: AbortSignal } = {}): Generation<GenerateResult> {
     return new Generation(async (emit, both) => {
       const request = parseGenerateRequest(input);
-      const before = this.#last;
-      const work = (async () => {
-        await before.catch(() => undefined);
-        return generate(this.#models, request, emit, both);
-      })();
-      this.#last = work;
-      return work;
+      return this.#afterOthers(() => generate(this.#models, request, emit, both));
     }, signal);
   }
 
@@ -141,10 +136,28 @@ export class PhotoMaker implements AsyncDisposable {
     { signal = new AbortController().signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<ImageEvent[][]> {
     const requests = inputs.map((input) => parseGenerateRequest(input));
+    return this.#afterOthers(() => generateTogether(this.#models, requests, signal));
+  }
+
+  /**
+   * Photos as ID tokens, for `idTokens` of a request: to use a person again without the photos, or to average and mix people.
+   * @param idEmbeds face embeddings, for a V2 adapter, as in a request
+   * @returns [photos · tokens of each, width]
+   * @throws UserError id-images/missing, id-images/not-wanted; those of photos and face embeddings, as generate
+   */
+  encodeIdImages(
+    inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
+    { idEmbeds }: Pick<GenerateInput, "idEmbeds"> = {},
+  ): Promise<FloatArray> {
+    return this.#afterOthers(() => encodeIdImages(this.#models, { inputIdImages, idEmbeds }));
+  }
+
+  /** Requests wait for each other. */
+  #afterOthers<T>(start: () => Promise<T>): Promise<T> {
     const before = this.#last;
     const work = (async () => {
       await before.catch(() => undefined);
-      return generateTogether(this.#models, requests, signal);
+      return start();
     })();
     this.#last = work;
     return work;

@@ -30,6 +30,8 @@ const generateRequest = z.strictObject({
     .default([]),
   /** V2's face embeddings, one row of `id_embeds` [photos, 512] for each photo: a safetensors file, or the numbers. */
   idEmbeds: z.union([path, floats]).optional(),
+  /** Who it is, instead of photos: ID tokens [tokens, width] of `PhotoMaker.encodeIdImages`, as they are, chosen or mixed. */
+  idTokens: floats.optional(),
   /** The model's own size when absent. */
   width: side.optional(),
   height: side.optional(),
@@ -132,21 +134,27 @@ export const parseLoadOptions = (value: unknown, nameOf: NameOf = plainName): Lo
 
 /**
  * Whether models and request go together, as far as that can be said before a file is opened.
- * @throws UserError id-images/missing, id-images/not-wanted
+ * @throws UserError id-images/missing, id-images/not-wanted, id-tokens/not-wanted, id-tokens/given-twice
  */
 export function checkPhotos(
   adapter: boolean,
-  { inputIdImages }: Pick<GenerateRequest, "inputIdImages">,
+  { inputIdImages, idEmbeds, idTokens }: Pick<GenerateRequest, "inputIdImages" | "idEmbeds" | "idTokens">,
   nameOf: NameOf = plainName,
 ): void {
-  const [photos, option] = [nameOf(["inputIdImages"]), nameOf(["adapter"])];
-  if (adapter && inputIdImages.length === 0)
+  const [photos, tokens, option] = [nameOf(["inputIdImages"]), nameOf(["idTokens"]), nameOf(["adapter"])];
+  if (adapter && inputIdImages.length === 0 && idTokens === undefined)
     throw new UserError("id-images/missing", "There is no photo of the person.", `Give one or more with ${photos}.`);
-  if (!adapter && inputIdImages.length > 0)
+  if (adapter && (inputIdImages.length > 0 || idEmbeds !== undefined) && idTokens !== undefined)
     throw new UserError(
-      "id-images/not-wanted",
-      "Photos are given, but no PhotoMaker adapter that could use them.",
-      `Give the adapter with ${option}, or leave ${photos} out to draw without a person.`,
+      "id-tokens/given-twice",
+      `Both ${inputIdImages.length > 0 ? photos : nameOf(["idEmbeds"])} and ${tokens} are given, and both say who the person is.`,
+      "Give one of them.",
+    );
+  if (!adapter && (inputIdImages.length > 0 || idTokens !== undefined))
+    throw new UserError(
+      idTokens === undefined ? "id-images/not-wanted" : "id-tokens/not-wanted",
+      `${idTokens === undefined ? "Photos" : "ID tokens"} are given, but no PhotoMaker adapter that could use them.`,
+      `Give the adapter with ${option}, or leave ${idTokens === undefined ? photos : tokens} out to draw without a person.`,
     );
 }
 

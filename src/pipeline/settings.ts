@@ -20,13 +20,14 @@ export interface PictureSettings {
  * without their folders, those of the hub by id and commit; what was given as bytes or numbers is only described.
  */
 export function settingsJson({ request, load, index }: PictureSettings): Record<string, unknown> {
-  const { inputIdImages, idEmbeds, latents, ...rest } = request;
+  const { inputIdImages, idEmbeds, idTokens, latents, ...rest } = request;
   const numbers = (value: string | FloatArray): string =>
     typeof value === "string" ? fileName(value) : `<numbers [${value.dims.join(", ")}]>`;
   return {
     ...rest,
     inputIdImages: inputIdImages.map((photo) => (typeof photo === "string" ? fileName(photo) : `<${photo.length} bytes>`)),
     ...(idEmbeds === undefined ? {} : { idEmbeds: numbers(idEmbeds) }),
+    ...(idTokens === undefined ? {} : { idTokens: numbers(idTokens) }),
     ...(latents === undefined ? {} : { latents: numbers(latents) }),
     index,
     load: publicLoad(load),
@@ -51,7 +52,7 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ? []
       : [
           ["PhotoMaker", shortName(load.adapter)],
-          ["ID images", request.inputIdImages.length],
+          request.idTokens === undefined ? ["ID images", request.inputIdImages.length] : ["ID tokens", request.idTokens.dims[0]!],
           ["Start merge step", mergeStep ?? -1],
         ];
   return infotext({

@@ -1,6 +1,16 @@
 import { expect, test } from "vitest";
 import { seededRandom } from "../core/random/seeded-random.ts";
-import { captionOf, classWordOf, hairColourWord, IDENTITY_CLASSES, personAt, sceneAt, skinWord, VOCABULARY } from "./index.ts";
+import {
+  caption,
+  captionOf,
+  classWordOf,
+  hairColourWord,
+  IDENTITY_CLASSES,
+  personAt,
+  sceneAt,
+  skinWord,
+  VOCABULARY,
+} from "./index.ts";
 
 const COUNT = 4000;
 const COLOURS = IDENTITY_CLASSES.hairColour.join("|");
@@ -38,6 +48,28 @@ test("captions tell what the scene holds", () => {
   }
   const share = (word: RegExp) => plain.filter(({ caption }) => word.test(caption)).length / COUNT;
   expect(share(/shirt|suit|hoodie|sweater|dress/)).toBeCloseTo(0.88, 1);
+});
+
+test("a caption knows what it says", () => {
+  const words = {
+    style: / of /,
+    background: /\b(beach|forest|city|snow|desert|space|planet|library|field|background)\b/,
+    clothesColour: /\b(shirt|suit|hoodie|sweater|dress)\b/,
+    clothesType: /\b(shirt|suit|hoodie|sweater|dress)\b/,
+    accessory: /\b(hat|glasses|sunglasses|headphones|crown|scarf)\b/,
+    expression: /\b(smiling|surprised|sad|angry)\b/,
+    framing: /\b(closeup|afar)\b/,
+  };
+  for (let i = 0; i < COUNT; i++) {
+    const [person, scene] = [personAt(6, i), sceneAt(6, i, 0, "free")];
+    const { text, says } = caption(person, scene, seededRandom(6, i), { identity: 0 });
+    expect(text).toBe(plain[i]!.caption);
+    expect([...says].sort(), text).toEqual(
+      Object.entries(words)
+        .flatMap(([part, pattern]) => (pattern.test(text) ? [part] : []))
+        .sort(),
+    );
+  }
 });
 
 test("captions that tell who it is tell it truly", () => {

@@ -50,8 +50,21 @@ export interface CaptionOptions {
   readonly identity: number;
 }
 
+/** What a caption may say of the scene, or leave out. */
+export type ScenePart = "style" | "background" | "clothesColour" | "clothesType" | "accessory" | "expression" | "framing";
+
+export interface Caption {
+  readonly text: string;
+  /** What it says. Nothing worn, a neutral face and a usual framing are never said; the style always is. */
+  readonly says: ReadonlySet<ScenePart>;
+}
+
 /** A sentence about the picture: words of VOCABULARY between single spaces. A comma is a word. */
-export function captionOf(person: Person, scene: Scene, random: Random, { identity }: CaptionOptions): string {
+export const captionOf = (person: Person, scene: Scene, random: Random, options: CaptionOptions): string =>
+  caption(person, scene, random, options).text;
+
+/** The sentence of {@link captionOf}, and what it says. */
+export function caption(person: Person, scene: Scene, random: Random, { identity }: CaptionOptions): Caption {
   const said = () => !random.chance(LEFT_OUT);
   const closeup = scene.framing === "close" && random.chance(FRAMING_SAID) ? "closeup " : "";
   const style = random.pick(STYLE[scene.style]).replace(/^a /, `a ${closeup}`);
@@ -65,14 +78,28 @@ export function captionOf(person: Person, scene: Scene, random: Random, { identi
   const together = clothes !== undefined && accessory !== undefined && random.chance(0.5);
   const alone = accessory && `${random.pick(["wearing", "with"])} ${accessory}`;
   const phrases = identityPhrases(person, scene, random, identity);
+  const background = said() ? backgroundWords(scene, random) : undefined;
+  const afar = scene.framing === "far" && random.chance(FRAMING_SAID) ? "from afar" : undefined;
   const parts = [
     together ? `${clothes} and ${accessory}` : clothes,
     together ? undefined : alone,
-    said() ? backgroundWords(scene, random) : undefined,
-    scene.framing === "far" && random.chance(FRAMING_SAID) ? "from afar" : undefined,
+    background,
+    afar,
     phrases.length > 0 ? `with ${enumerate(phrases, random)}` : undefined,
   ].filter((part) => part !== undefined);
-  return [style, article(who), ...random.shuffle(parts)].join(" ");
+  const says: Readonly<Record<ScenePart, boolean>> = {
+    style: true,
+    background: background !== undefined,
+    clothesColour: clothes !== undefined,
+    clothesType: clothes !== undefined,
+    accessory: accessory !== undefined,
+    expression: expression !== "",
+    framing: closeup !== "" || afar !== undefined,
+  };
+  return {
+    text: [style, article(who), ...random.shuffle(parts)].join(" "),
+    says: new Set((Object.keys(says) as ScenePart[]).filter((part) => says[part])),
+  };
 }
 
 const article = (words: string): string => `${/^[aeiou]/.test(words) ? "an" : "a"} ${words}`;

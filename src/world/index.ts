@@ -1,4 +1,4 @@
-export { type CaptionOptions, captionOf, VOCABULARY } from "./caption.ts";
+export { type Caption, type CaptionOptions, caption, captionOf, type ScenePart, VOCABULARY } from "./caption.ts";
 export { faceShapeWord, hairColourWord, skinWord } from "./identity-words.ts";
 export { IDENTITY_CLASSES, identityLabels, identityVector, SCENE_CLASSES, sceneLabels } from "./labels.ts";
 export { type FaceBox, faceBox, type Landmarks, landmarks, type Point } from "./landmarks.ts";

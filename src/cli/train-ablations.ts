@@ -1,0 +1,93 @@
+import { type Command, Option } from "commander";
+import { UserError } from "../core/errors.ts";
+import { asset } from "./asset.ts";
+import { wholeNumber } from "./flag-values.ts";
+import type { CliIo } from "./io.ts";
+import { createProgress } from "./progress.ts";
+
+interface Flags {
+  readonly from: string;
+  readonly variants?: string;
+  readonly seeds: number;
+  readonly steps: number;
+  readonly people: number;
+  readonly workers?: number;
+  readonly judge: string;
+  readonly testPeople: number;
+  readonly testPictures: number;
+  readonly testSeed: number;
+  readonly testSteps: number;
+  readonly json?: boolean;
+}
+
+const HELP = `
+Variants: reference, average, linear, one-id-image, id-background-noise, id-background-kept, no-masked-loss. Each trains the adapter of the
+miniature anew, from the same vae, vision and base, and is judged as by "photomaker evaluate mini". Results go to
+<from>/ablations/results.jsonl, a line for each run; a run that is there is not done again, and one that was stopped goes on when the
+same command is given again. All runs of a folder must have the same settings, but for variants and seeds.
+
+Examples:
+  photomaker train ablations --from mini
+  photomaker train ablations --from mini --variants reference,average --seeds 5
+  photomaker evaluate ablations --from mini
+`;
+
+export function addTrainAblations(train: Command, io: CliIo): void {
+  const number = (flags: string, help: string, low: number, high: number): Option => {
+    const [name] = flags.split(" ") as [string];
+    return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high));
+  };
+  train
+    .command("ablations")
+    .description("Trains the miniature's adapter in other ways, as the paper's section 5.3 compares, and judges each.")
+    .requiredOption("--from <folder>", 'the folder that "photomaker train mini" made')
+    .option("--variants <list>", "only these, such as reference,average")
+    .addOption(number("--seeds <n>", "runs of each variant", 1, 1000).default(3))
+    .addOption(number("--steps <n>", "updates of each run", 1, 100_000_000).default(800))
+    .addOption(number("--people <n>", "people that the miniature was trained on", 2, 1_000_000).default(6000))
+    .addOption(number("--workers <n>", "processor cores to use (default: all)", 1, 256))
+    .option("--judge <file>", "the judge's weights", asset("judge/weights.safetensors"))
+    .addOption(number("--test-people <n>", "people to judge by", 2, 10_000).default(50))
+    .addOption(number("--test-pictures <n>", "photos drawn of each, beside one picture in another style", 1, 64).default(4))
+    .addOption(number("--test-seed <n>", "which people: any but training's seed", 0, 2 ** 32 - 1).default(2))
+    .addOption(number("--test-steps <n>", "denoising steps", 1, 1000).default(25))
+    .option("--json", "one JSON object a line for programs to read")
+    .addHelpText("after", HELP)
+    .action((flags: Flags) => trainAblations(flags, io));
+}
+
+async function trainAblations({ variants, json = false, ...flags }: Flags, io: CliIo): Promise<void> {
+  const { runAblations, ABLATION_NAMES } = await import("../mini/ablations.ts");
+  const progress = createProgress(io, { json });
+  const chosen = variants?.split(",").map((name) => {
+    const found = ABLATION_NAMES.find((known) => known === name);
+    if (found !== undefined) return found;
+    throw new UserError("ablations/variant", `There is no variant "${name}".`, `The variants are ${ABLATION_NAMES.join(", ")}.`);
+  });
+  const { from, seeds, steps, people, workers, judge, testPeople, testPictures, testSeed, testSteps } = flags;
+  try {
+    await runAblations({
+      ...{ from, seeds, steps, people, workers, judge, signal: io.signal },
+      ...(chosen && { variants: chosen }),
+      test: {
+        ...{ people: testPeople, pictures: testPictures, seed: testSeed, steps: testSteps },
+        ...{ guidanceScale: 3, startMergeStep: 0 },
+      },
+      onNote: (note) => {
+        progress.clear();
+        io.stdout.write(json ? `${JSON.stringify({ note })}\n` : `${note}\n`);
+      },
+      onProgress: (at) => {
+        if (json) io.stdout.write(`${JSON.stringify(at)}\n`);
+        const { task, step, steps: total, loss, secondsLeft } = at;
+        progress.show({ label: `${task} loss ${loss.toFixed(4)}`, done: step, total, secondsLeft });
+      },
+      onPictures: (done, total) => progress.show({ label: "pictures", done, total }),
+    });
+    progress.clear();
+  } catch (error) {
+    progress.clear();
+    if (io.signal.aborted) progress.note("Stopped. What is done is kept: give the same command again to go on.");
+    throw error;
+  }
+}

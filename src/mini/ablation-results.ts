@@ -1,0 +1,84 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { writeFileAtomically } from "../core/atomic-file.node.ts";
+import { systemCode, UserError } from "../core/errors.ts";
+import { deviation, type Figure, mean } from "./figures.ts";
+import type { AdapterFigures } from "./score.ts";
+
+/** One adapter that was trained and judged. */
+export interface AblationRow {
+  readonly variant: string;
+  readonly seed: number;
+  readonly figures: AdapterFigures;
+}
+
+/** What all runs of a folder have in common. */
+export type AblationSettings = Readonly<Record<string, string | number>>;
+
+export const ablationsFolder = (from: string): string => join(from, "ablations");
+const resultsPath = (from: string): string => join(ablationsFolder(from), "results.jsonl");
+
+/** The runs that are done, in the order in which they were. */
+export async function readAblations(from: string): Promise<AblationRow[]> {
+  const text = await readIfThere(resultsPath(from));
+  return (text ?? "").split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as AblationRow]));
+}
+
+/** Writes the runs, one line of JSON each, whole or not at all. */
+export const writeAblations = (from: string, rows: readonly AblationRow[]): Promise<void> =>
+  write(resultsPath(from), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+
+/**
+ * Notes what the runs of a folder have in common, or checks it: figures of other settings could not be compared.
+ * @throws UserError ablations/other-settings
+ */
+export async function keepSettings(from: string, settings: AblationSettings): Promise<void> {
+  const path = join(ablationsFolder(from), "settings.json");
+  const text = await readIfThere(path);
+  if (text === undefined) return write(path, `${JSON.stringify(settings, null, 2)}\n`);
+  const kept = JSON.parse(text) as AblationSettings;
+  const differing = [...new Set([...Object.keys(kept), ...Object.keys(settings)])].filter((key) => kept[key] !== settings[key]);
+  if (differing.length > 0)
+    throw new UserError(
+      "ablations/other-settings",
+      `The runs in ${ablationsFolder(from)} have other settings: ${differing.map((key) => `${key} was ${kept[key]} and is ${settings[key]}`).join("; ")}.`,
+      "Take the settings of those runs to go on with them, or move that folder away to begin anew.",
+    );
+}
+
+const FIGURES = ["faceSimShare", "faceSim", "rank1", "hairStyle", "eyeColour", "hairColour", "textLoss"] as const;
+export type AblationFigure = (typeof FIGURES)[number];
+
+export interface AblationSummary {
+  readonly variant: string;
+  readonly seeds: number;
+  /** Means over the seeds, with their standard errors; null where there is one seed alone. */
+  readonly figures: Readonly<Record<AblationFigure, { readonly value: number; readonly error: number | null }>>;
+}
+
+/** One line for each variant, in the order in which they first come. */
+export function summariseAblations(rows: readonly AblationRow[]): AblationSummary[] {
+  return [...new Set(rows.map(({ variant }) => variant))].map((variant) => {
+    const own = rows.filter((row) => row.variant === variant);
+    const figures = FIGURES.map((name) => {
+      const values = own.map((row) => (row.figures[name] as Figure).value);
+      const error = values.length > 1 ? deviation(values) / Math.sqrt(values.length) : null;
+      return [name, { value: mean(values), error }] as const;
+    });
+    return { variant, seeds: own.length, figures: Object.fromEntries(figures) as AblationSummary["figures"] };
+  });
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+async function write(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(text)));
+}

@@ -1,0 +1,203 @@
+import { createHash } from "node:crypto";
+import { readFile, rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { UserError } from "../core/errors.ts";
+import { PhotoMaker } from "../pipeline/photomaker.ts";
+import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { exists } from "../train/exists.ts";
+import { type TrainingProgress, train } from "../train/run.ts";
+import { openTensors, readFloats, type Tensors } from "../weights/index.ts";
+import { ablationsFolder, keepSettings, readAblations, writeAblations } from "./ablation-results.ts";
+import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
+import { type Benchmark, openBenchmark } from "./benchmark.ts";
+import { dataSet, TRAINING_SEED } from "./data-set.ts";
+import { exportAdapter, exportBase } from "./export.ts";
+import { composeTokens, LINEAR_WEIGHT, MOST_ID_IMAGES } from "./id-embedding.ts";
+import { adapterInputs, BATCH, latentSet } from "./make.ts";
+import type { PortraitGround } from "./portraits.ts";
+import { readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
+
+interface Variant {
+  /** What training does otherwise than for the reference. */
+  readonly training: Pick<AdapterOptions, "embedding" | "idImages" | "masked" | "behind">;
+  /** What is behind the person on the ID images of the test: as in training. */
+  readonly ground?: PortraitGround;
+}
+
+/**
+ * What is compared: PhotoMaker (arXiv 2312.04461), section 5.3, tables 3 to 5, and the maskings of section 4. The reference is the miniature's own
+ * training: stacked embeddings of up to 4 ID images, the loss of half the samples masked, and noise, scene or one colour behind the person.
+ */
+export const ABLATIONS = {
+  reference: { training: {} },
+  average: { training: { embedding: "average" } },
+  linear: { training: { embedding: "linear" } },
+  "one-id-image": { training: { idImages: 1 } },
+  "id-background-noise": { training: { behind: "noise" }, ground: "noise" },
+  "id-background-kept": { training: { behind: "scene" } },
+  "no-masked-loss": { training: { masked: 0 } },
+} as const satisfies Readonly<Record<string, Variant>>;
+export type AblationName = keyof typeof ABLATIONS;
+export const ABLATION_NAMES = Object.keys(ABLATIONS) as AblationName[];
+
+export interface AblationOptions {
+  /** Where `photomaker train mini` made vae, vision and base. */
+  readonly from: string;
+  readonly variants?: readonly AblationName[];
+  /** Runs of each variant. */
+  readonly seeds: number;
+  /** Updates of each run. */
+  readonly steps: number;
+  /** People that the miniature was trained on. */
+  readonly people: number;
+  /** The judge's weights. */
+  readonly judge: string;
+  readonly test: {
+    readonly people: number;
+    readonly pictures: number;
+    readonly seed: number;
+    readonly steps: number;
+    readonly guidanceScale: number;
+    readonly startMergeStep: number;
+  };
+  readonly workers?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (progress: TrainingProgress) => void;
+  /** How far the pictures of a test are drawn. */
+  readonly onPictures?: (done: number, of: number) => void;
+  readonly onNote?: (text: string) => void;
+}
+
+const NEEDED = ["vae", "vision", "base"] as const;
+
+/**
+ * Trains the adapter of a miniature anew in each variant and with each seed, judges each, and adds a line to `<from>/ablations/results.jsonl`. Runs that
+ * are there are not done again, and one that was stopped goes on from its last checkpoint.
+ * @throws UserError ablations/no-base, ablations/other-settings, evaluate/training-seed, and those of train
+ */
+export async function runAblations(options: AblationOptions): Promise<void> {
+  const { from, variants = ABLATION_NAMES, seeds, steps, people, test, judge, signal, onNote } = options;
+  const workers = options.workers ?? availableParallelism();
+  for (const stage of NEEDED)
+    if (!(await exists(stageWeightsPath(from, stage))))
+      throw new UserError(
+        "ablations/no-base",
+        `${from} has no finished stage ${stage}, from which the adapters begin.`,
+        `Make it first: photomaker train mini --out ${from} --stages ${NEEDED.join(",")}.`,
+      );
+  const parts = [...NEEDED.map((stage) => stageWeightsPath(from, stage)), judge];
+  const tests = Object.fromEntries(Object.entries(test).map(([name, value]) => [`test.${name}`, value]));
+  await keepSettings(from, { steps, people, workers, batch: BATCH.adapter, ...tests, weights: await fingerprint(parts) });
+
+  const data = await dataSet(join(from, "data"), { seed: TRAINING_SEED, people });
+  const latents = await latentSet(from, data);
+  const inputs = await adapterInputs(from, data);
+  const vision = await readStageWeights(from, "vision");
+  const model = join(ablationsFolder(from), "model");
+  const { base } = inputs;
+  await exportBase(model, { vae: await readStageWeights(from, "vae"), scalingFactor: latents.scalingFactor, base });
+  await using bench = new LazyBenchmark(model, options);
+  for (let seed = 0; seed < seeds; seed++)
+    for (const variant of variants) {
+      signal?.throwIfAborted();
+      const rows = await readAblations(from);
+      const name = `${variant}-${seed}`;
+      if (rows.some((row) => row.variant === variant && row.seed === seed)) {
+        onNote?.(`${name} is there already`);
+        continue;
+      }
+      const { training } = ABLATIONS[variant];
+      const task = adapterTask(latents.data, { ...inputs, ...training, steps, batch: BATCH.adapter, seed });
+      const adapter = await trained({ ...task, name }, options, workers);
+      const figures = await judged(variant, { adapter, vision }, bench, options, join(ablationsFolder(from), name));
+      await writeAblations(from, [...rows, { variant, seed, figures }]);
+      await rm(join(ablationsFolder(from), name, "checkpoint.safetensors"), { force: true });
+      onNote?.(
+        `${name}: likeness ${figures.faceSimShare.value.toFixed(3)}, text lost ${figures.textLoss.value.toFixed(1)} points`,
+      );
+    }
+}
+
+/** The run's weights: read where it is finished. */
+async function trained(
+  task: ReturnType<typeof adapterTask>,
+  { from, signal, onProgress }: AblationOptions,
+  workers: number,
+): Promise<Tensors> {
+  const folder = ablationsFolder(from);
+  if (!(await exists(stageWeightsPath(folder, task.name)))) {
+    const weights = await train(task, { folder: join(folder, task.name), workers, signal, ...(onProgress && { onProgress }) });
+    await writeStageWeights(folder, task.name, weights);
+  }
+  return readStageWeights(folder, task.name);
+}
+
+async function judged(
+  variant: AblationName,
+  { adapter, vision }: { readonly adapter: Tensors; readonly vision: Tensors },
+  bench: LazyBenchmark,
+  { test }: AblationOptions,
+  folder: string,
+) {
+  const { training, ground = "scene" }: Variant = ABLATIONS[variant];
+  const name = `id_encoder.${LINEAR_WEIGHT}`;
+  const linear = adapter.get(name);
+  const weight = linear && (await readFloats(linear));
+  const plain = new Map([...adapter].filter(([key]) => key !== name)); // no adapter's part, but this comparison's
+  const path = await exportAdapter(folder, { vision, adapter: plain });
+  const benchmark = await bench.get();
+  const model = await PhotoMaker.load({ model: bench.model, adapter: path });
+  try {
+    const { figures } = await benchmark.measure(model, {
+      ...{ idImages: MOST_ID_IMAGES, startMergeStep: test.startMergeStep, ground },
+      compose: (tokens) => composeTokens(training.embedding ?? "stacked", tokens, weight),
+    });
+    return figures;
+  } finally {
+    await model.close();
+  }
+}
+
+/** The test, with what the base model alone draws: made when the first adapter is to be judged. */
+class LazyBenchmark implements AsyncDisposable {
+  readonly model: string;
+  readonly #options: AblationOptions;
+  readonly #runtime = ortRuntime();
+  #opened: Benchmark | undefined;
+
+  constructor(model: string, options: AblationOptions) {
+    this.model = model;
+    this.#options = options;
+  }
+
+  async get(): Promise<Benchmark> {
+    if (this.#opened !== undefined) return this.#opened;
+    const { judge, test, signal, onPictures } = this.#options;
+    const { tensors } = await openTensors(judge);
+    const total = test.people * (test.pictures + 1);
+    let done = 0;
+    const count = (more: number): void => {
+      done += more;
+      onPictures?.(((done - 1) % total) + 1, total);
+    };
+    const without = await PhotoMaker.load({ model: this.model });
+    try {
+      const options = { ...test, judge: tensors, runtime: this.#runtime, signal, onPictures: count };
+      this.#opened = await openBenchmark(options, without);
+    } finally {
+      await without.close();
+    }
+    return this.#opened;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#runtime.close();
+  }
+}
+
+async function fingerprint(paths: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const path of paths) hash.update(await readFile(path));
+  return hash.digest("hex").slice(0, 12);
+}

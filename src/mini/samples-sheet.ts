@@ -1,0 +1,25 @@
+import { contactSheet, decodePhoto, encodePng, rgb8 } from "../image/index.ts";
+import { SIDE } from "./configs.ts";
+import { ALBUM } from "./data-set.ts";
+import { drawnPortraits } from "./portraits.ts";
+import type { TestSet } from "./test-set.ts";
+
+const [PEOPLE, DRAWN] = [8, 4];
+
+/**
+ * The first people of a test set: photos of them, and beside them what was drawn.
+ * @param pictures one for each case of the set
+ * @returns a PNG
+ */
+export async function samplesSheet({ seed, persons, cases }: TestSet, pictures: readonly Uint8Array[]): Promise<Uint8Array> {
+  const rows = persons.slice(0, PEOPLE).map(async (_, person) => {
+    const { pngs } = await drawnPortraits(seed, person, ALBUM);
+    const references = await Promise.all(pngs.map(async (png) => ({ picture: await decodePhoto(png) })));
+    const drawn = cases.flatMap((one, i) =>
+      one.person === person && one.photo ? [{ picture: rgb8(SIDE, SIDE, pictures[i]!), caption: one.prompt }] : [],
+    );
+    return { label: `${person}`, tiles: [...references, ...drawn.slice(0, DRAWN)] };
+  });
+  const headings = ["photos of the person", ...Array<string>(ALBUM - 1).fill(""), "drawn"];
+  return encodePng(contactSheet({ title: `People of seed ${seed}`, headings, rows: await Promise.all(rows), tile: 128 }));
+}
