@@ -237,6 +237,15 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       parse: numberOr,
     },
   ],
+  "Faster, and not quite the same picture:": [
+    {
+      ...REQUEST,
+      key: "deepCache",
+      flags: "--deep-cache <interval>",
+      help: "DeepCache: the whole UNet at every so many evaluations, its outer layers at the others; 2 to 5 (default: off)",
+      parse: numberOr,
+    },
+  ],
   "Input and output:": [
     {
       ...OUTPUT,

@@ -126,9 +126,7 @@ function adapterBatch(
       places[(row * POSITIONS + classPlaces[n]!) * MOST_ID_IMAGES + n] = 1;
     }
   }
-  const weight = chosen.map((index) =>
-    random.chance(masked) ? onlyPerson(data, index) : latentWeights(data, index),
-  );
+  const weight = chosen.map((index) => (random.chance(masked) ? onlyPerson(data, index) : latentWeights(data, index)));
   return {
     ...latentFeeds(data, chosen, weight, random, TIMESTEP_POWER),
     ...textFeeds(texts, tokenizer.end, random),

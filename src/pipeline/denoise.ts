@@ -4,6 +4,7 @@ import type { NormalSource } from "../core/random/normal-source.ts";
 import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
 import { encodePng, previewLatents } from "../image/index.ts";
 import type { Query, Sampler } from "../samplers/sampler.ts";
+import { DeepCache } from "./deep-cache.ts";
 import { type Conditioning, evaluate, isGuided } from "./denoiser.ts";
 import type { GenerateEvent } from "./events.ts";
 import { mergeStepOf } from "./merge-step.ts";
@@ -40,7 +41,7 @@ export interface DenoiseOptions {
 
 /**
  * The loop that answers the sampler's queries: the one place that knows of merging, progress and cancelling. Requests are
- * drawn side by side, each from its own seed and with its own merge step; guidance, size and sampler they share.
+ * drawn side by side, each from its own seed and with its own merge step; guidance, size, sampler and caching they share.
  */
 export async function denoise(
   { unet, vae, options }: Models,
@@ -64,7 +65,7 @@ export async function denoise(
     initialNoise.set(latents, filled);
     filled += size;
   }
-  const { guidanceScale, guidanceRescale, eta, preview } = prepared[0]!.request;
+  const { guidanceScale, guidanceRescale, eta, preview, deepCache } = prepared[0]!.request;
   /** One for each picture. */
   const each = (textOf: (one: Prepared) => TextEmbeds): TextEmbeds[] =>
     prepared.flatMap((one) => Array<TextEmbeds>(one.request.numImagesPerPrompt).fill(textOf(one)));
@@ -80,7 +81,9 @@ export async function denoise(
   };
   const total = sampler.timesteps.length;
   signal.throwIfAborted();
-  const session = await unet.session.get(progress);
+  const interval = deepCache ?? (unet.sessions.areParts ? 1 : undefined); // what is loaded serves, and gives the same
+  const cache = interval === undefined ? undefined : new DeepCache(await unet.sessions.parts(progress), interval);
+  const session = cache ?? (await unet.sessions.whole(progress));
   const sampling = sampler.sample(
     initialNoise.map((v) => v * sampler.initNoiseSigma),
     { noise, eta },
@@ -92,6 +95,7 @@ export async function denoise(
     const texts = each(({ request, texts: { text, identity } }) =>
       identity === undefined || query.index <= mergeStepOf(request) ? text : identity,
     );
+    cache?.begin(texts);
     const start = performance.now();
     const output = await evaluate(session, query.sample, query.timestep, texts, conditioning);
     refuseNaN(output, query, total);
@@ -99,7 +103,7 @@ export async function denoise(
     if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims) });
     asked = sampling.next(output);
   }
-  if (options.unloadAfterUse) await unet.session.unload();
+  if (options.unloadAfterUse) await unet.sessions.unload();
   return { initialNoise, final: asked.value };
 }
 

@@ -3,6 +3,7 @@ import type { Notice } from "../core/notice.ts";
 import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
 import { createSampler } from "../samplers/create-sampler.ts";
 import { decodeLatents } from "./decode.ts";
+import { checkDeepCache } from "./deep-cache.ts";
 import { denoise, type Prepared, pictureOf, type Texts } from "./denoise.ts";
 import type { GenerateEvent, ImageEvent, Timings } from "./events.ts";
 import { encodePhotos, stackIds } from "./id-stage.ts";
@@ -44,6 +45,7 @@ export async function generate(
   signal.throwIfAborted();
   const size = sizeOf(models, request);
   const sampler = createSampler(request.scheduler, models.scheduler, request.numInferenceSteps);
+  checkDeepCache(request, models.unet.graph.settings);
   const seed = seedOf(request);
   try {
     const texts = await progress.timed("encode", () => encode(models, request, progress, note, signal));
@@ -82,7 +84,9 @@ const cudaNotice = (count: number): Notice => ({
 });
 
 /** What requests that are drawn side by side must have in common. */
-const SHARED = [...(["numInferenceSteps", "scheduler", "guidanceScale", "guidanceRescale", "eta", "width", "height"] as const)];
+const SHARED = [
+  ...(["numInferenceSteps", "scheduler", "guidanceScale", "guidanceRescale", "eta", "width", "height", "deepCache"] as const),
+];
 
 /**
  * Several requests drawn side by side, which for small pictures takes far less time than one after the other. Each gives the
@@ -99,8 +103,11 @@ export async function generateTogether(
   if (first === undefined) return [];
   for (const key of SHARED)
     if (requests.some((request) => request[key] !== first[key])) throw new TypeError(`the requests differ in ${key}`);
+  if (first.deepCache !== undefined && requests.some((request) => mergeStepOf(request) !== mergeStepOf(first)))
+    throw new TypeError("with deepCache, requests may not differ in startMergeStep");
   const progress = new Progress(() => {});
   const size = sizeOf(models, first);
+  checkDeepCache(first, models.unet.graph.settings);
   const sampler = createSampler(first.scheduler, models.scheduler, first.numInferenceSteps);
   try {
     const prepared: Prepared[] = [];
@@ -238,6 +245,6 @@ async function finished(
 }
 
 async function unloadAll({ text, identity, unet, vae }: Models): Promise<void> {
-  const sessions = [...text.map(({ session }) => session), identity?.encode, identity?.fuse, unet.session, vae.session];
+  const sessions = [...text.map(({ session }) => session), identity?.encode, identity?.fuse, unet.sessions, vae.session];
   await Promise.all(sessions.map((session) => session?.unload()));
 }

@@ -7,6 +7,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipText } from "../models/clip-text.ts";
 import { type ClipTextSettings, clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
+import { deepCacheParts } from "../models/deep-cache.ts";
 import { fuse } from "../models/fuse.ts";
 import { faceEmbeddingWidth, idEncoderV1Config, idEncoderV2Config } from "../models/id-encoder-config.ts";
 import { idEncoderV1 } from "../models/id-encoder-v1.ts";
@@ -100,6 +101,8 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
 export interface UNetGraph {
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly outputs: Outputs<"noise">;
+  /** The same in two graphs: `deep` [B, C, h, w] is the input `deepFeature` of `noise`. */
+  parts(): { readonly deep: Outputs<"deep">; readonly outer: Outputs<"noise"> };
   readonly settings: UNetSettings;
 }
 
@@ -114,7 +117,14 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
     timeIds: input("timeIds", [batch, 6]),
   };
   const noise = unet(inputs, new Weights(new Checkpoint(tensors, "unet")), settings);
-  return { outputs: finished("unet", { noise }, loras), settings };
+  return {
+    outputs: finished("unet", { noise }, loras),
+    parts: () => {
+      const { deep, noise: outer } = finished("unet", { ...deepCacheParts(noise) }, loras);
+      return { deep: { deep }, outer: { noise: outer } };
+    },
+    settings,
+  };
 }
 
 export interface VaeGraph {

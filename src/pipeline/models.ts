@@ -4,6 +4,7 @@ import type { LazySession } from "./lazy-session.ts";
 import type { Reader } from "./prompts.ts";
 import type { LoadOptions } from "./request.ts";
 import type { TextEncoder } from "./text-stage.ts";
+import type { UNetSessions } from "./unet-sessions.ts";
 
 /** Everything that a request needs, loaded or yet to be loaded. */
 export interface Models {
@@ -15,6 +16,6 @@ export interface Models {
   readonly readers: readonly [Reader, Reader];
   readonly text: readonly [TextEncoder, TextEncoder];
   readonly identity: (IdEncoder & { readonly everyToken: boolean }) | undefined;
-  readonly unet: { readonly graph: UNetGraph; readonly session: LazySession<"noise"> };
+  readonly unet: { readonly graph: UNetGraph; readonly sessions: UNetSessions };
   readonly vae: { readonly graph: VaeGraph; readonly session: LazySession<"picture"> };
 }

@@ -16,6 +16,7 @@ import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
 import { readersOf } from "./readers.ts";
 import { type GenerateInput, type LoadInput, type LoadOptions, parseGenerateRequest, parseLoadOptions } from "./request.ts";
+import { UNetSessions } from "./unet-sessions.ts";
 
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
@@ -72,7 +73,7 @@ export class PhotoMaker implements AsyncDisposable {
         fuse: lazy("fuse_module", identity.fuse),
         everyToken: adapter.version === "v2",
       },
-      unet: { graph: unet, session: lazy("unet", unet.outputs) },
+      unet: { graph: unet, sessions: new UNetSessions(unet, runtime) },
       vae: { graph: vae, session: lazy("vae", vae.decode) },
     };
     return new PhotoMaker(models, runtime, [...model.notices, ...read, ...notices, ...chosen, ...sizeNotices(vae)]);

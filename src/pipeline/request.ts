@@ -41,6 +41,11 @@ const generateRequest = z.strictObject({
   startMergeStep: z.int().min(-1).max(1_000_000).optional(),
   /** Percent of the steps before the identity comes in: the official demo's form of `startMergeStep`. */
   styleStrength: z.number().min(0).max(100).optional(),
+  /**
+   * Evaluations from one of the whole UNet to the next; in between its deep layers' last answer serves again. Absent, or 1: all are whole.
+   * DeepCache: Ma et al. 2023 (arXiv 2312.00858).
+   */
+  deepCache: z.int().min(1).max(1000).optional(),
   /** The model's own when absent. */
   scheduler: z.enum(SAMPLER_NAMES).optional(),
   /** Noise of DDIM: Song et al. 2020 (arXiv 2010.02502), equation 16. For TCD, its gamma. */

@@ -50,6 +50,7 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ...(request.generatorDevice === "cuda" ? ([["RNG", "NV"]] as const) : []),
       ["Size", `${request.width}x${request.height}`],
       ["Model", basename(load.model)],
+      ...(request.deepCache === undefined ? [] : ([["DeepCache", request.deepCache]] as const)),
       ...(request.clipSkip === undefined ? [] : ([["Clip skip", request.clipSkip + 1]] as const)),
       ...load.loras.map(({ path, scale }) => ["Lora", `${basename(path)}:${scale}`] as const),
       ...adapter,
