@@ -245,6 +245,13 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       help: "DeepCache: the whole UNet at every so many evaluations, its outer layers at the others; 2 to 5 (default: off)",
       parse: numberOr,
     },
+    {
+      ...REQUEST,
+      key: "tGate",
+      flags: "--t-gate <step>",
+      help: "T-GATE: from this evaluation on no guidance, and the text is not looked at again; half of the steps or more (default: off)",
+      parse: numberOr,
+    },
   ],
   "Input and output:": [
     {

@@ -12,9 +12,11 @@ import type { Models } from "./models.ts";
 import type { Progress } from "./progress.ts";
 import { readLatents } from "./read-latents.ts";
 import type { GenerateRequest } from "./request.ts";
+import { TGate } from "./t-gate.ts";
 import type { TextEmbeds } from "./text-stage.ts";
 import type { Plane } from "./tiles.ts";
 import { timeIds } from "./time-ids.ts";
+import type { UNetSessions } from "./unet-sessions.ts";
 
 /** What the denoiser is told before and after the identity is merged in. */
 export interface Texts {
@@ -65,7 +67,7 @@ export async function denoise(
     initialNoise.set(latents, filled);
     filled += size;
   }
-  const { guidanceScale, guidanceRescale, eta, preview, deepCache } = prepared[0]!.request;
+  const { guidanceScale, guidanceRescale, eta, preview } = prepared[0]!.request;
   /** One for each picture. */
   const each = (textOf: (one: Prepared) => TextEmbeds): TextEmbeds[] =>
     prepared.flatMap((one) => Array<TextEmbeds>(one.request.numImagesPerPrompt).fill(textOf(one)));
@@ -81,9 +83,7 @@ export async function denoise(
   };
   const total = sampler.timesteps.length;
   signal.throwIfAborted();
-  const interval = deepCache ?? (unet.sessions.areParts ? 1 : undefined); // what is loaded serves, and gives the same
-  const cache = interval === undefined ? undefined : new DeepCache(await unet.sessions.parts(progress), interval);
-  const session = cache ?? (await unet.sessions.whole(progress));
+  const evaluateAt = await evaluator(unet.sessions, prepared[0]!.request, conditioning, progress);
   const sampling = sampler.sample(
     initialNoise.map((v) => v * sampler.initNoiseSigma),
     { noise, eta },
@@ -95,9 +95,8 @@ export async function denoise(
     const texts = each(({ request, texts: { text, identity } }) =>
       identity === undefined || query.index <= mergeStepOf(request) ? text : identity,
     );
-    cache?.begin(texts);
     const start = performance.now();
-    const output = await evaluate(session, query.sample, query.timestep, texts, conditioning);
+    const output = await evaluateAt(query, texts);
     refuseNaN(output, query, total);
     progress.evaluated((performance.now() - start) / 1000, query.index + 1, total);
     if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims) });
@@ -105,6 +104,29 @@ export async function denoise(
   }
   if (options.unloadAfterUse) await unet.sessions.unload();
   return { initialNoise, final: asked.value };
+}
+
+/** Answers a query, with what the request asks for to save work. */
+async function evaluator(
+  sessions: UNetSessions,
+  { deepCache, tGate }: GenerateRequest,
+  conditioning: Conditioning,
+  progress: Progress,
+): Promise<(query: Query, texts: readonly TextEmbeds[]) => Promise<Float32Array>> {
+  if (tGate !== undefined) {
+    const gate = new TGate(await sessions.gated(progress), tGate, conditioning.images);
+    return ({ sample, timestep, index }, texts) => evaluate(gate, sample, timestep, texts, gate.begin(index, conditioning));
+  }
+  const interval = deepCache ?? (sessions.form === "parts" ? 1 : undefined); // what is loaded serves, and gives the same
+  if (interval !== undefined) {
+    const cache = new DeepCache(await sessions.parts(progress), interval);
+    return ({ sample, timestep }, texts) => {
+      cache.begin(texts);
+      return evaluate(cache, sample, timestep, texts, conditioning);
+    };
+  }
+  const unet = await sessions.whole(progress);
+  return ({ sample, timestep }, texts) => evaluate(unet, sample, timestep, texts, conditioning);
 }
 
 /** One picture's latents. */

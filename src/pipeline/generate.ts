@@ -2,6 +2,7 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
 import { createSampler } from "../samplers/create-sampler.ts";
+import type { Sampler } from "../samplers/sampler.ts";
 import { decodeLatents } from "./decode.ts";
 import { checkDeepCache } from "./deep-cache.ts";
 import { denoise, type Prepared, pictureOf, type Texts } from "./denoise.ts";
@@ -14,6 +15,7 @@ import { readPrompts } from "./prompts.ts";
 import { readIdEmbeds } from "./read-latents.ts";
 import { checkPhotos, type GenerateRequest } from "./request.ts";
 import { type PictureSettings, settingsJson, settingsText } from "./settings.ts";
+import { checkTGate } from "./t-gate.ts";
 import { encodeText, noText } from "./text-stage.ts";
 import type { Plane } from "./tiles.ts";
 
@@ -45,7 +47,7 @@ export async function generate(
   signal.throwIfAborted();
   const size = sizeOf(models, request);
   const sampler = createSampler(request.scheduler, models.scheduler, request.numInferenceSteps);
-  checkDeepCache(request, models.unet.graph.settings);
+  checkShortcuts(models, request, sampler);
   const seed = seedOf(request);
   try {
     const texts = await progress.timed("encode", () => encode(models, request, progress, note, signal));
@@ -85,7 +87,17 @@ const cudaNotice = (count: number): Notice => ({
 
 /** What requests that are drawn side by side must have in common. */
 const SHARED = [
-  ...(["numInferenceSteps", "scheduler", "guidanceScale", "guidanceRescale", "eta", "width", "height", "deepCache"] as const),
+  ...([
+    "numInferenceSteps",
+    "scheduler",
+    "guidanceScale",
+    "guidanceRescale",
+    "eta",
+    "width",
+    "height",
+    "deepCache",
+    "tGate",
+  ] as const),
 ];
 
 /**
@@ -107,8 +119,8 @@ export async function generateTogether(
     throw new TypeError("with deepCache, requests may not differ in startMergeStep");
   const progress = new Progress(() => {});
   const size = sizeOf(models, first);
-  checkDeepCache(first, models.unet.graph.settings);
   const sampler = createSampler(first.scheduler, models.scheduler, first.numInferenceSteps);
+  for (const request of requests) checkShortcuts(models, request, sampler);
   try {
     const prepared: Prepared[] = [];
     for (const request of requests) {
@@ -134,6 +146,12 @@ export async function generateTogether(
     if (models.options.unloadAfterUse) await unloadAll(models);
     throw error;
   }
+}
+
+/** @throws UserError those of checkDeepCache and checkTGate */
+function checkShortcuts({ unet }: Models, request: GenerateRequest, { timesteps }: Sampler): void {
+  checkDeepCache(request, unet.graph.settings);
+  checkTGate(request, unet.graph.settings, timesteps.length);
 }
 
 const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);

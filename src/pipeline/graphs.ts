@@ -3,7 +3,7 @@ import { namedDim } from "../graph/dim.ts";
 import { type LoraPair, lora } from "../graph/lora.ts";
 import { input } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipText } from "../models/clip-text.ts";
 import { type ClipTextSettings, clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
@@ -12,6 +12,7 @@ import { fuse } from "../models/fuse.ts";
 import { faceEmbeddingWidth, idEncoderV1Config, idEncoderV2Config } from "../models/id-encoder-config.ts";
 import { idEncoderV1 } from "../models/id-encoder-v1.ts";
 import { idEncoderV2 } from "../models/id-encoder-v2.ts";
+import { tGate } from "../models/t-gate.ts";
 import { unet } from "../models/unet.ts";
 import { type UNetSettings, unetConfig } from "../models/unet-config.ts";
 import type { VaeConfig } from "../models/vae.ts";
@@ -103,7 +104,14 @@ export interface UNetGraph {
   readonly outputs: Outputs<"noise">;
   /** The same in two graphs: `deep` [B, C, h, w] is the input `deepFeature` of `noise`. */
   parts(): { readonly deep: Outputs<"deep">; readonly outer: Outputs<"noise"> };
+  /** The same for T-GATE: `noise`, and for each cross-attention layer an output `said.<path>` and an input `given.<path>`. */
+  gated(): { readonly outputs: Outputs; readonly layers: readonly CrossAttentionLayer[] };
   readonly settings: UNetSettings;
+}
+
+export interface CrossAttentionLayer {
+  readonly path: string;
+  readonly width: number;
 }
 
 export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
@@ -122,6 +130,12 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
     parts: () => {
       const { deep, noise: outer } = finished("unet", { ...deepCacheParts(noise) }, loras);
       return { deep: { deep }, outer: { noise: outer } };
+    },
+    gated: () => {
+      const { noise: answer, crossAttention } = tGate(noise);
+      const said = Object.entries(crossAttention).map(([path, t]) => [`said.${path}`, t] as const);
+      const layers = Object.entries(crossAttention).map(([path, t]) => ({ path, width: fixedSize(t, 2) }));
+      return { outputs: finished("unet", { noise: answer, ...Object.fromEntries(said) }, loras), layers };
     },
     settings,
   };

@@ -46,6 +46,11 @@ const generateRequest = z.strictObject({
    * DeepCache: Ma et al. 2023 (arXiv 2312.00858).
    */
   deepCache: z.int().min(1).max(1000).optional(),
+  /**
+   * The first evaluation, counted from 0, that takes over what cross-attention said before and goes on without guidance.
+   * T-GATE: Zhang et al. 2024 (arXiv 2404.02747).
+   */
+  tGate: z.int().min(1).max(1_000_000).optional(),
   /** The model's own when absent. */
   scheduler: z.enum(SAMPLER_NAMES).optional(),
   /** Noise of DDIM: Song et al. 2020 (arXiv 2010.02502), equation 16. For TCD, its gamma. */

@@ -51,6 +51,7 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ["Size", `${request.width}x${request.height}`],
       ["Model", basename(load.model)],
       ...(request.deepCache === undefined ? [] : ([["DeepCache", request.deepCache]] as const)),
+      ...(request.tGate === undefined ? [] : ([["T-GATE", request.tGate]] as const)),
       ...(request.clipSkip === undefined ? [] : ([["Clip skip", request.clipSkip + 1]] as const)),
       ...load.loras.map(({ path, scale }) => ["Lora", `${basename(path)}:${scale}`] as const),
       ...adapter,
