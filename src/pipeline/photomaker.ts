@@ -31,6 +31,7 @@ import { chooseDevice, inEightBits } from "./precision.ts";
 import { readersOf } from "./readers.ts";
 import { type GenerateInput, type LoadInput, parseGenerateRequest, parseLoadOptions } from "./request.ts";
 import { fewStepNotices } from "./settle.ts";
+import { UNetSessions } from "./unet-sessions.ts";
 
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
@@ -73,9 +74,14 @@ export class PhotoMaker implements AsyncDisposable {
     const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2]) =>
       new LazySession(runtime, name, outputs);
     const rounded = <Name extends string>(name: string, graph: Unfinished<Name>, from: string, outputs: Outputs<Name>) =>
-      lazy<Name>(name, precision === "int8" ? inEightBits(name, basename(from), graph) : outputs);
+      lazy<Name>(name, precision === "int8" ? inEightBits(name, basename(from), graph, graph.outputs) : outputs);
 
     const unet = unetGraph(model, pairs);
+    const unetForm = <Name extends string>(name: string, outputs: Outputs<Name>) =>
+      lazy<Name>(
+        name,
+        precision === "int8" ? inEightBits("unet", basename(options.model), unet.unfinished, outputs) : unet.finish(outputs),
+      );
     const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
     const vae = vaeGraph(model);
     const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
@@ -99,7 +105,7 @@ export class PhotoMaker implements AsyncDisposable {
         fuse: lazy("fuse_module", identity.fuse),
         everyToken: adapter.version === "v2",
       },
-      unet: { graph: unet, session: rounded("unet", unet.unfinished, options.model, unet.outputs) },
+      unet: { graph: unet, sessions: new UNetSessions(unet, unetForm) },
       vae: { graph: vae, session: lazy("vae", vae.decode) },
       tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode) },
     };

@@ -61,26 +61,35 @@ interface Plan {
   readonly all: readonly ParamAttrs[];
 }
 
+/** Puts prepared weights, and LoRAs where those are not in them, into a graph. */
+export type Over = <Name extends string>(outputs: Readonly<Record<Name, Tensor>>) => Readonly<Record<Name, Tensor>>;
+
 /**
- * A graph over weights in the form in which they are computed with: linear layers in 8 bits with their LoRAs added, the rest in float32. They
+ * Weights in the form in which they are computed with: those of linear layers in 8 bits with their LoRAs added, the rest in float32. They
  * are made once, tensor by tensor, and kept in the user's cache folder under a name that stands for the content that they were made
  * from, the LoRAs and the policy.
+ * @returns what puts them into any graph over the same weights
  * @throws UserError cache/folder, disk/full
  */
-export async function prepared<Name extends string>(
-  what: ToPrepare & { readonly outputs: Readonly<Record<Name, Tensor>> },
-  options: PrepareOptions,
-): Promise<Readonly<Record<Name, Tensor>>> {
+export async function prepare(what: ToPrepare, options: PrepareOptions): Promise<Over> {
   const { folder } = options.cache;
-  const names = Object.keys(what.outputs) as Name[];
-  const outputs = names.map((name) => what.outputs[name]);
-  const plan = planOf(outputs);
+  const plan = planOf(Object.values(what.outputs));
   const key = await keyOf(what, plan);
   await openFolder(folder);
   const found = (await openPrepared(folder, key, options)) ?? (await make(what, plan, key, options));
   await touch(folder, key);
-  const changed = rewrite(rewrite(outputs, over(found)), lora(branches(what.pairs, plan), new Set()));
-  return Object.fromEntries(names.map((name, i) => [name, changed[i]!])) as Record<Name, Tensor>;
+  const beside = branches(what.pairs, plan);
+  return <Name extends string>(outputs: Readonly<Record<Name, Tensor>>) => {
+    const names = Object.keys(outputs) as Name[];
+    const changed = rewrite(
+      rewrite(
+        names.map((name) => outputs[name]),
+        over(found),
+      ),
+      lora(beside, new Set()),
+    );
+    return Object.fromEntries(names.map((name, i) => [name, changed[i]!])) as Record<Name, Tensor>;
+  };
 }
 
 function planOf(outputs: readonly Tensor[]): Plan {
