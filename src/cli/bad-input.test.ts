@@ -50,7 +50,7 @@ async function generate(flags: Flags): Promise<{ code: number; out: string; err:
   const never = async (): Promise<never> => {
     throw new Error("not needed here");
   };
-  const others = { open: never, download: never, describe: never, world: never, mini: never, adapter: never };
+  const others = { open: never, download: never, describe: never, cache: never, world: never, mini: never, adapter: never };
   const tools = { load: PhotoMaker.load, resolve: resolveHubOrPath, ...others };
   return { code: await runCli(["generate", ...args], io, tools), out, err };
 }

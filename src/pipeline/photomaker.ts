@@ -33,6 +33,13 @@ import { type GenerateInput, type LoadInput, parseGenerateRequest, parseLoadOpti
 import { fewStepNotices } from "./settle.ts";
 import { UNetSessions } from "./unet-sessions.ts";
 
+export interface PreparingOptions {
+  readonly signal?: AbortSignal;
+  /** @param done, total bytes of the model's weights */
+  readonly onProgress?: (model: string, done: number, total: number) => void;
+  readonly onNotice?: (notice: Notice) => void;
+}
+
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
  * those are loaded when they are first needed, and stay, so that another prompt, photo, size, number of pictures or
@@ -167,6 +174,32 @@ export class PhotoMaker implements AsyncDisposable {
     })();
     this.#last = work;
     return work;
+  }
+
+  /**
+   * Prepares all models for the precision that was chosen, so that the first picture need not wait. What is prepared is not done again.
+   * @returns the names of the models that were prepared now or before; none in float32
+   * @throws UserError those of prepare in runtime/prepare; AbortError when cancelled
+   */
+  async prepare({ signal, onProgress, onNotice }: PreparingOptions = {}): Promise<string[]> {
+    const observer = {
+      loading: () => {},
+      loaded: () => {},
+      noted: (notice: Notice) => onNotice?.(notice),
+      preparing: (model: string, done: number, total: number) => {
+        signal?.throwIfAborted();
+        onProgress?.(model, done, total);
+      },
+    };
+    const { text, identity, unet } = this.#models;
+    const prepared: string[] = [];
+    for (const { name, prepare } of [
+      ...text.map(({ session }) => ({ name: session.name, prepare: () => session.prepare(observer) })),
+      ...(identity === undefined ? [] : [{ name: "id_encoder", prepare: () => identity.encode.prepare(observer) }]),
+      { name: "unet", prepare: () => unet.sessions.prepare(observer) },
+    ])
+      if (await prepare()) prepared.push(name);
+    return prepared;
   }
 
   /** Frees all memory. A request under way fails, after the evaluation that it is at. */

@@ -31,6 +31,11 @@ export class UNetSessions {
     this.#lazy = lazy;
   }
 
+  /** See {@link LazySession.prepare}; the forms share what is prepared. */
+  prepare(observer: LoadObserver): Promise<boolean> {
+    return this.#lazy("unet", this.#graph.unfinished.outputs).prepare(observer);
+  }
+
   /** The form in memory. */
   get form(): Form | undefined {
     return this.#form;
