@@ -113,7 +113,7 @@ export class PhotoMaker implements AsyncDisposable {
         everyToken: adapter.version === "v2",
       },
       unet: { graph: unet, sessions: new UNetSessions(unet, unetForm) },
-      vae: { graph: vae, session: lazy("vae", vae.decode) },
+      vae: { graph: vae, session: rounded("vae", { outputs: vae.decode, pairs: new Map() }, options.model, vae.decode) },
       tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode) },
     };
     return new PhotoMaker(models, runtime, [
@@ -191,12 +191,13 @@ export class PhotoMaker implements AsyncDisposable {
         onProgress?.(model, done, total);
       },
     };
-    const { text, identity, unet } = this.#models;
+    const { text, identity, unet, vae } = this.#models;
     const prepared: string[] = [];
     for (const { name, prepare } of [
       ...text.map(({ session }) => ({ name: session.name, prepare: () => session.prepare(observer) })),
       ...(identity === undefined ? [] : [{ name: "id_encoder", prepare: () => identity.encode.prepare(observer) }]),
       { name: "unet", prepare: () => unet.sessions.prepare(observer) },
+      { name: "vae", prepare: () => vae.session.prepare(observer) },
     ])
       if (await prepare()) prepared.push(name);
     return prepared;

@@ -48,7 +48,7 @@ test("in 8 bits the picture is nearly that of float32; it is prepared once, and 
   const exact = await draw({ precision: "f32" });
   expect(exact.prepared).toEqual([]);
   const first = await draw({ precision: "int8" });
-  expect(first.prepared.sort()).toEqual(["id_encoder", "text_encoder", "text_encoder_2", "unet"]);
+  expect(first.prepared.sort()).toEqual(["id_encoder", "text_encoder", "text_encoder_2", "unet", "vae"]);
   const distance = difference(exact.pixels, first.pixels);
   expect(distance).toBeGreaterThan(0);
   expect(distance).toBeLessThan(2);
@@ -139,8 +139,8 @@ test("cancelling while it is prepared leaves nothing behind, and preparing alone
   await expect(cancelled).rejects.toThrow("abort");
   expect((await listPrepared(other)).map((found) => found.model)).not.toContain("unet");
   expect((await readdir(other)).filter((name) => name.endsWith(".part"))).toEqual([]);
-  expect(await pm.prepare()).toEqual(["text_encoder", "text_encoder_2", "id_encoder", "unet"]);
-  expect(await listPrepared(other)).toHaveLength(4);
+  expect(await pm.prepare()).toEqual(["text_encoder", "text_encoder_2", "id_encoder", "unet", "vae"]);
+  expect(await listPrepared(other)).toHaveLength(5);
   await using exact = await PhotoMaker.load({ ...model, precision: "f32" });
   expect(await exact.prepare()).toEqual([]);
 });

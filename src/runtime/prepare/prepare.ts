@@ -74,7 +74,7 @@ export type Over = <Name extends string>(outputs: Readonly<Record<Name, Tensor>>
  */
 export async function prepare(what: ToPrepare, options: PrepareOptions): Promise<Over> {
   const { folder } = options.cache;
-  const plan = planOf(Object.values(what.outputs), what.pairs);
+  const plan = planOf(what);
   const key = await keyOf(what, plan);
   await openFolder(folder);
   const found = (await openPrepared(folder, key, options)) ?? (await make(what, plan, key, options));
@@ -93,8 +93,9 @@ export async function prepare(what: ToPrepare, options: PrepareOptions): Promise
   };
 }
 
-function planOf(outputs: readonly Tensor[], pairs: ToPrepare["pairs"]): Plan {
-  const rounded = quantisable(outputs).filter((attrs) => inEightBits(attrs, pairs));
+function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
+  const outputs = Object.values(named);
+  const rounded = quantisable(outputs).filter((attrs) => inEightBits(attrs, model, pairs));
   const taken = new Set(rounded.map(({ path }) => path));
   const tables = new Set(inOrder(outputs).flatMap((t) => (is(t, gatherOp) ? [t.inputs[0]!] : [])));
   const params = inOrder(outputs).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));
