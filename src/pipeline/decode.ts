@@ -6,8 +6,8 @@ import type { Decoder, Models } from "./models.ts";
 import type { GenerateRequest } from "./request.ts";
 import { type Plane, tiled } from "./tiles.ts";
 
-/** Pictures of more pixels are decoded in tiles: whole, one of 1280x1280 takes about 5 GB. */
-const LARGEST_WHOLE = 1280 * 1280;
+/** Pictures of more pixels are decoded in tiles: whole, one of 1280x1280 takes about 5 GB, and in 8 bits one of 768x768. */
+export const LARGEST_WHOLE = { f32: 1280 * 1280, int8: 768 * 768 } as const;
 /** Side of a tile, in latents, and how far tiles overlap. */
 const TILE = 96;
 const OVERLAP = 24;
@@ -31,7 +31,11 @@ export function decoderOf({ vae, tinyVae }: Models, { decoder }: Pick<GenerateRe
  * @param latents [C, h, w] as the denoiser leaves them
  * @throws UserError output/nan
  */
-export async function decodeLatents({ graph, session }: Decoder, latents: Plane, observer: LoadObserver): Promise<Rgb8> {
+export async function decodeLatents(
+  { graph, session, largestWhole }: Decoder,
+  latents: Plane,
+  observer: LoadObserver,
+): Promise<Rgb8> {
   const { config, factor } = graph;
   const loaded = await session.get(observer);
   const scaled = { ...latents, data: latents.data.map((v) => v / config.scalingFactor + config.shiftFactor) };
@@ -39,7 +43,7 @@ export async function decodeLatents({ graph, session }: Decoder, latents: Plane,
     const { picture } = await loaded.run({ latents: floats(data, 1, channels, height, width) });
     return { channels: config.imageChannels, height: height * factor, width: width * factor, data: picture.data as Float32Array };
   };
-  const large = latents.height * latents.width * factor * factor > LARGEST_WHOLE;
+  const large = latents.height * latents.width * factor * factor > largestWhole;
   const { data, width, height } = large ? await tiled(scaled, decode, { tile: TILE, overlap: OVERLAP }) : await decode(scaled);
   return toPicture(data, width, height);
 }

@@ -11,6 +11,8 @@ import type { UNetSessions } from "./unet-sessions.ts";
 export interface Decoder {
   readonly graph: DecoderGraph;
   readonly session: LazySession<"picture">;
+  /** Pixels of a picture that is decoded in one piece. */
+  readonly largestWhole: number;
 }
 
 /** Everything that a request needs, loaded or yet to be loaded. */

@@ -9,6 +9,7 @@ import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
 import { openTinyVae } from "../weights/tiny-vae.ts";
+import { LARGEST_WHOLE } from "./decode.ts";
 import { EncodingCache } from "./encoding-cache.ts";
 import type { ImageEvent } from "./events.ts";
 import { detectFewStep } from "./few-step.ts";
@@ -113,8 +114,12 @@ export class PhotoMaker implements AsyncDisposable {
         everyToken: adapter.version === "v2",
       },
       unet: { graph: unet, sessions: new UNetSessions(unet, unetForm) },
-      vae: { graph: vae, session: rounded("vae", { outputs: vae.decode, pairs: new Map() }, options.model, vae.decode) },
-      tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode) },
+      vae: {
+        graph: vae,
+        session: rounded("vae", { outputs: vae.decode, pairs: new Map() }, options.model, vae.decode),
+        largestWhole: LARGEST_WHOLE[precision],
+      },
+      tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
     };
     return new PhotoMaker(models, runtime, [
       ...model.notices,

@@ -68,6 +68,7 @@ const decoder = (latentChannels: number, scalingFactor: number, parameters: numb
     parameters,
   },
   session: { get: () => Promise.reject(new Error("not to be loaded")) } as unknown as LazySession<"picture">,
+  largestWhole: 1e6,
 });
 const observer = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
 

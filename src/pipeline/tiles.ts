@@ -19,13 +19,13 @@ export interface TileOptions {
  * @param run gives for a tile [C, h, w] its result [C', h·f, w·f], with the same f (8 to decode, 1/8 to encode) each time
  */
 export async function tiled(input: Plane, run: (tile: Plane) => Promise<Plane>, options: TileOptions): Promise<Plane> {
-  const rows = starts(input.height, options);
-  const columns = starts(input.width, options);
+  const rows = along(input.height, options);
+  const columns = along(input.width, options);
   let sum: { channels: number; height: number; width: number; data: Float32Array } | undefined;
   let weights = new Float32Array();
-  for (const top of rows)
-    for (const left of columns) {
-      const [h, w] = [Math.min(options.tile, input.height), Math.min(options.tile, input.width)];
+  for (const top of rows.starts)
+    for (const left of columns.starts) {
+      const [h, w] = [rows.size, columns.size];
       const result = await run(cut(input, top, left, h, w));
       const factor = result.height / h;
       const [height, width] = [input.height * factor, input.width * factor];
@@ -43,14 +43,17 @@ export async function tiled(input: Plane, run: (tile: Plane) => Promise<Plane>, 
   return sum;
 }
 
-/** Where tiles begin: evenly spread, the last one ending at the end. */
-function starts(length: number, { tile, overlap }: TileOptions): number[] {
-  if (length <= tile) return [0];
+/**
+ * Where tiles begin, and how long they are: evenly spread, the last one ending at the end, no longer than so many tiles need. All are multiples
+ * of 8, where a tile is not the whole, so that positions stay whole when encoding divides by 8.
+ */
+function along(length: number, { tile, overlap }: TileOptions): { readonly starts: readonly number[]; readonly size: number } {
+  if (length <= tile) return { starts: [0], size: length };
   const count = Math.ceil((length - overlap) / (tile - overlap));
-  // multiples of 8 keep positions whole when encoding divides by 8
-  return Array.from({ length: count }, (_, i) => Math.round((i * (length - tile)) / (count - 1) / 8) * 8).map((s, i) =>
-    i === count - 1 ? length - tile : s,
-  );
+  const size = Math.min(tile, Math.ceil((length + (count - 1) * overlap) / count / 8) * 8);
+  const last = length - size;
+  const starts = Array.from({ length: count }, (_, i) => (i === count - 1 ? last : Math.round((i * last) / (count - 1) / 8) * 8));
+  return { starts, size };
 }
 
 /** Weight of each row or column of a tile: it rises over `ramp` at edges that have a neighbour. */
