@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { addBench, type BenchTools } from "./bench.ts";
 import { addDemo, type DemoTools } from "./demo.ts";
 import { addDownload, type DownloadTools } from "./download.ts";
 import { addEvaluate, type EvaluateTools } from "./evaluate.ts";
@@ -10,7 +11,14 @@ import { EXIT, reportError } from "./report-error.ts";
 import { addTrain, type TrainTools } from "./train.ts";
 import { addWorld, type WorldTools } from "./world.ts";
 
-export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools & DemoTools & TrainTools & EvaluateTools;
+export type CliTools = GenerateTools &
+  DownloadTools &
+  InspectTools &
+  WorldTools &
+  DemoTools &
+  TrainTools &
+  EvaluateTools &
+  BenchTools;
 
 const HELP = `
 Examples:
@@ -49,9 +57,10 @@ export async function runCli(args: readonly string[], io: CliIo, tools: CliTools
   addWorld(program, io, tools);
   addDemo(program, io, tools);
   addEvaluate(program, io, tools);
+  addBench(program, io, tools);
   try {
     await program.parseAsync([...args], { from: "user" });
-    return EXIT.ok;
+    return io.signal.aborted ? EXIT.interrupted : EXIT.ok; // bench shows what it has when it is stopped
   } catch (error) {
     return reportError(error, io, args.includes("--json"));
   }
