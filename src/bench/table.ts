@@ -51,7 +51,7 @@ function partsText(parts: Readonly<Record<string, number>>): string {
 /** Seconds of an evaluation by size and batch beside its work, each also as a multiple of the smallest. */
 export function growthText(runs: readonly Run[]): string {
   const all = runs.flatMap(({ measured }) => measured);
-  const cases = new Map(all.map((each) => [caseOf(each), each]));
+  const cases = new Map(all.toReversed().map((each) => [caseOf(each), each])); // the first precision's work
   if (cases.size < 2) return "";
   const sorted = [...cases.values()].toSorted((a, b) => a.work.total - b.work.total);
   const names = runs.map(({ device, precision }) => `${device} ${precision}`);
