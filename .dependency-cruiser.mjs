@@ -2,7 +2,7 @@
 const ROWS = [
   ["cli"],
   ["mini"],
-  ["train"],
+  ["train", "bench"],
   ["pipeline"],
   ["models", "runtime", "world"],
   ["nn"],

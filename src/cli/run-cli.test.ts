@@ -23,7 +23,9 @@ beforeEach(async () => {
   [loaded, requested, disposed, interrupt] = [[], [], 0, new AbortController()];
   events = () => [progress(0), progress(1), notice, image(0), image(1), done];
   tools = {
-    open: () => Promise.reject(new Error("only the demo opens it so")),
+    open: async () => {
+      throw new Error("only the demo opens it so");
+    },
     mini: () => Promise.reject(new Error("only training asks for it")),
     adapter: () => Promise.reject(new Error("only training asks for it")),
     load: async (options) => {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { addBench, type BenchTools } from "./bench.ts";
 import { addCache, type CacheTools } from "./cache.ts";
 import { addDemo, type DemoTools } from "./demo.ts";
 import { addDownload, type DownloadTools } from "./download.ts";
@@ -18,7 +19,8 @@ export type CliTools = GenerateTools &
   DemoTools &
   TrainTools &
   EvaluateTools &
-  CacheTools;
+  CacheTools &
+  BenchTools;
 
 const HELP = `
 Examples:
@@ -58,9 +60,10 @@ export async function runCli(args: readonly string[], io: CliIo, tools: CliTools
   addWorld(program, io, tools);
   addDemo(program, io, tools);
   addEvaluate(program, io, tools);
+  addBench(program, io, tools);
   try {
     await program.parseAsync([...args], { from: "user" });
-    return EXIT.ok;
+    return io.signal.aborted ? EXIT.interrupted : EXIT.ok; // bench shows what it has when it is stopped
   } catch (error) {
     return reportError(error, io, args.includes("--json"));
   }

@@ -2,6 +2,7 @@ import { basename, dirname } from "node:path";
 import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
+import { type Work, workOf } from "../graph/work.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
@@ -28,7 +29,7 @@ import {
 import { LazySession } from "./lazy-session.ts";
 import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
-import { chooseDevice, inEightBits } from "./precision.ts";
+import { type Chosen, chooseDevice, inEightBits } from "./precision.ts";
 import { readersOf } from "./readers.ts";
 import { type GenerateInput, type LoadInput, parseGenerateRequest, parseLoadOptions } from "./request.ts";
 import { fewStepNotices } from "./settle.ts";
@@ -41,6 +42,8 @@ export interface PreparingOptions {
   readonly onNotice?: (notice: Notice) => void;
 }
 
+export type RunsOn = Pick<Chosen, "device" | "precision">;
+
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
  * those are loaded when they are first needed, and stay, so that another prompt, photo, size, number of pictures or
@@ -52,11 +55,14 @@ export class PhotoMaker implements AsyncDisposable {
   #last: Promise<unknown> = Promise.resolve();
   /** What the user should know about the files. */
   readonly notices: readonly Notice[];
+  /** Where and how the models run. */
+  readonly runsOn: RunsOn;
 
-  private constructor(models: Models, runtime: Runtime, notices: readonly Notice[]) {
+  private constructor(models: Models, runtime: Runtime, notices: readonly Notice[], runsOn: RunsOn) {
     this.#models = models;
     this.#runtime = runtime;
     this.notices = notices;
+    this.runsOn = runsOn;
   }
 
   /**
@@ -121,14 +127,12 @@ export class PhotoMaker implements AsyncDisposable {
       },
       tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
     };
-    return new PhotoMaker(models, runtime, [
-      ...model.notices,
-      ...read,
-      ...notices,
-      ...chosen,
-      ...fewStepNotices(fewStep),
-      ...sizeNotices(vae),
-    ]);
+    return new PhotoMaker(
+      models,
+      runtime,
+      [...model.notices, ...read, ...notices, ...chosen, ...fewStepNotices(fewStep), ...sizeNotices(vae)],
+      { device, precision },
+    );
   }
 
   /**
@@ -168,6 +172,21 @@ export class PhotoMaker implements AsyncDisposable {
     { idEmbeds }: Pick<GenerateInput, "idEmbeds"> = {},
   ): Promise<FloatArray> {
     return this.#afterOthers(() => encodeIdImages(this.#models, { inputIdImages, idEmbeds }));
+  }
+
+  /**
+   * The work of one evaluation of the denoiser.
+   * @param rows latents that are evaluated at once: pictures, twice with guidance
+   * @param width of the picture, in pixels, as `height`
+   */
+  evaluationWork({ width, height, rows }: { readonly width: number; readonly height: number; readonly rows: number }): Work {
+    const { unet, vae, text } = this.#models;
+    const { outputs, unfinished } = unet.graph;
+    const sizes = { batch: rows, tokens: text[0].graph.settings.positions };
+    const latents = { height: height / vae.graph.factor, width: width / vae.graph.factor };
+    // in 8 bits the LoRAs are part of the weights
+    const { noise } = this.runsOn.precision === "int8" ? unfinished.outputs : outputs;
+    return workOf([noise], new Map(Object.entries({ ...sizes, ...latents })));
   }
 
   /** Requests wait for each other. */

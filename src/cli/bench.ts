@@ -1,0 +1,198 @@
+import type { Command } from "commander";
+import type { MeasureTools, Plan, Run } from "../bench/measure.ts";
+import { writeFileAtomically } from "../core/atomic-file.node.ts";
+import { UserError } from "../core/errors.ts";
+import { checkPhotos, parseGenerateRequest, parseLoadOptions } from "../pipeline/request.ts";
+import type { DownloadOptions } from "../weights/hub/index.ts";
+import { asset } from "./asset.ts";
+import { showDownload } from "./download-progress.ts";
+import { numberOr, wholeNumber } from "./flag-values.ts";
+import { lineOf } from "./generate.ts";
+import type { CliIo } from "./io.ts";
+import { createProgress } from "./progress.ts";
+
+export interface BenchTools {
+  open: MeasureTools["open"];
+  resolve(value: string, options: DownloadOptions): Promise<string>;
+}
+
+interface Flags {
+  readonly model?: string;
+  readonly modelConfig?: string;
+  readonly adapter?: string;
+  readonly idImage?: string[];
+  readonly idEmbeds?: string;
+  readonly sizes?: string;
+  readonly batch: string;
+  readonly steps: string;
+  readonly guidanceScale: string;
+  readonly precision: string;
+  readonly device?: string;
+  readonly threads?: string;
+  readonly repeats: string;
+  readonly json?: string | true;
+  readonly quiet?: boolean;
+}
+
+// Not inside a function with `await using`: there TypeScript 6 leaves the import's ".ts" as it is.
+const parts = async () => ({
+  ...(await import("../bench/measure.ts")),
+  ...(await import("../bench/table.ts")),
+  ...(await import("../bench/machine.ts")),
+  ...(await import("../bench/summary.ts")),
+});
+
+const HELP = `
+Without options it measures the miniature that comes along, in seconds. Without an adapter it measures plain SDXL.
+All models stay loaded, which takes more memory than generate needs. Run it while the machine does nothing else.
+
+What the columns are:
+  text, ID     encoding the texts, and the photos with their fusion
+  evaluation   one run of the denoiser: the median, and in brackets the least and the most; a step takes one
+  first        the whole of the first request, with what it loaded; again: of a later one. Both for --steps and --batch
+  TFLOP        work of an evaluation: its linear layers, convolutions and attention; GFLOP/s is what was reached
+  memory       the most so far, of all processes together
+Loading is quicker while the files are still in the system's memory. In 8 bits, models are prepared when they are first
+used, and that is told apart. With guidance (--guidance-scale 5) an evaluation is of twice the batch.
+
+Examples:
+  photomaker bench
+  photomaker bench --sizes 64,96,128 --batch 1,2 --precision f32,int8
+  photomaker bench -m sdxl.safetensors -a photomaker-v1.bin -i a.jpg b.jpg --sizes 512,1024 --json bench.json
+`;
+
+export function addBench(program: Command, io: CliIo, tools: BenchTools): void {
+  program
+    .command("bench")
+    .summary("measure how fast this machine is")
+    .description("Measures how long each part of a picture takes on this machine, for each precision, size and batch.")
+    .option("-m, --model <path>", "SDXL, as for generate (default: the miniature with its adapter, on drawn photos)")
+    .option("--model-config <folder>", "configs for a single-file model (default: looked for beside it)")
+    .option("-a, --adapter <path>", "PhotoMaker V1 or V2; without it, plain SDXL")
+    .option("-i, --id-image <files...>", "photos of one person, for the adapter")
+    .option("--id-embeds <file>", "face embeddings for a V2 adapter")
+    .option("--sizes <list>", "sides in pixels, or WIDTHxHEIGHT: 512,768,1024x768 (default: the model's own)")
+    .option("--batch <list>", "pictures at once: 1,2", "1")
+    .option("-s, --steps <count>", "denoising steps of each picture", "4")
+    .option("-g, --guidance-scale <number>", "above 1 each evaluation is of twice the batch", "1")
+    .option("--precision <list>", "auto, f32, int8, or several: f32,int8", "auto")
+    .option("--device <name>", "auto, cpu, cuda or webgpu")
+    .option("--threads <count>", "threads for one operation (default: all cores)")
+    .option("--repeats <count>", "requests for each size and batch", "3")
+    .option("--json [file]", "write it as JSON, to stdout in place of the tables if no file is given")
+    .option("-q, --quiet", "no progress")
+    .addHelpText("after", HELP)
+    .action((flags: Flags) => bench(flags, io, tools));
+}
+
+async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> {
+  const toStdout = flags.json === true || flags.json === "-";
+  const progress = createProgress(io, { quiet: flags.quiet ?? false, json: toStdout });
+  const { measure, benchTable, thisMachine, summaryOf } = await parts();
+  const { model, adapter, photos } = await subject(flags);
+  const plan = planOf(flags, { model, adapter, photos });
+  const download = { signal: io.signal, env: io.env, onProgress: showDownload(progress, io.now) };
+  const load = {
+    ...plan.load,
+    model: await tools.resolve(model, download),
+    ...(adapter !== undefined && { adapter: await tools.resolve(adapter, download) }),
+  };
+  const machine = thisMachine();
+  const report = (runs: readonly Run[], complete: boolean) => ({
+    ...{ machine, complete, model, adapter, photos: photos.length },
+    ...{ steps: plan.request.numInferenceSteps, guidanceScale: plan.request.guidanceScale, threads: plan.load.threads },
+    runs: runs.map((run) => ({ ...run, measured: run.measured.map((each) => ({ ...each, summary: summaryOf(each) })) })),
+  });
+  const save = async (runs: readonly Run[], complete: boolean): Promise<void> => {
+    if (toStdout || typeof flags.json !== "string") return;
+    const bytes = new TextEncoder().encode(`${JSON.stringify(report(runs, complete), undefined, 2)}\n`);
+    await writeFileAtomically(flags.json, (sink) => sink.write(bytes));
+  };
+  await save([], false); // whether the file can be written is better known now
+  const told = new Set<string>();
+  const note = (message: string): void => {
+    if (!told.has(message)) progress.note(message);
+    told.add(message);
+  };
+  const runs = await measure(
+    { ...plan, load },
+    {
+      ...{ open: tools.open, now: io.now, peakMemory: io.peakMemory, signal: io.signal },
+      onOpen: ({ notices }) => {
+        for (const { message } of notices) note(message);
+      },
+      onEvent: (what, event) => {
+        if (event.type === "notice") note(event.notice.message);
+        if (event.type !== "progress") return;
+        const line = lineOf(event);
+        progress.show({ ...line, label: `${what}: ${line.label}` });
+      },
+      onMeasured: (some) => save(some, false),
+    },
+  ).finally(() => progress.clear());
+  const complete = !io.signal.aborted;
+  await save(runs, complete);
+  if (toStdout) io.stdout.write(`${JSON.stringify(report(runs, complete), undefined, 2)}\n`);
+  else io.stdout.write(benchTable(machine, runs));
+  if (!complete) io.stderr.write("Stopped: this is what was measured until then.\n");
+}
+
+interface Subject {
+  readonly model: string;
+  readonly adapter: string | undefined;
+  readonly photos: readonly (string | Uint8Array<ArrayBuffer>)[];
+}
+
+/** The miniature where no model is named. */
+async function subject({ model, adapter, idImage = [] }: Flags): Promise<Subject> {
+  if (model !== undefined) return { model, adapter, photos: idImage };
+  const miniature = asset("miniature");
+  const { drawnPortraits } = await import("../mini/portraits.ts");
+  return {
+    model: miniature,
+    adapter: adapter ?? `${miniature}/photomaker-v1.safetensors`,
+    photos: idImage.length > 0 ? idImage : (await drawnPortraits(14, 0, 2)).pngs,
+  };
+}
+
+/**
+ * What the flags ask for, checked.
+ * @throws UserError those of parseLoadOptions, parseGenerateRequest and checkPhotos, and sizes/wrong-form
+ */
+function planOf(flags: Flags, { model, adapter, photos }: Subject): Plan {
+  const listed = <T>(text: string, read: (item: string) => T): T[] => text.split(",").map((item) => read(item.trim()));
+  const given = (values: object): object => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+  const { modelConfig, device, idEmbeds, threads } = flags;
+  const load = { model, ...given({ modelConfig, adapter, device, threads: threads && numberOr(threads) }) };
+  const precisions = listed(flags.precision, (precision) => parseLoadOptions({ ...load, precision }, flagName).precision);
+  const sizes = flags.sizes === undefined ? [{}] : listed(flags.sizes, sizeOf);
+  const batches = listed(flags.batch, (item) => wholeNumber(item, "--batch", 1, 256));
+  const guidanceScale = Number(flags.guidanceScale.trim() || Number.NaN);
+  const request = {
+    prompt: adapter === undefined ? "a photo of a man in a park" : "a photo of a man img in a park",
+    inputIdImages: [...photos],
+    ...given({ idEmbeds }),
+    ...{ numInferenceSteps: Number(flags.steps.trim() || Number.NaN), guidanceScale, seed: 0 },
+  };
+  for (const size of sizes) checkPhotos(adapter !== undefined, parseGenerateRequest({ ...request, ...size }, flagName), flagName);
+  const repeats = wholeNumber(flags.repeats, "--repeats", 1, 1000);
+  return { load: parseLoadOptions(load, flagName), precisions, request, sizes, batches, repeats };
+}
+
+function sizeOf(item: string): { width: number; height: number } {
+  const [, width, height = width] = /^(\d+)(?:[xX×](\d+))?$/.exec(item) ?? [];
+  if (width === undefined)
+    throw new UserError(
+      "sizes/wrong-form",
+      `--sizes has "${item}", and must be sides in pixels, or WIDTHxHEIGHT.`,
+      "Write them as in --sizes 512,1024x768.",
+    );
+  return { width: Number(width), height: Number(height) };
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  ...{ width: "--sizes", height: "--sizes", numInferenceSteps: "--steps", guidanceScale: "--guidance-scale" },
+  ...{ inputIdImages: "--id-image", idEmbeds: "--id-embeds", model: "--model", modelConfig: "--model-config" },
+  ...{ adapter: "--adapter", precision: "--precision", device: "--device", threads: "--threads" },
+};
+const flagName = (path: readonly PropertyKey[]): string => NAMES[String(path[0])] ?? path.map(String).join(".");

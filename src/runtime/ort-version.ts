@@ -1,0 +1,8 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+/** The version of ONNX Runtime. It is not loaded for that. */
+export function ortVersion(): string {
+  const path = createRequire(import.meta.url).resolve("onnxruntime-node/package.json");
+  return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version;
+}
