@@ -27,9 +27,9 @@ import {
 import { LazySession } from "./lazy-session.ts";
 import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
-import { chooseDevice, inEightBits } from "./precision.ts";
+import { chooseDevice, choosePrecision, inEightBits } from "./precision.ts";
 import { readersOf } from "./readers.ts";
-import { type GenerateInput, type LoadInput, parseGenerateRequest, parseLoadOptions } from "./request.ts";
+import { type GenerateInput, type LoadInput, type LoadOptions, parseGenerateRequest, parseLoadOptions } from "./request.ts";
 import { fewStepNotices } from "./settle.ts";
 
 /**
@@ -51,11 +51,22 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * @throws UserError those of parseLoadOptions, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
-   *   weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents
+   * @throws UserError those of parseLoadOptions, chooseDevice, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
+   *   device/unavailable, weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents
    */
   static async load(input: LoadInput): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
+    const runtime = ortRuntime({ threads: options.threads, device: chooseDevice(options) });
+    try {
+      return await PhotoMaker.#on(runtime, options);
+    } catch (error) {
+      await runtime.close();
+      throw error;
+    }
+  }
+
+  static async #on(runtime: Runtime, options: LoadOptions): Promise<PhotoMaker> {
+    const deviceNotices = await runtime.open();
     const model = await openModel(
       await resolveHubOrPath(options.model),
       options.modelConfig === undefined ? {} : { config: options.modelConfig },
@@ -68,8 +79,7 @@ export class PhotoMaker implements AsyncDisposable {
         scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
       ),
     ]);
-    const { device, precision, notices: chosen } = chooseDevice(options, model.components.unet.tensors);
-    const runtime = ortRuntime({ threads: options.threads, device });
+    const { precision, notices: chosen } = choosePrecision(options, model.components.unet.tensors);
     const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2]) =>
       new LazySession(runtime, name, outputs);
     const rounded = <Name extends string>(name: string, graph: Unfinished<Name>, from: string, outputs: Outputs<Name>) =>
@@ -108,6 +118,7 @@ export class PhotoMaker implements AsyncDisposable {
       ...read,
       ...notices,
       ...chosen,
+      ...deviceNotices,
       ...fewStepNotices(fewStep),
       ...sizeNotices(vae),
     ]);

@@ -1,14 +1,14 @@
-import type { Lowerings } from "../graph/onnx/emitter.ts";
-import { lower } from "../graph/onnx/emitter.ts";
+import { type Lowerings, lower } from "../graph/onnx/emitter.ts";
 import { standardLowerings } from "../graph/onnx/standard.ts";
 import { quickGeluOp } from "../graph/ops/activation.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
 import { matmulOp } from "../graph/ops/matrix.ts";
 import { quantisedLinearOp } from "../graph/ops/quantised.ts";
 import type { Op } from "../graph/tensor.ts";
+import type { Device } from "./device.ts";
 
-/** How ONNX Runtime's CPU provider is best told each operation. */
-export const cpuLowerings: Lowerings = new Map([
+/** What the CPU, CUDA and WebGPU providers all have beyond plain ONNX. */
+const common: Lowerings = new Map([
   ...standardLowerings,
   // Without mask, bias or past it takes a flash path: no scores matrix is kept.
   lower(attentionOp, (y, inputs, e) =>
@@ -20,6 +20,20 @@ export const cpuLowerings: Lowerings = new Map([
   lower(quickGeluOp, (_, inputs, e) =>
     e.node("QuickGelu", inputs, { domain: "com.microsoft", attrs: { alpha: { float: 1.702 } } }),
   ),
+]);
+
+/** A product that transposes and scales on its way, which WebGPU has not. */
+const fusedMatmul = lower(matmulOp, (y, inputs, e) => {
+  const { transA, transB, scale } = y.attrs;
+  if (y.inputs.every((x) => x.shape.length === 2)) return standardLowerings.get(matmulOp as Op)!(y, inputs, e);
+  if (!transA && !transB && scale === 1) return e.node("MatMul", inputs);
+  const attrs = { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { float: scale } };
+  return e.node("FusedMatMul", inputs, { domain: "com.microsoft", attrs });
+});
+
+export const cpuLowerings: Lowerings = new Map([
+  ...common,
+  fusedMatmul,
   // Rows are brought to one range before, since the provider rounds with one scale for all of them.
   lower(quantisedLinearOp, ({ attrs }, [x, bias], e) => {
     const most = e.node("ReduceMax", [e.node("Abs", [x!]), e.ints([-1])]);
@@ -31,11 +45,18 @@ export const cpuLowerings: Lowerings = new Map([
     const y = e.node("Mul", [product, range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);
   }),
-  lower(matmulOp, (y, inputs, e) => {
-    const { transA, transB, scale } = y.attrs;
-    if (y.inputs.every((x) => x.shape.length === 2)) return standardLowerings.get(matmulOp as Op)!(y, inputs, e);
-    if (!transA && !transB && scale === 1) return e.node("MatMul", inputs);
-    const attrs = { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { float: scale } };
-    return e.node("FusedMatMul", inputs, { domain: "com.microsoft", attrs });
-  }),
 ]);
+
+/** How the ONNX Runtime provider of each device is best told each operation. */
+export const lowerings: Readonly<Record<Device, Lowerings>> = {
+  cpu: cpuLowerings,
+  webgpu: common,
+  cuda: new Map([...common, fusedMatmul]),
+};
+
+/** The same, with attention as products and a softmax. */
+export function withoutAttention(all: Lowerings): Lowerings {
+  const rest = new Map(all);
+  rest.delete(attentionOp as Op);
+  return rest;
+}

@@ -1,4 +1,5 @@
 import type { NdArray } from "../core/array.ts";
+import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
 
 export type Feeds = Readonly<Record<string, NdArray>>;
@@ -16,6 +17,12 @@ export interface Session<Output extends string = string> {
 
 /** Where models run. */
 export interface Runtime {
+  /**
+   * Makes sure that the device is there before anything is loaded, and says what is to be known of it. The processor always is.
+   * @throws UserError device/unavailable
+   */
+  open(): Promise<readonly Notice[]>;
+  /** @throws UserError device/unavailable; a session's run device/failed, runtime/killed, runtime/ended */
   load<Output extends string>(outputs: Readonly<Record<Output, Tensor>>): Promise<Session<Output>>;
   /** The most memory that the models have taken, in bytes, as far as is known. */
   peakMemory(): number;
