@@ -66,7 +66,7 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   static async #on(runtime: Runtime, options: LoadOptions): Promise<PhotoMaker> {
-    const deviceNotices = await runtime.open();
+    const deviceNotices = await runtime.open({ half: options.precision === "f16" });
     const model = await openModel(
       await resolveHubOrPath(options.model),
       options.modelConfig === undefined ? {} : { config: options.modelConfig },
@@ -80,10 +80,12 @@ export class PhotoMaker implements AsyncDisposable {
       ),
     ]);
     const { precision, notices: chosen } = choosePrecision(options, model.components.unet.tensors);
-    const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2]) =>
-      new LazySession(runtime, name, outputs);
-    const rounded = <Name extends string>(name: string, graph: Unfinished<Name>, from: string, outputs: Outputs<Name>) =>
-      lazy<Name>(name, precision === "int8" ? inEightBits(name, basename(from), graph) : outputs);
+    const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2], half = false) =>
+      new LazySession(runtime, name, outputs, half);
+    const inPrecision = <Name extends string>(name: string, graph: Unfinished<Name>, from: string, outputs: Outputs<Name>) =>
+      precision === "int8"
+        ? lazy<Name>(name, inEightBits(name, basename(from), graph))
+        : lazy<Name>(name, outputs, precision === "f16");
 
     const unet = unetGraph(model, pairs);
     const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
@@ -100,16 +102,16 @@ export class PhotoMaker implements AsyncDisposable {
       emptyIsNothing: model.emptyPromptIsNothing,
       readers,
       text: [
-        { graph: text[0], session: rounded("text_encoder", text[0].unfinished, options.model, text[0].outputs) },
-        { graph: text[1], session: rounded("text_encoder_2", text[1].unfinished, options.model, text[1].outputs) },
+        { graph: text[0], session: inPrecision("text_encoder", text[0].unfinished, options.model, text[0].outputs) },
+        { graph: text[1], session: inPrecision("text_encoder_2", text[1].unfinished, options.model, text[1].outputs) },
       ],
       identity: identity && {
         graph: identity,
-        encode: rounded("id_encoder", { outputs: identity.encode, pairs: new Map() }, adapter.path, identity.encode),
+        encode: inPrecision("id_encoder", { outputs: identity.encode, pairs: new Map() }, adapter.path, identity.encode),
         fuse: lazy("fuse_module", identity.fuse),
         everyToken: adapter.version === "v2",
       },
-      unet: { graph: unet, session: rounded("unet", unet.unfinished, options.model, unet.outputs) },
+      unet: { graph: unet, session: inPrecision("unet", unet.unfinished, options.model, unet.outputs) },
       vae: { graph: vae, session: lazy("vae", vae.decode) },
       tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode) },
     };
@@ -202,7 +204,7 @@ async function identityOf(adapter: AdapterFiles, contextDim: number) {
   return idGraph(adapter, config, contextDim);
 }
 
-/** SDXL's first VAE overflows in half precision only, so nothing is said of it here; other factors than 8 are. */
+/** SDXL's first VAE overflows in half precision, in which no VAE is run, so nothing is said of it here; other factors than 8 are. */
 function sizeNotices({ factor }: DecoderGraph): Notice[] {
   return factor === 8 ? [] : [{ code: "vae/factor", message: `This model's latents stand for ${factor}x${factor} pixels each.` }];
 }

@@ -8,7 +8,7 @@ import type { Outputs, Unfinished } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
 import type { LoadOptions } from "./request.ts";
 
-export type Precision = "f32" | "int8";
+export type Precision = "f32" | "f16" | "int8";
 
 /** Parameters of the UNet from which 8 bits are worth the preparing: SDXL has 2.6e9, distilled ones half of that. */
 const LARGE = 3e8;
@@ -23,7 +23,13 @@ export function chooseDevice({ device: wished, precision }: Pick<LoadOptions, "d
     throw new UserError(
       "precision/not-on-device",
       `The precision int8 is for the processor, and the device ${device} is asked for.`,
-      `Take f32 with ${device}, or the device cpu with int8.`,
+      `Take f16 or f32 with ${device}, or the device cpu with int8.`,
+    );
+  if (device === "cpu" && precision === "f16")
+    throw new UserError(
+      "precision/not-on-device",
+      "The precision f16 is for graphics cards: the processor has no arithmetic in half precision.",
+      "Take int8 or f32, or the device webgpu or cuda with f16. Models that are stored in half precision run with each of them.",
     );
   return device;
 }

@@ -27,7 +27,7 @@ export const deviceFailed = (device: Gpu, cause: string): UserError =>
   );
 
 /** ONNX Runtime puts file, line, function and a failed condition before what it has to say. */
-function withoutPlace(message: string): string {
+export function withoutPlace(message: string): string {
   const text = message.trim().replace(/^\/\S+:\d+ .*? was false\. /s, "");
   return text.endsWith(".") ? text : `${text}.`;
 }

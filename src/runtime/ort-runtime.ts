@@ -5,14 +5,14 @@ import type { Tensor } from "../graph/tensor.ts";
 import { deviceFailed } from "./device.ts";
 import { encodeModel, type ModelOptions } from "./encode-model.ts";
 import { ModelProcess, type Question } from "./model-process.ts";
-import { type OpenDevice, openDevice } from "./open-device.ts";
+import { checkHalf, type OpenDevice, openDevice } from "./open-device.ts";
 import type { Feeds, Runtime, Session } from "./runtime.ts";
 
 /**
  * ONNX Runtime in a process of its own, which does one thing at a time. If that ends, models are loaded again, in a new one, when they are
  * next run; so they are after a failure on a device other than the processor, since all that was on a lost device is lost.
  */
-export function ortRuntime(how: Omit<ModelOptions, "plainAttention"> = {}): Runtime {
+export function ortRuntime(how: Omit<ModelOptions, "plainAttention" | "half"> = {}): Runtime {
   const { device = "cpu" } = how;
   let current: { readonly process: ModelProcess; readonly opened: Promise<OpenDevice> } | undefined;
   let closed = false;
@@ -41,16 +41,23 @@ export function ortRuntime(how: Omit<ModelOptions, "plainAttention"> = {}): Runt
   }
 
   return {
-    async open() {
-      return device === "cpu" ? [] : (await home().opened).notices;
+    async open({ half } = { half: false }) {
+      if (device === "cpu") return [];
+      const { process, opened } = home();
+      const { notices } = await opened;
+      if (half) await checkHalf(process, device);
+      return notices;
     },
-    async load<Output extends string>(outputs: Readonly<Record<Output, Tensor>>): Promise<Session<Output>> {
+    async load<Output extends string>(
+      outputs: Readonly<Record<Output, Tensor>>,
+      { half } = { half: false },
+    ): Promise<Session<Output>> {
       const session = sessions++;
       const all = Object.keys(outputs) as Output[];
       const open = async (): Promise<ModelProcess> => {
         const { process, opened } = home();
         const { plainAttention = false } = await opened;
-        const { model, options } = await inTurns(encodeModel(outputs, { ...how, plainAttention }));
+        const { model, options } = await inTurns(encodeModel(outputs, { ...how, plainAttention, half }));
         await asked(process, { kind: "load", session, model, options });
         return process;
       };
