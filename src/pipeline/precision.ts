@@ -52,7 +52,7 @@ export function choosePrecision({ device: wished, precision: wanted }: LoadOptio
     wanted === "auto" && precision === "int8"
       ? `, since the UNet has ${(size / 1e9).toFixed(1)} billion numbers; --precision f32 gives the reference's pictures, in about three times the time and memory`
       : "";
-  const message = `Runs on the ${device === "cpu" ? "processor (cpu)" : device} in ${precision}${why}.`;
+  const message = `Runs on ${device === "cpu" ? "the processor (cpu)" : device} in ${precision}${why}.`;
   return { precision, notices: [{ code: "device/chosen", message }] };
 }
 

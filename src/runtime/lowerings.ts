@@ -2,6 +2,7 @@ import { type Lowerings, lower } from "../graph/onnx/emitter.ts";
 import { standardLowerings } from "../graph/onnx/standard.ts";
 import { quickGeluOp } from "../graph/ops/activation.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
+import { cosOp, sinOp } from "../graph/ops/elementwise.ts";
 import { matmulOp } from "../graph/ops/matrix.ts";
 import { quantisedLinearOp } from "../graph/ops/quantised.ts";
 import type { Op } from "../graph/tensor.ts";
@@ -47,10 +48,22 @@ export const cpuLowerings: Lowerings = new Map([
   }),
 ]);
 
+const [FLOAT, DOUBLE] = [1, 11]; // TensorProto.DataType
+/**
+ * In float64, which WebGPU has not, so that the processor does it. Shaders may be off by 2^-11 in sines and cosines (WGSL, "Accuracy of
+ * built-in functions"): the embedding of a timestep, of which there are few, would change the picture.
+ */
+const onProcessor = (op: Op, type: string) =>
+  lower(op, (_, [x], e) => {
+    const y = e.node(type, [e.node("Cast", [x!], { attrs: { to: DOUBLE } })]);
+    return e.node("Cast", [y], { attrs: { to: FLOAT } });
+  });
+const webgpu: Lowerings = new Map([...common, onProcessor(sinOp, "Sin"), onProcessor(cosOp, "Cos")]);
+
 /** How the ONNX Runtime provider of each device is best told each operation. */
 export const lowerings: Readonly<Record<Device, Lowerings>> = {
   cpu: cpuLowerings,
-  webgpu: common,
+  webgpu,
   cuda: new Map([...common, fusedMatmul]),
 };
 

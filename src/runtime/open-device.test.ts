@@ -3,7 +3,7 @@ import { type FloatArray, floats } from "../core/array.ts";
 import { atOnce } from "../core/steps.ts";
 import { namedDim } from "../graph/dim.ts";
 import { attention } from "../graph/ops/attention.ts";
-import { mul } from "../graph/ops/elementwise.ts";
+import { cos, mul, sin } from "../graph/ops/elementwise.ts";
 import { groupNorm } from "../graph/ops/normalise.ts";
 import { constant, input } from "../graph/ops/source.ts";
 import { attentionIsRight, attentionProbe, attentionProbeFeeds } from "./attention-probe.ts";
@@ -70,6 +70,27 @@ describe.skipIf(process.env.VK_ICD_FILENAMES === undefined)("on WebGPU (skipped 
     }
     for (const name of ["seen", "causal"] as const)
       expect(results[1]![name].data as Float32Array).toMatchGolden(results[0]![name].data as Float32Array, 1e-5);
+  });
+
+  test("half precision is there, or refused by name, and float32 runs in any case", async () => {
+    const runtime = ortRuntime({ device: "webgpu" });
+    const refusal = await runtime.open({ half: true }).then(
+      () => undefined,
+      (error) => error.code,
+    );
+    expect([undefined, "precision/not-on-device"]).toContain(refusal);
+    expect((await (await runtime.load({ y: mul(x, 2) })).run({ x: ramp })).y.data).toEqual(ramp.data.map((value) => value * 2));
+    await runtime.close();
+  });
+
+  test("sines of large numbers, as timesteps have them, are the processor's", async () => {
+    const runtime = ortRuntime({ device: "webgpu" });
+    const session = await runtime.load({ sine: sin(x), cosine: cos(x) });
+    const times = floats(Float32Array.of(1, 250.5, 500.25, 999, 0.125, 3, 31.5, 777), 2, 4);
+    const { sine, cosine } = await session.run({ x: times });
+    expect(sine.data as Float32Array).toMatchGolden(times.data.map(Math.sin), 1e-6);
+    expect(cosine.data as Float32Array).toMatchGolden(times.data.map(Math.cos), 1e-6);
+    await runtime.close();
   });
 
   test("after a run that failed its error tells why, and the next run works", async () => {
