@@ -89,6 +89,8 @@ test.each<[string, Flags, RegExp]>([
   ["a width that is a word", { "--width": "abc" }, /--width is "?abc/],
   ["a scheduler that does not exist", { "--scheduler": "eulr" }, /eulr/],
   ["a device for seeds that does not exist", { "--generator-device": "gpu" }, /--generator-device is "?gpu/],
+  ["int8 on a graphics card", { "--device": "webgpu", "--precision": "int8" }, /int8 is for the processor/],
+  ["half precision on the processor", { "--precision": "f16" }, /f16 is for graphics cards/],
   ["a model that is not there", { "--model": "/nowhere/model.safetensors" }, /nowhere/],
 ])("%s", async (_, flags, cause) => {
   await expectRefusal(flags, cause);

@@ -248,12 +248,12 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
     },
   ],
   "How to run:": [
-    { ...LOAD, key: "device", flags: "--device <name>", help: "auto, cpu, cuda, webgpu (default: auto)" },
+    { ...LOAD, key: "device", flags: "--device <name>", help: "auto, cpu, cuda, webgpu (default: auto, which is cpu)" },
     {
       ...LOAD,
       key: "precision",
       flags: "--precision <name>",
-      help: "auto, f32, int8 (default: auto: int8 for large models on the processor)",
+      help: "auto, f32, f16 (graphics cards only), int8 (processor only); default: auto: int8 for large models on the processor",
     },
     {
       ...REQUEST,

@@ -19,12 +19,15 @@ export class LazySession<Output extends string> {
   readonly name: string;
   readonly #runtime: Runtime;
   readonly #outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>;
+  readonly #half: boolean;
   #session: Promise<Session<Output>> | undefined;
 
-  constructor(runtime: Runtime, name: string, outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>) {
+  /** @param half whether to compute in float16 */
+  constructor(runtime: Runtime, name: string, outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>, half = false) {
     this.#runtime = runtime;
     this.name = name;
     this.#outputs = outputs;
+    this.#half = half;
   }
 
   /** Brings the weights into the form in which they are computed with, where there is one, and loads nothing. @returns whether there is */
@@ -52,7 +55,7 @@ export class LazySession<Output extends string> {
 
   async #load(observer: LoadObserver): Promise<Session<Output>> {
     const outputs = typeof this.#outputs === "function" ? await this.#outputs(observer) : this.#outputs;
-    return this.#runtime.load(outputs);
+    return this.#runtime.load(outputs, { half: this.#half });
   }
 
   /** Frees the memory; the next use loads again. */

@@ -3,6 +3,7 @@ import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { type Work, workOf } from "../graph/work.ts";
+import type { Device } from "../runtime/device.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
@@ -29,9 +30,9 @@ import {
 import { LazySession } from "./lazy-session.ts";
 import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
-import { type Chosen, chooseDevice, inEightBits } from "./precision.ts";
+import { chooseDevice, choosePrecision, inEightBits, type Precision } from "./precision.ts";
 import { readersOf } from "./readers.ts";
-import { type GenerateInput, type LoadInput, parseGenerateRequest, parseLoadOptions } from "./request.ts";
+import { type GenerateInput, type LoadInput, type LoadOptions, parseGenerateRequest, parseLoadOptions } from "./request.ts";
 import { fewStepNotices } from "./settle.ts";
 import { UNetSessions } from "./unet-sessions.ts";
 
@@ -42,7 +43,10 @@ export interface PreparingOptions {
   readonly onNotice?: (notice: Notice) => void;
 }
 
-export type RunsOn = Pick<Chosen, "device" | "precision">;
+export interface RunsOn {
+  readonly device: Device;
+  readonly precision: Precision;
+}
 
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
@@ -66,11 +70,22 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * @throws UserError those of parseLoadOptions, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
-   *   weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents
+   * @throws UserError those of parseLoadOptions, chooseDevice, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
+   *   device/unavailable, weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents
    */
   static async load(input: LoadInput): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
+    const runtime = ortRuntime({ threads: options.threads, device: chooseDevice(options) });
+    try {
+      return await PhotoMaker.#on(runtime, options);
+    } catch (error) {
+      await runtime.close();
+      throw error;
+    }
+  }
+
+  static async #on(runtime: Runtime, options: LoadOptions): Promise<PhotoMaker> {
+    const deviceNotices = await runtime.open({ half: options.precision === "f16" });
     const model = await openModel(
       await resolveHubOrPath(options.model),
       options.modelConfig === undefined ? {} : { config: options.modelConfig },
@@ -83,19 +98,20 @@ export class PhotoMaker implements AsyncDisposable {
         scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
       ),
     ]);
-    const { device, precision, notices: chosen } = chooseDevice(options, model.components.unet.tensors);
-    const runtime = ortRuntime({ threads: options.threads, device });
-    const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2]) =>
-      new LazySession(runtime, name, outputs);
-    const rounded = <Name extends string>(name: string, graph: Unfinished<Name>, from: string, outputs: Outputs<Name>) =>
-      lazy<Name>(name, precision === "int8" ? inEightBits(name, basename(from), graph, graph.outputs) : outputs);
+    const device = chooseDevice(options);
+    const { precision, notices: chosen } = choosePrecision(options, model.components.unet.tensors);
+    const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2], half = false) =>
+      new LazySession(runtime, name, outputs, half);
+    const inPrecision = <Name extends string>(name: string, graph: Unfinished<Name>, from: string, outputs: Outputs<Name>) =>
+      precision === "int8"
+        ? lazy<Name>(name, inEightBits(name, basename(from), graph, graph.outputs))
+        : lazy<Name>(name, outputs, precision === "f16");
 
     const unet = unetGraph(model, pairs);
     const unetForm = <Name extends string>(name: string, outputs: Outputs<Name>) =>
-      lazy<Name>(
-        name,
-        precision === "int8" ? inEightBits("unet", basename(options.model), unet.unfinished, outputs) : unet.finish(outputs),
-      );
+      precision === "int8"
+        ? lazy<Name>(name, inEightBits("unet", basename(options.model), unet.unfinished, outputs))
+        : lazy<Name>(name, unet.finish(outputs), precision === "f16");
     const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
     const vae = vaeGraph(model);
     const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
@@ -110,27 +126,30 @@ export class PhotoMaker implements AsyncDisposable {
       emptyIsNothing: model.emptyPromptIsNothing,
       readers,
       text: [
-        { graph: text[0], session: rounded("text_encoder", text[0].unfinished, options.model, text[0].outputs) },
-        { graph: text[1], session: rounded("text_encoder_2", text[1].unfinished, options.model, text[1].outputs) },
+        { graph: text[0], session: inPrecision("text_encoder", text[0].unfinished, options.model, text[0].outputs) },
+        { graph: text[1], session: inPrecision("text_encoder_2", text[1].unfinished, options.model, text[1].outputs) },
       ],
       identity: identity && {
         graph: identity,
-        encode: rounded("id_encoder", { outputs: identity.encode, pairs: new Map() }, adapter.path, identity.encode),
+        encode: inPrecision("id_encoder", { outputs: identity.encode, pairs: new Map() }, adapter.path, identity.encode),
         fuse: lazy("fuse_module", identity.fuse),
         everyToken: adapter.version === "v2",
       },
       unet: { graph: unet, sessions: new UNetSessions(unet, unetForm) },
       vae: {
         graph: vae,
-        session: rounded("vae", { outputs: vae.decode, pairs: new Map() }, options.model, vae.decode),
-        largestWhole: LARGEST_WHOLE[precision],
+        session:
+          precision === "int8"
+            ? inPrecision("vae", { outputs: vae.decode, pairs: new Map() }, options.model, vae.decode)
+            : lazy("vae", vae.decode), // in float32 also where the rest is in float16, in which it overflows
+        largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
       },
       tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
     };
     return new PhotoMaker(
       models,
       runtime,
-      [...model.notices, ...read, ...notices, ...chosen, ...fewStepNotices(fewStep), ...sizeNotices(vae)],
+      [...model.notices, ...read, ...notices, ...chosen, ...deviceNotices, ...fewStepNotices(fewStep), ...sizeNotices(vae)],
       { device, precision },
     );
   }
@@ -181,11 +200,11 @@ export class PhotoMaker implements AsyncDisposable {
    */
   evaluationWork({ width, height, rows }: { readonly width: number; readonly height: number; readonly rows: number }): Work {
     const { unet, vae, text } = this.#models;
-    const { outputs, unfinished } = unet.graph;
+    const { finish, unfinished } = unet.graph;
     const sizes = { batch: rows, tokens: text[0].graph.settings.positions };
     const latents = { height: height / vae.graph.factor, width: width / vae.graph.factor };
     // in 8 bits the LoRAs are part of the weights
-    const { noise } = this.runsOn.precision === "int8" ? unfinished.outputs : outputs;
+    const { noise } = this.runsOn.precision === "int8" ? unfinished.outputs : finish(unfinished.outputs);
     return workOf([noise], new Map(Object.entries({ ...sizes, ...latents })));
   }
 
@@ -255,7 +274,7 @@ async function identityOf(adapter: AdapterFiles, contextDim: number) {
   return idGraph(adapter, config, contextDim);
 }
 
-/** SDXL's first VAE overflows in half precision only, so nothing is said of it here; other factors than 8 are. */
+/** SDXL's first VAE overflows in half precision, in which no VAE is run, so nothing is said of it here; other factors than 8 are. */
 function sizeNotices({ factor }: DecoderGraph): Notice[] {
   return factor === 8 ? [] : [{ code: "vae/factor", message: `This model's latents stand for ${factor}x${factor} pixels each.` }];
 }

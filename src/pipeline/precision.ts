@@ -1,5 +1,6 @@
+import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
-import type { Device } from "../runtime/encode-model.ts";
+import type { Device } from "../runtime/device.ts";
 import { cacheSettings } from "../runtime/prepare/cache-folder.ts";
 import { prepare } from "../runtime/prepare/prepare.ts";
 import { elementCount, type Tensors } from "../weights/index.ts";
@@ -7,32 +8,52 @@ import type { Outputs, Unfinished } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
 import type { LoadOptions } from "./request.ts";
 
-export type Precision = "f32" | "int8";
+export type Precision = "f32" | "f16" | "int8";
 
 /** Parameters of the UNet from which 8 bits are worth the preparing: SDXL has 2.6e9, distilled ones half of that. */
 const LARGE = 3e8;
 
+/**
+ * Where the models run: without a wish, on the processor, which is everywhere.
+ * @throws UserError precision/not-on-device
+ */
+export function chooseDevice({ device: wished, precision }: Pick<LoadOptions, "device" | "precision">): Device {
+  const device = wished === "auto" ? "cpu" : wished;
+  if (device !== "cpu" && precision === "int8")
+    throw new UserError(
+      "precision/not-on-device",
+      `The precision int8 is for the processor, and the device ${device} is asked for.`,
+      `Take f16 or f32 with ${device}, or the device cpu with int8.`,
+    );
+  if (device === "cpu" && precision === "f16")
+    throw new UserError(
+      "precision/not-on-device",
+      "The precision f16 is for graphics cards: the processor has no arithmetic in half precision.",
+      "Take int8 or f32, or the device webgpu or cuda with f16. Models that are stored in half precision run with each of them.",
+    );
+  return device;
+}
+
 export interface Chosen {
-  readonly device: Device;
   readonly precision: Precision;
   readonly notices: readonly Notice[];
 }
 
 /**
- * Where and how the models run. Without a wish, the processor: it is everywhere; a large model there in 8 bits, which takes a third of the
- * time and of the memory, a small one in float32, whose numbers are the reference's.
+ * How the models run. Without a wish a large model on the processor in 8 bits, which takes a third of the time and of the memory, and
+ * everything else in float32, whose numbers are the reference's.
  */
-export function chooseDevice({ device: wished, precision: wanted }: LoadOptions, unet: Tensors): Chosen {
-  const device = wished === "auto" ? "cpu" : wished;
+export function choosePrecision({ device: wished, precision: wanted }: LoadOptions, unet: Tensors): Chosen {
+  const device = chooseDevice({ device: wished, precision: wanted });
   const size = [...unet.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const precision = wanted !== "auto" ? wanted : device === "cpu" && size >= LARGE ? "int8" : "f32";
-  if (wished !== "auto" && wanted !== "auto") return { device, precision, notices: [] };
+  if (wished !== "auto" && wanted !== "auto") return { precision, notices: [] };
   const why =
     wanted === "auto" && precision === "int8"
       ? `, since the UNet has ${(size / 1e9).toFixed(1)} billion numbers; --precision f32 gives the reference's pictures, in about three times the time and memory`
       : "";
-  const message = `Runs on the ${device === "cpu" ? "processor (cpu)" : device} in ${precision}${why}.`;
-  return { device, precision, notices: [{ code: "device/chosen", message }] };
+  const message = `Runs on ${device === "cpu" ? "the processor (cpu)" : device} in ${precision}${why}.`;
+  return { precision, notices: [{ code: "device/chosen", message }] };
 }
 
 /**

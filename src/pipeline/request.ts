@@ -106,8 +106,11 @@ const loadOptions = z.strictObject({
   /** The word that marks the class word before it. */
   triggerWord: z.string().regex(/^\S+$/).default("img"),
   device: z.enum(["auto", "cpu", "cuda", "webgpu"]).default("auto"),
-  /** f32 is the reference's; int8 computes linear layers in 8 bits, a third of time and memory. */
-  precision: z.enum(["auto", "f32", "int8"]).default("auto"),
+  /**
+   * f32 is the reference's; int8, on the processor, computes linear layers in 8 bits, a third of time and memory; f16, on graphics cards,
+   * computes in half precision but for norms, softmax, time embeddings and the VAE.
+   */
+  precision: z.enum(["auto", "f32", "f16", "int8"]).default("auto"),
   threads: z.int().min(1).max(1024).optional(),
   /** Puts each model away after its use, so that about one at a time is in memory: for single pictures on small machines. */
   unloadAfterUse: z.boolean().default(false),

@@ -7,16 +7,21 @@ import { encodeOnnx } from "../graph/onnx/encode.ts";
 import { afterOp, lateParamOp } from "../graph/ops/after.ts";
 import { inOrder } from "../graph/rewrite.ts";
 import { is, type Tensor } from "../graph/tensor.ts";
-import { cpuLowerings } from "./lowerings.ts";
+import type { Device } from "./device.ts";
+import { halfArithmetic } from "./half-arithmetic.ts";
+import { lowerings, withoutAttention } from "./lowerings.ts";
 
 export interface ModelOptions {
   /** Threads for one operation; all cores when absent. */
   readonly threads?: number | undefined;
   readonly device?: Device;
+  /** Attention as products and a softmax: for a device whose own attention is wrong. */
+  readonly plainAttention?: boolean;
+  /** Arithmetic in float16, but for what is sensitive. */
+  readonly half?: boolean;
   /** Memory is given back when a value is no longer needed, and not kept for the next one: slower, and the peak is lower. */
   readonly lean?: boolean | undefined;
 }
-export type Device = "cpu" | "webgpu" | "cuda";
 
 export interface EncodedModel {
   readonly model: Uint8Array;
@@ -26,10 +31,14 @@ export interface EncodedModel {
 /** A graph as ONNX Runtime takes it, with the options that its session needs. With pauses. */
 export function* encodeModel(
   outputs: Readonly<Record<string, Tensor>>,
-  { threads, device = "cpu", lean = false }: ModelOptions,
+  { threads, device = "cpu", plainAttention = false, half = false, lean = false }: ModelOptions,
 ): Steps<EncodedModel> {
   const root = new ExternalRoot();
-  const model = yield* encodeOnnx(outputs, { lowerings: cpuLowerings, locate: (file) => root.locate(file) });
+  const model = yield* encodeOnnx(outputs, {
+    lowerings: plainAttention ? withoutAttention(lowerings[device]) : lowerings[device],
+    arithmetic: half ? halfArithmetic : undefined,
+    locate: (file) => root.locate(file),
+  });
   const options: InferenceSession.SessionOptions = {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     intraOpNumThreads: threads ?? availableParallelism(),

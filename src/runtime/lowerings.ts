@@ -1,14 +1,15 @@
-import type { Lowerings } from "../graph/onnx/emitter.ts";
-import { lower } from "../graph/onnx/emitter.ts";
+import { type Lowerings, lower } from "../graph/onnx/emitter.ts";
 import { standardLowerings } from "../graph/onnx/standard.ts";
 import { quickGeluOp } from "../graph/ops/activation.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
+import { cosOp, sinOp } from "../graph/ops/elementwise.ts";
 import { matmulOp } from "../graph/ops/matrix.ts";
 import { quantisedConvOp, quantisedLinearOp } from "../graph/ops/quantised.ts";
 import type { Op } from "../graph/tensor.ts";
+import type { Device } from "./device.ts";
 
-/** How ONNX Runtime's CPU provider is best told each operation. */
-export const cpuLowerings: Lowerings = new Map([
+/** What the CPU, CUDA and WebGPU providers all have beyond plain ONNX. */
+const common: Lowerings = new Map([
   ...standardLowerings,
   // Without mask, bias or past it takes a flash path: no scores matrix is kept.
   lower(attentionOp, (y, inputs, e) =>
@@ -20,6 +21,20 @@ export const cpuLowerings: Lowerings = new Map([
   lower(quickGeluOp, (_, inputs, e) =>
     e.node("QuickGelu", inputs, { domain: "com.microsoft", attrs: { alpha: { float: 1.702 } } }),
   ),
+]);
+
+/** A product that transposes and scales on its way, which WebGPU has not. */
+const fusedMatmul = lower(matmulOp, (y, inputs, e) => {
+  const { transA, transB, scale } = y.attrs;
+  if (y.inputs.every((x) => x.shape.length === 2)) return standardLowerings.get(matmulOp as Op)!(y, inputs, e);
+  if (!transA && !transB && scale === 1) return e.node("MatMul", inputs);
+  const attrs = { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { float: scale } };
+  return e.node("FusedMatMul", inputs, { domain: "com.microsoft", attrs });
+});
+
+export const cpuLowerings: Lowerings = new Map([
+  ...common,
+  fusedMatmul,
   // Rows are brought to one range before, since the provider rounds with one scale for all of them.
   lower(quantisedLinearOp, ({ attrs }, [x, bias], e) => {
     const most = e.node("ReduceMax", [e.node("Abs", [x!]), e.ints([-1])]);
@@ -66,11 +81,30 @@ export const cpuLowerings: Lowerings = new Map([
     const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
     return e.node("Transpose", [product], { attrs: { perm: [0, 3, 1, 2] } });
   }),
-  lower(matmulOp, (y, inputs, e) => {
-    const { transA, transB, scale } = y.attrs;
-    if (y.inputs.every((x) => x.shape.length === 2)) return standardLowerings.get(matmulOp as Op)!(y, inputs, e);
-    if (!transA && !transB && scale === 1) return e.node("MatMul", inputs);
-    const attrs = { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { float: scale } };
-    return e.node("FusedMatMul", inputs, { domain: "com.microsoft", attrs });
-  }),
 ]);
+
+const [FLOAT, DOUBLE] = [1, 11]; // TensorProto.DataType
+/**
+ * In float64, which WebGPU has not, so that the processor does it. Shaders may be off by 2^-11 in sines and cosines (WGSL, "Accuracy of
+ * built-in functions"): the embedding of a timestep, of which there are few, would change the picture.
+ */
+const onProcessor = (op: Op, type: string) =>
+  lower(op, (_, [x], e) => {
+    const y = e.node(type, [e.node("Cast", [x!], { attrs: { to: DOUBLE } })]);
+    return e.node("Cast", [y], { attrs: { to: FLOAT } });
+  });
+const webgpu: Lowerings = new Map([...common, onProcessor(sinOp, "Sin"), onProcessor(cosOp, "Cos")]);
+
+/** How the ONNX Runtime provider of each device is best told each operation. */
+export const lowerings: Readonly<Record<Device, Lowerings>> = {
+  cpu: cpuLowerings,
+  webgpu,
+  cuda: new Map([...common, fusedMatmul]),
+};
+
+/** The same, with attention as products and a softmax. */
+export function withoutAttention(all: Lowerings): Lowerings {
+  const rest = new Map(all);
+  rest.delete(attentionOp as Op);
+  return rest;
+}

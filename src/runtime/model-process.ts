@@ -71,9 +71,9 @@ export class ModelProcess {
     });
   }
 
-  /** Ends the process at once. What was asked and not answered fails. */
-  async end(): Promise<void> {
-    this.#fail(new Error("the runtime was closed"));
+  /** Ends the process at once. What was asked and not answered fails for this reason. */
+  async end(reason: Error): Promise<void> {
+    this.#fail(reason);
     this.#child.ref();
     this.#child.kill("SIGKILL");
     if (this.#child.pid !== undefined) await this.#ended;

@@ -49,10 +49,17 @@ async function answer(request) {
 /** @param {{ id: number, value?: unknown, error?: string }} reply */
 const send = (reply) => process.send?.({ ...reply, peakMemory: process.resourceUsage().maxRSS * 1024 });
 
-process.on("message", async (/** @type {Request} */ request) => {
+/** @param {Request} request */
+async function settle(request) {
   try {
     send({ id: request.id, value: await answer(request) });
   } catch (error) {
     send({ id: request.id, error: error instanceof Error ? error.message : String(error) });
   }
+}
+
+// One after the other: two WebGPU sessions that run at once crash (onnxruntime #32561).
+let last = Promise.resolve();
+process.on("message", (/** @type {Request} */ request) => {
+  last = last.then(() => settle(request));
 });

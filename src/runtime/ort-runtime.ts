@@ -1,31 +1,64 @@
 import type { NdArray } from "../core/array.ts";
+import { messageOf, UserError } from "../core/errors.ts";
 import { inTurns } from "../core/steps.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { deviceFailed } from "./device.ts";
 import { encodeModel, type ModelOptions } from "./encode-model.ts";
-import { ModelProcess } from "./model-process.ts";
+import { ModelProcess, type Question } from "./model-process.ts";
+import { checkHalf, type OpenDevice, openDevice } from "./open-device.ts";
 import type { Feeds, Runtime, Session } from "./runtime.ts";
 
-/** ONNX Runtime in a process of its own. If that ends, models are loaded again, in a new one, when they are next run. */
-export function ortRuntime(how: ModelOptions = {}): Runtime {
-  let current: ModelProcess | undefined;
+/**
+ * ONNX Runtime in a process of its own, which does one thing at a time. If that ends, models are loaded again, in a new one, when they are
+ * next run; so they are after a failure on a device other than the processor, since all that was on a lost device is lost.
+ */
+export function ortRuntime(how: Omit<ModelOptions, "plainAttention" | "half"> = {}): Runtime {
+  const { device = "cpu" } = how;
+  let current: { readonly process: ModelProcess; readonly opened: Promise<OpenDevice> } | undefined;
   let closed = false;
   let sessions = 0;
   let peakMemory = 0;
 
-  function home(): ModelProcess {
+  function home(): NonNullable<typeof current> {
     if (closed) throw new Error("the runtime was closed");
-    if (current?.alive !== true) current = new ModelProcess();
+    if (current?.process.alive !== true) {
+      const process = new ModelProcess();
+      const opened = device === "cpu" ? Promise.resolve({ notices: [] }) : openDevice(process, device);
+      current = { process, opened };
+    }
     return current;
   }
 
+  async function asked(process: ModelProcess, question: Question): Promise<unknown> {
+    try {
+      return await process.ask(question);
+    } catch (error) {
+      if (device === "cpu" || error instanceof UserError || !process.alive) throw error;
+      const failed = deviceFailed(device, messageOf(error));
+      await process.end(failed);
+      throw failed;
+    }
+  }
+
   return {
-    async load<Output extends string>(outputs: Readonly<Record<Output, Tensor>>): Promise<Session<Output>> {
+    async open({ half } = { half: false }) {
+      if (device === "cpu") return [];
+      const { process, opened } = home();
+      const { notices } = await opened;
+      if (half) await checkHalf(process, device);
+      return notices;
+    },
+    async load<Output extends string>(
+      outputs: Readonly<Record<Output, Tensor>>,
+      { half } = { half: false },
+    ): Promise<Session<Output>> {
       const session = sessions++;
       const all = Object.keys(outputs) as Output[];
       const open = async (): Promise<ModelProcess> => {
-        const { model, options } = await inTurns(encodeModel(outputs, how));
-        const process = home();
-        await process.ask({ kind: "load", session, model, options });
+        const { process, opened } = home();
+        const { plainAttention = false } = await opened;
+        const { model, options } = await inTurns(encodeModel(outputs, { ...how, plainAttention, half }));
+        await asked(process, { kind: "load", session, model, options });
         return process;
       };
       let opened: Promise<ModelProcess> | undefined = open();
@@ -33,23 +66,27 @@ export function ortRuntime(how: ModelOptions = {}): Runtime {
       return {
         async run<Name extends Output>(feeds: Feeds, names?: readonly Name[]) {
           if (opened === undefined) throw new Error("the session was released");
-          if (!(await opened).alive) opened = open();
+          const alive = opened.then(
+            (process) => process.alive,
+            () => false,
+          );
+          if (!(await alive)) opened = open();
           const process = await opened;
-          const value = await process.ask({ kind: "run", session, feeds, fetches: names ?? (all as string[] as Name[]) });
+          const value = await asked(process, { kind: "run", session, feeds, fetches: names ?? all });
           peakMemory = Math.max(peakMemory, process.peakMemory);
           return value as Record<Name, NdArray>;
         },
         async close() {
-          const process = await opened;
+          const process = await opened?.catch(() => undefined);
           opened = undefined;
           if (process?.alive) await process.ask({ kind: "release", session });
         },
       };
     },
-    peakMemory: () => Math.max(peakMemory, current?.peakMemory ?? 0),
+    peakMemory: () => Math.max(peakMemory, current?.process.peakMemory ?? 0),
     async close() {
       closed = true;
-      await current?.end();
+      await current?.process.end(new Error("the runtime was closed"));
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { NdArray } from "../core/array.ts";
+import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
 
 export type Feeds = Readonly<Record<string, NdArray>>;
@@ -16,7 +17,19 @@ export interface Session<Output extends string = string> {
 
 /** Where models run. */
 export interface Runtime {
-  load<Output extends string>(outputs: Readonly<Record<Output, Tensor>>): Promise<Session<Output>>;
+  /**
+   * Makes sure that the device is there before anything is loaded, and says what is to be known of it. The processor always is.
+   * @throws UserError device/unavailable; precision/not-on-device if it is to compute in float16 and cannot
+   */
+  open(arithmetic?: { readonly half: boolean }): Promise<readonly Notice[]>;
+  /**
+   * @param arithmetic in float16, but for what is sensitive, or in float32
+   * @throws UserError device/unavailable; a session's run device/failed, runtime/killed, runtime/ended
+   */
+  load<Output extends string>(
+    outputs: Readonly<Record<Output, Tensor>>,
+    arithmetic?: { readonly half: boolean },
+  ): Promise<Session<Output>>;
   /** The most memory that the models have taken, in bytes, as far as is known. */
   peakMemory(): number;
   /** Frees everything at once, even while a run is under way, which then fails. Sessions that are open can no longer be used. */

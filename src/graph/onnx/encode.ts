@@ -32,8 +32,16 @@ const STORED: Partial<Record<StoredType, TensorProto_DataType>> = {
   I8: TensorProto_DataType.INT8,
 };
 
+/**
+ * How numbers that are no integers are computed with: `half` in float16; `wide` in float32, with the result in the type of what it is
+ * computed from; `same` in the type of what it is computed from, which is float16 if anything of it is.
+ */
+export type Arithmetic = "half" | "wide" | "same";
+
 export interface EncodeOptions {
   readonly lowerings: Lowerings;
+  /** All in float32 when absent. Inputs and outputs of the model are float32 in any case. Not for graphs with gradients. */
+  readonly arithmetic?: ((t: Tensor) => Arithmetic) | undefined;
   /** How the model refers to a weight file: a path relative to the folder that the session is given. */
   readonly locate: (file: string) => string;
 }
@@ -92,6 +100,10 @@ class Writer implements Emitter {
   readonly #expanded: ReadonlySet<Tensor>;
   readonly #weights = new Map<string, number>();
   readonly #stored = new Map<TensorEntry, string>();
+  /** Values in float16. */
+  readonly #halves = new Set<string>();
+  /** Whether what is written now is computed in float16. */
+  #half = false;
   #count = 0;
 
   constructor(options: EncodeOptions, expanded: ReadonlySet<Tensor>) {
@@ -117,7 +129,7 @@ class Writer implements Emitter {
       for (const each of batch) this.#value(each);
       yield;
     }
-    const value = this.#value(t);
+    const value = this.#in(this.#value(t), false);
     this.#nodes.push(create(NodeProtoSchema, { opType: "Identity", input: [value], output: [name], name: `out_${name}` }));
     this.#outputs.push(valueInfo(name, t));
   }
@@ -167,7 +179,7 @@ class Writer implements Emitter {
   }
 
   floats(values: readonly number[], shape: readonly number[]): string {
-    return this.#constant("f32", values, shape);
+    return this.#in(this.#constant("f32", values, shape), this.#half);
   }
 
   dims(shape: readonly Dim[]): string {
@@ -238,14 +250,47 @@ class Writer implements Emitter {
     if (is(t, constantOp)) return this.#constant(t.attrs.dtype, t.attrs.values, t.attrs.shape);
     if (is(t, paramOp)) {
       const { name, isFloat32 } = this.weight(t.attrs);
-      return isFloat32 ? name : this.widen(name);
+      return isFloat32 || this.#halves.has(name) ? name : this.widen(name);
     }
-    const lowering = this.#expanded.has(t) ? undefined : this.#options.lowerings.get(t.op);
-    const inputs = t.inputs.map((x) => this.#values.get(x)!);
-    const value = lowering?.(t, inputs, this);
+    const value = this.#lowered(t);
     if (value !== undefined) return value;
     if (t.op.expand === undefined) throw new TypeError(`"${t.op.name}" has no lowering for this target and no expansion`);
     return this.#value(expansion(t));
+  }
+
+  /** An operation written as nodes, with the types of its inputs and of its result as they should be. */
+  #lowered(t: Tensor): string | undefined {
+    const lowering = this.#expanded.has(t) ? undefined : this.#options.lowerings.get(t.op);
+    if (lowering === undefined) return undefined;
+    const names = t.inputs.map((x) => this.#values.get(x)!);
+    const arithmetic = this.#options.arithmetic?.(t);
+    if (arithmetic === undefined || t.dtype !== "f32") return lowering(t, names, this);
+    const result = arithmetic === "half" || this.#isHalf(t.inputs, names);
+    this.#half = result && arithmetic !== "wide";
+    const inputs = names.map((name, i) => (t.inputs[i]!.dtype === "f32" ? this.#in(name, this.#half) : name));
+    const value = lowering(t, inputs, this);
+    const inHalf = this.#half;
+    this.#half = false;
+    if (value === undefined) return undefined;
+    if (inHalf) this.#halves.add(value);
+    return this.#in(value, result);
+  }
+
+  /** Whether values are float16: what has been computed decides; where there is nothing of that, weights do. */
+  #isHalf(tensors: readonly Tensor[], names: readonly string[]): boolean {
+    const isSource = tensors.map((t) => is(t, paramOp) || is(t, constantOp));
+    const decides = (i: number): boolean => tensors[i]!.dtype === "f32" && !isSource[i];
+    const some = names.some((_, i) => decides(i));
+    return names.some((name, i) => this.#halves.has(name) && (decides(i) || !some));
+  }
+
+  /** A value in float16 or float32. */
+  #in(name: string, half: boolean): string {
+    if (this.#halves.has(name) === half) return name;
+    if (!half) return this.widen(name);
+    const cast = this.node("Cast", [name], { attrs: { to: TensorProto_DataType.FLOAT16 } });
+    this.#halves.add(cast);
+    return cast;
   }
 
   /** Two components in one graph may have weights of one path. */
@@ -265,6 +310,7 @@ class Writer implements Emitter {
     const { source } = entry;
     const name = this.#weightName(path);
     this.#stored.set(entry, name);
+    if (this.#options.arithmetic !== undefined && entry.dtype === "F16") this.#halves.add(name);
     this.#initializers.push(
       create(TensorProtoSchema, {
         name,

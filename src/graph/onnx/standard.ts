@@ -24,6 +24,7 @@ import { broadcastToOp, concatOp, padOp, permuteOp, reduceSumOp, reshapeOp, slic
 import { linearOp, type MatmulAttrs, matmulOp } from "../ops/matrix.ts";
 import { reduceMeanOp } from "../ops/reduce.ts";
 import { averagePoolOp, upsampleOp } from "../ops/resample.ts";
+import { rangeOp } from "../ops/source.ts";
 import { fixedSize, type Op, size, type Tensor } from "../tensor.ts";
 import { afterLowerings } from "./after.ts";
 import { convolutionLowerings } from "./convolution.ts";
@@ -56,6 +57,11 @@ export const standardLowerings: Lowerings = new Map([
   lower(reduceSumOp, (y, [x], e) => e.node("ReduceSum", [x!, e.ints(y.attrs.axes)], keep(y))),
   lower(reduceMeanOp, (y, [x], e) => e.node("ReduceMean", [x!, e.ints(y.attrs.axes)], keep(y))),
   lower(gatherOp, (_, inputs, e) => e.node("Gather", inputs, { attrs: { axis: 0 } })),
+  lower(rangeOp, (y, _, e) => {
+    const scalar = (vector: string): string => e.node("Squeeze", [vector]);
+    const numbers = e.node("Range", [scalar(e.ints([0])), scalar(e.dims([y.attrs.count])), scalar(e.ints([1]))]);
+    return e.widen(numbers);
+  }),
   lower(reshapeOp, (y, [x], e) => reshapeNode(x!, y.inputs[0]!.shape, y.shape, e)),
   lower(permuteOp, (y, [x], e) => e.node("Transpose", [x!], { attrs: { perm: y.attrs.order } })),
   lower(concatOp, (y, inputs, e) => e.node("Concat", inputs, { attrs: { axis: y.attrs.axis } })),

@@ -1,10 +1,10 @@
-import { sameDim } from "../dim.ts";
+import { type Dim, sameDim } from "../dim.ts";
 import { apply, fixedSize, type Op, shapeText, size, type Tensor } from "../tensor.ts";
-import { add } from "./elementwise.ts";
+import { add, mul, relu, sub } from "./elementwise.ts";
 import { permute, reshape } from "./layout.ts";
 import { matmul } from "./matrix.ts";
 import { softmax } from "./normalise.ts";
-import { constant } from "./source.ts";
+import { range } from "./source.ts";
 
 export interface AttentionAttrs {
   readonly heads: number;
@@ -26,17 +26,17 @@ export const attentionOp: Op<AttentionAttrs> = {
       permute(reshape(x, [size(x, 0), size(x, 1), heads, fixedSize(x, 2) / heads]), [0, 2, 1, 3]);
     const scale = 1 / Math.sqrt(fixedSize(q!, -1) / heads);
     const scores = matmul(split(q!), split(k!), { transB: true, scale });
-    const seen = softmax(causal ? add(scores, causalMask(fixedSize(q!, 1), fixedSize(k!, 1))) : scores);
+    const seen = softmax(causal ? add(scores, causalMask(size(q!, 1), size(k!, 1))) : scores);
     const mixed = permute(matmul(seen, split(v!)), [0, 2, 1, 3]);
     return reshape(mixed, [size(q!, 0), size(q!, 1), size(v!, 2)]);
   },
 };
 
-/** What is added to the scores of later positions: the softmax makes it 0. */
+/** What is added to the scores of later positions, for each place that they are later: the softmax makes it 0. */
 const HIDDEN = -1e30;
-function causalMask(queries: number, keys: number): Tensor {
-  const values = Array.from({ length: queries * keys }, (_, i) => (i % keys > Math.floor(i / keys) ? HIDDEN : 0));
-  return constant(values, [queries, keys]);
+function causalMask(queries: Dim, keys: Dim): Tensor {
+  const later = sub(range(keys), reshape(range(queries), [queries, 1]));
+  return mul(relu(later), HIDDEN);
 }
 
 /** q [B, S, heads·d], k and v [B, T, heads·d]: [B, S, heads·d]. */

@@ -1,4 +1,5 @@
 import type { TensorEntry } from "../../weights/tensor-entry.ts";
+import type { Dim } from "../dim.ts";
 import { apply, type DType, type Op, type Shape, type Tensor } from "../tensor.ts";
 
 /** A value given at each run. */
@@ -26,3 +27,8 @@ export const constantOp: Op<{ values: readonly number[]; shape: readonly number[
 export const constant = (values: readonly number[], shape: readonly number[], dtype: DType = "f32"): Tensor =>
   apply(constantOp, [], { values, shape, dtype });
 export const scalar = (value: number): Tensor => constant([value], []);
+
+/** 0, 1, 2 … as numbers: for positions whose count is known only when the graph runs. */
+export const rangeOp: Op<{ count: Dim }> = { name: "range", shape: (_, a) => [a.count], dtype: () => "f32" };
+/** [count] */
+export const range = (count: Dim): Tensor => apply(rangeOp, [], { count });

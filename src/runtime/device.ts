@@ -1,0 +1,33 @@
+import { UserError } from "../core/errors.ts";
+
+/** Where models run. */
+export type Device = "cpu" | "webgpu" | "cuda";
+export type Gpu = Exclude<Device, "cpu">;
+
+const REMEDY: Record<Gpu, string> = {
+  webgpu:
+    "It needs a graphics card with its driver: on Linux one for Vulkan, and Vulkan's loader (Debian and Ubuntu: " +
+    "apt install libvulkan1 mesa-vulkan-drivers, or NVIDIA's own driver). --device cpu runs on the processor.",
+  cuda:
+    "It needs an NVIDIA card and driver, CUDA 12 and cuDNN 9, and ONNX Runtime's CUDA provider, which this adds on 64-bit Linux: " +
+    "node node_modules/onnxruntime-node/script/install --onnxruntime-node-install=cuda12. --device cpu runs on the processor.",
+};
+
+/** Nothing can run on a device. @param cause what ONNX Runtime said */
+export const deviceUnavailable = (device: Gpu, cause: string): UserError =>
+  new UserError("device/unavailable", `The device ${device} cannot be used: ${withoutPlace(cause)}`, REMEDY[device]);
+
+/** A run failed on a device, which may be lost with all that was on it. */
+export const deviceFailed = (device: Gpu, cause: string): UserError =>
+  new UserError(
+    "device/failed",
+    `The models failed on the device ${device}: ${withoutPlace(cause)}`,
+    "Try again: the next request loads the models again. If it fails each time, ask for smaller pictures or fewer at once " +
+      "(its memory may be too small), or take --device cpu.",
+  );
+
+/** ONNX Runtime puts file, line, function and a failed condition before what it has to say. */
+export function withoutPlace(message: string): string {
+  const text = message.trim().replace(/^\/\S+:\d+ .*? was false\. /s, "");
+  return text.endsWith(".") ? text : `${text}.`;
+}

@@ -1,0 +1,51 @@
+import type { Arithmetic } from "../graph/onnx/encode.ts";
+import { attentionOp } from "../graph/ops/attention.ts";
+import { conv2dOp } from "../graph/ops/convolution.ts";
+import { cosOp, divOp, expOp, logOp, sinOp, sqrtOp } from "../graph/ops/elementwise.ts";
+import { reduceSumOp } from "../graph/ops/layout.ts";
+import { linearOp, matmulOp } from "../graph/ops/matrix.ts";
+import { groupNormOp, layerNormOp, logSoftmaxOp, normaliseOp, scaleShiftOp, softmaxOp } from "../graph/ops/normalise.ts";
+import { reduceMeanOp } from "../graph/ops/reduce.ts";
+import { averagePoolOp, upsampleOp } from "../graph/ops/resample.ts";
+import { paramOp } from "../graph/ops/source.ts";
+import { is, type Op, type Tensor } from "../graph/tensor.ts";
+
+/** Where the time goes. */
+const HALF = new Set<Op>([linearOp, conv2dOp, attentionOp, matmulOp].map((op) => op as Op));
+
+/** Sums of many numbers, and functions that float16 is too coarse or too short for; Resize takes its factors in float32 only. */
+const WIDE = new Set<Op>(
+  [
+    groupNormOp,
+    layerNormOp,
+    normaliseOp,
+    scaleShiftOp,
+    softmaxOp,
+    logSoftmaxOp,
+    reduceSumOp,
+    reduceMeanOp,
+    averagePoolOp,
+    upsampleOp,
+    expOp,
+    logOp,
+    sinOp,
+    cosOp,
+    sqrtOp,
+    divOp,
+  ].map((op) => op as Op),
+);
+
+/** Layers that all others depend on and that compute a single row: float32 costs nothing there. */
+const ONE_ROW = /(^|\.)(time_embedding|add_embedding|time_emb_proj)\./;
+
+/**
+ * Half precision as it is sound on a graphics card: products of matrices and convolutions in float16, what is sensitive in float32, and
+ * the rest in the type of what it is computed from.
+ */
+export function halfArithmetic(t: Tensor): Arithmetic {
+  const weight = is(t, linearOp) ? t.inputs[1]! : undefined;
+  if (weight !== undefined && is(weight, paramOp) && ONE_ROW.test(`.${weight.attrs.path}`)) return "wide";
+  // scores of plain attention, which the scale only then brings into float16's range
+  if (is(t, matmulOp) && t.attrs.scale !== 1) return "wide";
+  return HALF.has(t.op) ? "half" : WIDE.has(t.op) ? "wide" : "same";
+}
