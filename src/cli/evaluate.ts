@@ -24,6 +24,7 @@ interface Flags {
   readonly steps: number;
   readonly guidanceScale: number;
   readonly startMergeStep: number;
+  readonly precision: "f32" | "int8";
   readonly full?: boolean;
   readonly samples?: string;
   readonly json?: boolean;
@@ -62,6 +63,7 @@ export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): 
     .addOption(number("--steps <n>", "denoising steps", 25, 1, 1000))
     .addOption(new Option("--guidance-scale <x>", "how closely to follow the text").argParser(Number).default(3))
     .addOption(number("--start-merge-step <n>", "the step after which the person is merged in", 0, -1, 1000))
+    .addOption(new Option("--precision <name>", "what the pictures are drawn in").choices(["f32", "int8"]).default("f32"))
     .option("--full", "also one and two photos, their average, and other merge steps")
     .option("--samples <folder>", "where to write people.png: the first people's photos and what was drawn")
     .option("--json", "one JSON object for programs to read")
@@ -70,11 +72,11 @@ export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): 
 }
 
 async function evaluate(flags: Flags, io: CliIo, { open }: EvaluateTools): Promise<void> {
-  const { model, judge, json = false } = flags;
+  const { model, judge, precision, json = false } = flags;
   const progress = createProgress(io, { json });
   const { evaluateMiniature, ortRuntime, openTensors } = await parts();
-  await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors` }));
-  await using without = await open(parseLoadOptions({ model }));
+  await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors`, precision }));
+  await using without = await open(parseLoadOptions({ model, precision }));
   const runtime = ortRuntime();
   try {
     const onProgress = (done: number, total: number) => progress.show({ label: "pictures", done, total });

@@ -1,0 +1,57 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test, vi } from "vitest";
+import { PhotoMaker } from "../pipeline/photomaker.ts";
+import { type CliTools, runCli } from "./run-cli.ts";
+
+const MINIATURE = join(import.meta.dirname, "../../assets/miniature");
+const folder = await mkdtemp(join(tmpdir(), "cache-"));
+afterAll(() => rm(folder, { recursive: true }));
+
+async function cache(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ["", ""];
+  const env = { PHOTOMAKER_CACHE: folder };
+  vi.stubEnv("PHOTOMAKER_CACHE", folder);
+  const io = {
+    stdout: { write: (text: string) => (out += text) },
+    stderr: { write: (text: string) => (err += text) },
+    env,
+    signal: new AbortController().signal,
+    now: () => performance.now(),
+    peakMemory: () => 0,
+  };
+  const tools = {
+    cache: () => import("../runtime/prepare/cache-folder.ts"),
+    open: (options: Parameters<typeof PhotoMaker.load>[0]) => PhotoMaker.load(options),
+  } as unknown as CliTools;
+  return { code: await runCli(["cache", ...args], io, tools), out, err };
+}
+
+test("prepared models are made, listed and deleted", async () => {
+  expect((await cache("list")).out).toContain("0 models");
+  const made = await cache("prepare", "-m", MINIATURE, "-a", join(MINIATURE, "photomaker-v1.safetensors"), "--quiet");
+  expect(made.code, made.err).toBe(0);
+  expect(made.out).toBe("text_encoder, text_encoder_2, id_encoder, unet, vae: prepared\n");
+  const { out } = await cache("list");
+  expect(out).toMatch(/unet\s+int8 .* miniature/);
+  expect(out).toMatch(/id_encoder\s+int8 .* photomaker-v1\.safetensors/);
+  expect(out).toContain(`5 models, 0.0`);
+  const { models } = JSON.parse((await cache("list", "--json")).out) as {
+    models: { key: string; model: string; bytes: number }[];
+  };
+  expect(models.map(({ model }) => model).sort()).toEqual(["id_encoder", "text_encoder", "text_encoder_2", "unet", "vae"]);
+
+  expect((await cache("clear", "zzz")).err).toContain('No prepared model\'s key begins with "zzz"');
+  expect((await cache("clear", models[0]!.key.slice(0, 8))).out).toContain("1 models deleted");
+  expect(await readdir(folder)).toHaveLength(8);
+  expect((await cache("clear")).out).toContain("4 models deleted");
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("preparing needs a model, and an unknown LoRA strength is refused", async () => {
+  expect(await cache("prepare")).toMatchObject({ code: 2 });
+  const { code, err } = await cache("prepare", "-m", MINIATURE, "--lora", "x.safetensors:much");
+  expect(code).toBe(1);
+  expect(err).toContain('"much" is no number');
+});
