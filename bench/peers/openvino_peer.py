@@ -11,14 +11,14 @@ from peer import Forward, arguments, factor_of, inputs, load, serve
 
 args = arguments(
     ("--precision", {"choices": ["bf16", "f32"], "default": "bf16"}),
-    ("--ir", {"required": True, "help": "a folder for the converted models, which are used again (SDXL: 5.3 GB)"}),
+    ("--ir", {"required": True, "help": "a folder for the converted models, which are used again (SDXL: 10.5 GB)"}),
 )
 core = ov.Core()
 SOURCE = f"{os.path.abspath(args.model)} {os.stat(args.model).st_mtime_ns}"
 
 
 def converted(part):
-    """The part in OpenVINO's form, converted if it is not there, and its config. Weights are kept in half precision, as in checkpoints."""
+    """The part in OpenVINO's form, converted if it is not there, and its config."""
     folder = os.path.join(args.ir, part)
     note = os.path.join(folder, "source.txt")
     if not os.path.exists(note):
@@ -26,7 +26,9 @@ def converted(part):
         model = load(part, args, torch.float32)
         example = inputs(part, model.config, 8, {"width": 64, "height": 64, "batch": 2}, torch.float32)
         with torch.no_grad():
-            ov.save_model(ov.convert_model(Forward(part, model), example_input=example), f"{folder}/model.xml", compress_to_fp16=True)
+            graph = ov.convert_model(Forward(part, model), example_input=example)
+        # in half precision the frequencies of the timestep's embedding would be rounded as well, which changes the result
+        ov.save_model(graph, f"{folder}/model.xml", compress_to_fp16=False)
         model.save_config(folder)
         with open(note, "w") as file:
             file.write(SOURCE)

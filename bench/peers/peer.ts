@@ -13,6 +13,9 @@ export interface Engine {
 /** Lines of its stderr that are shown when it ends unasked. */
 const SHOWN = 15;
 
+/** An engine that ended unasked, with the last that it said. */
+export class EngineError extends Error {}
+
 /** A running engine, which keeps its model. */
 export class Peer {
   readonly #engine: Engine;
@@ -53,7 +56,7 @@ export class Peer {
     const { value, done } = await this.#lines.next();
     if (!done) return JSON.parse(value);
     const said = this.#errors.trim().split("\n").slice(-SHOWN).join("\n");
-    throw new Error(`${this.#engine.name} has ended: ${this.#engine.command.join(" ")}\n${said}`);
+    throw new EngineError(`${this.#engine.name} has ended: ${this.#engine.command.join(" ")}\n${said}`);
   }
 
   async end(): Promise<void> {

@@ -9,7 +9,7 @@
 //   python3 -m venv torch-env
 //   torch-env/bin/pip install torch==2.8.0 --index-url https://download.pytorch.org/whl/cpu
 //   torch-env/bin/pip install diffusers==0.35.2 transformers==4.56.2 accelerate safetensors
-// OpenVINO: the same, and in it OpenVINO. Models are converted once, into --openvino-ir (SDXL: some 5 GB there, 11 GB of memory).
+// OpenVINO: the same, and in it OpenVINO. Models are converted once, into --openvino-ir (SDXL: some 10.5 GB there).
 //   ov-env/bin/pip install openvino==2026.4.1
 // stable-diffusion.cpp: its program, built at a commit that you note with the numbers.
 //   git clone --recursive https://github.com/leejet/stable-diffusion.cpp && cd stable-diffusion.cpp
@@ -27,7 +27,7 @@ import { thisMachine } from "../../src/bench/machine.ts";
 import { machineText } from "../../src/bench/table.ts";
 import { compareEngines, comparisonText, type Row, type Series } from "./comparison.ts";
 import { enginesOf } from "./engines.ts";
-import { type Engine, Peer } from "./peer.ts";
+import { type Engine, EngineError, Peer } from "./peer.ts";
 import type { Answer, Request } from "./serve.ts";
 
 const { values: flags } = parseArgs({
@@ -126,9 +126,12 @@ const results: { request: Request; rows: Row[] }[] = [];
 try {
   for (const request of requests) {
     if (stopped) break;
-    const rows = await measure(request);
-    results.push({ request, rows });
+    results.push({ request, rows: await measure(request) });
   }
+} catch (error) {
+  if (!(error instanceof EngineError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
 } finally {
   await Promise.all([...running.values()].map((peer) => peer.end()));
 }
@@ -136,6 +139,7 @@ const said = Object.entries(about).map(([name, text]) => `  ${name}: ${text}\n`)
 console.log([machineText(machine), ...said].join(""));
 for (const { request, rows } of results) console.log(comparisonText(request, rows));
 console.log(`Ratios are to ${engines[0]!.name}, round by round; the median, and the range.`);
-if (stopped) console.log("Stopped: this is what was measured until then.");
-const report = { machine, engines: about, model, rounds, complete: !stopped, results };
+const complete = !stopped && process.exitCode === undefined;
+if (!complete) console.log("Stopped: this is what was measured until then.");
+const report = { machine, engines: about, model, rounds, complete, results };
 if (flags.json !== undefined) await writeFile(flags.json, `${JSON.stringify(report, undefined, 2)}\n`);
