@@ -1,0 +1,44 @@
+import { type Spread, spread } from "../../src/bench/summary.ts";
+import { align } from "../../src/bench/table.ts";
+import type { Request } from "./serve.ts";
+
+/** What one engine took for one request, round by round; undefined where it cannot do it. */
+export interface Series {
+  readonly engine: string;
+  readonly seconds: readonly number[] | undefined;
+  /** Bytes, as far as it tells. */
+  readonly peakMemory: number | undefined;
+}
+
+export interface Row {
+  readonly engine: string;
+  readonly seconds: Spread | undefined;
+  /** How many times as long as the first engine: the median of the rounds' ratios, and their range. */
+  readonly ratio: Spread | undefined;
+  readonly peakMemory: number | undefined;
+}
+
+/** Engines that ran in turn. Rounds are compared one by one, so that what else the machine did weighs little. */
+export function compareEngines(series: readonly Series[]): Row[] {
+  const base = series[0]?.seconds;
+  return series.map(({ engine, seconds, peakMemory }) => {
+    const ratios = base && seconds?.flatMap((value, round) => (round < base.length ? [value / base[round]!] : []));
+    const known = seconds !== undefined && seconds.length > 0;
+    return {
+      ...{ engine, peakMemory, seconds: known ? spread(seconds) : undefined },
+      ratio: ratios !== undefined && ratios.length > 0 ? spread(ratios) : undefined,
+    };
+  });
+}
+
+export function comparisonText({ part, width, height, batch }: Request, rows: readonly Row[]): string {
+  const number = (value: number): string => value.toFixed(value < 1 ? 3 : 2);
+  const range = (of: Spread | undefined): string[] =>
+    of === undefined ? ["-", ""] : [number(of.median), `(${number(of.min)}-${number(of.max)})`];
+  const cells = rows.map(({ engine, seconds, ratio, peakMemory }) => [
+    ...[engine, ...range(seconds), ...range(ratio)],
+    peakMemory === undefined ? "-" : `${(peakMemory / 1e9).toFixed(1)} GB`,
+  ]);
+  const lines = align([["engine", "seconds", "", "ratio", "", "memory"], ...cells]).map((line) => `  ${line}`);
+  return [`${part === "unet" ? "UNet evaluation" : "VAE decode"}, ${width}x${height}, batch ${batch}`, ...lines, ""].join("\n");
+}

@@ -1,0 +1,59 @@
+// UNet evaluations and VAE decodes of this project, as its pipeline runs them, for run.ts.
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { floats } from "../../src/core/array.ts";
+import { TorchCpuGenerator } from "../../src/core/random/torch-cpu-generator.ts";
+import { unetGraph, vaeGraph } from "../../src/pipeline/graphs.ts";
+import { LazySession } from "../../src/pipeline/lazy-session.ts";
+import { inEightBits } from "../../src/pipeline/precision.ts";
+import { ortRuntime } from "../../src/runtime/ort-runtime.ts";
+import { ortVersion } from "../../src/runtime/ort-version.ts";
+import { openModel } from "../../src/weights/index.ts";
+import { serve } from "./serve.ts";
+
+const { values: args } = parseArgs({
+  options: {
+    model: { type: "string" },
+    config: { type: "string" },
+    precision: { type: "string", default: "f32" },
+    threads: { type: "string", default: `${availableParallelism()}` },
+  },
+});
+const model = await openModel(args.model!, args.config === undefined ? {} : { config: args.config });
+const [unet, vae] = [unetGraph(model, new Map()), vaeGraph(model)];
+const runtime = ortRuntime({ threads: Number(args.threads) });
+const sessions = {
+  unet: new LazySession(
+    runtime,
+    "unet",
+    args.precision === "int8" ? inEightBits("unet", "model", unet.unfinished) : unet.outputs,
+  ),
+  vae: new LazySession(runtime, "vae", vae.decode),
+};
+const quiet = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
+const noise = new TorchCpuGenerator(0);
+const random = async (...dims: number[]) => floats(await noise.randn(dims.reduce((a, b) => a * b)), ...dims);
+
+await serve(
+  `photomaker on ONNX Runtime ${ortVersion()}, ${args.precision}, ${args.threads} threads`,
+  async ({ part, width, height, batch }) => {
+    const [h, w] = [height / vae.factor, width / vae.factor];
+    const { inChannels, contextDim, pooledDim } = unet.settings;
+    const sizes = Float32Array.from({ length: 6 * batch }, (_, i) => [height, width, 0, 0, height, width][i % 6]!);
+    const feeds =
+      part === "vae"
+        ? { latents: await random(batch, vae.config.latentChannels, h, w) }
+        : {
+            latents: await random(batch, inChannels, h, w),
+            timestep: floats(Float32Array.of(500), 1),
+            context: await random(batch, 77, contextDim),
+            pooled: await random(batch, pooledDim),
+            timeIds: floats(sizes, batch, 6),
+          };
+    const session = await sessions[part].get(quiet);
+    const start = performance.now();
+    await session.run(feeds);
+    return { seconds: (performance.now() - start) / 1000, peakMemory: runtime.peakMemory() };
+  },
+);
+await runtime.close();

@@ -1,0 +1,145 @@
+// Ours and other programs on the same checkpoint, in turn in one run: seconds of a UNet evaluation and of a VAE decode, with ratios.
+//
+//   npx tsx bench/peers/run.ts --model sdxl.safetensors --sizes 512,1024 --rounds 5 --json peers.json \
+//     --precision int8,f32 --diffusers torch-env/bin/python --openvino ov-env/bin/python --sd-cpp stable-diffusion.cpp/build/bin/sd
+//
+// The other programs are no part of this package. Whoever compares gets those that are wanted, and says where they are:
+//
+// diffusers: a Python (3.10 or newer) with PyTorch.
+//   python3 -m venv torch-env
+//   torch-env/bin/pip install torch==2.8.0 --index-url https://download.pytorch.org/whl/cpu
+//   torch-env/bin/pip install diffusers==0.35.2 transformers==4.56.2 accelerate safetensors
+// OpenVINO: the same, and in it OpenVINO. Models are converted once, into --openvino-ir (SDXL: some 10.5 GB there).
+//   ov-env/bin/pip install openvino==2026.4.1
+// stable-diffusion.cpp: its program, built at a commit that you note with the numbers.
+//   git clone --recursive https://github.com/leejet/stable-diffusion.cpp && cd stable-diffusion.cpp
+//   git checkout 97d29908 && git submodule update --init --recursive
+//   cmake -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build --config Release -j
+//   It reads single files only. --sd-cpp-arguments "--type f16,--type q8_0" runs it twice, each time with other arguments.
+//
+// With a single file, diffusers fetches the configs of SDXL from the hub, unless --config names a diffusers folder that has them.
+// Every engine has as many threads as there are cores (--threads), keeps its model loaded, and runs each case once before it counts.
+// All models together must fit into memory; with --one-at-a-time each engine is started anew for every round, which takes long.
+// Ctrl-C ends it with what was measured until then. Let the machine do nothing else.
+import { writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { thisMachine } from "../../src/bench/machine.ts";
+import { machineText } from "../../src/bench/table.ts";
+import { compareEngines, comparisonText, type Row, type Series } from "./comparison.ts";
+import { enginesOf } from "./engines.ts";
+import { type Engine, EngineError, Peer } from "./peer.ts";
+import type { Answer, Request } from "./serve.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    model: { type: "string" },
+    config: { type: "string" },
+    sizes: { type: "string", default: "512" },
+    batch: { type: "string", default: "1" },
+    parts: { type: "string", default: "unet,vae" },
+    rounds: { type: "string", default: "5" },
+    threads: { type: "string" },
+    precision: { type: "string", default: "int8,f32" },
+    diffusers: { type: "string" },
+    "diffusers-precision": { type: "string", default: "bf16,f32" },
+    openvino: { type: "string" },
+    "openvino-precision": { type: "string", default: "bf16" },
+    "openvino-ir": { type: "string", default: "openvino-ir" },
+    "sd-cpp": { type: "string" },
+    "sd-cpp-arguments": { type: "string", default: "" },
+    "one-at-a-time": { type: "boolean", default: false },
+    json: { type: "string" },
+  },
+});
+
+const { model } = flags;
+if (model === undefined) throw new Error("Say which checkpoint: --model sdxl.safetensors. See the head of bench/peers/run.ts.");
+const engines = enginesOf({ ...flags, model });
+const numbers = (text: string): number[] => text.split(",").map(Number);
+const rounds = Number(flags.rounds);
+const requests = flags.parts.split(",").flatMap((part) =>
+  numbers(flags.sizes).flatMap((side) =>
+    numbers(flags.batch).map((batch): Request => {
+      if (part !== "unet" && part !== "vae") throw new Error(`--parts has "${part}", and knows unet and vae.`);
+      if (!(side > 0 && batch > 0 && rounds > 0)) throw new Error("--sizes, --batch and --rounds are positive numbers.");
+      return { part, width: side, height: side, batch };
+    }),
+  ),
+);
+
+let stopped = false;
+process.on("SIGINT", () => {
+  stopped = true;
+});
+
+const about: Record<string, string> = {};
+const running = new Map<Engine, Peer>();
+
+async function ask(engine: Engine, request: Request): Promise<Answer | undefined> {
+  let peer = running.get(engine);
+  if (peer === undefined) {
+    const started = await Peer.start(engine);
+    ({ peer } = started);
+    about[engine.name] = started.about;
+    running.set(engine, peer);
+    if (flags["one-at-a-time"]) await peer.ask(request); // does not count: a first run is slower
+  }
+  const answer = await peer.ask(request);
+  if (flags["one-at-a-time"]) {
+    await peer.end();
+    running.delete(engine);
+  }
+  return answer;
+}
+
+/** Each round begins with another engine. Round 0 does not count. */
+async function measure(request: Request): Promise<Row[]> {
+  const seconds = new Map<Engine, number[]>(engines.map((engine) => [engine, []]));
+  const memory = new Map<Engine, number>();
+  const cannot = new Set<Engine>();
+  try {
+    for (let round = flags["one-at-a-time"] ? 1 : 0; round <= rounds; round++)
+      for (let turn = 0; turn < engines.length && !stopped; turn++) {
+        const engine = engines[(round + turn) % engines.length]!;
+        const answer = cannot.has(engine) ? undefined : await ask(engine, request);
+        if (answer === undefined) cannot.add(engine);
+        else if (round > 0) seconds.get(engine)!.push(answer.seconds);
+        if (answer?.peakMemory !== undefined) memory.set(engine, answer.peakMemory);
+        const shown = answer === undefined ? "cannot do it" : `${answer.seconds.toFixed(3)} s`;
+        const { part, width, height, batch } = request;
+        process.stderr.write(`${part} ${width}x${height} batch ${batch}, round ${round} of ${rounds}: ${engine.name} ${shown}\n`);
+      }
+  } catch (error) {
+    if (!stopped) throw error; // Ctrl-C ends the engines as well
+  }
+  const series = engines.map(
+    (engine): Series => ({
+      ...{ engine: engine.name, peakMemory: memory.get(engine) },
+      seconds: cannot.has(engine) ? undefined : seconds.get(engine),
+    }),
+  );
+  return compareEngines(series);
+}
+
+const machine = thisMachine();
+const results: { request: Request; rows: Row[] }[] = [];
+try {
+  for (const request of requests) {
+    if (stopped) break;
+    results.push({ request, rows: await measure(request) });
+  }
+} catch (error) {
+  if (!(error instanceof EngineError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+} finally {
+  await Promise.all([...running.values()].map((peer) => peer.end()));
+}
+const said = Object.entries(about).map(([name, text]) => `  ${name}: ${text}\n`);
+console.log([machineText(machine), ...said].join(""));
+for (const { request, rows } of results) console.log(comparisonText(request, rows));
+console.log(`Ratios are to ${engines[0]!.name}, round by round; the median, and the range.`);
+const complete = !stopped && process.exitCode === undefined;
+if (!complete) console.log("Stopped: this is what was measured until then.");
+const report = { machine, engines: about, model, rounds, complete, results };
+if (flags.json !== undefined) await writeFile(flags.json, `${JSON.stringify(report, undefined, 2)}\n`);
