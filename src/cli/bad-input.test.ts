@@ -50,7 +50,7 @@ async function generate(flags: Flags): Promise<{ code: number; out: string; err:
   const never = async (): Promise<never> => {
     throw new Error("not needed here");
   };
-  const others = { open: never, download: never, describe: never, world: never, mini: never, adapter: never };
+  const others = { open: never, download: never, describe: never, cache: never, world: never, mini: never, adapter: never };
   const tools = { load: PhotoMaker.load, resolve: resolveHubOrPath, ...others };
   return { code: await runCli(["generate", ...args], io, tools), out, err };
 }
@@ -78,6 +78,9 @@ test.each<[string, Flags, RegExp]>([
   ["two trigger words", { "--prompt": "a man img and a dog img" }, /"img" occurs 2 times|two|twice/],
   ["a trigger word without a class word", { "--prompt": "img in the snow" }, /class word/],
   ["a LoRA as adapter", { "--adapter": goldenPath("lora", "peft.safetensors") }, /LoRA/],
+  ["a whole VAE as tiny VAE", { "--tiny-vae": join(MODEL, "vae") }, /a VAE alone, not a tiny autoencoder/],
+  ["the tiny VAE as decoder without one", { "--decoder": "tiny-vae" }, /none was loaded/],
+  ["a decoder that does not exist", { "--decoder": "taesd" }, /--decoder is "taesd"/],
   ["an adapter as model", { "--model": ADAPTER }, /adapter/],
   ["a V2 adapter without face embeddings", { "--adapter": goldenPath("tiny-photomaker-v2.bin") }, /face embedding/],
   ["a width that is not a multiple of 8", { "--width": "60" }, /--width is 60/],

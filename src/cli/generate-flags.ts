@@ -269,6 +269,22 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       parse: numberOr,
     },
   ],
+  "Faster, and not quite the same picture:": [
+    {
+      ...REQUEST,
+      key: "deepCache",
+      flags: "--deep-cache <interval>",
+      help: "DeepCache: the whole UNet at every so many evaluations, its outer layers at the others; 2 to 5 (default: off)",
+      parse: numberOr,
+    },
+    {
+      ...REQUEST,
+      key: "tGate",
+      flags: "--t-gate <step>",
+      help: "T-GATE: from this evaluation on no guidance, and the text is not looked at again; half of the steps or more (default: off)",
+      parse: numberOr,
+    },
+  ],
   "Input and output:": [
     {
       ...OUTPUT,

@@ -95,6 +95,8 @@ const CASES: readonly (readonly [
   ["--precision", ["f32"], "load", "precision", "f32"],
   ["--decoder", ["tiny-vae"], "request", "decoder", "tiny-vae"],
   ["--threads", ["2"], "load", "threads", 2],
+  ["--deep-cache", ["3"], "request", "deepCache", 3],
+  ["--t-gate", ["12"], "request", "tGate", 12],
   ["--out", ["dir"], "output", "out", "dir"],
   ["--save-latents", ["l.safetensors"], "output", "saveLatents", "l.safetensors"],
   ["--latents", ["n.safetensors"], "request", "latents", "n.safetensors"],

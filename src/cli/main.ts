@@ -1,15 +1,9 @@
 import { runCli } from "./run-cli.ts";
 
 const interrupt = new AbortController();
+// asked twice, the system ends the program at once: process.exit would wait for what runs in a worker, and then abort
 for (const name of ["SIGINT", "SIGTERM"] as const)
-  process.on(name, () => {
-    if (interrupt.signal.aborted) {
-      process.removeAllListeners(name);
-      process.kill(process.pid, name); // asked twice: do not wait for anything, not even for threads inside ONNX Runtime
-      return;
-    }
-    interrupt.abort(new DOMException(`Stopped by ${name}.`, "AbortError"));
-  });
+  process.once(name, () => interrupt.abort(new DOMException(`Stopped by ${name}.`, "AbortError")));
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
@@ -30,6 +24,7 @@ process.exitCode = await runCli(
     // imported when needed, so that --help is quick
     load: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
     open: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
+    cache: () => import("../runtime/prepare/cache-folder.ts"),
     mini: () => import("../mini/make.ts"),
     adapter: async () => ({
       ...(await import("../train/adapter/train-adapter.ts")),

@@ -41,6 +41,7 @@ beforeEach(async () => {
     },
     resolve: async (value) => `/local/${value}`,
     download: async (id) => `/cache/${id}`,
+    cache: () => import("../runtime/prepare/cache-folder.ts"),
     describe: async (path) => ({
       path,
       kind: "lora",

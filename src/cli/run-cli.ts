@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { addCache, type CacheTools } from "./cache.ts";
 import { addDemo, type DemoTools } from "./demo.ts";
 import { addDownload, type DownloadTools } from "./download.ts";
 import { addEvaluate, type EvaluateTools } from "./evaluate.ts";
@@ -10,7 +11,14 @@ import { EXIT, reportError } from "./report-error.ts";
 import { addTrain, type TrainTools } from "./train.ts";
 import { addWorld, type WorldTools } from "./world.ts";
 
-export type CliTools = GenerateTools & DownloadTools & InspectTools & WorldTools & DemoTools & TrainTools & EvaluateTools;
+export type CliTools = GenerateTools &
+  DownloadTools &
+  InspectTools &
+  WorldTools &
+  DemoTools &
+  TrainTools &
+  EvaluateTools &
+  CacheTools;
 
 const HELP = `
 Examples:
@@ -44,6 +52,7 @@ export async function runCli(args: readonly string[], io: CliIo, tools: CliTools
     });
   addGenerate(program, io, tools);
   addDownload(program, io, tools);
+  addCache(program, io, tools);
   addInspect(program, io, tools);
   addTrain(program, io, tools);
   addWorld(program, io, tools);

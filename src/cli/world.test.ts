@@ -25,6 +25,7 @@ async function world(...args: string[]): Promise<{ code: number; out: string; er
     resolve: unused,
     download: unused,
     describe: unused,
+    cache: unused,
     world: () => import("./world-files.ts"),
   };
   const stdout = { write: (text: string) => (out += text) };

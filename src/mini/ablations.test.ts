@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { NdArray } from "../core/array.ts";
-import { readAblations, summariseAblations } from "./ablation-results.ts";
+import { type AblationRow, readAblations, summariseAblations } from "./ablation-results.ts";
 import { type AblationOptions, runAblations } from "./ablations.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { VISION_WIDTH } from "./configs.ts";
@@ -96,13 +96,16 @@ test("a run sees the ID images and the places that its variant says", async () =
   expect(Array.from(linear.places.data, Number).filter((v) => v === 1)).toHaveLength(8);
 });
 
-test("a summary has the mean over the seeds and its error", async () => {
-  const [row] = await readAblations(from);
-  const other = { ...row!, seed: 1, figures: { ...row!.figures, rank1: { value: 0.75, error: 0, real: 1 } } };
-  const first = { ...row!, figures: { ...row!.figures, rank1: { value: 0.25, error: 0, real: 1 } } };
-  const [summary] = summariseAblations([first, other]);
+test("a summary has the mean over the seeds and its error", () => {
+  const figure = (value: number) => ({ value, error: 0, real: 1 });
+  const run = (seed: number, rank1: number): AblationRow => {
+    const likeness = { faceSimShare: figure(0.5), faceSim: { ...figure(0.5), none: 0 }, rank1: figure(rank1) };
+    const looks = { hairStyle: figure(0.5), eyeColour: figure(0.5), hairColour: figure(0.5) };
+    return { variant: "reference", seed, figures: { ...likeness, ...looks, textLoss: figure(2), text: {} } };
+  };
+  const [summary] = summariseAblations([run(0, 0.25), run(1, 0.75)]);
   expect(summary).toMatchObject({ variant: "reference", seeds: 2 });
   expect(summary!.figures.rank1.value).toBe(0.5);
   expect(summary!.figures.rank1.error).toBeCloseTo(0.25, 10); // half the difference of two
-  expect(summariseAblations([first])[0]!.figures.rank1.error).toBeNull();
+  expect(summariseAblations([run(0, 0.25)])[0]!.figures.rank1.error).toBeNull();
 });

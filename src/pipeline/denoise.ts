@@ -4,6 +4,7 @@ import type { NormalSource } from "../core/random/normal-source.ts";
 import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
 import { encodePng } from "../image/index.ts";
 import type { Query, Sampler } from "../samplers/sampler.ts";
+import { DeepCache } from "./deep-cache.ts";
 import { type Conditioning, evaluate, guidedEvaluations } from "./denoiser.ts";
 import type { GenerateEvent } from "./events.ts";
 import { mergeStepOf } from "./merge-step.ts";
@@ -12,9 +13,11 @@ import type { Preview } from "./preview.ts";
 import type { Progress } from "./progress.ts";
 import { readLatents } from "./read-latents.ts";
 import type { SettledRequest } from "./settle.ts";
+import { TGate } from "./t-gate.ts";
 import type { TextEmbeds } from "./text-stage.ts";
 import type { Plane } from "./tiles.ts";
 import { timeIds } from "./time-ids.ts";
+import type { UNetSessions } from "./unet-sessions.ts";
 
 /** What the denoiser is told before and after the identity is merged in. */
 export interface Texts {
@@ -43,7 +46,7 @@ export interface DenoiseOptions {
 
 /**
  * The loop that answers the sampler's queries: the one place that knows of merging, progress and cancelling. Requests are
- * drawn side by side, each from its own seed and with its own merge step; guidance, size and sampler they share.
+ * drawn side by side, each from its own seed and with its own merge step; guidance, size, sampler and caching they share.
  */
 export async function denoise(
   { unet, vae, tinyVae, options }: Models,
@@ -86,7 +89,7 @@ export async function denoise(
   const total = sampler.timesteps.length;
   const guided = guidedEvaluations({ guidanceScale, guidanceEnd }, total);
   signal.throwIfAborted();
-  const session = await unet.session.get(progress);
+  const evaluateAt = await evaluator(unet.sessions, prepared[0]!.request, images, progress);
   const sampling = sampler.sample(
     initialNoise.map((v) => v * sampler.initNoiseSigma),
     { noise, eta },
@@ -99,14 +102,37 @@ export async function denoise(
       identity === undefined || query.index <= mergeStepOf(request) ? text : identity,
     );
     const start = performance.now();
-    const output = await evaluate(session, query.sample, query.timestep, texts, query.index < guided ? withGuidance : without);
+    const output = await evaluateAt(query, texts, query.index < guided ? withGuidance : without);
     refuseNaN(output, query, total);
     progress.evaluated((performance.now() - start) / 1000, query.index + 1, total);
     if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims, preview) });
     asked = sampling.next(output);
   }
-  if (options.unloadAfterUse) await Promise.all([unet.session.unload(), tinyVae?.session.unload()]);
+  if (options.unloadAfterUse) await Promise.all([unet.sessions.unload(), tinyVae?.session.unload()]);
   return { initialNoise, final: asked.value };
+}
+
+/** Answers a query, with what the request asks for to save work. */
+async function evaluator(
+  sessions: UNetSessions,
+  { deepCache, tGate }: SettledRequest,
+  images: number,
+  progress: Progress,
+): Promise<(query: Query, texts: readonly TextEmbeds[], conditioning: Conditioning) => Promise<Float32Array>> {
+  if (tGate !== undefined) {
+    const gate = new TGate(await sessions.gated(progress), tGate, images);
+    return ({ sample, timestep, index }, texts, how) => evaluate(gate, sample, timestep, texts, gate.begin(index, how));
+  }
+  const interval = deepCache ?? (sessions.form === "parts" ? 1 : undefined); // what is loaded serves, and gives the same
+  if (interval !== undefined) {
+    const cache = new DeepCache(await sessions.parts(progress), interval);
+    return ({ sample, timestep }, texts, how) => {
+      cache.begin(texts, how);
+      return evaluate(cache, sample, timestep, texts, how);
+    };
+  }
+  const unet = await sessions.whole(progress);
+  return ({ sample, timestep }, texts, how) => evaluate(unet, sample, timestep, texts, how);
 }
 
 /** One picture's latents. */

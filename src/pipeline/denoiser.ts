@@ -1,5 +1,5 @@
-import { floats } from "../core/array.ts";
-import type { Session } from "../runtime/runtime.ts";
+import { floats, type NdArray } from "../core/array.ts";
+import type { Feeds } from "../runtime/runtime.ts";
 import { guide, rescale } from "./guidance.ts";
 import type { TextEmbeds } from "./text-stage.ts";
 
@@ -16,6 +16,11 @@ export interface Conditioning {
   readonly guidanceRescale: number;
   /** One for each picture. */
   readonly negatives: readonly TextEmbeds[];
+}
+
+/** What answers an evaluation: a session, or one that saves work. */
+export interface UNet {
+  run(feeds: Feeds): Promise<{ readonly noise: NdArray }>;
 }
 
 /** Rows that are evaluated at once hold at most this many latent pixels: two of 1024x1024. More would only cost memory. */
@@ -37,25 +42,25 @@ export const guidedEvaluations = (
  * @returns the same shape
  */
 export async function evaluate(
-  session: Session<"noise">,
+  unet: UNet,
   sample: Float32Array,
   timestep: number,
   texts: readonly TextEmbeds[],
   conditioning: Conditioning,
 ): Promise<Float32Array> {
   const { images, guidanceScale, guidanceRescale } = conditioning;
-  if (!isGuided(guidanceScale)) return run(session, sample, timestep, texts, conditioning);
+  if (!isGuided(guidanceScale)) return run(unet, sample, timestep, texts, conditioning);
   const both = new Float32Array(sample.length * 2);
   both.set(sample);
   both.set(sample, sample.length);
-  const out = await run(session, both, timestep, [...conditioning.negatives, ...texts], conditioning);
+  const out = await run(unet, both, timestep, [...conditioning.negatives, ...texts], conditioning);
   const [negative, positive] = [out.subarray(0, sample.length), out.subarray(sample.length)];
   const guided = guide(negative, positive, guidanceScale);
   return guidanceRescale > 0 ? rescale(guided, positive, images, guidanceRescale) : guided;
 }
 
 async function run(
-  session: Session<"noise">,
+  unet: UNet,
   sample: Float32Array,
   timestep: number,
   texts: readonly TextEmbeds[],
@@ -67,7 +72,7 @@ async function run(
   for (let from = 0; from < texts.length; from += atOnce) {
     const rows = texts.slice(from, from + atOnce);
     const n = rows.length;
-    const { noise } = await session.run({
+    const { noise } = await unet.run({
       latents: floats(sample.slice(from * size, (from + n) * size), n, channels, height, width),
       timestep: floats(Float32Array.of(timestep), 1),
       context: stack(rows.map((r) => r.context)),

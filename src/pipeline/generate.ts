@@ -4,6 +4,7 @@ import type { Notice } from "../core/notice.ts";
 import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { decodeLatents, decoderOf } from "./decode.ts";
+import { checkDeepCache } from "./deep-cache.ts";
 import { denoise, type Prepared, pictureOf, type Texts } from "./denoise.ts";
 import { guidedEvaluations } from "./denoiser.ts";
 import type { GenerateEvent, ImageEvent, Timings } from "./events.ts";
@@ -17,6 +18,7 @@ import { readIdEmbeds } from "./read-latents.ts";
 import { checkPhotos, type GenerateRequest } from "./request.ts";
 import { type PictureSettings, settingsJson, settingsText } from "./settings.ts";
 import { type SettledRequest, samplerOf, settle } from "./settle.ts";
+import { checkTGate } from "./t-gate.ts";
 import { encodeText, noText } from "./text-stage.ts";
 import type { Plane } from "./tiles.ts";
 
@@ -49,6 +51,7 @@ export async function generate(
   const { request, notices: against } = settle(given, models.fewStep);
   const size = sizeOf(models, request);
   const sampler = samplerOf(request, models.scheduler, models.fewStep);
+  checkShortcuts(models, request, sampler);
   const seed = seedOf(request);
   decoderOf(models, request);
   const preview = request.preview ? previewOf(models, progress) : undefined;
@@ -104,6 +107,8 @@ const SHARED = [
     "eta",
     "width",
     "height",
+    "deepCache",
+    "tGate",
   ] as const),
 ];
 
@@ -123,10 +128,13 @@ export async function generateTogether(
   if (first === undefined) return [];
   for (const key of SHARED)
     if (requests.some((request) => request[key] !== first[key])) throw new TypeError(`the requests differ in ${key}`);
+  if (first.deepCache !== undefined && requests.some((request) => mergeStepOf(request) !== mergeStepOf(first)))
+    throw new TypeError("with deepCache, requests may not differ in startMergeStep");
   const progress = new Progress(() => {});
   const size = sizeOf(models, first);
   for (const request of requests) decoderOf(models, request);
   const sampler = samplerOf(first, models.scheduler, models.fewStep);
+  for (const request of requests) checkShortcuts(models, request, sampler);
   try {
     const prepared: Prepared[] = [];
     for (const request of requests) {
@@ -156,6 +164,12 @@ export async function generateTogether(
 
 /** Whether the negative text is evaluated at all: else it need not be encoded. */
 const isGuided = (request: SettledRequest, { timesteps }: Sampler): boolean => guidedEvaluations(request, timesteps.length) > 0;
+
+/** @throws UserError those of checkDeepCache and checkTGate */
+function checkShortcuts({ unet }: Models, request: SettledRequest, { timesteps }: Sampler): void {
+  checkDeepCache(request, unet.graph.settings);
+  checkTGate(request, unet.graph.settings, timesteps.length);
+}
 
 const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);
 
@@ -296,6 +310,6 @@ const unloadDecoders = ({ vae, tinyVae }: Pick<Models, "vae" | "tinyVae">): Prom
   Promise.all([vae.session.unload(), tinyVae?.session.unload()]);
 
 async function unloadAll({ text, identity, unet, vae, tinyVae }: Models): Promise<void> {
-  const sessions = [...text.map(({ session }) => session), identity?.encode, identity?.fuse, unet.session];
+  const sessions = [...text.map(({ session }) => session), identity?.encode, identity?.fuse, unet.sessions];
   await Promise.all([...sessions.map((session) => session?.unload()), unloadDecoders({ vae, tinyVae })]);
 }

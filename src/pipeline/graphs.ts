@@ -3,14 +3,16 @@ import { namedDim } from "../graph/dim.ts";
 import { type LoraPair, lora } from "../graph/lora.ts";
 import { input } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipText } from "../models/clip-text.ts";
 import { type ClipTextSettings, clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
+import { deepCacheParts } from "../models/deep-cache.ts";
 import { fuse } from "../models/fuse.ts";
 import { faceEmbeddingWidth, idEncoderV1Config, idEncoderV2Config } from "../models/id-encoder-config.ts";
 import { idEncoderV1 } from "../models/id-encoder-v1.ts";
 import { idEncoderV2 } from "../models/id-encoder-v2.ts";
+import { tGate } from "../models/t-gate.ts";
 import { tinyDecode } from "../models/tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
 import { unet } from "../models/unet.ts";
@@ -48,14 +50,19 @@ const width = namedDim("width");
 function finished<Name extends string>(name: ComponentName, outputs: Outputs<Name>, loras: LoraPairs): Outputs<Name> {
   const pairs = loras.get(name);
   if (pairs === undefined) return outputs;
-  const keys = Object.keys(outputs) as Name[];
   const used = new Set<string>();
+  const changed = withLoras(outputs, pairs, used);
+  const missed = [...pairs.keys()].filter((path) => !used.has(path));
+  if (missed.length > 0) throw new Error(`no layer of ${name} multiplies by ${missed.join(", ")}`);
+  return changed;
+}
+
+function withLoras<Name extends string>(outputs: Outputs<Name>, pairs: Unfinished["pairs"], used: Set<string>): Outputs<Name> {
+  const keys = Object.keys(outputs) as Name[];
   const changed = rewrite(
     keys.map((key) => outputs[key]),
     lora(pairs, used),
   );
-  const missed = [...pairs.keys()].filter((path) => !used.has(path));
-  if (missed.length > 0) throw new Error(`no layer of ${name} multiplies by ${missed.join(", ")}`);
   return Object.fromEntries(keys.map((key, i) => [key, changed[i]!])) as Record<Name, Tensor>;
 }
 
@@ -113,10 +120,20 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
 }
 
 export interface UNetGraph {
+  /** A graph over the same weights with its LoRAs. */
+  finish<Name extends string>(outputs: Outputs<Name>): Outputs<Name>;
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
-  readonly outputs: Outputs<"noise">;
   readonly unfinished: Unfinished<"noise">;
+  /** The same, unfinished, in two graphs: `deep` [B, C, h, w] is the input `deepFeature` of `noise`. */
+  parts(): { readonly deep: Outputs<"deep">; readonly outer: Outputs<"noise"> };
+  /** The same for T-GATE, unfinished: `noise`, and for each cross-attention layer an output `said.<path>` and an input `given.<path>`. */
+  gated(): { readonly outputs: Outputs; readonly layers: readonly CrossAttentionLayer[] };
   readonly settings: UNetSettings;
+}
+
+export interface CrossAttentionLayer {
+  readonly path: string;
+  readonly width: number;
 }
 
 export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
@@ -130,8 +147,23 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
     timeIds: input("timeIds", [batch, 6]),
   };
   const noise = unet(inputs, new Weights(new Checkpoint(tensors, "unet")), settings);
-  const unfinished = { outputs: { noise }, pairs: loras.get("unet") ?? NO_PAIRS };
-  return { outputs: finished("unet", unfinished.outputs, loras), unfinished, settings };
+  const pairs = loras.get("unet") ?? NO_PAIRS;
+  finished("unet", { noise }, loras); // a LoRA that fits nothing is found now
+  return {
+    unfinished: { outputs: { noise }, pairs },
+    finish: (outputs) => withLoras(outputs, pairs, new Set()),
+    parts: () => {
+      const { deep, noise: outer } = deepCacheParts(noise);
+      return { deep: { deep }, outer: { noise: outer } };
+    },
+    gated: () => {
+      const { noise: answer, crossAttention } = tGate(noise);
+      const said = Object.entries(crossAttention).map(([path, t]) => [`said.${path}`, t] as const);
+      const layers = Object.entries(crossAttention).map(([path, t]) => ({ path, width: fixedSize(t, 2) }));
+      return { outputs: { noise: answer, ...Object.fromEntries(said) }, layers };
+    },
+    settings,
+  };
 }
 
 /** What makes pictures of latents: the VAE, or a tiny autoencoder in its place. */

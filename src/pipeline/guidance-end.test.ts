@@ -37,7 +37,7 @@ async function rowsOf(input: Partial<GenerateInput>, scheduler: string): Promise
     },
   };
   const models = {
-    unet: { session: { get: async () => session } },
+    unet: { sessions: { whole: async () => session } },
     vae: { graph: { factor: 8 } },
     options: { unloadAfterUse: false },
   } as unknown as Models;

@@ -30,6 +30,13 @@ export class LazySession<Output extends string> {
     this.#half = half;
   }
 
+  /** Brings the weights into the form in which they are computed with, where there is one, and loads nothing. @returns whether there is */
+  async prepare(observer: LoadObserver): Promise<boolean> {
+    if (typeof this.#outputs !== "function") return false;
+    await this.#outputs(observer);
+    return true;
+  }
+
   /** The loaded model. Two callers at once load it once; a load that failed is tried again. */
   async get(observer: LoadObserver): Promise<Session<Output>> {
     if (this.#session !== undefined) return this.#session;

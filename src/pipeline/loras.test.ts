@@ -25,7 +25,8 @@ test.each(cases)("$file in the weights gives the outputs of diffusers", async ({
   const { pairs, notices } = await collectLoras(model, undefined, 1, [{ path: goldenPath(file), scale }]);
   expect(notices).toEqual([]);
 
-  const unet = await runtime.load(unetGraph(model, pairs).outputs);
+  const graph = unetGraph(model, pairs);
+  const unet = await runtime.load(graph.finish(graph.unfinished.outputs));
   const { noise } = await unet.run({
     latents: await inputs.floats("sample"),
     timestep: floats(Float32Array.of(601), 1),

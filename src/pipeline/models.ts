@@ -6,6 +6,7 @@ import type { LazySession } from "./lazy-session.ts";
 import type { Reader } from "./prompts.ts";
 import type { LoadOptions } from "./request.ts";
 import type { TextEncoder } from "./text-stage.ts";
+import type { UNetSessions } from "./unet-sessions.ts";
 
 export interface Decoder {
   readonly graph: DecoderGraph;
@@ -28,7 +29,7 @@ export interface Models {
   readonly readers: readonly [Reader, Reader];
   readonly text: readonly [TextEncoder, TextEncoder];
   readonly identity: (IdEncoder & { readonly everyToken: boolean }) | undefined;
-  readonly unet: { readonly graph: UNetGraph; readonly session: LazySession<"noise"> };
+  readonly unet: { readonly graph: UNetGraph; readonly sessions: UNetSessions };
   readonly vae: Decoder;
   readonly tinyVae: Decoder | undefined;
 }

@@ -31,6 +31,14 @@ import { chooseDevice, choosePrecision, inEightBits } from "./precision.ts";
 import { readersOf } from "./readers.ts";
 import { type GenerateInput, type LoadInput, type LoadOptions, parseGenerateRequest, parseLoadOptions } from "./request.ts";
 import { fewStepNotices } from "./settle.ts";
+import { UNetSessions } from "./unet-sessions.ts";
+
+export interface PreparingOptions {
+  readonly signal?: AbortSignal;
+  /** @param done, total bytes of the model's weights */
+  readonly onProgress?: (model: string, done: number, total: number) => void;
+  readonly onNotice?: (notice: Notice) => void;
+}
 
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
@@ -82,12 +90,19 @@ export class PhotoMaker implements AsyncDisposable {
     const { precision, notices: chosen } = choosePrecision(options, model.components.unet.tensors);
     const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2], half = false) =>
       new LazySession(runtime, name, outputs, half);
+    const half = precision === "f16";
     const inPrecision = <Name extends string>(name: string, graph: Unfinished<Name>, from: string, outputs: Outputs<Name>) =>
       precision === "int8"
-        ? lazy<Name>(name, inEightBits(name, basename(from), graph))
-        : lazy<Name>(name, outputs, precision === "f16");
+        ? lazy<Name>(name, inEightBits(name, basename(from), graph, graph.outputs))
+        : lazy<Name>(name, outputs, half);
 
     const unet = unetGraph(model, pairs);
+    const unetForm = <Name extends string>(name: string, outputs: Outputs<Name>) =>
+      lazy<Name>(
+        name,
+        precision === "int8" ? inEightBits("unet", basename(options.model), unet.unfinished, outputs) : unet.finish(outputs),
+        half,
+      );
     const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
     const vae = vaeGraph(model);
     const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
@@ -111,8 +126,14 @@ export class PhotoMaker implements AsyncDisposable {
         fuse: lazy("fuse_module", identity.fuse),
         everyToken: adapter.version === "v2",
       },
-      unet: { graph: unet, session: inPrecision("unet", unet.unfinished, options.model, unet.outputs) },
-      vae: { graph: vae, session: lazy("vae", vae.decode) },
+      unet: { graph: unet, sessions: new UNetSessions(unet, unetForm) },
+      vae: {
+        graph: vae,
+        session:
+          precision === "int8"
+            ? lazy("vae", inEightBits("vae", basename(options.model), { pairs: new Map(), outputs: vae.decode }, vae.decode))
+            : lazy("vae", vae.decode), // float16 overflows in SDXL's
+      },
       tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode) },
     };
     return new PhotoMaker(models, runtime, [
@@ -174,6 +195,33 @@ export class PhotoMaker implements AsyncDisposable {
     })();
     this.#last = work;
     return work;
+  }
+
+  /**
+   * Prepares all models for the precision that was chosen, so that the first picture need not wait. What is prepared is not done again.
+   * @returns the names of the models that were prepared now or before; none in float32
+   * @throws UserError those of prepare in runtime/prepare; AbortError when cancelled
+   */
+  async prepare({ signal, onProgress, onNotice }: PreparingOptions = {}): Promise<string[]> {
+    const observer = {
+      loading: () => {},
+      loaded: () => {},
+      noted: (notice: Notice) => onNotice?.(notice),
+      preparing: (model: string, done: number, total: number) => {
+        signal?.throwIfAborted();
+        onProgress?.(model, done, total);
+      },
+    };
+    const { text, identity, unet, vae } = this.#models;
+    const prepared: string[] = [];
+    for (const { name, prepare } of [
+      ...text.map(({ session }) => ({ name: session.name, prepare: () => session.prepare(observer) })),
+      ...(identity === undefined ? [] : [{ name: "id_encoder", prepare: () => identity.encode.prepare(observer) }]),
+      { name: "unet", prepare: () => unet.sessions.prepare(observer) },
+      { name: "vae", prepare: () => vae.session.prepare(observer) },
+    ])
+      if (await prepare()) prepared.push(name);
+    return prepared;
   }
 
   /** Frees all memory. A request under way fails, after the evaluation that it is at. */

@@ -2,7 +2,7 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Device } from "../runtime/device.ts";
 import { cacheSettings } from "../runtime/prepare/cache-folder.ts";
-import { prepared } from "../runtime/prepare/prepare.ts";
+import { prepare } from "../runtime/prepare/prepare.ts";
 import { elementCount, type Tensors } from "../weights/index.ts";
 import type { Outputs, Unfinished } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
@@ -56,19 +56,25 @@ export function choosePrecision({ device: wished, precision: wanted }: LoadOptio
   return { precision, notices: [{ code: "device/chosen", message }] };
 }
 
-/** How a model becomes its graph in 8 bits: prepared once, and kept in the user's cache folder. */
+/**
+ * How a model becomes its graph in 8 bits: prepared once, and kept in the user's cache folder.
+ * @param outputs a graph over the same weights, where not the whole one is wanted
+ */
 export function inEightBits<Name extends string>(
   model: string,
   from: string,
-  { outputs, pairs }: { readonly outputs: Outputs<Name>; readonly pairs: Unfinished["pairs"] },
+  whole: { readonly outputs: Outputs; readonly pairs: Unfinished["pairs"] },
+  outputs: Outputs<Name>,
 ): Prepare<Name> {
-  return (observer) =>
-    prepared(
-      { model, from, outputs, pairs },
+  return async (observer) => {
+    const over = await prepare(
+      { model, from, ...whole },
       {
         cache: cacheSettings(),
         onProgress: (done, total) => observer.preparing(model, done, total),
         onNote: (message) => observer.noted({ code: "cache/prepared-again", message }),
       },
     );
+    return over(outputs);
+  };
 }

@@ -7,6 +7,7 @@ test.each([
   ["/home/anna/models/sdxl.safetensors", "sdxl.safetensors", "sdxl.safetensors"],
   ["C:\\Users\\Anna\\sdxl.safetensors", "sdxl.safetensors", "sdxl.safetensors"],
   ["../anna/my-model/", "my-model", "my-model"],
+  ["src/pipeline", "pipeline", "pipeline"], // could be an id, and is there
   ["SG161222/RealVisXL_V4.0", "SG161222/RealVisXL_V4.0", "RealVisXL_V4.0"],
   ["org/name@v1:loras/style.safetensors", "org/name@v1:loras/style.safetensors", "style.safetensors"],
   [`/home/anna/.cache/huggingface/hub/models--org--a.name/snapshots/${commit}`, `org/a.name@${commit}`, "a.name"],

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { parseHubId } from "../weights/hub/index.ts";
 
@@ -10,7 +11,7 @@ const CACHED = /[\\/]models--([^\\/]+?)--([^\\/]+)[\\/]snapshots[\\/]([0-9a-f]{4
 export function publicName(path: string): string {
   const [, org, name, commit, file] = CACHED.exec(path) ?? [];
   if (org !== undefined) return `${org}/${name}@${commit}${file === undefined ? "" : `:${file.replaceAll("\\", "/")}`}`;
-  return parseHubId(path) === undefined ? fileName(path) : path;
+  return parseHubId(path) === undefined || existsSync(path) ? fileName(path) : path; // what exists here is no id
 }
 
 /** The last part of a path, on any system. */

@@ -47,6 +47,16 @@ const generateRequest = z.strictObject({
   startMergeStep: z.int().min(-1).max(1_000_000).optional(),
   /** Percent of the steps before the identity comes in: the official demo's form of `startMergeStep`. */
   styleStrength: z.number().min(0).max(100).optional(),
+  /**
+   * Evaluations from one of the whole UNet to the next; in between its deep layers' last answer serves again. Absent, or 1: all are whole.
+   * DeepCache: Ma et al. 2023 (arXiv 2312.00858).
+   */
+  deepCache: z.int().min(1).max(1000).optional(),
+  /**
+   * The first evaluation, counted from 0, that takes over what cross-attention said before and goes on without guidance.
+   * T-GATE: Zhang et al. 2024 (arXiv 2404.02747).
+   */
+  tGate: z.int().min(1).max(1_000_000).optional(),
   /** The model's own when absent. */
   scheduler: z.enum(SAMPLER_NAMES).optional(),
   /** How timesteps are laid out: Lin et al. 2023 (arXiv 2305.08891), table 2. The model's own when absent; of no effect for LCM and TCD. */

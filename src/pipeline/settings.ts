@@ -68,6 +68,8 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ["Size", `${request.width}x${request.height}`],
       ["Model", shortName(load.model)],
       ...(request.decoder === "tiny-vae" ? ([["VAE Decoder", "TAESD"]] as const) : []),
+      ...(request.deepCache === undefined ? [] : ([["DeepCache", request.deepCache]] as const)),
+      ...(request.tGate === undefined ? [] : ([["T-GATE", request.tGate]] as const)),
       ...(request.clipSkip === undefined ? [] : ([["Clip skip", request.clipSkip + 1]] as const)),
       ...load.loras.map(({ path, scale }) => ["Lora", `${shortName(path)}:${scale}`] as const),
       ...adapter,

@@ -4,7 +4,7 @@ import { quickGeluOp } from "../graph/ops/activation.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
 import { cosOp, sinOp } from "../graph/ops/elementwise.ts";
 import { matmulOp } from "../graph/ops/matrix.ts";
-import { quantisedLinearOp } from "../graph/ops/quantised.ts";
+import { quantisedConvOp, quantisedLinearOp } from "../graph/ops/quantised.ts";
 import type { Op } from "../graph/tensor.ts";
 import type { Device } from "./device.ts";
 
@@ -45,6 +45,41 @@ export const cpuLowerings: Lowerings = new Map([
     const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
     const y = e.node("Mul", [product, range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);
+  }),
+  // Windows are gathered in 8 bits, a quarter of what they are in float32, with the channels side by side.
+  lower(quantisedConvOp, ({ attrs: { weight, scales, kernel, stride, pads } }, [x, bias], e) => {
+    const rounded = e.node("DynamicQuantizeLinear", [x!], { outputs: 3 });
+    const [scale, zero] = [`${rounded}_1`, `${rounded}_2`];
+    let windows = e.node("Transpose", [rounded], { attrs: { perm: [0, 2, 3, 1] } });
+    if (pads.some((n) => n > 0)) {
+      const [top, left, bottom, right] = pads;
+      windows = e.node("Pad", [windows, e.ints([0, top, left, 0, 0, bottom, right, 0]), zero]);
+    }
+    const end = (at: number): number => (at === kernel - 1 ? Number.MAX_SAFE_INTEGER : at + 1 - kernel);
+    const places = Array.from({ length: kernel ** 2 }, (_, i) => [Math.floor(i / kernel), i % kernel] as const);
+    if (kernel > 1 || stride > 1) {
+      const seen = places.map(([row, column]) =>
+        e.node("Slice", [
+          windows,
+          e.ints([row, column]),
+          e.ints([end(row), end(column)]),
+          e.ints([1, 2]),
+          e.ints([stride, stride]),
+        ]),
+      );
+      windows = seen.length === 1 ? seen[0]! : e.node("Concat", seen, { attrs: { axis: 3 } });
+    }
+    const inputs = [
+      windows,
+      e.weight(weight).name,
+      scale,
+      e.weight(scales).name,
+      zero,
+      "",
+      ...(bias === undefined ? [] : [bias]),
+    ];
+    const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
+    return e.node("Transpose", [product], { attrs: { perm: [0, 3, 1, 2] } });
   }),
 ]);
 

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { floats, integers } from "../core/array.ts";
+import { gaussians } from "../core/random/gaussians.ts";
+import { seededRandom } from "../core/random/seeded-random.ts";
 import { namedDim } from "../graph/dim.ts";
 import { gelu, quickGelu, silu } from "../graph/ops/activation.ts";
 import { attention } from "../graph/ops/attention.ts";
@@ -10,8 +12,10 @@ import { gather, takeRows } from "../graph/ops/gather.ts";
 import { broadcastTo, concat, permute, reshape, slice } from "../graph/ops/layout.ts";
 import { linear } from "../graph/ops/matrix.ts";
 import { groupNorm, layerNorm } from "../graph/ops/normalise.ts";
+import { quantisedConv, quantisedLinear } from "../graph/ops/quantised.ts";
 import { upsample } from "../graph/ops/resample.ts";
 import { constant, input } from "../graph/ops/source.ts";
+import type { TensorEntry } from "../weights/index.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
 const runtime = ortRuntime();
@@ -177,4 +181,76 @@ test("an error of the model names its cause, and the process goes on", async () 
   expect(runtime.peakMemory()).toBeGreaterThan(10e6);
   await session.close();
   await expect(session.run({ x: floats(ramp(1), 1) })).rejects.toThrow("the session was released");
+});
+
+describe("8 bits", () => {
+  const random = seededRandom(5);
+  const normal = (n: number): Float32Array => gaussians(random, n);
+  const bytesOf = (values: Int8Array | Float32Array): TensorEntry["source"] => ({
+    kind: "bytes",
+    bytes: new Uint8Array(values.buffer),
+  });
+  /** w [out, in] rounded as it is when a model is prepared, but for the order of rows. */
+  function rounded(w: Float32Array, out: number, place: (i: number) => number = (i) => i) {
+    const into = w.length / out;
+    const [values, scales] = [new Int8Array(w.length), new Float32Array(out)];
+    for (let o = 0; o < out; o++) {
+      const row = w.subarray(o * into, (o + 1) * into);
+      scales[o] = row.reduce((most, v) => Math.max(most, Math.abs(v)), 0) / 127;
+      for (const [i, v] of row.entries()) values[place(i) * out + o] = Math.round(v / scales[o]!);
+    }
+    return {
+      weight: { path: "w", entry: { name: "w", dtype: "I8", shape: [into, out], source: bytesOf(values) } },
+      scales: { path: "s", entry: { name: "s", dtype: "F32", shape: [out], source: bytesOf(scales) } },
+    } as const;
+  }
+  /** Signal to noise in dB. */
+  function snr(exact: Float32Array, found: Float32Array): number {
+    const power = exact.reduce((sum, v) => sum + v * v, 0);
+    return 10 * Math.log10(power / exact.reduce((sum, v, i) => sum + (v - found[i]!) ** 2, 0));
+  }
+
+  test("a linear layer is nearly that of float32, also where rows differ in range by a thousand, and a row of zeros stays zero", async () => {
+    const [out, into] = [24, 64];
+    const w = normal(out * into);
+    const x = normal(6 * into).map((v, i) => v * 10 ** (Math.floor(i / into) - 3) * (i < into ? 0 : 1));
+    const [xs, ws] = [input("x", [b, s, into]), input("w", [out, into])];
+    const bias = constant(Array.from(normal(out)), [out]);
+    const session = await runtime.load({ exact: linear(xs, ws), found: quantisedLinear(xs, rounded(w, out)) });
+    const y = await session.run({ x: floats(x, 2, 3, into), w: floats(w, out, into) });
+    expect(y.found.dims).toEqual([2, 3, out]);
+    for (let row = 1; row < 6; row++) {
+      const part = (values: unknown) => (values as Float32Array).subarray(row * out, (row + 1) * out);
+      expect(snr(part(y.exact.data), part(y.found.data))).toBeGreaterThan(36);
+    }
+    expect(Array.from((y.found.data as Float32Array).subarray(0, out))).toEqual(Array(out).fill(0));
+    const biased = await runtime.load({
+      a: quantisedLinear(xs, rounded(w, out), bias),
+      b: add(quantisedLinear(xs, rounded(w, out)), bias),
+    });
+    const both = await biased.run({ x: floats(x, 2, 3, into) });
+    expect(both.a.data).toEqual(both.b.data);
+  });
+
+  test.each([
+    [3, 1, 1],
+    [3, 2, 1],
+    [1, 1, 0],
+    [3, 1, 0],
+  ])("a convolution of %dx%1$d, stride %d, is nearly that of float32", async (kernel, stride, pad) => {
+    const [out, channels, places] = [16, 8, kernel ** 2];
+    const weights = normal(out * channels * places);
+    const values = normal(2 * channels * 9 * 7).map((v) => v + 0.5);
+    const x = input("x", [b, channels, h, w]);
+    const attrs = { stride, pads: [pad, pad, pad, pad] } as const;
+    const bias = constant(Array.from(normal(out)), [out]);
+    const q = rounded(weights, out, (i) => (i % places) * channels + Math.floor(i / places));
+    const session = await runtime.load({
+      exact: conv2d(x, input("w", [out, channels, kernel, kernel]), bias, attrs),
+      found: quantisedConv(x, { ...q, ...attrs, kernel }, bias),
+    });
+    const y = await session.run({ x: floats(values, 2, channels, 9, 7), w: floats(weights, out, channels, kernel, kernel) });
+    expect(y.found.dims).toEqual(y.exact.dims);
+    expect(snr(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(34);
+  });
 });

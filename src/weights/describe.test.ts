@@ -45,6 +45,8 @@ test.each([
   ["tiny-sdxl/vae/diffusion_pytorch_model.safetensors", "vae", "safetensors"],
   ["tiny-sdxl/text_encoder/model.safetensors", "clip-text", "safetensors"],
   ["tiny-sdxl/text_encoder_2/model.safetensors", "clip-text-projection", "safetensors"],
+  ["tiny-autoencoder/diffusion_pytorch_model.safetensors", "tiny-vae", "safetensors"],
+  ["tiny-autoencoder/taesd_decoder.pth", "tiny-vae", "torch-zip"],
   ["formats/legacy.pt", "unknown", "torch-legacy"],
 ])("%s is %s in %s", async (file, kind, format) => {
   expect(await describe(goldenPath(file))).toMatchObject({ kind, format, missing: [] });

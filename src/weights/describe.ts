@@ -110,7 +110,7 @@ async function describeFolder(path: string): Promise<Description> {
       remarks,
     };
   }
-  const files = (await readdir(path)).filter((name) => /\.(safetensors|bin|pt|ckpt)$/.test(name)).sort();
+  const files = (await readdir(path)).filter((name) => /\.(safetensors|bin|pth?|ckpt)$/.test(name)).sort();
   if (files.length === 0)
     throw new UserError(
       "inspect/nothing",
@@ -182,7 +182,7 @@ function spellingOf(tensors: Tensors): string {
 function byFirstSegment(tensors: Tensors): PartDescription[] {
   const groups = new Map<string, TensorEntry[]>();
   for (const entry of tensors.values()) {
-    const [head = ""] = entry.name.split(".");
+    const head = /^\d+\./.test(entry.name) ? "layers" : (entry.name.split(".")[0] ?? "");
     const group = groups.get(head);
     if (group) group.push(entry);
     else groups.set(head, [entry]);

@@ -88,6 +88,13 @@ class Writer implements Emitter {
   readonly #values = new Map<Tensor, string>();
   readonly #constants = new Map<string, string>();
   readonly #known = new Map<string, string>();
+  /** First outputs of nodes. */
+  readonly #computed = new Set<string>();
+  /**
+   * What shape a node's output has: ONNX Runtime loses track of symbolic sizes at a reshape, and then finds no memory of the same size to use
+   * again, which it seeks long.
+   */
+  readonly #shapes = new Map<string, ValueInfoProto>();
   readonly #sizes = new Map<string, string>();
   readonly #namedSizes = new Map<string, { input: string; axis: number; factor: number }>();
   readonly #expanded: ReadonlySet<Tensor>;
@@ -143,6 +150,10 @@ class Writer implements Emitter {
       pieces.push(toBinary(ModelProtoSchema, create(ModelProtoSchema, { graph: { node } })));
       yield;
     }
+    for (const valueInfo of batches([...this.#shapes.values()])) {
+      pieces.push(toBinary(ModelProtoSchema, create(ModelProtoSchema, { graph: { valueInfo } })));
+      yield;
+    }
     for (const initializer of batches(this.#initializers)) {
       pieces.push(toBinary(ModelProtoSchema, create(ModelProtoSchema, { graph: { initializer } })));
       yield;
@@ -156,6 +167,7 @@ class Writer implements Emitter {
     if (known !== undefined) return known;
     const name = `${type}_${this.#count++}`;
     this.#known.set(key, name);
+    this.#computed.add(name);
     const names = Array.from({ length: outputs }, (_, i) => (i === 0 ? name : `${name}_${i}`));
     const attribute = Object.entries(attrs).map(([key, value]) => encodeAttribute(key, value));
     this.#nodes.push(create(NodeProtoSchema, { opType: type, domain, input: [...inputs], output: names, name, attribute }));
@@ -226,7 +238,11 @@ class Writer implements Emitter {
   }
 
   #value(root: Tensor): string {
-    for (const t of inOrder([root], this.#values)) this.#values.set(t, this.#emit(t));
+    for (const t of inOrder([root], this.#values)) {
+      const name = this.#emit(t);
+      this.#values.set(t, name);
+      if (this.#computed.has(name) && !this.#shapes.has(name)) this.#shapes.set(name, valueInfo(name, t, this.#halves.has(name)));
+    }
     return this.#values.get(root)!;
   }
 
@@ -339,7 +355,8 @@ function encodeAttribute(name: string, value: Attribute): AttributeProto {
   return create(AttributeProtoSchema, { name, type: type.INTS, ints: value.map((v) => BigInt(v)) });
 }
 
-function valueInfo(name: string, t: Tensor): ValueInfoProto {
+function valueInfo(name: string, t: Tensor, half = false): ValueInfoProto {
+  const elemType = half ? TensorProto_DataType.FLOAT16 : ELEMENT[t.dtype];
   const dim = t.shape.map((d) =>
     typeof d === "number"
       ? { value: { case: "dimValue" as const, value: BigInt(d) } }
@@ -347,6 +364,6 @@ function valueInfo(name: string, t: Tensor): ValueInfoProto {
   );
   return create(ValueInfoProtoSchema, {
     name,
-    type: { value: { case: "tensorType", value: { elemType: ELEMENT[t.dtype], shape: { dim } } } },
+    type: { value: { case: "tensorType", value: { elemType, shape: { dim } } } },
   });
 }

@@ -18,6 +18,7 @@ import {
   subOp,
   tanhOp,
 } from "../ops/elementwise.ts";
+import { firstOp } from "../ops/first.ts";
 import { gatherOp, oneHotOp, scatterRowsOp, takeRowsOp } from "../ops/gather.ts";
 import { broadcastToOp, concatOp, padOp, permuteOp, reduceSumOp, reshapeOp, sliceOp } from "../ops/layout.ts";
 import { linearOp, type MatmulAttrs, matmulOp } from "../ops/matrix.ts";
@@ -71,6 +72,7 @@ export const standardLowerings: Lowerings = new Map([
     if (end === undefined) throw new TypeError("a slice of symbolic size must start at 0");
     return e.node("Slice", [x!, e.ints([start]), end, e.ints([axis])]);
   }),
+  lower(firstOp, (y, [x, count], e) => e.node("Slice", [x!, e.ints([0]), count!, e.ints([y.attrs.axis])])),
   lower(padOp, (y, [x], e) => {
     const { axis, start, size: whole } = y.attrs;
     const inner = size(y.inputs[0]!, axis);

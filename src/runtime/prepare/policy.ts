@@ -2,13 +2,29 @@ import type { ParamAttrs } from "../../graph/ops/source.ts";
 import { elementCount } from "../../weights/index.ts";
 
 /** Changes when the same weights would be prepared otherwise: what was prepared before is then made anew. */
-export const POLICY = "int8-1";
+export const POLICY = "int8-3";
 
 /** What is computed for one row of a picture or a prompt only: it costs next to nothing, and all that follows depends on it. */
 const FEW_ROWS = /(^|\.)(time_embedding|add_embedding|time_emb_proj|text_projection|visual_projection\w*|fuse_module)\./;
 /** Numbers below which a product is over before its rounding is. */
 const SMALL = 2 ** 12;
 
-/** Whether a linear layer is computed in 8 bits. */
-export const inEightBits = ({ path, entry }: ParamAttrs): boolean =>
-  elementCount(entry.shape) >= SMALL && entry.shape.every((n) => n % 8 === 0) && !FEW_ROWS.test(`.${path}`);
+/** Where the picture comes in and goes out: a thousandth of the work, and rounding there is seen at once. */
+const ENDS = /(^|\.)(conv_in|conv_out|patch_embedding|patch_embed\w*)\./;
+
+/**
+ * In a VAE: what stands behind a norm. Elsewhere its values reach into the thousands beside others near one, and a picture shows each rounding.
+ */
+const BEHIND_NORM = /\.resnets\.\d+\.conv[12]\.weight$/;
+
+/**
+ * Whether a layer is computed in 8 bits.
+ * @param model which of the pipeline's models it is in, such as "unet"
+ * @param branched convolutions with a LoRA, whose branch stays beside them: they stay in float32 with it
+ */
+export function inEightBits({ path, entry }: ParamAttrs, model: string, branched: { has(path: string): boolean }): boolean {
+  const [out, into, ...kernel] = entry.shape as [number, number, ...number[]];
+  if (elementCount(entry.shape) < SMALL || out % 8 !== 0 || into % 8 !== 0 || FEW_ROWS.test(path)) return false;
+  if (model === "vae") return BEHIND_NORM.test(path);
+  return kernel.length === 0 || (kernel.every((n) => n === 1 || n === 3) && !ENDS.test(path) && !branched.has(path));
+}

@@ -4,7 +4,7 @@ import { type LoraPair, lora } from "../../graph/lora.ts";
 import { gatherOp } from "../../graph/ops/gather.ts";
 import type { QuantisedWeight } from "../../graph/ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "../../graph/ops/source.ts";
-import { linearWeights, quantise } from "../../graph/quantise.ts";
+import { quantisable, quantise } from "../../graph/quantise.ts";
 import { inOrder, rewrite } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
 import {
@@ -61,30 +61,41 @@ interface Plan {
   readonly all: readonly ParamAttrs[];
 }
 
+/** Puts prepared weights, and LoRAs where those are not in them, into a graph. */
+export type Over = <Name extends string>(outputs: Readonly<Record<Name, Tensor>>) => Readonly<Record<Name, Tensor>>;
+
 /**
- * A graph over weights in the form in which they are computed with: linear layers in 8 bits with their LoRAs added, the rest in float32. They
+ * Weights in the form in which they are computed with: those of linear layers and convolutions in 8 bits, with the LoRAs of linear
+ * layers added, the rest in float32. They
  * are made once, tensor by tensor, and kept in the user's cache folder under a name that stands for the content that they were made
  * from, the LoRAs and the policy.
+ * @returns what puts them into any graph over the same weights
  * @throws UserError cache/folder, disk/full
  */
-export async function prepared<Name extends string>(
-  what: ToPrepare & { readonly outputs: Readonly<Record<Name, Tensor>> },
-  options: PrepareOptions,
-): Promise<Readonly<Record<Name, Tensor>>> {
+export async function prepare(what: ToPrepare, options: PrepareOptions): Promise<Over> {
   const { folder } = options.cache;
-  const names = Object.keys(what.outputs) as Name[];
-  const outputs = names.map((name) => what.outputs[name]);
-  const plan = planOf(outputs);
+  const plan = planOf(what);
   const key = await keyOf(what, plan);
   await openFolder(folder);
   const found = (await openPrepared(folder, key, options)) ?? (await make(what, plan, key, options));
   await touch(folder, key);
-  const changed = rewrite(rewrite(outputs, over(found)), lora(branches(what.pairs, plan), new Set()));
-  return Object.fromEntries(names.map((name, i) => [name, changed[i]!])) as Record<Name, Tensor>;
+  const beside = branches(what.pairs, plan);
+  return <Name extends string>(outputs: Readonly<Record<Name, Tensor>>) => {
+    const names = Object.keys(outputs) as Name[];
+    const changed = rewrite(
+      rewrite(
+        names.map((name) => outputs[name]),
+        over(found),
+      ),
+      lora(beside, new Set()),
+    );
+    return Object.fromEntries(names.map((name, i) => [name, changed[i]!])) as Record<Name, Tensor>;
+  };
 }
 
-function planOf(outputs: readonly Tensor[]): Plan {
-  const rounded = linearWeights(outputs).filter(inEightBits);
+function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
+  const outputs = Object.values(named);
+  const rounded = quantisable(outputs).filter((attrs) => inEightBits(attrs, model, pairs));
   const taken = new Set(rounded.map(({ path }) => path));
   const tables = new Set(inOrder(outputs).flatMap((t) => (is(t, gatherOp) ? [t.inputs[0]!] : [])));
   const params = inOrder(outputs).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));
@@ -165,7 +176,8 @@ function eightBits(
   advance: (attrs: ParamAttrs) => void,
 ): TensorToWrite[] {
   const { path, entry } = attrs;
-  const [out, into] = entry.shape as [number, number];
+  const [out, channels, kernel = 1] = entry.shape as [number, number, number?];
+  const into = channels * kernel ** 2;
   let scales: Float32Array | undefined;
   return [
     {
@@ -173,14 +185,26 @@ function eightBits(
       dtype: "I8",
       shape: [into, out],
       data: async () => {
-        const result = await rounder.round(entry, pairs);
+        const result = await rounder.round({ ...entry, shape: [out, into] }, pairs);
         scales = result.scales;
         advance(attrs);
-        return result.rounded;
+        return kernel === 1 ? result.rounded : byPlace(result.rounded, channels, out);
       },
     },
     { name: `${path}${SCALES}`, dtype: "F32", shape: [out], data: async () => scales! }, // written after the weight
   ];
+}
+
+/** Rows that lie by channel first, then by place in the window, the other way round. @param rounded [channels · places, out] */
+function byPlace(rounded: Int8Array, channels: number, out: number): Int8Array {
+  const places = rounded.length / (channels * out);
+  const sorted = new Int8Array(rounded.length);
+  for (let channel = 0; channel < channels; channel++)
+    for (let place = 0; place < places; place++) {
+      const row = (channel * places + place) * out;
+      sorted.set(rounded.subarray(row, row + out), (place * channels + channel) * out);
+    }
+  return sorted;
 }
 
 /** Numbers that are widened at once, so that the event loop waits only briefly. */
@@ -206,9 +230,9 @@ function over(tensors: Tensors): (t: Tensor) => Tensor | undefined {
     const scales: TensorEntry | undefined = tensors.get(`${path}${SCALES}`);
     if (scales !== undefined) eight.set(path, { weight: { path, entry }, scales: { path: `${path}${SCALES}`, entry: scales } });
   }
-  const linear = quantise(eight);
+  const layer = quantise(eight);
   return (t) => {
-    if (!is(t, paramOp)) return linear(t);
+    if (!is(t, paramOp)) return layer(t);
     const entry = tensors.get(t.attrs.path);
     return entry?.dtype === "F32" ? param(t.attrs.path, entry) : undefined;
   };

@@ -170,6 +170,15 @@ test("an interrupted download goes on in the next run", async () => {
   expect(await leftOver()).toEqual([]);
 });
 
+test("a component alone comes with its config and is found again", async () => {
+  files = { "config.json": Buffer.from("{}"), "diffusion_pytorch_model.safetensors": BIG, "decoder.safetensors": BIG };
+  const path = await downloadModel(REPO, options);
+  expect((await readdir(path)).sort()).toEqual(["config.json", "diffusion_pytorch_model.safetensors"]);
+  asked = [];
+  expect(await resolveHubOrPath(REPO, options)).toBe(path);
+  expect(asked).toEqual([]);
+});
+
 /** Leaves a part behind, as an interrupted run does. */
 async function leavePart(data: Buffer): Promise<void> {
   await mkdir(join(repoFolder(), "blobs"), { recursive: true });

@@ -1,0 +1,111 @@
+import type { Command } from "commander";
+import { UserError } from "../core/errors.ts";
+import type { PhotoMaker } from "../pipeline/photomaker.ts";
+import type { LoadInput } from "../pipeline/request.ts";
+import type { PreparedModel } from "../runtime/prepare/cache-folder.ts";
+import { pathAndScale } from "./flag-values.ts";
+import type { CliIo } from "./io.ts";
+import { createProgress } from "./progress.ts";
+
+export interface CacheTools {
+  readonly cache: () => Promise<
+    Pick<typeof import("../runtime/prepare/cache-folder.ts"), "cacheSettings" | "listPrepared" | "removePrepared">
+  >;
+  readonly open: (options: LoadInput) => Promise<PhotoMaker>;
+}
+
+interface PrepareFlags {
+  readonly model: string;
+  readonly modelConfig?: string;
+  readonly adapter?: string;
+  readonly adapterScale?: number;
+  readonly lora: readonly string[];
+  readonly quiet?: boolean;
+}
+
+const HELP = `
+In int8, which is what large models run in on the processor, a checkpoint with its adapter and LoRAs is prepared once: what is computed with
+is written to the cache folder, under a name that stands for its content, and later uses load it in seconds.
+
+PHOTOMAKER_CACHE     the folder (default: the system's folder for caches)
+PHOTOMAKER_CACHE_GB  how large it may be: what was used longest ago is given up (default: 40)
+
+Examples:
+  photomaker cache list
+  photomaker cache prepare -m sdxl.safetensors -a photomaker-v1.bin
+  photomaker cache clear
+`;
+
+export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
+  const cache = program
+    .command("cache")
+    .description("Prepared models: what is there, and making or deleting it.")
+    .addHelpText("after", HELP);
+  cache
+    .command("list")
+    .description("Lists prepared models, those used last first.")
+    .option("--json", "as JSON")
+    .action(async ({ json = false }: { json?: boolean }) => {
+      const { cacheSettings, listPrepared } = await tools.cache();
+      const { folder, mostBytes } = cacheSettings(io.env);
+      const models = await listPrepared(folder);
+      if (json) {
+        io.stdout.write(`${JSON.stringify({ folder, mostBytes, models }, undefined, 2)}\n`);
+        return;
+      }
+      for (const model of models) io.stdout.write(`${lineOf(model)}\n`);
+      const total = models.reduce((sum, { bytes }) => sum + bytes, 0);
+      io.stdout.write(`${models.length} models, ${gigabytes(total)} of at most ${gigabytes(mostBytes)}, in ${folder}\n`);
+    });
+  cache
+    .command("clear")
+    .description("Deletes prepared models; the checkpoints that they were made from stay.")
+    .argument("[keys...]", "beginnings of their keys (default: all)")
+    .action(async (keys: readonly string[]) => {
+      const { cacheSettings, listPrepared, removePrepared } = await tools.cache();
+      const { folder } = cacheSettings(io.env);
+      const models = await listPrepared(folder);
+      for (const key of keys)
+        if (!models.some((model) => model.key.startsWith(key)))
+          throw new UserError(
+            "cache/no-such-model",
+            `No prepared model's key begins with "${key}".`,
+            '"photomaker cache list" shows them.',
+          );
+      const chosen = models.filter((model) => keys.length === 0 || keys.some((key) => model.key.startsWith(key)));
+      for (const { key } of chosen) await removePrepared(folder, key);
+      io.stdout.write(`${chosen.length} models deleted, ${gigabytes(chosen.reduce((sum, { bytes }) => sum + bytes, 0))}\n`);
+    });
+  cache
+    .command("prepare")
+    .description("Prepares a model now, with its adapter and LoRAs, so that the first picture need not wait.")
+    .requiredOption("-m, --model <path>", "SDXL: a diffusers folder, a single file, or a hub id")
+    .option("--model-config <folder>", "for a single file: a folder with the configs of its components")
+    .option("-a, --adapter <path>", "a PhotoMaker adapter: a file, a folder, or a hub id")
+    .option("--adapter-scale <number>", "strength of the adapter's LoRA", Number)
+    .option("--lora <path:scale...>", "LoRAs with their strengths", [])
+    .option("-q, --quiet", "no progress")
+    .action((flags: PrepareFlags) => prepare(flags, io, tools));
+}
+
+async function prepare({ lora, quiet = false, ...flags }: PrepareFlags, io: CliIo, tools: CacheTools): Promise<void> {
+  const progress = createProgress(io, { json: false, quiet });
+  const loaded = await tools.open({ ...flags, loras: lora.map(pathAndScale), precision: "int8" });
+  try {
+    const models = await loaded.prepare({
+      signal: io.signal,
+      onProgress: (model, done, total) => progress.show({ label: `prepare ${model}`, done, total }),
+      onNotice: ({ message }) => progress.note(`note: ${message}`),
+    });
+    progress.clear();
+    io.stdout.write(`${models.join(", ")}: prepared\n`);
+  } finally {
+    progress.clear();
+    await loaded.close();
+  }
+}
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e8 ? 3 : 1)} GB`;
+
+const lineOf = ({ key, model, precision, from, bytes, lastUsed }: PreparedModel): string =>
+  `${key.slice(0, 10)}  ${model.padEnd(14)} ${precision}  ${gigabytes(bytes).padStart(9)}  ${lastUsed.toISOString().slice(0, 10)}  ${from}`;

@@ -1,0 +1,159 @@
+import { cp, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { decodePhoto } from "../image/index.ts";
+import { listPrepared } from "../runtime/prepare/cache-folder.ts";
+import { goldenPath } from "../testing/golden.ts";
+import { PhotoMaker } from "./photomaker.ts";
+import { choosePrecision } from "./precision.ts";
+import { type LoadInput, parseLoadOptions } from "./request.ts";
+
+const MINIATURE = join(import.meta.dirname, "../../assets/miniature");
+const model = { model: MINIATURE, adapter: join(MINIATURE, "photomaker-v1.safetensors") };
+const request = {
+  prompt: "a photo of a man img in the forest",
+  inputIdImages: [goldenPath("photos", "person_0.png")],
+  numInferenceSteps: 3,
+  seed: 3,
+};
+
+const folder = await mkdtemp(join(tmpdir(), "prepared-"));
+afterAll(() => rm(folder, { recursive: true }));
+beforeEach(() => {
+  vi.stubEnv("PHOTOMAKER_CACHE", folder);
+  vi.stubEnv("PHOTOMAKER_CACHE_GB", undefined);
+});
+
+/** Pixels, which models were prepared for them, and what was said. */
+async function draw(load: Partial<LoadInput>) {
+  await using pm = await PhotoMaker.load({ ...model, ...load });
+  const prepared = new Set<string>();
+  const notices: string[] = [];
+  const drawing = pm.generate(request);
+  for await (const event of drawing) {
+    if (event.type === "progress" && event.phase === "prepare") prepared.add(event.detail!);
+    if (event.type === "notice") notices.push(event.notice.code);
+  }
+  const { images } = await drawing;
+  return { pixels: (await decodePhoto(images[0]!.png)).data, prepared: [...prepared], notices };
+}
+
+const difference = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Array.from(a).reduce((sum, v, i) => sum + Math.abs(v - b[i]!), 0) / a.length;
+
+const unets = async () => (await listPrepared(folder)).filter(({ model }) => model === "unet");
+
+test("in 8 bits the picture is nearly that of float32; it is prepared once, and again for other LoRA strengths", async () => {
+  const exact = await draw({ precision: "f32" });
+  expect(exact.prepared).toEqual([]);
+  const first = await draw({ precision: "int8" });
+  expect(first.prepared.sort()).toEqual(["id_encoder", "text_encoder", "text_encoder_2", "unet", "vae"]);
+  const distance = difference(exact.pixels, first.pixels);
+  expect(distance).toBeGreaterThan(0);
+  expect(distance).toBeLessThan(2);
+  const second = await draw({ precision: "int8" });
+  expect(second.prepared).toEqual([]);
+  expect(second.pixels).toEqual(first.pixels);
+
+  const half = await draw({ precision: "int8", adapterScale: 0.5 });
+  expect(half.prepared).toEqual(["unet"]);
+  const halfExact = await draw({ precision: "f32", adapterScale: 0.5 });
+  expect(difference(half.pixels, halfExact.pixels)).toBeLessThan(difference(half.pixels, exact.pixels) / 2);
+  expect(await unets()).toHaveLength(2);
+  expect((await readdir(folder)).filter((name) => name.endsWith(".part"))).toEqual([]);
+});
+
+describe("what was prepared and is not what it was", () => {
+  test.each([
+    ["cut short", (path: string) => truncate(path, 5000)],
+    [
+      "edited",
+      async (path: string) => {
+        const bytes = await readFile(path);
+        bytes.fill(7, bytes.length - 600);
+        await writeFile(path, bytes);
+      },
+    ],
+    ["without its note", (path: string) => rm(path.replace(/safetensors$/, "json"))],
+    ["with half a note", (path: string) => writeFile(path.replace(/safetensors$/, "json"), '{"key":')],
+  ])("is made again when it is %s", async (what, damage) => {
+    const whole = await draw({ precision: "int8" });
+    for (const { key } of await unets()) await damage(join(folder, `${key}.safetensors`));
+    const again = await draw({ precision: "int8" });
+    expect(again.prepared).toEqual(["unet"]);
+    expect(again.notices.includes("cache/prepared-again")).toBe(!what.includes("note"));
+    expect(again.pixels).toEqual(whole.pixels);
+  });
+});
+
+test("a checkpoint with one weight changed is another one", async () => {
+  const copy = join(folder, "..", `copy-${process.pid}`);
+  await cp(MINIATURE, copy, { recursive: true });
+  try {
+    const path = join(copy, "unet/diffusion_pytorch_model.safetensors");
+    const bytes = await readFile(path);
+    bytes[bytes.length - 1]! ^= 1;
+    await writeFile(path, bytes);
+    expect((await draw({ model: copy, precision: "int8" })).prepared).toEqual(["unet"]);
+  } finally {
+    await rm(copy, { recursive: true });
+  }
+});
+
+test("two processes that prepare the same at once do not disturb each other", async () => {
+  for (const { key } of await listPrepared(folder)) await rm(join(folder, `${key}.json`));
+  const [a, b] = await Promise.all([draw({ precision: "int8" }), draw({ precision: "int8" })]);
+  expect(a.pixels).toEqual(b.pixels);
+});
+
+test("what was used longest ago is given up when all together are too large", async () => {
+  const before = await unets();
+  const old = new Date(0);
+  for (const { key } of before) await utimes(join(folder, `${key}.json`), old, old);
+  vi.stubEnv("PHOTOMAKER_CACHE_GB", "0.02");
+  await draw({ precision: "int8", adapterScale: 0.25 });
+  const after = await unets();
+  expect(after.some(({ key }) => !before.some((model) => model.key === key))).toBe(true);
+  expect((await listPrepared(folder)).reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(0.03e9);
+  expect(after.length).toBeLessThan(before.length + 1);
+});
+
+test("a folder that cannot be made, or a size that is none, is refused with the remedy", async () => {
+  vi.stubEnv("PHOTOMAKER_CACHE", join(MINIATURE, "model_index.json", "cache"));
+  await expect(draw({ precision: "int8" })).rejects.toMatchObject({
+    code: "cache/folder",
+    remedy: expect.stringContaining("f32"),
+  });
+  vi.stubEnv("PHOTOMAKER_CACHE", folder);
+  vi.stubEnv("PHOTOMAKER_CACHE_GB", "much");
+  await expect(draw({ precision: "int8" })).rejects.toMatchObject({ code: "cache/size" });
+});
+
+test("cancelling while it is prepared leaves nothing behind, and preparing alone draws nothing", async () => {
+  const other = join(folder, "cancelled");
+  vi.stubEnv("PHOTOMAKER_CACHE", other);
+  await using pm = await PhotoMaker.load({ ...model, precision: "int8" });
+  const stop = new AbortController();
+  const cancelled = pm.prepare({ signal: stop.signal, onProgress: (name) => name === "unet" && stop.abort() });
+  await expect(cancelled).rejects.toThrow("abort");
+  expect((await listPrepared(other)).map((found) => found.model)).not.toContain("unet");
+  expect((await readdir(other)).filter((name) => name.endsWith(".part"))).toEqual([]);
+  expect(await pm.prepare()).toEqual(["text_encoder", "text_encoder_2", "id_encoder", "unet", "vae"]);
+  expect(await listPrepared(other)).toHaveLength(5);
+  await using exact = await PhotoMaker.load({ ...model, precision: "f32" });
+  expect(await exact.prepare()).toEqual([]);
+});
+
+test("auto means 8 bits for large models on the processor, and float32 else", () => {
+  const of = (load: Partial<LoadInput>, width: number) =>
+    choosePrecision(
+      parseLoadOptions({ ...model, ...load }),
+      new Map([["w", { name: "w", dtype: "F16", shape: [width, 1e6], source: { kind: "bytes", bytes: new Uint8Array() } }]]),
+    );
+  expect(of({}, 2500)).toMatchObject({ precision: "int8" });
+  expect(of({}, 2500).notices[0]!.message).toContain("2.5 billion");
+  expect(of({}, 5)).toMatchObject({ precision: "f32" });
+  expect(of({ precision: "f32" }, 2500)).toMatchObject({ precision: "f32" });
+  expect(of({ device: "cuda" }, 2500)).toMatchObject({ precision: "f32" });
+});
