@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { floats } from "../../src/core/array.ts";
 import { TorchCpuGenerator } from "../../src/core/random/torch-cpu-generator.ts";
-import { unetGraph, vaeGraph } from "../../src/pipeline/graphs.ts";
+import { type Outputs, unetGraph, vaeGraph } from "../../src/pipeline/graphs.ts";
 import { LazySession } from "../../src/pipeline/lazy-session.ts";
 import { inEightBits } from "../../src/pipeline/precision.ts";
 import { ortRuntime } from "../../src/runtime/ort-runtime.ts";
@@ -22,13 +22,15 @@ const { values: args } = parseArgs({
 const model = await openModel(args.model!, args.config === undefined ? {} : { config: args.config });
 const [unet, vae] = [unetGraph(model, new Map()), vaeGraph(model)];
 const runtime = ortRuntime({ threads: Number(args.threads) });
-const sessions = {
-  unet: new LazySession(
+const inPrecision = <Name extends string>(name: string, outputs: Outputs<Name>) =>
+  new LazySession(
     runtime,
-    "unet",
-    args.precision === "int8" ? inEightBits("unet", "model", unet.unfinished) : unet.outputs,
-  ),
-  vae: new LazySession(runtime, "vae", vae.decode),
+    name,
+    args.precision === "int8" ? inEightBits(name, "model", { outputs, pairs: new Map() }, outputs) : outputs,
+  );
+const sessions = {
+  unet: inPrecision("unet", unet.unfinished.outputs),
+  vae: inPrecision("vae", vae.decode),
 };
 const quiet = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
 const noise = new TorchCpuGenerator(0);

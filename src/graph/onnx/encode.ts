@@ -241,7 +241,7 @@ class Writer implements Emitter {
     for (const t of inOrder([root], this.#values)) {
       const name = this.#emit(t);
       this.#values.set(t, name);
-      if (this.#computed.has(name) && !this.#shapes.has(name)) this.#shapes.set(name, valueInfo(name, t));
+      if (this.#computed.has(name) && !this.#shapes.has(name)) this.#shapes.set(name, valueInfo(name, t, this.#halves.has(name)));
     }
     return this.#values.get(root)!;
   }
@@ -355,7 +355,8 @@ function encodeAttribute(name: string, value: Attribute): AttributeProto {
   return create(AttributeProtoSchema, { name, type: type.INTS, ints: value.map((v) => BigInt(v)) });
 }
 
-function valueInfo(name: string, t: Tensor): ValueInfoProto {
+function valueInfo(name: string, t: Tensor, half = false): ValueInfoProto {
+  const elemType = half ? TensorProto_DataType.FLOAT16 : ELEMENT[t.dtype];
   const dim = t.shape.map((d) =>
     typeof d === "number"
       ? { value: { case: "dimValue" as const, value: BigInt(d) } }
@@ -363,6 +364,6 @@ function valueInfo(name: string, t: Tensor): ValueInfoProto {
   );
   return create(ValueInfoProtoSchema, {
     name,
-    type: { value: { case: "tensorType", value: { elemType: ELEMENT[t.dtype], shape: { dim } } } },
+    type: { value: { case: "tensorType", value: { elemType, shape: { dim } } } },
   });
 }
