@@ -26,6 +26,19 @@ export function inOrder(outputs: readonly Tensor[], known: { has(t: Tensor): boo
   return order;
 }
 
+/** {@link rewrite} for outputs with names. */
+export function rewriteNamed<Name extends string>(
+  outputs: Readonly<Record<Name, Tensor>>,
+  rule: Rule,
+): Readonly<Record<Name, Tensor>> {
+  const names = Object.keys(outputs) as Name[];
+  const changed = rewrite(
+    names.map((name) => outputs[name]),
+    rule,
+  );
+  return Object.fromEntries(names.map((name, i) => [name, changed[i]!])) as Record<Name, Tensor>;
+}
+
 /** Rebuilds the graph below `outputs`, applying `rule` once to each tensor. What was shared stays shared. */
 export function rewrite(outputs: readonly Tensor[], rule: Rule): Tensor[] {
   const done = new Map<Tensor, Tensor>();

@@ -2,7 +2,7 @@ import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
 import { type LoraPair, lora } from "../graph/lora.ts";
 import { input } from "../graph/ops/source.ts";
-import { rewrite } from "../graph/rewrite.ts";
+import { rewriteNamed } from "../graph/rewrite.ts";
 import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipText } from "../models/clip-text.ts";
@@ -51,19 +51,10 @@ function finished<Name extends string>(name: ComponentName, outputs: Outputs<Nam
   const pairs = loras.get(name);
   if (pairs === undefined) return outputs;
   const used = new Set<string>();
-  const changed = withLoras(outputs, pairs, used);
+  const changed = rewriteNamed(outputs, lora(pairs, used));
   const missed = [...pairs.keys()].filter((path) => !used.has(path));
   if (missed.length > 0) throw new Error(`no layer of ${name} multiplies by ${missed.join(", ")}`);
   return changed;
-}
-
-function withLoras<Name extends string>(outputs: Outputs<Name>, pairs: Unfinished["pairs"], used: Set<string>): Outputs<Name> {
-  const keys = Object.keys(outputs) as Name[];
-  const changed = rewrite(
-    keys.map((key) => outputs[key]),
-    lora(pairs, used),
-  );
-  return Object.fromEntries(keys.map((key, i) => [key, changed[i]!])) as Record<Name, Tensor>;
 }
 
 export interface TextGraph {
@@ -151,7 +142,7 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
   finished("unet", { noise }, loras); // a LoRA that fits nothing is found now
   return {
     unfinished: { outputs: { noise }, pairs },
-    finish: (outputs) => withLoras(outputs, pairs, new Set()),
+    finish: (outputs) => rewriteNamed(outputs, lora(pairs, new Set())),
     parts: () => {
       const { deep, noise: outer } = deepCacheParts(noise);
       return { deep: { deep }, outer: { noise: outer } };

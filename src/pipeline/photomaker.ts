@@ -246,7 +246,7 @@ export class PhotoMaker implements AsyncDisposable {
     return prepared;
   }
 
-  /** Frees all memory. A request under way fails, after the evaluation that it is at. */
+  /** Frees all memory at once. A request under way fails. */
   async close(): Promise<void> {
     await this.#runtime.close();
   }

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../core/errors.ts";
+import { type Answer, Pending } from "./pending.ts";
 import type { Feeds } from "./runtime.ts";
 
 export type Question =
@@ -8,16 +9,8 @@ export type Question =
   | { kind: "run"; session: number; feeds: Feeds; fetches: readonly string[] }
   | { kind: "release"; session: number };
 
-interface Reply {
-  readonly id: number;
-  readonly value?: unknown;
-  readonly error?: string;
+interface Reply extends Answer<unknown> {
   readonly peakMemory: number;
-}
-
-interface Waiting {
-  resolve(value: unknown): void;
-  reject(error: Error): void;
 }
 
 /** glibc keeps what was freed of small pieces; above this size each piece is given back at once, as a released model's weights should be. */
@@ -27,9 +20,7 @@ const GIVE_BACK_ABOVE = "1000000";
 export class ModelProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
-  readonly #waiting = new Map<number, Waiting>();
-  #failure: Error | undefined;
-  #count = 0;
+  readonly #pending = new Pending<unknown>();
   #peakMemory = 0;
 
   constructor() {
@@ -39,10 +30,10 @@ export class ModelProcess {
       env: { ...process.env, ORT_DISABLE_TELEMETRY: "1", MALLOC_MMAP_THRESHOLD_: GIVE_BACK_ABOVE },
     });
     this.#child.on("message", (reply) => this.#settle(reply as Reply));
-    this.#child.on("error", (error) => this.#fail(error));
+    this.#child.on("error", (error) => this.#pending.fail(error));
     this.#ended = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => {
-        this.#fail(ended(code, signal));
+        this.#pending.fail(ended(code, signal));
         resolve();
       });
     });
@@ -51,7 +42,7 @@ export class ModelProcess {
 
   /** False once the process has ended, and its sessions with it. */
   get alive(): boolean {
-    return this.#failure === undefined;
+    return this.#pending.failure === undefined;
   }
 
   /** The most memory that the process has held, in bytes, as far as it has told. */
@@ -61,43 +52,31 @@ export class ModelProcess {
 
   /** @throws UserError if the process ends before it has answered */
   ask(question: Question): Promise<unknown> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    const id = this.#count++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+    return this.#pending.ask((id) => {
       this.#child.ref();
       this.#child.channel?.ref();
-      this.#child.send({ id, ...question }, (error) => error && this.#fail(error));
+      this.#child.send({ id, ...question }, (error) => error && this.#pending.fail(error));
     });
   }
 
   /** Ends the process at once. What was asked and not answered fails for this reason. */
   async end(reason: Error): Promise<void> {
-    this.#fail(reason);
+    this.#pending.fail(reason);
     this.#child.ref();
     this.#child.kill("SIGKILL");
     if (this.#child.pid !== undefined) await this.#ended;
   }
 
-  #settle({ id, value, error, peakMemory }: Reply): void {
-    this.#peakMemory = peakMemory;
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    if (this.#waiting.size === 0) this.#idle();
-    if (error === undefined) waiting?.resolve(value);
-    else waiting?.reject(new Error(error));
+  #settle(reply: Reply): void {
+    this.#peakMemory = reply.peakMemory;
+    this.#pending.settle(reply);
+    if (this.#pending.size === 0) this.#idle();
   }
 
   /** An idle process keeps no program alive. */
   #idle(): void {
     this.#child.unref();
     this.#child.channel?.unref();
-  }
-
-  #fail(error: Error): void {
-    this.#failure ??= error;
-    for (const { reject } of this.#waiting.values()) reject(this.#failure);
-    this.#waiting.clear();
   }
 }
 

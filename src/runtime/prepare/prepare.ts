@@ -5,7 +5,7 @@ import { gatherOp } from "../../graph/ops/gather.ts";
 import type { QuantisedWeight } from "../../graph/ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "../../graph/ops/source.ts";
 import { quantisable, quantise } from "../../graph/quantise.ts";
-import { inOrder, rewrite } from "../../graph/rewrite.ts";
+import { inOrder, rewriteNamed } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
 import {
   DTYPE_BYTES,
@@ -80,17 +80,7 @@ export async function prepare(what: ToPrepare, options: PrepareOptions): Promise
   const found = (await openPrepared(folder, key, options)) ?? (await make(what, plan, key, options));
   await touch(folder, key);
   const beside = branches(what.pairs, plan);
-  return <Name extends string>(outputs: Readonly<Record<Name, Tensor>>) => {
-    const names = Object.keys(outputs) as Name[];
-    const changed = rewrite(
-      rewrite(
-        names.map((name) => outputs[name]),
-        over(found),
-      ),
-      lora(beside, new Set()),
-    );
-    return Object.fromEntries(names.map((name, i) => [name, changed[i]!])) as Record<Name, Tensor>;
-  };
+  return (outputs) => rewriteNamed(rewriteNamed(outputs, over(found)), lora(beside, new Set()));
 }
 
 function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {

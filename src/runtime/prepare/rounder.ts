@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { LoraPair } from "../../graph/lora.ts";
 import { readFloats, readRowMajor, type TensorEntry } from "../../weights/index.ts";
+import { type Answer, Pending } from "../pending.ts";
 import { roundModel } from "./round-model.ts";
 
 export interface Rounded {
@@ -13,24 +14,20 @@ export interface Rounded {
 /** Rounds weights to 8 bits, in a thread of its own. */
 export class Rounder {
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, { resolve: (value: Rounded) => void; reject: (error: Error) => void }>();
-  #count = 0;
+  readonly #ended: Promise<unknown>;
+  readonly #pending = new Pending<Rounded>();
 
   constructor() {
     const models = { float16: roundModel("float16"), float32: roundModel("float32") };
     this.#worker = new Worker(new URL("./round-worker.js", import.meta.url), { workerData: { models } });
-    this.#worker.on("message", ({ id, value, error }: { id: number; value: Rounded; error?: string }) => {
-      const waiting = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (error === undefined) waiting?.resolve(value);
-      else waiting?.reject(new Error(error));
+    this.#worker.on("message", (answer: Answer<Rounded>) => this.#pending.settle(answer));
+    this.#worker.on("error", (error) => this.#pending.fail(error));
+    this.#ended = new Promise<void>((resolve) => {
+      this.#worker.once("exit", () => {
+        this.#pending.fail(new Error("the thread that rounds weights has ended"));
+        resolve();
+      });
     });
-    const fail = (error: Error): void => {
-      for (const { reject } of this.#waiting.values()) reject(error);
-      this.#waiting.clear();
-    };
-    this.#worker.on("error", fail);
-    this.#worker.on("exit", () => fail(new Error("the thread that rounds weights has ended")));
   }
 
   /** @param entry a linear layer's weight [out, in] @param pairs are added before */
@@ -51,17 +48,14 @@ export class Rounder {
       for (let o = 0; o < out; o++) for (let k = 0; k < r; k++) up[o * rank + from + k] = values[o * r + k]! * pair.scale;
       from += r;
     }
-    const id = this.#count++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      const weight = { bytes, dtype: isHalf ? "float16" : "float32", shape: [out, into] };
-      this.#worker.postMessage({ id, weight, down, up, rank }, own ? [bytes.buffer as ArrayBuffer] : []);
-    });
+    const weight = { bytes, dtype: isHalf ? "float16" : "float32", shape: [out, into] };
+    return this.#pending.ask((id) =>
+      this.#worker.postMessage({ id, weight, down, up, rank }, own ? [bytes.buffer as ArrayBuffer] : []),
+    );
   }
 
   async close(): Promise<void> {
-    const ended = new Promise((resolve) => this.#worker.once("exit", resolve));
     this.#worker.postMessage("end");
-    await ended;
+    await this.#ended;
   }
 }

@@ -1,0 +1,51 @@
+interface Waiting<T> {
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+/** What an answer from a process or a thread says. */
+export interface Answer<T> {
+  readonly id: number;
+  readonly value?: T;
+  readonly error?: string;
+}
+
+/** Questions to a process or a thread that have no answer yet. Once it has failed, all of them fail, and those that follow. */
+export class Pending<T> {
+  readonly #waiting = new Map<number, Waiting<T>>();
+  #count = 0;
+  #failure: Error | undefined;
+
+  /** Why nothing is answered any more. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** @param send sends the question with its number */
+  ask(send: (id: number) => void): Promise<T> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const id = this.#count++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      send(id);
+    });
+  }
+
+  settle({ id, value, error }: Answer<T>): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (error === undefined) waiting?.resolve(value as T);
+    else waiting?.reject(new Error(error));
+  }
+
+  /** The first reason stays. */
+  fail(reason: Error): void {
+    this.#failure ??= reason;
+    for (const { reject } of this.#waiting.values()) reject(this.#failure);
+    this.#waiting.clear();
+  }
+}
