@@ -4,23 +4,12 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { writeAblations } from "../mini/ablation-results.ts";
 import type { Figure } from "../mini/figures.ts";
-import { type CliTools, runCli } from "./run-cli.ts";
+import { cli } from "../testing/run-cli.ts";
 
 const from = await mkdtemp(join(tmpdir(), "ablations-cli-"));
 afterAll(() => rm(from, { recursive: true }));
 
-async function cli(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  const io = {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    env: {},
-    signal: new AbortController().signal,
-    now: () => performance.now(),
-    peakMemory: () => 0,
-  };
-  return { code: await runCli(args, io, {} as CliTools), out, err };
-}
+const run = (...args: string[]) => cli(args);
 
 const figure = (value: number): Figure => ({ value, error: 0.01, real: 1 });
 const row = (variant: string, seed: number, share: number) => ({
@@ -32,25 +21,25 @@ const row = (variant: string, seed: number, share: number) => ({
 });
 
 test("evaluate ablations prints a line for each variant", async () => {
-  const none = await cli("evaluate", "ablations", "--from", from);
+  const none = await run("evaluate", "ablations", "--from", from);
   expect(none.code).toBe(1);
   expect(none.err).toContain("has no results of ablations");
   await writeAblations(from, [row("reference", 0, 0.7), row("average", 0, 0.6), row("reference", 1, 0.8)]);
-  const { code, out } = await cli("evaluate", "ablations", "--from", from);
+  const { code, out } = await run("evaluate", "ablations", "--from", from);
   expect(code).toBe(0);
   const lines = out.trimEnd().split("\n");
   expect(lines).toHaveLength(3);
   expect(lines[1]).toMatch(/^reference +2 +0\.750 ± 0\.050 .* 2\.0 ± 0\.0$/);
   expect(lines[2]).toMatch(/^average +1 +0\.600 +0\.500/);
-  const json = JSON.parse((await cli("evaluate", "ablations", "--from", from, "--json")).out);
+  const json = JSON.parse((await run("evaluate", "ablations", "--from", from, "--json")).out);
   expect(json[1]).toMatchObject({ variant: "average", seeds: 1, figures: { faceSimShare: { value: 0.6, error: null } } });
 });
 
 test("train ablations names its variants, and what it begins from", async () => {
-  const unknown = await cli("train", "ablations", "--from", from, "--variants", "reference,mean");
+  const unknown = await run("train", "ablations", "--from", from, "--variants", "reference,mean");
   expect(unknown.code).toBe(1);
   expect(unknown.err).toContain('There is no variant "mean"');
   expect(unknown.err).toContain("average, linear");
-  const nothing = await cli("train", "ablations", "--from", from);
+  const nothing = await run("train", "ablations", "--from", from);
   expect(nothing.err).toContain("has no finished stage vae");
 });

@@ -5,9 +5,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { makePickle, makeTorchZip } from "../testing/made-files.ts";
+import { cli } from "../testing/run-cli.ts";
 import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { writeSafetensors } from "../weights/safetensors-write.ts";
-import { runCli } from "./run-cli.ts";
 
 const MODEL = goldenPath("tiny-sdxl");
 const ADAPTER = goldenPath("tiny-photomaker-v1.bin");
@@ -38,21 +38,12 @@ async function generate(flags: Flags): Promise<{ code: number; out: string; err:
     ...flags,
   };
   const args = Object.entries(all).flatMap(([flag, value]) => (value === undefined ? [] : [flag, ...[value].flat()]));
-  let [out, err] = ["", ""];
-  const io = {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    env: {},
-    signal: new AbortController().signal,
-    now: () => 0,
-    peakMemory: () => 0,
-  };
   const never = async (): Promise<never> => {
     throw new Error("not needed here");
   };
   const others = { open: never, download: never, describe: never, cache: never, world: never, mini: never, adapter: never };
   const tools = { load: PhotoMaker.load, resolve: resolveHubOrPath, ...others };
-  return { code: await runCli(["generate", ...args], io, tools), out, err };
+  return cli(["generate", ...args], tools);
 }
 
 /** Cause and remedy in words, a code for scripts, and nothing written. */

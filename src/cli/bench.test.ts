@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { goldenPath } from "../testing/golden.ts";
-import { type CliTools, runCli } from "./run-cli.ts";
+import { cli } from "../testing/run-cli.ts";
 
 let folder: string;
 let interrupt: AbortController;
@@ -18,16 +18,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function bench(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  const io = {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    ...{ env: {}, signal: interrupt.signal, now: () => performance.now(), peakMemory: () => 1e6 },
-  };
-  const tools = { open: PhotoMaker.load, resolve: async (path: string) => path } as unknown as CliTools;
-  const code = await runCli(["bench", "-q", ...args], io, tools);
-  return { code, out, err };
+function bench(...args: string[]) {
+  const tools = { open: PhotoMaker.load, resolve: async (path: string) => path };
+  return cli(["bench", "-q", ...args], tools, { signal: interrupt.signal, peakMemory: () => 1e6 });
 }
 const plain = ["-m", goldenPath("tiny-sdxl")];
 const person = [...plain, "-a", goldenPath("tiny-photomaker-v1.safetensors"), "-i", goldenPath("photos", "person_0.png")];

@@ -3,29 +3,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
-import { type CliTools, runCli } from "./run-cli.ts";
+import { cli } from "../testing/run-cli.ts";
 
 const MINIATURE = join(import.meta.dirname, "../../assets/miniature");
 const folder = await mkdtemp(join(tmpdir(), "cache-"));
 afterAll(() => rm(folder, { recursive: true }));
 
-async function cache(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
+function cache(...args: string[]) {
   const env = { PHOTOMAKER_CACHE: folder };
   vi.stubEnv("PHOTOMAKER_CACHE", folder);
-  const io = {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    env,
-    signal: new AbortController().signal,
-    now: () => performance.now(),
-    peakMemory: () => 0,
-  };
-  const tools = {
-    cache: () => import("../runtime/prepare/cache-folder.ts"),
-    open: (options: Parameters<typeof PhotoMaker.load>[0]) => PhotoMaker.load(options),
-  } as unknown as CliTools;
-  return { code: await runCli(["cache", ...args], io, tools), out, err };
+  const tools = { cache: () => import("../runtime/prepare/cache-folder.ts"), open: PhotoMaker.load };
+  return cli(["cache", ...args], tools, { env });
 }
 
 test("prepared models are made, listed and deleted", async () => {

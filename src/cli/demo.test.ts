@@ -6,24 +6,16 @@ import { expect, test } from "vitest";
 import { demoPlan } from "../mini/demo-plan.ts";
 import { drawnPortraits } from "../mini/portraits.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
-import { type CliTools, runCli } from "./run-cli.ts";
+import { cli } from "../testing/run-cli.ts";
 
 test("the demo makes a sheet with the miniature that comes along, and says where it is", { timeout: 900_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), "demo-"));
-  let [told, shown] = ["", ""];
-  const io = {
-    stdout: { write: (text: string) => (told += text) },
-    stderr: { write: (text: string) => (shown += text) },
-    env: {},
-    signal: new AbortController().signal,
-    now: () => performance.now(),
-    peakMemory: () => 0,
-  };
   const out = join(folder, "demo.png");
-  expect(await runCli(["demo", "--out", out], io, { open: PhotoMaker.load } as unknown as CliTools), shown).toBe(0);
+  const told = await cli(["demo", "--out", out], { open: PhotoMaker.load });
+  expect(told.code, told.err).toBe(0);
 
   expect(await readdir(folder)).toEqual(["demo.png"]);
-  expect(told.trimEnd().split("\n").at(-1)).toBe(out);
+  expect(told.out.trimEnd().split("\n").at(-1)).toBe(out);
   const { channels } = await sharp(out).stats();
   for (const { stdev } of channels) expect(stdev).toBeGreaterThan(10); // neither blank nor black
   await rm(folder, { recursive: true });

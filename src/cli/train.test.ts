@@ -3,24 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
-import { type CliTools, runCli } from "./run-cli.ts";
+import { cli } from "../testing/run-cli.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "train-mini-"));
 afterAll(() => rm(folder, { recursive: true }));
 
-async function trainMini(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  const io = {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    env: {},
-    signal: new AbortController().signal,
-    now: () => performance.now(),
-    peakMemory: () => 0,
-  };
-  const tools = { mini: () => import("../mini/make.ts") } as unknown as CliTools;
-  return { code: await runCli(["train", "mini", ...args], io, tools), out, err };
-}
+const trainMini = (...args: string[]) => cli(["train", "mini", ...args], { mini: () => import("../mini/make.ts") });
 
 test("the miniature is made end to end, its loss falls, and the pipeline draws with it", { timeout: 900_000 }, async () => {
   const steps = ["vae=100", "vision=2", "judge=2", "base=2", "adapter=2"];

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { cli } from "../testing/run-cli.ts";
 import { VOCABULARY } from "../world/index.ts";
-import { runCli } from "./run-cli.ts";
 
 let folder: string;
 let interrupt: AbortController;
@@ -14,29 +14,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-async function world(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  const unused = () => Promise.reject(new Error("not for this command"));
-  const tools = {
-    load: unused,
-    open: unused,
-    mini: unused,
-    adapter: unused,
-    resolve: unused,
-    download: unused,
-    describe: unused,
-    cache: unused,
-    world: () => import("./world-files.ts"),
-  };
-  const stdout = { write: (text: string) => (out += text) };
-  const stderr = { write: (text: string) => (err += text) };
-  const code = await runCli(
-    ["world", ...args],
-    { stdout, stderr, env: {}, signal: interrupt.signal, now: () => 0, peakMemory: () => 0 },
-    tools,
-  );
-  return { code, out, err };
-}
+const world = (...args: string[]) =>
+  cli(["world", ...args], { world: () => import("./world-files.ts") }, { signal: interrupt.signal });
 
 test("a sheet is one picture, the same for the same seed", async () => {
   const sheet = (name: string, seed: string) =>

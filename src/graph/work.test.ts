@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { unet } from "../models/unet.ts";
+import { sdxlUNet } from "../testing/sdxl-unet.ts";
 import { namedDim } from "./dim.ts";
 import { attention } from "./ops/attention.ts";
 import { conv2d } from "./ops/convolution.ts";
@@ -8,7 +8,6 @@ import { permute, reshape } from "./ops/layout.ts";
 import { linear, matmul } from "./ops/matrix.ts";
 import { input } from "./ops/source.ts";
 import { Recorder } from "./recorder.ts";
-import { Weights } from "./weights.ts";
 import { workOf } from "./work.ts";
 
 const [batch, height, width, tokens] = ["batch", "height", "width", "tokens"].map(namedDim) as [never, never, never, never];
@@ -33,21 +32,7 @@ test("the work of a small graph is the one counted by hand", () => {
 });
 
 test("one evaluation of SDXL's UNet takes 1.59 TFLOP at 512x512 and 6.76 at 1024x1024", () => {
-  const noise = unet(
-    {
-      latents: input("latents", [batch, 4, height, width]),
-      timestep: input("timestep", [1]),
-      context: input("context", [batch, tokens, 2048]),
-      pooled: input("pooled", [batch, 1280]),
-      timeIds: input("timeIds", [batch, 6]),
-    },
-    new Weights(new Recorder()),
-    {
-      ...{ inChannels: 4, outChannels: 4, channels: [320, 640, 1280], depth: [0, 2, 10], midDepth: 10, upDepth: [0, 2, 10] },
-      ...{ heads: [5, 10, 20], layersPerBlock: 2, groups: 32, contextDim: 2048, pooledDim: 1280, timeIdDim: 256 },
-      linearProjection: true,
-    },
-  );
+  const noise = sdxlUNet(new Recorder());
   const tera = (side: number, rows: number) => {
     const sizes = { batch: rows, height: side / 8, width: side / 8, tokens: 77 };
     return workOf([noise], new Map(Object.entries(sizes))).total / 1e12;

@@ -1,0 +1,35 @@
+import { namedDim } from "../graph/dim.ts";
+import { input } from "../graph/ops/source.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { type WeightSource, Weights } from "../graph/weights.ts";
+import { unet } from "../models/unet.ts";
+
+const [batch, height, width, tokens] = ["batch", "height", "width", "tokens"].map(namedDim) as [never, never, never, never];
+
+/** SDXL's UNet at full size: [batch, 4, height, width]. */
+export const sdxlUNet = (weights: WeightSource): Tensor =>
+  unet(
+    {
+      latents: input("latents", [batch, 4, height, width]),
+      timestep: input("timestep", [1]),
+      context: input("context", [batch, tokens, 2048]),
+      pooled: input("pooled", [batch, 1280]),
+      timeIds: input("timeIds", [batch, 6]),
+    },
+    new Weights(weights),
+    {
+      inChannels: 4,
+      outChannels: 4,
+      channels: [320, 640, 1280],
+      depth: [0, 2, 10],
+      midDepth: 10,
+      upDepth: [0, 2, 10],
+      heads: [5, 10, 20],
+      layersPerBlock: 2,
+      groups: 32,
+      contextDim: 2048,
+      pooledDim: 1280,
+      timeIdDim: 256,
+      linearProjection: true,
+    },
+  );
