@@ -39,6 +39,7 @@ Examples:
 export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
   const cache = program
     .command("cache")
+    .summary("list, make or delete prepared models")
     .description("Prepared models: what is there, and making or deleting it.")
     .addHelpText("after", HELP);
   cache
