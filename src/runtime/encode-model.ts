@@ -21,6 +21,8 @@ export interface ModelOptions {
   readonly half?: boolean;
   /** Memory is given back when a value is no longer needed, and not kept for the next one: slower, and the peak is lower. */
   readonly lean?: boolean | undefined;
+  /** Memory is laid out beforehand, for sizes that are the same in each run; otherwise the layout comes on top of what is taken anyway. */
+  readonly planned?: boolean;
 }
 
 export interface EncodedModel {
@@ -31,7 +33,7 @@ export interface EncodedModel {
 /** A graph as ONNX Runtime takes it, with the options that its session needs. With pauses. */
 export function* encodeModel(
   outputs: Readonly<Record<string, Tensor>>,
-  { threads, device = "cpu", plainAttention = false, half = false, lean = false }: ModelOptions,
+  { threads, device = "cpu", plainAttention = false, half = false, lean = false, planned = true }: ModelOptions,
 ): Steps<EncodedModel> {
   const root = new ExternalRoot();
   const model = yield* encodeOnnx(outputs, {
@@ -43,7 +45,8 @@ export function* encodeModel(
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     intraOpNumThreads: threads ?? availableParallelism(),
     logSeverityLevel: 3,
-    ...(lean && { enableCpuMemArena: false, enableMemPattern: false }),
+    enableCpuMemArena: !lean,
+    enableMemPattern: planned && !lean,
     extra: {
       session: { model_external_initializers_file_folder_path: root.folder },
       // it would join a reshape that waits for something with the next one, which does not

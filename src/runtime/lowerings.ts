@@ -1,12 +1,13 @@
 import { type Lowerings, lower } from "../graph/onnx/emitter.ts";
 import { standardLowerings } from "../graph/onnx/standard.ts";
+import { upsampledConvLowering } from "../graph/onnx/upsampled-conv.ts";
 import { quickGeluOp } from "../graph/ops/activation.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
 import { cosOp, sinOp } from "../graph/ops/elementwise.ts";
 import { matmulOp } from "../graph/ops/matrix.ts";
-import { quantisedConvOp, quantisedLinearOp } from "../graph/ops/quantised.ts";
 import type { Op } from "../graph/tensor.ts";
 import type { Device } from "./device.ts";
+import { quantisedLowerings } from "./quantised-lowerings.ts";
 
 /** What the CPU, CUDA and WebGPU providers all have beyond plain ONNX. */
 const common: Lowerings = new Map([
@@ -32,56 +33,7 @@ const fusedMatmul = lower(matmulOp, (y, inputs, e) => {
   return e.node("FusedMatMul", inputs, { domain: "com.microsoft", attrs });
 });
 
-export const cpuLowerings: Lowerings = new Map([
-  ...common,
-  fusedMatmul,
-  // Rows are brought to one range before, since the provider rounds with one scale for all of them.
-  lower(quantisedLinearOp, ({ attrs }, [x, bias], e) => {
-    const most = e.node("ReduceMax", [e.node("Abs", [x!]), e.ints([-1])]);
-    const range = e.node("Max", [most, e.floats([1e-20], [])]); // a row of zeros has none
-    const rounded = e.node("DynamicQuantizeLinear", [e.node("Div", [x!, range])], { outputs: 3 });
-    const [weight, scales] = [e.weight(attrs.weight).name, e.weight(attrs.scales).name];
-    const inputs = [rounded, weight, `${rounded}_1`, scales, `${rounded}_2`];
-    const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
-    const y = e.node("Mul", [product, range]);
-    return bias === undefined ? y : e.node("Add", [y, bias]);
-  }),
-  // Windows are gathered in 8 bits, a quarter of what they are in float32, with the channels side by side.
-  lower(quantisedConvOp, ({ attrs: { weight, scales, kernel, stride, pads } }, [x, bias], e) => {
-    const rounded = e.node("DynamicQuantizeLinear", [x!], { outputs: 3 });
-    const [scale, zero] = [`${rounded}_1`, `${rounded}_2`];
-    let windows = e.node("Transpose", [rounded], { attrs: { perm: [0, 2, 3, 1] } });
-    if (pads.some((n) => n > 0)) {
-      const [top, left, bottom, right] = pads;
-      windows = e.node("Pad", [windows, e.ints([0, top, left, 0, 0, bottom, right, 0]), zero]);
-    }
-    const end = (at: number): number => (at === kernel - 1 ? Number.MAX_SAFE_INTEGER : at + 1 - kernel);
-    const places = Array.from({ length: kernel ** 2 }, (_, i) => [Math.floor(i / kernel), i % kernel] as const);
-    if (kernel > 1 || stride > 1) {
-      const seen = places.map(([row, column]) =>
-        e.node("Slice", [
-          windows,
-          e.ints([row, column]),
-          e.ints([end(row), end(column)]),
-          e.ints([1, 2]),
-          e.ints([stride, stride]),
-        ]),
-      );
-      windows = seen.length === 1 ? seen[0]! : e.node("Concat", seen, { attrs: { axis: 3 } });
-    }
-    const inputs = [
-      windows,
-      e.weight(weight).name,
-      scale,
-      e.weight(scales).name,
-      zero,
-      "",
-      ...(bias === undefined ? [] : [bias]),
-    ];
-    const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
-    return e.node("Transpose", [product], { attrs: { perm: [0, 3, 1, 2] } });
-  }),
-]);
+export const cpuLowerings: Lowerings = new Map([...common, fusedMatmul, upsampledConvLowering, ...quantisedLowerings]);
 
 const [FLOAT, DOUBLE] = [1, 11]; // TensorProto.DataType
 /**

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { floats, integers } from "../core/array.ts";
 import { gaussians } from "../core/random/gaussians.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
-import { namedDim } from "../graph/dim.ts";
+import { mulDims, namedDim } from "../graph/dim.ts";
 import { gelu, quickGelu, silu } from "../graph/ops/activation.ts";
 import { attention } from "../graph/ops/attention.ts";
 import { conv2d } from "../graph/ops/convolution.ts";
@@ -15,6 +15,7 @@ import { groupNorm, layerNorm } from "../graph/ops/normalise.ts";
 import { quantisedConv, quantisedLinear } from "../graph/ops/quantised.ts";
 import { upsample } from "../graph/ops/resample.ts";
 import { constant, input } from "../graph/ops/source.ts";
+import { joinUpsampling } from "../graph/ops/upsampled-conv.ts";
 import type { TensorEntry } from "../weights/index.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
@@ -253,4 +254,62 @@ describe("8 bits", () => {
     expect(y.found.dims).toEqual(y.exact.dims);
     expect(snr(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(34);
   });
+
+  test("a convolution of a height that is known to divide is cut into strips, and gives the same to the bit", async () => {
+    const [out, channels] = [16, 8];
+    const [weights, values] = [normal(out * channels * 9), normal(channels * 16 * 5)];
+    const q = rounded(weights, out, (i) => (i % 9) * channels + Math.floor(i / 9));
+    const attrs = { ...q, stride: 1, pads: [1, 1, 1, 1], kernel: 3 } as const;
+    const [whole, half] = [input("x", [b, channels, h, w]), input("tall", [b, channels, mulDims(s, 4), w])];
+    const session = await runtime.load({ whole: quantisedConv(whole, attrs), strips: quantisedConv(half, attrs) });
+    const x = floats(values, 1, channels, 16, 5);
+    const y = await session.run({ x, tall: x });
+    expect(y.strips.dims).toEqual([1, out, 16, 5]);
+    expect(y.strips.data).toEqual(y.whole.data);
+  });
+});
+
+test.each([true, false])(
+  "a convolution behind an enlargement sees each pixel of the enlarged picture, bias: %s",
+  async (biased) => {
+    const [out, channels, H, W] = [3, 2, 3, 4];
+    const [weights, values, bias] = [ramp(out * channels * 9), ramp(2 * channels * H * W, 0.3), [1, -2, 3]];
+    const x = input("x", [b, channels, h, w]);
+    const attrs = { stride: 1, pads: [1, 1, 1, 1] } as const;
+    const y = conv2d(
+      upsample(x, 2),
+      constant(Array.from(weights), [out, channels, 3, 3]),
+      biased ? constant(bias, [3]) : undefined,
+      attrs,
+    );
+    const joined = joinUpsampling(y);
+    expect(joined?.op.name).toBe("upsampledConv");
+    expect(joined?.shape).toEqual(y.shape);
+    const session = await runtime.load({ y });
+    const found = (await session.run({ x: floats(values, 2, channels, H, W) })).y;
+    expect(found.dims).toEqual([2, out, 2 * H, 2 * W]);
+    const expected = Array.from({ length: 2 * out * 4 * H * W }, (_, i) => {
+      const [column, row] = [i % (2 * W), Math.floor(i / (2 * W)) % (2 * H)];
+      const [o, sample] = [Math.floor(i / (4 * H * W)) % out, Math.floor(i / (4 * H * W * out))];
+      let sum = biased ? bias[o]! : 0;
+      for (let c = 0; c < channels; c++)
+        for (let k = 0; k < 9; k++) {
+          const [r, q] = [row + Math.floor(k / 3) - 1, column + (k % 3) - 1];
+          if (r < 0 || q < 0 || r >= 2 * H || q >= 2 * W) continue;
+          sum += weights[(o * channels + c) * 9 + k]! * values[((sample * channels + c) * H + (r >> 1)) * W + (q >> 1)]!;
+        }
+      return sum;
+    });
+    expect(found.data as Float32Array).toMatchGolden(Float32Array.from(expected), 1e-5);
+  },
+);
+
+test("an enlargement is left alone before a convolution of another size, stride or border", () => {
+  const x = input("x", [b, 2, h, w]);
+  const conv = (size: number, stride: number, pad: number, factor = 2) =>
+    joinUpsampling(
+      conv2d(upsample(x, factor), input("k", [2, 2, size, size]), undefined, { stride, pads: [pad, pad, pad, pad] }),
+    );
+  for (const other of [conv(1, 1, 0), conv(3, 2, 1), conv(3, 1, 0), conv(5, 1, 2), conv(3, 1, 1, 4)])
+    expect(other).toBeUndefined();
 });

@@ -1,6 +1,8 @@
 import type { NdArray } from "../core/array.ts";
 import { messageOf, UserError } from "../core/errors.ts";
 import { inTurns } from "../core/steps.ts";
+import { joinUpsampling } from "../graph/ops/upsampled-conv.ts";
+import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { deviceFailed } from "./device.ts";
 import { encodeModel, type ModelOptions } from "./encode-model.ts";
@@ -12,7 +14,7 @@ import type { Feeds, Runtime, Session } from "./runtime.ts";
  * ONNX Runtime in a process of its own, which does one thing at a time. If that ends, models are loaded again, in a new one, when they are
  * next run; so they are after a failure on a device other than the processor, since all that was on a lost device is lost.
  */
-export function ortRuntime(how: Omit<ModelOptions, "plainAttention" | "half"> = {}): Runtime {
+export function ortRuntime(how: Omit<ModelOptions, "plainAttention" | "half" | "planned"> = {}): Runtime {
   const { device = "cpu" } = how;
   let current: { readonly process: ModelProcess; readonly opened: Promise<OpenDevice> } | undefined;
   let closed = false;
@@ -57,7 +59,9 @@ export function ortRuntime(how: Omit<ModelOptions, "plainAttention" | "half"> = 
       const open = async (): Promise<ModelProcess> => {
         const { process, opened } = home();
         const { plainAttention = false } = await opened;
-        const { model, options } = await inTurns(encodeModel(outputs, { ...how, plainAttention, half }));
+        const { model, options } = await inTurns(
+          encodeModel(rewriteNamed(outputs, joinUpsampling), { ...how, plainAttention, half, planned: false }),
+        );
         await asked(process, { kind: "load", session, model, options });
         return process;
       };

@@ -1,0 +1,38 @@
+import { upsampledConvOp } from "../ops/upsampled-conv.ts";
+import { fixedSize } from "../tensor.ts";
+import { lower } from "./emitter.ts";
+
+/** Of the kernel's three rows, which lie on the first and on the second of the two source rows that an even and an odd row of the result see. */
+const ROWS = [
+  [[0], [1, 2]],
+  [[0, 1], [2]],
+] as const;
+
+/**
+ * One convolution of 2x2 for each of the four places that a pixel of the result has within its source pixel, and the results laid into each
+ * other. The sums of weights follow from the weights alone, and are computed when the model is loaded.
+ */
+export const upsampledConvLowering = lower(upsampledConvOp, (y, [x, w, b], e) => {
+  const [out, into] = [fixedSize(y.inputs[1]!, 0), fixedSize(y.inputs[1]!, 1)];
+  const places = e.node("Reshape", [w!, e.ints([-1, 9])]);
+  const parts = [0, 1].flatMap((row) =>
+    [0, 1].map((column) => {
+      const sums = e.node("MatMul", [places, e.floats(sumsOf(row, column), [9, 4])]);
+      const kernel = e.node("Reshape", [sums, e.ints([out, into, 2, 2])]);
+      const pads = [1 - row, 1 - column, row, column];
+      return e.node("Conv", [x!, kernel, ...(b === undefined ? [] : [b])], { attrs: { pads, kernel_shape: [2, 2] } });
+    }),
+  );
+  const together = e.node("Concat", parts, { attrs: { axis: 1 } });
+  return e.node("DepthToSpace", [together], { attrs: { blocksize: 2, mode: "DCR" } });
+});
+
+/** Which of the 9 weights each of the 4 is the sum of: [9, 4]. */
+const sumsOf = (row: number, column: number): number[] =>
+  Array.from({ length: 9 }, (_, place) =>
+    [0, 1, 2, 3].map((at) => {
+      const isIn = (axis: number, index: number, kernelAt: number) =>
+        (ROWS[axis]![index]! as readonly number[]).includes(kernelAt);
+      return isIn(row, at >> 1, Math.floor(place / 3)) && isIn(column, at & 1, place % 3) ? 1 : 0;
+    }),
+  ).flat();

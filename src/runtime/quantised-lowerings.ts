@@ -1,0 +1,66 @@
+import { addDims, type Dim, divideDims, mulDims } from "../graph/dim.ts";
+import { type Emitter, lower } from "../graph/onnx/emitter.ts";
+import { type QuantisedKernel, quantisedConvOp, quantisedLinearOp } from "../graph/ops/quantised.ts";
+import { size, type Tensor } from "../graph/tensor.ts";
+
+/** Most strips that a picture is cut into. */
+const STRIPS = 8;
+
+/** Layers in 8 bits, as the processor multiplies whole numbers. */
+export const quantisedLowerings = [
+  // Rows are brought to one range before, since the provider rounds with one scale for all of them.
+  lower(quantisedLinearOp, ({ attrs }, [x, bias], e) => {
+    const most = e.node("ReduceMax", [e.node("Abs", [x!]), e.ints([-1])]);
+    const range = e.node("Max", [most, e.floats([1e-20], [])]); // a row of zeros has none
+    const rounded = e.node("DynamicQuantizeLinear", [e.node("Div", [x!, range])], { outputs: 3 });
+    const [weight, scales] = [e.weight(attrs.weight).name, e.weight(attrs.scales).name];
+    const inputs = [rounded, weight, `${rounded}_1`, scales, `${rounded}_2`];
+    const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
+    const y = e.node("Mul", [product, range]);
+    return bias === undefined ? y : e.node("Add", [y, bias]);
+  }),
+  // Windows are gathered in 8 bits, a quarter of what they are in float32, with the channels side by side, and for a strip of rows at a time.
+  lower(quantisedConvOp, (y, [x, bias], e) => {
+    const { weight, scales, pads } = y.attrs;
+    const rounded = e.node("DynamicQuantizeLinear", [x!], { outputs: 3 });
+    const [scale, zero] = [`${rounded}_1`, `${rounded}_2`];
+    const turned = e.node("Transpose", [rounded], { attrs: { perm: [0, 2, 3, 1] } });
+    const [top, left, bottom, right] = pads;
+    const around = e.ints([0, top, left, 0, 0, bottom, right, 0]);
+    const padded = pads.some((n) => n > 0) ? e.node("Pad", [turned, around, zero]) : turned;
+    const rest = [e.weight(weight).name, scale, e.weight(scales).name, zero, "", ...(bias === undefined ? [] : [bias])];
+    const strips = windowStrips(y, padded, e).map((windows) =>
+      e.node("MatMulIntegerToFloat", [windows, ...rest], { domain: "com.microsoft" }),
+    );
+    const product = strips.length === 1 ? strips[0]! : e.node("Concat", strips, { attrs: { axis: 1 } });
+    return e.node("Transpose", [product], { attrs: { perm: [0, 3, 1, 2] } });
+  }),
+];
+
+/**
+ * What the kernel sees of `padded` [B, H + pads, W + pads, C] for each pixel of the result: [B, rows, W', k·k·C] for each strip of equal
+ * height, of which there are as many as the height is known to divide into.
+ */
+function windowStrips(y: Tensor<QuantisedKernel>, padded: string, e: Emitter): string[] {
+  const { kernel, stride } = y.attrs;
+  if (kernel === 1 && stride === 1) return [padded];
+  const [height, width] = [size(y, 2), size(y, 3)];
+  const count = stride === 1 ? stripsOf(height) : 1;
+  const step = divideDims(height, count)!;
+  const reach = (n: Dim): Dim => (stride === 1 ? n : addDims(mulDims(n, stride), 1 - stride));
+  return Array.from({ length: count }, (_, strip) => {
+    const from = mulDims(step, strip);
+    const seen = Array.from({ length: kernel ** 2 }, (_, place) => {
+      const [row, column] = [addDims(from, Math.floor(place / kernel)), place % kernel];
+      const end = [addDims(row, reach(step)), addDims(column, reach(width))];
+      return e.node("Slice", [padded, e.dims([row, column]), e.dims(end), e.ints([1, 2]), e.ints([stride, stride])]);
+    });
+    return seen.length === 1 ? seen[0]! : e.node("Concat", seen, { attrs: { axis: 3 } });
+  });
+}
+
+function stripsOf(height: Dim): number {
+  let count = 1;
+  if (typeof height !== "number") while (count < STRIPS && divideDims(height, 2 * count) !== undefined) count *= 2;
+  return count;
+}
