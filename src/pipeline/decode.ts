@@ -6,11 +6,11 @@ import type { Decoder, Models } from "./models.ts";
 import type { GenerateRequest } from "./request.ts";
 import { type Plane, tiled } from "./tiles.ts";
 
-/** Pictures of more pixels are decoded in tiles: whole, one of 1280x1280 takes about 5 GB, and in 8 bits one of 768x768. */
+/** Pictures of more pixels are decoded in tiles: whole, one of 768x768 takes about 4.5 GB in 8 bits. */
 export const LARGEST_WHOLE = { f32: 1280 * 1280, int8: 768 * 768 } as const;
-/** Side of a tile, in latents, and how far tiles overlap. */
-const TILE = 96;
-const OVERLAP = 24;
+/** Latents in a tile, and how far tiles overlap: as far as diffusers' do. */
+const TILE = 96 * 96;
+const OVERLAP = 16;
 
 /**
  * What makes the request's pictures of their latents.
@@ -44,6 +44,6 @@ export async function decodeLatents(
     return { channels: config.imageChannels, height: height * factor, width: width * factor, data: picture.data as Float32Array };
   };
   const large = latents.height * latents.width * factor * factor > largestWhole;
-  const { data, width, height } = large ? await tiled(scaled, decode, { tile: TILE, overlap: OVERLAP }) : await decode(scaled);
+  const { data, width, height } = large ? await tiled(scaled, decode, { area: TILE, overlap: OVERLAP }) : await decode(scaled);
   return toPicture(data, width, height);
 }

@@ -25,12 +25,12 @@ const enlarge =
 test("a model that sees single pixels gives the same with tiles of any size as without", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.integer({ min: 1, max: 9 }),
-      fc.integer({ min: 1, max: 9 }),
-      fc.constantFrom(8, 16),
+      fc.integer({ min: 1, max: 72 }),
+      fc.integer({ min: 1, max: 72 }),
+      fc.constantFrom(4, 8, 16),
       async (h, w, overlap) => {
-        const whole = plane(2, h * 8, w * 8);
-        const out = await tiled(whole, enlarge(2), { tile: 32, overlap });
+        const whole = plane(2, h, w);
+        const out = await tiled(whole, enlarge(2), { area: 1024, overlap });
         expect(out.data).toMatchGolden((await enlarge(2)(whole)).data, 1e-5);
       },
     ),
@@ -38,15 +38,31 @@ test("a model that sees single pixels gives the same with tiles of any size as w
   );
 });
 
-test("tiles are no larger than asked and cover a picture smaller than one tile in one go", async () => {
+async function tilesOf(height: number, width: number, area: number, overlap: number): Promise<number[][]> {
   const seen: number[][] = [];
   const watch = async (t: Plane): Promise<Plane> => {
     seen.push([t.height, t.width]);
     return t;
   };
-  await tiled(plane(1, 100, 24), watch, { tile: 32, overlap: 8 });
-  expect(seen.every(([h, w]) => h! <= 32 && w! <= 32)).toBe(true);
-  seen.length = 0;
-  await tiled(plane(1, 16, 24), watch, { tile: 32, overlap: 8 });
-  expect(seen).toEqual([[16, 24]]);
+  await tiled(plane(1, height, width), watch, { area, overlap });
+  return seen;
+}
+
+test("tiles are no larger than asked, make the least work, and cover a picture smaller than one tile in one go", async () => {
+  expect(await tilesOf(128, 128, 96 * 96, 16)).toEqual([
+    [72, 128],
+    [72, 128],
+  ]);
+  expect(await tilesOf(256, 64, 96 * 96, 16)).toEqual([
+    [136, 64],
+    [136, 64],
+  ]);
+  expect(await tilesOf(16, 24, 1024, 8)).toEqual([[16, 24]]);
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 300 }), async (h, w) => {
+      expect((await tilesOf(h, w, 1024, 8)).every(([rows, columns]) => rows! * columns! <= 1024)).toBe(true);
+    }),
+    { numRuns: 25 },
+  );
+  await expect(tilesOf(128, 128, 100, 8)).rejects.toThrow("too small");
 });

@@ -7,20 +7,19 @@ export interface Plane {
 }
 
 export interface TileOptions {
-  /** Side of a tile, in the units of the input. */
-  readonly tile: number;
+  /** Most places that a tile has, in the units of the input: height · width. */
+  readonly area: number;
   /** How far neighbouring tiles lie over each other, in the same units. */
   readonly overlap: number;
 }
 
 /**
  * Runs a model over overlapping tiles and blends the results, so that memory does not grow with the picture. Where tiles
- * overlap, each weighs less towards its own edge.
- * @param run gives for a tile [C, h, w] its result [C', h·f, w·f], with the same f (8 to decode, 1/8 to encode) each time
+ * overlap, each weighs less towards its own edge. They have the shape that makes the least work: strips, where these do.
+ * @param run gives for a tile [C, h, w] its result [C', h·f, w·f], with the same whole f each time
  */
 export async function tiled(input: Plane, run: (tile: Plane) => Promise<Plane>, options: TileOptions): Promise<Plane> {
-  const rows = along(input.height, options);
-  const columns = along(input.width, options);
+  const { rows, columns } = leastWork(input, options);
   let sum: { channels: number; height: number; width: number; data: Float32Array } | undefined;
   let weights = new Float32Array();
   for (const top of rows.starts)
@@ -43,17 +42,33 @@ export async function tiled(input: Plane, run: (tile: Plane) => Promise<Plane>, 
   return sum;
 }
 
-/**
- * Where tiles begin, and how long they are: evenly spread, the last one ending at the end, no longer than so many tiles need. All are multiples
- * of 8, where a tile is not the whole, so that positions stay whole when encoding divides by 8.
- */
-function along(length: number, { tile, overlap }: TileOptions): { readonly starts: readonly number[]; readonly size: number } {
-  if (length <= tile) return { starts: [0], size: length };
-  const count = Math.ceil((length - overlap) / (tile - overlap));
-  const size = Math.min(tile, Math.ceil((length + (count - 1) * overlap) / count / 8) * 8);
-  const last = length - size;
-  const starts = Array.from({ length: count }, (_, i) => (i === count - 1 ? last : Math.round((i * last) / (count - 1) / 8) * 8));
-  return { starts, size };
+interface Row {
+  readonly starts: readonly number[];
+  readonly size: number;
+}
+
+/** @throws RangeError where even the smallest tile that has an inside is too large */
+function leastWork({ height, width }: Plane, { area, overlap }: TileOptions): { readonly rows: Row; readonly columns: Row } {
+  const work = ([rows, columns]: readonly [Row, Row]): number =>
+    rows.size * rows.starts.length * columns.size * columns.starts.length;
+  const all = splits(width, overlap).flatMap((columns) => {
+    const rows = splits(height, overlap).find(({ size }) => size * columns.size <= area);
+    return rows === undefined ? [] : [[rows, columns] as const];
+  });
+  if (all.length === 0) throw new RangeError(`tiles of ${area} are too small for an overlap of ${overlap}`);
+  const [rows, columns] = all.reduce((best, each) => (work(each) < work(best) ? each : best));
+  return { rows, columns };
+}
+
+/** All ways to cover a length evenly, with neighbours that overlap by `overlap` at least, down to tiles that are hardly longer. */
+function splits(length: number, overlap: number): Row[] {
+  const found: Row[] = [];
+  for (let count = 1; ; count++) {
+    const size = Math.ceil((length + (count - 1) * overlap) / count);
+    if (count > 1 && size <= overlap) return found;
+    const starts = Array.from({ length: count }, (_, i) => (count === 1 ? 0 : Math.round((i * (length - size)) / (count - 1))));
+    found.push({ starts, size });
+  }
 }
 
 /** Weight of each row or column of a tile: it rises over `ramp` at edges that have a neighbour. */
