@@ -1,13 +1,14 @@
 import type { FloatArray } from "../core/array.ts";
 import { decodePhoto } from "../image/index.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
+import type { GenerateInput } from "../pipeline/request.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Tensors } from "../weights/index.ts";
 import { classWordOf, type Person, renderPicture, type Scene } from "../world/index.ts";
 import { SIDE } from "./configs.ts";
 import { type Judge, openJudge, type Verdict } from "./judge-session.ts";
 import { drawnPortraits, type PortraitGround } from "./portraits.ts";
-import { type AdapterFigures, score } from "./score.ts";
+import { type AdapterFigures, type Statistics, score, statistics } from "./score.ts";
 import { type TestCase, type TestSet, testSet } from "./test-set.ts";
 
 export type Drawer = Pick<PhotoMaker, "generateTogether">;
@@ -37,8 +38,13 @@ export interface IdUse {
   readonly compose?: (tokens: FloatArray) => FloatArray;
 }
 
+/** How pictures are sampled where it differs from the benchmark's steps. */
+export type Sampling = Pick<GenerateInput, "numInferenceSteps" | "deepCache" | "tGate" | "guidanceEnd">;
+
 export interface Measured {
   readonly figures: AdapterFigures;
+  /** The figures as functions of people, for a comparison with others of this benchmark. */
+  readonly statistics: Statistics;
   /** What was drawn, one for each case: [SIDE, SIDE, 3]. */
   readonly pictures: readonly Uint8Array[];
 }
@@ -51,7 +57,8 @@ export interface Benchmark {
   readonly real: readonly Uint8Array[];
   /** Mean cosine of pictures of the cases' photos to their person's album, by person. */
   readonly albums: readonly Float32Array[];
-  measure(model: IdModel, use: IdUse): Promise<Measured>;
+  /** Pictures without an adapter, which are one end of the scales, are drawn as the benchmark's options say, whatever the sampling. */
+  measure(model: IdModel, use: IdUse, sampling?: Sampling): Promise<Measured>;
 }
 
 const AT_ONCE = 32;
@@ -74,14 +81,21 @@ export async function openBenchmark(options: BenchmarkOptions, without: Drawer):
   const none = await look(await draw(without, set.cases, options, ({ prompt }) => ({ prompt })));
   return {
     ...{ set, look, real, albums },
-    async measure(model, use) {
-      const pictures = await drawPeople(model, set, use, options);
-      return { pictures, figures: score(set, albums, { real: seen, none, ours: await look(pictures) }) };
+    async measure(model, use, sampling = {}) {
+      const pictures = await drawPeople(model, set, use, options, sampling);
+      const verdicts = { real: seen, none, ours: await look(pictures) };
+      return { pictures, figures: score(set, albums, verdicts), statistics: statistics(set, albums, verdicts) };
     },
   };
 }
 
-async function drawPeople(model: IdModel, set: TestSet, use: IdUse, options: BenchmarkOptions): Promise<Uint8Array[]> {
+async function drawPeople(
+  model: IdModel,
+  set: TestSet,
+  use: IdUse,
+  options: BenchmarkOptions,
+  sampling: Sampling,
+): Promise<Uint8Array[]> {
   const { idImages, startMergeStep, ground, compose = (tokens) => tokens } = use;
   const tokens: FloatArray[] = [];
   for (let person = 0; person < set.persons.length; person++) {
@@ -91,7 +105,7 @@ async function drawPeople(model: IdModel, set: TestSet, use: IdUse, options: Ben
   return draw(model, set.cases, options, ({ prompt, person, scene }) => {
     const word = classWordOf(set.persons[person]!, scene);
     const marked = prompt.replace(new RegExp(`\\b${word}\\b`), `${word} ${TRIGGER}`);
-    return { prompt: marked, idTokens: tokens[person]!, startMergeStep };
+    return { prompt: marked, idTokens: tokens[person]!, startMergeStep, ...sampling };
   });
 }
 
@@ -99,7 +113,7 @@ async function draw(
   model: Drawer,
   cases: readonly TestCase[],
   { steps, guidanceScale, signal, onPictures }: BenchmarkOptions,
-  more: (one: TestCase) => { readonly prompt: string; readonly idTokens?: FloatArray; readonly startMergeStep?: number },
+  more: (one: TestCase) => Pick<GenerateInput, "prompt" | "idTokens" | "startMergeStep"> & Sampling,
 ): Promise<Uint8Array[]> {
   const pictures: Uint8Array[] = [];
   for (let from = 0; from < cases.length; from += AT_ONCE) {

@@ -36,8 +36,30 @@ export interface Verdicts {
 
 const CROWD = 64;
 
+/** One number of a group of people, given as indices that may repeat. */
+type OfPeople = (chosen: ArrayLike<number>) => number;
+
+/** A figure before its error is known, so that the same people can be drawn for two that are compared. */
+export interface Statistic {
+  readonly ours: OfPeople;
+  /** Of real pictures; null where they have no such value. */
+  readonly real: number | null;
+}
+
+type AgainstNoneStatistic = Statistic & { readonly none: number };
+
+const SINGLE = ["faceSimShare", "rank1", "hairStyle", "eyeColour", "hairColour", "textAccuracy", "textLoss"] as const;
+/** Figures without parts; `textAccuracy` is the mean over the kinds of text that `textLoss` is told from. */
+export type SingleFigure = (typeof SINGLE)[number];
+
+/** What is measured, as functions of people. */
+export interface Statistics extends Readonly<Record<SingleFigure, Statistic>> {
+  readonly faceSim: AgainstNoneStatistic;
+  readonly text: Readonly<Partial<Record<TextKind, AgainstNoneStatistic>>>;
+}
+
 /** @param albums each person's mean embedding: the cosine to it, times its length, is the mean cosine to the person's pictures */
-export function score({ persons, cases }: TestSet, albums: readonly Float32Array[], verdicts: Verdicts): AdapterFigures {
+export function statistics({ persons, cases }: TestSet, albums: readonly Float32Array[], verdicts: Verdicts): Statistics {
   const people = persons.length;
   const measured = (of: readonly Verdict[], value: (verdict: Verdict, one: TestCase) => number | undefined): Column =>
     column(
@@ -52,7 +74,7 @@ export function score({ persons, cases }: TestSet, albums: readonly Float32Array
   const likeness = (of: readonly Verdict[]): Column =>
     measured(of, (verdict, { photo, person }) => (photo ? dot(verdict.embedding, albums[person]!) : undefined));
   const [sim, high, low] = [likeness(ours), likeness(real), likeness(none)];
-  const share = (chosen: ArrayLike<number>): number => {
+  const share: OfPeople = (chosen) => {
     const zero = meanOver(low, chosen);
     return (meanOver(sim, chosen) - zero) / (meanOver(high, chosen) - zero);
   };
@@ -67,22 +89,63 @@ export function score({ persons, cases }: TestSet, albums: readonly Float32Array
 
   const kinds = TEXT_KINDS.filter((kind) => cases.some((one) => asks(one, kind)));
   const texts = kinds.map((kind) => ({ kind, ours: obeyed(ours, kind), none: obeyed(none, kind), real: obeyed(real, kind) }));
-  const lost = (chosen: ArrayLike<number>): number =>
-    (100 / texts.length) * texts.reduce((sum, text) => sum + meanOver(text.none, chosen) - meanOver(text.ours, chosen), 0);
-  const plain = (mine: Column, theirs: Column): Figure =>
-    bootstrap(people, (chosen) => meanOver(mine, chosen), meanOver(theirs, all));
+  const accuracy = (of: "ours" | "none" | "real", chosen: ArrayLike<number>): number =>
+    texts.reduce((sum, text) => sum + meanOver(text[of], chosen), 0) / texts.length;
+  const plain = (mine: Column, theirs: Column): Statistic => ({
+    ours: (chosen) => meanOver(mine, chosen),
+    real: meanOver(theirs, all),
+  });
+  const attribute = (kind: IdentityKind): Statistic => plain(right(ours, kind), right(real, kind));
   return {
-    faceSimShare: bootstrap(people, share, 1),
+    faceSimShare: { ours: share, real: 1 },
     faceSim: { ...plain(sim, high), none: meanOver(low, all) },
     rank1: plain(first(ours), first(real)),
-    hairStyle: plain(right(ours, "hairStyle"), right(real, "hairStyle")),
-    eyeColour: plain(right(ours, "eyeColour"), right(real, "eyeColour")),
-    hairColour: plain(right(ours, "hairColour"), right(real, "hairColour")),
-    textLoss: bootstrap(people, lost, 0),
+    hairStyle: attribute("hairStyle"),
+    eyeColour: attribute("eyeColour"),
+    hairColour: attribute("hairColour"),
+    textAccuracy: { ours: (chosen) => accuracy("ours", chosen), real: accuracy("real", all) },
+    textLoss: { ours: (chosen) => 100 * (accuracy("none", chosen) - accuracy("ours", chosen)), real: 0 },
     text: Object.fromEntries(
       texts.map((text) => [text.kind, { ...plain(text.ours, text.real), none: meanOver(text.none, all) }]),
     ),
   };
+}
+
+/** @param albums see {@link statistics} */
+export function score(set: TestSet, albums: readonly Float32Array[], verdicts: Verdicts): AdapterFigures {
+  const found = statistics(set, albums, verdicts);
+  const figure = ({ ours, real }: Statistic): Figure => bootstrap(set.persons.length, ours, real);
+  const againstNone = (one: AgainstNoneStatistic): AgainstNone => ({ ...figure(one), none: one.none });
+  return {
+    faceSimShare: figure(found.faceSimShare),
+    faceSim: againstNone(found.faceSim),
+    rank1: figure(found.rank1),
+    hairStyle: figure(found.hairStyle),
+    eyeColour: figure(found.eyeColour),
+    hairColour: figure(found.hairColour),
+    textLoss: figure(found.textLoss),
+    text: Object.fromEntries(Object.entries(found.text).map(([kind, one]) => [kind, againstNone(one)])),
+  };
+}
+
+/** What was found of some pictures, and how far it is from what was found of others of the same people, prompts and seeds. */
+export interface Compared {
+  readonly value: number;
+  readonly error: number;
+  readonly difference: number;
+  /** Standard error of the difference: in each resample both are of the same people. */
+  readonly differenceError: number;
+}
+
+/** @param people how many both are of */
+export function compare(people: number, ours: Statistics, reference: Statistics): Record<SingleFigure, Compared> {
+  const each = SINGLE.map((name) => {
+    const [mine, theirs] = [ours[name].ours, reference[name].ours];
+    const { value, error } = bootstrap(people, mine, null);
+    const apart = bootstrap(people, (chosen) => mine(chosen) - theirs(chosen), null);
+    return [name, { value, error, difference: apart.value, differenceError: apart.error }] as const;
+  });
+  return Object.fromEntries(each) as Record<SingleFigure, Compared>;
 }
 
 /** Whether the prompt asks for it. A photo is what is drawn when nothing is asked, so that it does not count as a style. */

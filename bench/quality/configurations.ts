@@ -1,0 +1,56 @@
+import type { Sampling } from "../../src/mini/benchmark.ts";
+
+/** One way to draw the miniature's pictures. */
+export interface Configuration {
+  readonly precision: "f32" | "int8";
+  readonly sampling: Sampling & { readonly numInferenceSteps: number };
+}
+
+/** What the others are compared with. */
+export const REFERENCE: Configuration = { precision: "f32", sampling: { numInferenceSteps: 25 } };
+
+const STEPS = [25, 12, 8, 4];
+
+/** What saves evaluations, or parts of them, beside fewer steps. T-GATE and DeepCache exclude each other. */
+const shortcuts = (steps: number): Omit<Sampling, "numInferenceSteps">[] => [
+  { deepCache: 2 },
+  ...(steps >= 12 ? [{ deepCache: 3 }] : []),
+  { tGate: Math.floor(steps / 2) },
+  { guidanceEnd: 0.5 },
+  { deepCache: 2, guidanceEnd: 0.5 },
+];
+
+const of = (
+  precision: Configuration["precision"],
+  steps: number,
+  more: Omit<Sampling, "numInferenceSteps"> = {},
+): Configuration => ({
+  precision,
+  sampling: { numInferenceSteps: steps, ...more },
+});
+
+/** The reference first; then what makes most of the table, so that a run that is stopped early says most. */
+export const CONFIGURATIONS: readonly Configuration[] = [
+  ...STEPS.map((steps) => of("f32", steps)),
+  ...STEPS.map((steps) => of("int8", steps)),
+  ...STEPS.flatMap((steps) => shortcuts(steps).map((more) => of("f32", steps, more))),
+  of("f32", 25, { deepCache: 5 }),
+  of("f32", 25, { tGate: 18 }),
+  ...STEPS.map((steps) => of("int8", steps, { deepCache: 2, guidanceEnd: 0.5 })),
+];
+
+/** As it is said on the command line, beside steps and precision. */
+export function shortcutText({ deepCache, tGate, guidanceEnd }: Sampling): string {
+  const flags = [
+    deepCache === undefined ? [] : [`--deep-cache ${deepCache}`],
+    tGate === undefined ? [] : [`--t-gate ${tGate}`],
+    guidanceEnd === undefined ? [] : [`--guidance-end ${guidanceEnd}`],
+  ];
+  return flags.flat().join(" ");
+}
+
+/** One name for each configuration: the flags of `photomaker generate`. */
+export const nameOf = ({ precision, sampling }: Configuration): string =>
+  [`--steps ${sampling.numInferenceSteps}`, shortcutText(sampling), `--precision ${precision}`]
+    .filter((part) => part !== "")
+    .join(" ");

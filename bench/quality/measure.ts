@@ -1,0 +1,85 @@
+import { type BenchmarkOptions, type IdUse, openBenchmark } from "../../src/mini/benchmark.ts";
+import { drawnPortraits } from "../../src/mini/portraits.ts";
+import { compare } from "../../src/mini/score.ts";
+import { type GenerateInput, PhotoMaker } from "../../src/pipeline/index.ts";
+import { type Configuration, nameOf, REFERENCE } from "./configurations.ts";
+import type { Row } from "./results.ts";
+
+export interface MeasureOptions extends Omit<BenchmarkOptions, "steps"> {
+  /** The miniature's folder. */
+  readonly model: string;
+  readonly threads: number;
+  /** How many pictures are timed, in turn with as many of the reference. */
+  readonly timed: number;
+  readonly onNote: (text: string) => void;
+}
+
+const USE: IdUse = { idImages: 4, startMergeStep: 0 };
+
+/** Draws the same people, prompts and seeds in each configuration and judges them beside the reference's pictures. */
+export async function* measure(
+  configurations: readonly Configuration[],
+  options: MeasureOptions,
+): AsyncGenerator<Omit<Row, "settings">> {
+  const { model, threads, people, onNote } = options;
+  const load = { model, threads, device: "cpu" } as const;
+  const withPerson = { ...load, adapter: `${model}/photomaker-v1.safetensors` };
+  await using reference = await PhotoMaker.load({ ...withPerson, precision: "f32" });
+  await using exact = await PhotoMaker.load({ ...withPerson, precision: "f32" });
+  await using rounded = await PhotoMaker.load({ ...withPerson, precision: "int8" });
+  onNote("the model without an adapter");
+  const benchmark = await openWithout(options, load);
+  onNote("the reference");
+  const { statistics: expected } = await benchmark.measure(reference, USE, REFERENCE.sampling);
+  const request = await timedRequest(reference, options);
+  for (const configuration of configurations) {
+    const name = nameOf(configuration);
+    onNote(name);
+    const pm = configuration.precision === "int8" ? rounded : exact;
+    const { statistics } = await benchmark.measure(pm, USE, configuration.sampling);
+    const times = await timeInTurn(pm, reference, { ...request, ...configuration.sampling }, request, options.timed);
+    yield { name, configuration, ...times, figures: compare(people, statistics, expected) };
+  }
+}
+
+/** One scale for all configurations: its lower end is always what the reference's sampling draws without an adapter. */
+async function openWithout(options: MeasureOptions, load: { readonly model: string; readonly threads: number }) {
+  await using without = await PhotoMaker.load({ ...load, precision: "f32" });
+  return await openBenchmark({ ...options, steps: REFERENCE.sampling.numInferenceSteps }, without);
+}
+
+async function timedRequest(pm: PhotoMaker, { seed, guidanceScale }: MeasureOptions): Promise<GenerateInput> {
+  const { pngs, classWord } = await drawnPortraits(seed, 0, USE.idImages);
+  return {
+    prompt: `a photo of a ${classWord} img in the forest`,
+    idTokens: await pm.encodeIdImages([...pngs]),
+    startMergeStep: USE.startMergeStep,
+    guidanceScale,
+    ...REFERENCE.sampling,
+  };
+}
+
+/**
+ * In turn, so that what else the machine does weighs on both. The first of each loads, and does not count; of the others each evaluation counts at its
+ * quickest, since other work only adds time.
+ */
+async function timeInTurn(
+  ours: PhotoMaker,
+  theirs: PhotoMaker,
+  request: GenerateInput,
+  referenceRequest: GenerateInput,
+  count: number,
+): Promise<Pick<Row, "seconds" | "referenceSeconds">> {
+  const [mine, other]: [(readonly number[])[], (readonly number[])[]] = [[], []];
+  for (let seed = 0; seed <= count; seed++) {
+    const { timings } = await ours.generate({ ...request, seed });
+    const { timings: reference } = await theirs.generate({ ...referenceRequest, seed });
+    if (seed === 0) continue;
+    mine.push(timings.evaluations);
+    other.push(reference.evaluations);
+  }
+  return { seconds: quickest(mine), referenceSeconds: quickest(other) };
+}
+
+const quickest = (pictures: readonly (readonly number[])[]): number =>
+  pictures[0]!.reduce((sum, _, i) => sum + Math.min(...pictures.map((evaluations) => evaluations[i]!)), 0);

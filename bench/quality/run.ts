@@ -1,0 +1,118 @@
+// What each speed option costs in likeness and text: the miniature draws people whom training has not seen, with fewer steps, with shortcuts
+// and in 8 bits, and the judge looks at the pictures beside those of 25 steps in float32: same people, prompts and seeds.
+//
+//   npx tsx bench/quality/run.ts quality.jsonl --plot docs/quality
+//
+// A line of JSON for each configuration; those that the file has are not measured again, so that a run that was stopped goes on. Prints the
+// table in Markdown, the quickest first, and with --plot writes FILE.svg and FILE.png. --show measures nothing more.
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { thisMachine } from "../../src/bench/machine.ts";
+import { machineText } from "../../src/bench/table.ts";
+import { wholeNumber } from "../../src/cli/flag-values.ts";
+import { writeFileAtomically } from "../../src/core/atomic-file.node.ts";
+import { UserError } from "../../src/core/errors.ts";
+import { ortRuntime } from "../../src/runtime/ort-runtime.ts";
+import { openTensors } from "../../src/weights/index.ts";
+import { chartPng, chartSvg } from "./chart.ts";
+import { CONFIGURATIONS, nameOf } from "./configurations.ts";
+import { measure } from "./measure.ts";
+import { checkSettings, type Row, readRows, type Settings, writeRows } from "./results.ts";
+import { markdown } from "./table.ts";
+
+interface Flags {
+  readonly model: string;
+  readonly judge: string;
+  readonly people: number;
+  readonly pictures: number;
+  readonly seed: number;
+  readonly threads: number;
+  readonly timed: number;
+  readonly only: string;
+  readonly show?: boolean;
+  readonly plot?: string;
+}
+
+const GUIDANCE = 3;
+const asset = (path: string): string => join(import.meta.dirname, "../../assets", path);
+const number = (flags: string, help: string, value: number, low: number, high: number): Option => {
+  const [name] = flags.split(" ") as [string];
+  return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high)).default(value);
+};
+
+const program = new Command("quality")
+  .argument("<file>", "where the results are, or will be: a line of JSON each")
+  .option("-m, --model <folder>", "the miniature", asset("miniature"))
+  .option("--judge <file>", "the judge's weights", asset("judge/weights.safetensors"))
+  .addOption(number("--people <n>", "how many", 64, 2, 10000))
+  .addOption(number("--pictures <n>", "photos drawn of each, beside one picture in another style", 2, 1, 64))
+  .addOption(number("--seed <n>", "which people: any but training's seed", 2, 0, 2 ** 32 - 1))
+  .addOption(number("--threads <n>", "of the processor; one has the steadiest times", 1, 1, 1024))
+  .addOption(number("--timed <n>", "pictures that are timed one by one, in turn with as many of the reference", 5, 1, 1000))
+  .option("--only <text>", "configurations whose flags contain it, such as int8", "")
+  .option("--show", "measure nothing more")
+  .option("--plot <file>", "also draw time against quality: the path without .svg and .png")
+  .action(run);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  console.error(`${error.message}\n${error.remedy}`);
+  process.exitCode = 1;
+}
+
+async function run(file: string, flags: Flags): Promise<void> {
+  const rows = flags.show ? await readRows(file) : await completed(file, flags);
+  if (rows.length === 0) throw new UserError("quality/none", `${file} has no results.`, "Measure some, without --show.");
+  console.log(
+    `${Object.entries(rows[0]!.settings)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", ")}\n\n${markdown(rows)}`,
+  );
+  if (flags.plot === undefined) return;
+  const svg = await chartSvg(rows);
+  await writeFileAtomically(`${flags.plot}.svg`, (sink) => sink.write(new TextEncoder().encode(svg)));
+  await writeFileAtomically(`${flags.plot}.png`, (sink) => sink.write(chartPng(svg)));
+}
+
+async function completed(file: string, flags: Flags): Promise<Row[]> {
+  const settings = await settingsOf(flags);
+  const rows = await readRows(file);
+  checkSettings(file, rows, settings);
+  const known = new Set(rows.map(({ name }) => name));
+  const wanted = CONFIGURATIONS.filter((one) => nameOf(one).includes(flags.only) && !known.has(nameOf(one)));
+  if (wanted.length === 0) return rows;
+  await writeRows(file, rows); // a file that cannot be written is found before anything is drawn
+  const runtime = ortRuntime();
+  try {
+    const { tensors } = await openTensors(flags.judge);
+    const onNote = (text: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
+    const options = { ...flags, judge: tensors, runtime, guidanceScale: GUIDANCE, onNote };
+    for await (const row of measure(wanted, options)) {
+      rows.push({ ...row, settings });
+      await writeRows(file, rows);
+    }
+  } finally {
+    await runtime.close();
+  }
+  return rows;
+}
+
+async function settingsOf({ model, judge, people, pictures, seed, threads, timed }: Flags): Promise<Settings> {
+  const names = (await readdir(model, { recursive: true })).filter((name) => name.endsWith(".safetensors")).sort();
+  return {
+    ...{ people, pictures, seed, guidance: GUIDANCE, threads, timed },
+    model: await fingerprint(names.map((name) => join(model, name))),
+    judge: await fingerprint([judge]),
+    machine: machineText(thisMachine()).trim(),
+  };
+}
+
+async function fingerprint(paths: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const path of paths) hash.update(await readFile(path));
+  return hash.digest("hex").slice(0, 12);
+}
