@@ -6,7 +6,7 @@ import { decodePhoto } from "../image/index.ts";
 import { listPrepared } from "../runtime/prepare/cache-folder.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { PhotoMaker } from "./photomaker.ts";
-import { choosePrecision } from "./precision.ts";
+import { chooseDevice, choosePrecision } from "./precision.ts";
 import { type LoadInput, parseLoadOptions } from "./request.ts";
 
 const MINIATURE = join(import.meta.dirname, "../../assets/miniature");
@@ -151,11 +151,14 @@ test("cancelling while it is prepared leaves nothing behind, and preparing alone
 });
 
 test("auto means 8 bits for large models on the processor, and float32 else", () => {
-  const of = (load: Partial<LoadInput>, width: number) =>
-    choosePrecision(
-      parseLoadOptions({ ...model, ...load }),
+  const of = (load: Partial<LoadInput>, width: number) => {
+    const options = parseLoadOptions({ ...model, ...load });
+    return choosePrecision(
+      options,
+      chooseDevice(options),
       new Map([["w", { name: "w", dtype: "F16", shape: [width, 1e6], source: { kind: "bytes", bytes: new Uint8Array() } }]]),
     );
+  };
   expect(of({}, 2500)).toMatchObject({ precision: "int8" });
   expect(of({}, 2500).notices[0]!.message).toContain("2.5 billion");
   expect(of({}, 5)).toMatchObject({ precision: "f32" });

@@ -2,9 +2,9 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Device } from "../runtime/device.ts";
 import { cacheSettings } from "../runtime/prepare/cache-folder.ts";
-import { prepare } from "../runtime/prepare/prepare.ts";
+import { prepare, type ToPrepare } from "../runtime/prepare/prepare.ts";
 import { elementCount, type Tensors } from "../weights/index.ts";
-import type { Outputs, Unfinished } from "./graphs.ts";
+import type { Outputs } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
 import type { LoadOptions } from "./request.ts";
 
@@ -42,9 +42,9 @@ export interface Chosen {
 /**
  * How the models run. Without a wish a large model on the processor in 8 bits, which takes a third of the time and of the memory, and
  * everything else in float32, whose numbers are the reference's.
+ * @param device that {@link chooseDevice} has chosen
  */
-export function choosePrecision({ device: wished, precision: wanted }: LoadOptions, unet: Tensors): Chosen {
-  const device = chooseDevice({ device: wished, precision: wanted });
+export function choosePrecision({ device: wished, precision: wanted }: LoadOptions, device: Device, unet: Tensors): Chosen {
   const size = [...unet.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const precision = wanted !== "auto" ? wanted : device === "cpu" && size >= LARGE ? "int8" : "f32";
   if (wished !== "auto" && wanted !== "auto") return { precision, notices: [] };
@@ -60,21 +60,13 @@ export function choosePrecision({ device: wished, precision: wanted }: LoadOptio
  * How a model becomes its graph in 8 bits: prepared once, and kept in the user's cache folder.
  * @param outputs a graph over the same weights, where not the whole one is wanted
  */
-export function inEightBits<Name extends string>(
-  model: string,
-  from: string,
-  whole: { readonly outputs: Outputs; readonly pairs: Unfinished["pairs"] },
-  outputs: Outputs<Name>,
-): Prepare<Name> {
+export function inEightBits<Name extends string>(whole: ToPrepare, outputs: Outputs<Name>): Prepare<Name> {
   return async (observer) => {
-    const over = await prepare(
-      { model, from, ...whole },
-      {
-        cache: cacheSettings(),
-        onProgress: (done, total) => observer.preparing(model, done, total),
-        onNote: (message) => observer.noted({ code: "cache/prepared-again", message }),
-      },
-    );
+    const over = await prepare(whole, {
+      cache: cacheSettings(),
+      onProgress: (done, total) => observer.preparing(whole.model, done, total),
+      onNote: (message) => observer.noted({ code: "cache/prepared-again", message }),
+    });
     return over(outputs);
   };
 }
