@@ -4,6 +4,7 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { type Work, workOf } from "../graph/work.ts";
 import type { Device } from "../runtime/device.ts";
+import { probeEightBits } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import type { ToPrepare } from "../runtime/prepare/prepare.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -73,7 +74,7 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * @throws UserError those of parseLoadOptions, chooseDevice, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
+   * @throws UserError those of parseLoadOptions, chooseDevice, choosePrecision, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
    *   device/unavailable, weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents
    */
   static async load(input: LoadInput): Promise<PhotoMaker> {
@@ -102,7 +103,11 @@ export class PhotoMaker implements AsyncDisposable {
         scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
       ),
     ]);
-    const { precision, notices: chosen } = choosePrecision(options, device, model.components.unet.tensors);
+    const {
+      precision,
+      form,
+      notices: chosen,
+    } = await choosePrecision(options, device, model.components.unet.tensors, () => probeEightBits(runtime));
     const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false) =>
       new LazySession(runtime, name, outputs, half);
     /** A model in the precision that was chosen, with its LoRAs. @param outputs of it or over the same weights @param half false where float16 overflows */
@@ -110,7 +115,10 @@ export class PhotoMaker implements AsyncDisposable {
       whole: ToPrepare,
       outputs: Outputs<Name>,
       { name = whole.model, half = precision === "f16" } = {},
-    ) => (precision === "int8" ? lazy(name, inEightBits(whole, outputs)) : lazy(name, withLoras(outputs, whole.pairs), half));
+    ) =>
+      precision === "int8"
+        ? lazy(name, inEightBits({ ...whole, form }, outputs))
+        : lazy(name, withLoras(outputs, whole.pairs), half);
     const from = basename(options.model);
 
     const unet = unetGraph(model, pairs);

@@ -1,12 +1,14 @@
-import { type Lowerings, lower } from "../graph/onnx/emitter.ts";
+import { type Emitter, type Lowerings, lower } from "../graph/onnx/emitter.ts";
 import { standardLowerings } from "../graph/onnx/standard.ts";
 import { quickGeluOp } from "../graph/ops/activation.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
 import { cosOp, sinOp } from "../graph/ops/elementwise.ts";
 import { matmulOp } from "../graph/ops/matrix.ts";
-import { quantisedConvOp, quantisedLinearOp } from "../graph/ops/quantised.ts";
+import { type QuantisedWeight, quantisedConvOp, quantisedLinearOp } from "../graph/ops/quantised.ts";
 import type { Op } from "../graph/tensor.ts";
 import type { Device } from "./device.ts";
+
+const [FLOAT, UINT8, DOUBLE] = [1, 2, 11]; // TensorProto.DataType
 
 /** What the CPU, CUDA and WebGPU providers all have beyond plain ONNX. */
 const common: Lowerings = new Map([
@@ -32,6 +34,10 @@ const fusedMatmul = lower(matmulOp, (y, inputs, e) => {
   return e.node("FusedMatMul", inputs, { domain: "com.microsoft", attrs });
 });
 
+/** What stands for zero in a weight of 8 bits. */
+const zeroOf = ({ weight }: Pick<QuantisedWeight, "weight">, e: Emitter): string =>
+  weight.entry.dtype === "U8" ? e.node("Cast", [e.ints([128])], { attrs: { to: UINT8 } }) : "";
+
 export const cpuLowerings: Lowerings = new Map([
   ...common,
   fusedMatmul,
@@ -41,7 +47,7 @@ export const cpuLowerings: Lowerings = new Map([
     const range = e.node("Max", [most, e.floats([1e-20], [])]); // a row of zeros has none
     const rounded = e.node("DynamicQuantizeLinear", [e.node("Div", [x!, range])], { outputs: 3 });
     const [weight, scales] = [e.weight(attrs.weight).name, e.weight(attrs.scales).name];
-    const inputs = [rounded, weight, `${rounded}_1`, scales, `${rounded}_2`];
+    const inputs = [rounded, weight, `${rounded}_1`, scales, `${rounded}_2`, zeroOf(attrs, e)];
     const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
     const y = e.node("Mul", [product, range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);
@@ -75,7 +81,7 @@ export const cpuLowerings: Lowerings = new Map([
       scale,
       e.weight(scales).name,
       zero,
-      "",
+      zeroOf({ weight }, e),
       ...(bias === undefined ? [] : [bias]),
     ];
     const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
@@ -83,7 +89,6 @@ export const cpuLowerings: Lowerings = new Map([
   }),
 ]);
 
-const [FLOAT, DOUBLE] = [1, 11]; // TensorProto.DataType
 /**
  * In float64, which WebGPU has not, so that the processor does it. Shaders may be off by 2^-11 in sines and cosines (WGSL, "Accuracy of
  * built-in functions"): the embedding of a timestep, of which there are few, would change the picture.
