@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { floats } from "../../src/core/array.ts";
 import { TorchCpuGenerator } from "../../src/core/random/torch-cpu-generator.ts";
-import { type Outputs, unetGraph, vaeGraph } from "../../src/pipeline/graphs.ts";
+import { NO_PAIRS, type Outputs, unetGraph, vaeGraph } from "../../src/pipeline/graphs.ts";
 import { LazySession } from "../../src/pipeline/lazy-session.ts";
 import { inEightBits } from "../../src/pipeline/precision.ts";
 import { ortRuntime } from "../../src/runtime/ort-runtime.ts";
@@ -26,7 +26,7 @@ const inPrecision = <Name extends string>(name: string, outputs: Outputs<Name>) 
   new LazySession(
     runtime,
     name,
-    args.precision === "int8" ? inEightBits(name, "model", { outputs, pairs: new Map() }, outputs) : outputs,
+    args.precision === "int8" ? inEightBits({ model: name, from: "model", outputs, pairs: NO_PAIRS }, outputs) : outputs,
   );
 const sessions = {
   unet: inPrecision("unet", unet.unfinished.outputs),

@@ -74,7 +74,7 @@ export async function dataSet(folder: string, options: DataSetOptions, onProgres
 }
 
 /** Differs when people or scenes are drawn otherwise than before, so that no old picture is taken for a new one. */
-function worldKey(seed: number): string {
+export function worldKey(seed: number): string {
   const hash = createHash("sha256");
   for (let i = 0; i < 8; i++) hash.update(sceneSvg(personAt(seed, i), sceneAt(seed, i, 0, "free"), "picture"));
   return hash.digest("hex").slice(0, 8);

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { floats } from "../core/array.ts";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { systemCode } from "../core/errors.ts";
@@ -11,17 +12,18 @@ import { clipVision, pooledVision } from "../models/clip-vision.ts";
 import { vaeEncode } from "../models/vae.ts";
 import { vaeConfig } from "../models/vae-config.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { fingerprint } from "../runtime/prepare/fingerprint.ts";
 import type { Tensors } from "../weights/index.ts";
 import { LATENT_SIZE } from "./base-task.ts";
 import { SIDE, VAE_CONFIG, VISION_WIDTH } from "./configs.ts";
-import { ALBUM, type Behind, type DataSet, idImage, pictureValues } from "./data-set.ts";
+import { ALBUM, type Behind, type DataSet, idImage, pictureValues, worldKey } from "./data-set.ts";
 import { idPixels, VISION } from "./vision-task.ts";
 
 const AT_ONCE = 32;
 
-/** Means of the latents of all pictures, not scaled: [pictures, LATENT_SIZE]. Made once, and kept in a file. */
-export async function encodePictures(path: string, data: DataSet, vae: Tensors): Promise<Float32Array> {
-  return kept(path, data.scenes.length * LATENT_SIZE, async (out) => {
+/** Means of the latents of all pictures, not scaled: [pictures, LATENT_SIZE]. Made once for a VAE, and kept in the folder. */
+export async function encodePictures(folder: string, data: DataSet, vae: Tensors): Promise<Float32Array> {
+  return kept(await pathOf(folder, "latents", data, vae), data.scenes.length * LATENT_SIZE, async (out) => {
     const pixels = input("pictures", [namedDim("batch"), 3, SIDE, SIDE]);
     const { mean } = vaeEncode(pixels, new Weights(new Checkpoint(vae, "vae")), vaeConfig(VAE_CONFIG, new Map()));
     await using(async (load) => {
@@ -42,10 +44,10 @@ export async function encodePictures(path: string, data: DataSet, vae: Tensors):
 /** What each variant of an ID image has behind the person; the first of each kind is not moved. */
 export const FEATURE_VARIANTS: readonly Behind[] = ["noise", "scene", "noise", "scene", "plain"];
 
-/** Pooled features of all ID images, each in several variants: [people · ALBUM · variants, VISION_WIDTH]. */
-export async function encodeIdImages(path: string, data: DataSet, vision: Tensors): Promise<Float32Array> {
+/** Pooled features of all ID images, each in several variants: [people · ALBUM · variants, VISION_WIDTH]. Kept as the latents are. */
+export async function encodeIdImages(folder: string, data: DataSet, vision: Tensors): Promise<Float32Array> {
   const variants = FEATURE_VARIANTS.length;
-  return kept(path, data.people * ALBUM * variants * VISION_WIDTH, async (out) => {
+  return kept(await pathOf(folder, "features", data, vision), data.people * ALBUM * variants * VISION_WIDTH, async (out) => {
     const pixels = input("pixels", [namedDim("batch"), 3, SIDE, SIDE]);
     const at = new Weights(new Checkpoint(vision, "vision")).at("vision_model");
     const pooled = pooledVision(clipVision(pixels, at, VISION), at, VISION);
@@ -74,6 +76,12 @@ async function using(work: (load: ReturnType<typeof ortRuntime>["load"]) => Prom
   } finally {
     await runtime.close();
   }
+}
+
+/** Another one for other weights, and for a world that is drawn otherwise. */
+async function pathOf(folder: string, what: string, { seed, people }: DataSet, weights: Tensors): Promise<string> {
+  const key = await fingerprint([...weights.values()], worldKey(seed));
+  return join(folder, `${what}-${seed}-${people}-${key.slice(0, 8)}.f32`);
 }
 
 async function kept(path: string, length: number, make: (out: Float32Array) => Promise<void>): Promise<Float32Array> {

@@ -119,7 +119,7 @@ export async function latentSet(
   data: DataSet,
 ): Promise<{ readonly data: LatentSet; readonly scalingFactor: number }> {
   const vae = await readStageWeights(folder, "vae");
-  const latents = await encodePictures(join(folder, "data", `latents-${data.seed}-${data.people}.f32`), data, vae);
+  const latents = await encodePictures(join(folder, "data"), data, vae);
   const scalingFactor = Number((1 / deviation(latents)).toPrecision(4));
   return { data: { ...data, latents: latents.map((v) => v * scalingFactor) }, scalingFactor };
 }
@@ -129,7 +129,7 @@ export async function adapterInputs(
   data: DataSet,
 ): Promise<Pick<AdapterOptions, "base" | "features" | "variants">> {
   const vision = await readStageWeights(folder, "vision");
-  const features = await encodeIdImages(join(folder, "data", `features-${data.seed}-${data.people}.f32`), data, vision);
+  const features = await encodeIdImages(join(folder, "data"), data, vision);
   return { base: await readStageWeights(folder, "base"), features, variants: FEATURE_VARIANTS };
 }
 

@@ -34,7 +34,7 @@ export interface Unfinished<Name extends string = string> {
   readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
 }
 
-const NO_PAIRS: Unfinished["pairs"] = new Map();
+export const NO_PAIRS: Unfinished["pairs"] = new Map();
 
 export type Outputs<Name extends string = string> = Readonly<Record<Name, Tensor>>;
 
@@ -43,23 +43,22 @@ const tokens = namedDim("tokens");
 const height = namedDim("height");
 const width = namedDim("width");
 
-/**
- * A component's graph with its LoRAs.
- * @throws Error if a LoRA's layer is found in the weights and not in the graph
- */
-function finished<Name extends string>(name: ComponentName, outputs: Outputs<Name>, loras: LoraPairs): Outputs<Name> {
-  const pairs = loras.get(name);
-  if (pairs === undefined) return outputs;
+/** A graph over a component's weights with its LoRAs. */
+export const withLoras = <Name extends string>(outputs: Outputs<Name>, pairs: Unfinished["pairs"]): Outputs<Name> =>
+  rewriteNamed(outputs, lora(pairs, new Set()));
+
+/** @throws Error if a LoRA's layer is found in the weights and not in the graph */
+function unfinished<Name extends string>(name: ComponentName, outputs: Outputs<Name>, loras: LoraPairs): Unfinished<Name> {
+  const pairs = loras.get(name) ?? NO_PAIRS;
   const used = new Set<string>();
-  const changed = rewriteNamed(outputs, lora(pairs, used));
+  rewriteNamed(outputs, lora(pairs, used));
   const missed = [...pairs.keys()].filter((path) => !used.has(path));
   if (missed.length > 0) throw new Error(`no layer of ${name} multiplies by ${missed.join(", ")}`);
-  return changed;
+  return { outputs, pairs };
 }
 
 export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
-  readonly outputs: Outputs;
   readonly unfinished: Unfinished;
   readonly settings: ClipTextSettings;
 }
@@ -71,11 +70,7 @@ export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraP
   const { hiddenStates, pooled } = clipText(inputs, new Weights(new Checkpoint(tensors, name)), sizes);
   const outputs: Record<string, Tensor> = Object.fromEntries(hiddenStates.map((h, i) => [`hidden_${i}`, h]));
   if (name === "text_encoder_2" && pooled !== undefined) outputs.pooled = pooled;
-  return {
-    outputs: finished(name, outputs, loras),
-    unfinished: { outputs, pairs: loras.get(name) ?? NO_PAIRS },
-    settings: sizes,
-  };
+  return { unfinished: unfinished(name, outputs, loras), settings: sizes };
 }
 
 export interface IdGraph {
@@ -111,8 +106,6 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
 }
 
 export interface UNetGraph {
-  /** A graph over the same weights with its LoRAs. */
-  finish<Name extends string>(outputs: Outputs<Name>): Outputs<Name>;
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly unfinished: Unfinished<"noise">;
   /** The same, unfinished, in two graphs: `deep` [B, C, h, w] is the input `deepFeature` of `noise`. */
@@ -138,11 +131,8 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
     timeIds: input("timeIds", [batch, 6]),
   };
   const noise = unet(inputs, new Weights(new Checkpoint(tensors, "unet")), settings);
-  const pairs = loras.get("unet") ?? NO_PAIRS;
-  finished("unet", { noise }, loras); // a LoRA that fits nothing is found now
   return {
-    unfinished: { outputs: { noise }, pairs },
-    finish: (outputs) => rewriteNamed(outputs, lora(pairs, new Set())),
+    unfinished: unfinished("unet", { noise }, loras),
     parts: () => {
       const { deep, noise: outer } = deepCacheParts(noise);
       return { deep: { deep }, outer: { noise: outer } };

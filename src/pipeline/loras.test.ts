@@ -4,7 +4,7 @@ import { ortRuntime } from "../runtime/ort-runtime.ts";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
 import { type GoldenTensors, goldenJson, goldenTensors } from "../testing/tensors.ts";
 import { type ModelFiles, openModel } from "../weights/model.ts";
-import { textGraph, unetGraph } from "./graphs.ts";
+import { textGraph, unetGraph, withLoras } from "./graphs.ts";
 import { collectLoras } from "./loras.ts";
 
 const runtime = ortRuntime();
@@ -26,7 +26,7 @@ test.each(cases)("$file in the weights gives the outputs of diffusers", async ({
   expect(notices).toEqual([]);
 
   const graph = unetGraph(model, pairs);
-  const unet = await runtime.load(graph.finish(graph.unfinished.outputs));
+  const unet = await runtime.load(withLoras(graph.unfinished.outputs, graph.unfinished.pairs));
   const { noise } = await unet.run({
     latents: await inputs.floats("sample"),
     timestep: floats(Float32Array.of(601), 1),
@@ -41,8 +41,8 @@ test.each(cases)("$file in the weights gives the outputs of diffusers", async ({
     [1, "text_encoder"],
     [2, "text_encoder_2"],
   ] as const) {
-    const { outputs, settings } = textGraph(model, name, pairs);
-    const session = await runtime.load(outputs);
+    const { unfinished, settings } = textGraph(model, name, pairs);
+    const session = await runtime.load(withLoras(unfinished.outputs, unfinished.pairs));
     const ids = await inputs.integers("token_ids");
     const at = n === 1 ? {} : { pooledAt: integers([ids.indexOf(49407)], 1) };
     const out = await session.run({ ids: integers(ids, 1, ids.length), ...at });

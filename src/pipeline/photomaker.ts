@@ -4,7 +4,9 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { type Work, workOf } from "../graph/work.ts";
 import type { Device } from "../runtime/device.ts";
+import { probeEightBits } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
+import type { ToPrepare } from "../runtime/prepare/prepare.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
 import { resolveHubOrPath } from "../weights/hub/index.ts";
@@ -20,14 +22,16 @@ import { Generation } from "./generation.ts";
 import {
   type DecoderGraph,
   idGraph,
+  NO_PAIRS,
   type Outputs,
+  type TextGraph,
   textGraph,
   tinyVaeGraph,
-  type Unfinished,
   unetGraph,
   vaeGraph,
+  withLoras,
 } from "./graphs.ts";
-import { LazySession } from "./lazy-session.ts";
+import { LazySession, type Prepare } from "./lazy-session.ts";
 import { collectLoras } from "./loras.ts";
 import type { Models } from "./models.ts";
 import { chooseDevice, choosePrecision, inEightBits, type Precision } from "./precision.ts";
@@ -70,21 +74,22 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * @throws UserError those of parseLoadOptions, chooseDevice, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
+   * @throws UserError those of parseLoadOptions, chooseDevice, choosePrecision, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
    *   device/unavailable, weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents
    */
   static async load(input: LoadInput): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
-    const runtime = ortRuntime({ threads: options.threads, device: chooseDevice(options) });
+    const device = chooseDevice(options);
+    const runtime = ortRuntime({ threads: options.threads, device });
     try {
-      return await PhotoMaker.#on(runtime, options);
+      return await PhotoMaker.#on(runtime, device, options);
     } catch (error) {
       await runtime.close();
       throw error;
     }
   }
 
-  static async #on(runtime: Runtime, options: LoadOptions): Promise<PhotoMaker> {
+  static async #on(runtime: Runtime, device: Device, options: LoadOptions): Promise<PhotoMaker> {
     const deviceNotices = await runtime.open({ half: options.precision === "f16" });
     const model = await openModel(
       await resolveHubOrPath(options.model),
@@ -98,21 +103,28 @@ export class PhotoMaker implements AsyncDisposable {
         scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
       ),
     ]);
-    const device = chooseDevice(options);
-    const { precision, notices: chosen } = choosePrecision(options, model.components.unet.tensors);
-    const lazy = <Name extends string>(name: string, outputs: ConstructorParameters<typeof LazySession<Name>>[2], half = false) =>
+    const {
+      precision,
+      form,
+      notices: chosen,
+    } = await choosePrecision(options, device, model.components.unet.tensors, () => probeEightBits(runtime));
+    const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false) =>
       new LazySession(runtime, name, outputs, half);
-    const inPrecision = <Name extends string>(name: string, graph: Unfinished<Name>, from: string, outputs: Outputs<Name>) =>
+    /** A model in the precision that was chosen, with its LoRAs. @param outputs of it or over the same weights @param half false where float16 overflows */
+    const inPrecision = <Name extends string>(
+      whole: ToPrepare,
+      outputs: Outputs<Name>,
+      { name = whole.model, half = precision === "f16" } = {},
+    ) =>
       precision === "int8"
-        ? lazy<Name>(name, inEightBits(name, basename(from), graph, graph.outputs))
-        : lazy<Name>(name, outputs, precision === "f16");
+        ? lazy(name, inEightBits({ ...whole, form }, outputs))
+        : lazy(name, withLoras(outputs, whole.pairs), half);
+    const from = basename(options.model);
 
     const unet = unetGraph(model, pairs);
-    const unetForm = <Name extends string>(name: string, outputs: Outputs<Name>) =>
-      precision === "int8"
-        ? lazy<Name>(name, inEightBits("unet", basename(options.model), unet.unfinished, outputs))
-        : lazy<Name>(name, unet.finish(outputs), precision === "f16");
     const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
+    const textSession = (model: string, { unfinished }: TextGraph) =>
+      inPrecision({ model, from, ...unfinished }, unfinished.outputs);
     const vae = vaeGraph(model);
     const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
     const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
@@ -126,22 +138,27 @@ export class PhotoMaker implements AsyncDisposable {
       emptyIsNothing: model.emptyPromptIsNothing,
       readers,
       text: [
-        { graph: text[0], session: inPrecision("text_encoder", text[0].unfinished, options.model, text[0].outputs) },
-        { graph: text[1], session: inPrecision("text_encoder_2", text[1].unfinished, options.model, text[1].outputs) },
+        { graph: text[0], session: textSession("text_encoder", text[0]) },
+        { graph: text[1], session: textSession("text_encoder_2", text[1]) },
       ],
       identity: identity && {
         graph: identity,
-        encode: inPrecision("id_encoder", { outputs: identity.encode, pairs: new Map() }, adapter.path, identity.encode),
+        encode: inPrecision(
+          { model: "id_encoder", from: basename(adapter.path), outputs: identity.encode, pairs: NO_PAIRS },
+          identity.encode,
+        ),
         fuse: lazy("fuse_module", identity.fuse),
         everyToken: adapter.version === "v2",
       },
-      unet: { graph: unet, sessions: new UNetSessions(unet, unetForm) },
+      unet: {
+        graph: unet,
+        sessions: new UNetSessions(unet, (name, outputs) =>
+          inPrecision({ model: "unet", from, ...unet.unfinished }, outputs, { name }),
+        ),
+      },
       vae: {
         graph: vae,
-        session:
-          precision === "int8"
-            ? inPrecision("vae", { outputs: vae.decode, pairs: new Map() }, options.model, vae.decode)
-            : lazy("vae", vae.decode), // in float32 also where the rest is in float16, in which it overflows
+        session: inPrecision({ model: "vae", from, outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, { half: false }),
         largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
       },
       tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
@@ -200,11 +217,11 @@ export class PhotoMaker implements AsyncDisposable {
    */
   evaluationWork({ width, height, rows }: { readonly width: number; readonly height: number; readonly rows: number }): Work {
     const { unet, vae, text } = this.#models;
-    const { finish, unfinished } = unet.graph;
+    const { outputs, pairs } = unet.graph.unfinished;
     const sizes = { batch: rows, tokens: text[0].graph.settings.positions };
     const latents = { height: height / vae.graph.factor, width: width / vae.graph.factor };
     // in 8 bits the LoRAs are part of the weights
-    const { noise } = this.runsOn.precision === "int8" ? unfinished.outputs : finish(unfinished.outputs);
+    const { noise } = this.runsOn.precision === "int8" ? outputs : withLoras(outputs, pairs);
     return workOf([noise], new Map(Object.entries({ ...sizes, ...latents })));
   }
 

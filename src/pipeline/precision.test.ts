@@ -2,11 +2,16 @@ import { cp, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { floats } from "../core/array.ts";
 import { decodePhoto } from "../image/index.ts";
-import { listPrepared } from "../runtime/prepare/cache-folder.ts";
+import type { EightBits } from "../runtime/eight-bit-probe.ts";
+import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { listPrepared, weightsPath } from "../runtime/prepare/cache-folder.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { openModel, openTensors } from "../weights/index.ts";
+import { NO_PAIRS, vaeGraph } from "./graphs.ts";
 import { PhotoMaker } from "./photomaker.ts";
-import { choosePrecision } from "./precision.ts";
+import { chooseDevice, choosePrecision, inEightBits } from "./precision.ts";
 import { type LoadInput, parseLoadOptions } from "./request.ts";
 
 const MINIATURE = join(import.meta.dirname, "../../assets/miniature");
@@ -150,15 +155,63 @@ test("cancelling while it is prepared leaves nothing behind, and preparing alone
   expect(await exact.prepare()).toEqual([]);
 });
 
-test("auto means 8 bits for large models on the processor, and float32 else", () => {
-  const of = (load: Partial<LoadInput>, width: number) =>
-    choosePrecision(
-      parseLoadOptions({ ...model, ...load }),
-      new Map([["w", { name: "w", dtype: "F16", shape: [width, 1e6], source: { kind: "bytes", bytes: new Uint8Array() } }]]),
-    );
-  expect(of({}, 2500)).toMatchObject({ precision: "int8" });
-  expect(of({}, 2500).notices[0]!.message).toContain("2.5 billion");
-  expect(of({}, 5)).toMatchObject({ precision: "f32" });
-  expect(of({ precision: "f32" }, 2500)).toMatchObject({ precision: "f32" });
-  expect(of({ device: "cuda" }, 2500)).toMatchObject({ precision: "f32" });
+test("weights that are kept unsigned are other files, and give the same picture", async () => {
+  const { decode, config } = vaeGraph(await openModel(MINIATURE));
+  const latents = floats(
+    Float32Array.from({ length: config.latentChannels * 64 }, (_, i) => Math.sin(i * 7)),
+    ...[1, config.latentChannels, 8, 8],
+  );
+  const runtime = ortRuntime();
+  const quiet = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
+  const pictures: Float32Array[] = [];
+  for (const form of ["signed", "unsigned"] as const) {
+    const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, form };
+    const session = await runtime.load(await inEightBits(whole, decode)(quiet));
+    pictures.push((await session.run({ latents })).picture.data as Float32Array);
+  }
+  await runtime.close();
+  expect(pictures[1]).toMatchGolden(pictures[0]!, 1e-6, { relative: true });
+  const last = (await listPrepared(folder)).slice(0, 2);
+  const types = await Promise.all(
+    last.map(async ({ key }) => new Set([...(await openTensors(weightsPath(folder, key))).tensors.values()].map((t) => t.dtype))),
+  );
+  expect(types).toEqual([new Set(["U8", "F32"]), new Set(["I8", "F32"])]);
+});
+
+describe("how the models run", () => {
+  const of = (load: Partial<LoadInput>, width: number, form: EightBits | undefined = "signed") => {
+    const options = parseLoadOptions({ ...model, ...load });
+    const entry = { name: "w", dtype: "F16", shape: [width, 1e6], source: { kind: "bytes", bytes: new Uint8Array() } } as const;
+    return choosePrecision(options, chooseDevice(options), new Map([["w", entry]]), async () => form);
+  };
+
+  test("auto means 8 bits for large models on the processor, and float32 else", async () => {
+    expect(await of({}, 2500)).toMatchObject({ precision: "int8", form: "signed" });
+    expect((await of({}, 2500)).notices[0]!.message).toContain("2.5 billion");
+    expect(await of({}, 5)).toMatchObject({ precision: "f32" });
+    expect(await of({ precision: "f32" }, 2500)).toMatchObject({ precision: "f32" });
+    expect(await of({ device: "cuda" }, 2500)).toMatchObject({ precision: "f32" });
+  });
+
+  test("weights are unsigned where products of signed ones are wrong, and that is said", async () => {
+    expect(await of({ device: "cpu", precision: "int8" }, 5)).toMatchObject({ form: "signed", notices: [] });
+    expect(await of({ device: "cpu", precision: "int8" }, 5, "unsigned")).toMatchObject({
+      ...{ precision: "int8", form: "unsigned" },
+      notices: [{ code: "precision/unsigned" }],
+    });
+  });
+
+  test("where products of whole numbers are wrong, auto means float32 and tells why, and int8 is refused", async () => {
+    const options = parseLoadOptions(model);
+    const tensors = new Map([
+      ["w", { name: "w", dtype: "F16", shape: [1e9], source: { kind: "bytes", bytes: new Uint8Array() } } as const],
+    ]);
+    const chosen = await choosePrecision(options, "cpu", tensors, async () => undefined);
+    expect(chosen).toMatchObject({
+      precision: "f32",
+      notices: [{ message: expect.stringContaining("wrong on this processor") }],
+    });
+    const wanted = choosePrecision({ ...options, precision: "int8" }, "cpu", tensors, async () => undefined);
+    await expect(wanted).rejects.toMatchObject({ code: "precision/int8-wrong", remedy: expect.stringContaining("f32") });
+  });
 });

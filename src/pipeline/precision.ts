@@ -1,10 +1,11 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Device } from "../runtime/device.ts";
+import type { EightBits } from "../runtime/eight-bit-probe.ts";
 import { cacheSettings } from "../runtime/prepare/cache-folder.ts";
-import { prepare } from "../runtime/prepare/prepare.ts";
+import { prepare, type ToPrepare } from "../runtime/prepare/prepare.ts";
 import { elementCount, type Tensors } from "../weights/index.ts";
-import type { Outputs, Unfinished } from "./graphs.ts";
+import type { Outputs } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
 import type { LoadOptions } from "./request.ts";
 
@@ -36,45 +37,61 @@ export function chooseDevice({ device: wished, precision }: Pick<LoadOptions, "d
 
 export interface Chosen {
   readonly precision: Precision;
+  /** Of the weights in int8. */
+  readonly form?: EightBits;
   readonly notices: readonly Notice[];
 }
 
 /**
  * How the models run. Without a wish a large model on the processor in 8 bits, which takes a third of the time and of the memory, and
  * everything else in float32, whose numbers are the reference's.
+ * @param device that {@link chooseDevice} has chosen
+ * @param probe which products in 8 bits are right here, if any: asked only where they are wanted
+ * @throws UserError precision/int8-wrong
  */
-export function choosePrecision({ device: wished, precision: wanted }: LoadOptions, unet: Tensors): Chosen {
-  const device = chooseDevice({ device: wished, precision: wanted });
+export async function choosePrecision(
+  { device: wished, precision: wanted }: LoadOptions,
+  device: Device,
+  unet: Tensors,
+  probe: () => Promise<EightBits | undefined>,
+): Promise<Chosen> {
   const size = [...unet.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const precision = wanted !== "auto" ? wanted : device === "cpu" && size >= LARGE ? "int8" : "f32";
-  if (wished !== "auto" && wanted !== "auto") return { precision, notices: [] };
-  const why =
-    wanted === "auto" && precision === "int8"
-      ? `, since the UNet has ${(size / 1e9).toFixed(1)} billion numbers; --precision f32 gives the reference's pictures, in about three times the time and memory`
-      : "";
-  const message = `Runs on ${device === "cpu" ? "the processor (cpu)" : device} in ${precision}${why}.`;
-  return { precision, notices: [{ code: "device/chosen", message }] };
+  const eight = wanted === "int8" || (wanted === "auto" && device === "cpu" && size >= LARGE);
+  const form = eight ? await probe() : undefined;
+  if (wanted === "int8" && form === undefined)
+    throw new UserError("precision/int8-wrong", `${WRONG}, so that pictures in int8 would be wrong.`, "Take --precision f32.");
+  const precision = wanted !== "auto" ? wanted : form === undefined ? "f32" : "int8";
+  const notices: Notice[] = [];
+  if (wished === "auto" || wanted === "auto") {
+    const large = `the UNet has ${(size / 1e9).toFixed(1)} billion numbers`;
+    const why =
+      wanted !== "auto" || !eight
+        ? ""
+        : form === undefined
+          ? `: ${large} and would be in int8, but ${WRONG}`
+          : `, since ${large}; --precision f32 gives the reference's pictures, in about three times the time and memory`;
+    const message = `Runs on ${device === "cpu" ? "the processor (cpu)" : device} in ${precision}${why}.`;
+    notices.push({ code: "device/chosen", message });
+  }
+  if (form === "unsigned") notices.push({ code: "precision/unsigned", message: UNSIGNED });
+  return { precision, notices, ...(form && { form }) };
 }
+
+const WRONG = "ONNX Runtime's products of whole numbers are wrong on this processor";
+const UNSIGNED =
+  "On this processor, which has no VNNI, products of signed weights in 8 bits are wrong, so that weights are kept unsigned: right, but slower.";
 
 /**
  * How a model becomes its graph in 8 bits: prepared once, and kept in the user's cache folder.
  * @param outputs a graph over the same weights, where not the whole one is wanted
  */
-export function inEightBits<Name extends string>(
-  model: string,
-  from: string,
-  whole: { readonly outputs: Outputs; readonly pairs: Unfinished["pairs"] },
-  outputs: Outputs<Name>,
-): Prepare<Name> {
+export function inEightBits<Name extends string>(whole: ToPrepare, outputs: Outputs<Name>): Prepare<Name> {
   return async (observer) => {
-    const over = await prepare(
-      { model, from, ...whole },
-      {
-        cache: cacheSettings(),
-        onProgress: (done, total) => observer.preparing(model, done, total),
-        onNote: (message) => observer.noted({ code: "cache/prepared-again", message }),
-      },
-    );
+    const over = await prepare(whole, {
+      cache: cacheSettings(),
+      onProgress: (done, total) => observer.preparing(whole.model, done, total),
+      onNote: (message) => observer.noted({ code: "cache/prepared-again", message }),
+    });
     return over(outputs);
   };
 }

@@ -74,11 +74,11 @@ async function run(
   clipSkip: number,
   observer: LoadObserver,
 ): Promise<Encoded> {
-  const { settings, outputs } = graph;
+  const { settings, unfinished } = graph;
   const hidden = `hidden_${settings.layers - 1 - clipSkip}`;
   const loaded = await session.get(observer);
   const feeds = { ids: integers(ids, 1, ids.length), pooledAt: integers([endOf(ids, settings)], 1) };
-  const pooled = "pooled" in outputs;
+  const pooled = "pooled" in unfinished.outputs;
   const out = await loaded.run(pooled ? feeds : { ids: feeds.ids }, pooled ? [hidden, "pooled"] : [hidden]);
   return {
     hidden: floats(out[hidden]!.data as Float32Array, ids.length, settings.width),

@@ -12,7 +12,7 @@ import { gather, takeRows } from "../graph/ops/gather.ts";
 import { broadcastTo, concat, permute, reshape, slice } from "../graph/ops/layout.ts";
 import { linear } from "../graph/ops/matrix.ts";
 import { groupNorm, layerNorm } from "../graph/ops/normalise.ts";
-import { quantisedConv, quantisedLinear } from "../graph/ops/quantised.ts";
+import { type QuantisedWeight, quantisedConv, quantisedLinear } from "../graph/ops/quantised.ts";
 import { upsample } from "../graph/ops/resample.ts";
 import { constant, input } from "../graph/ops/source.ts";
 import { joinUpsampling } from "../graph/ops/upsampled-conv.ts";
@@ -205,6 +205,12 @@ describe("8 bits", () => {
       scales: { path: "s", entry: { name: "s", dtype: "F32", shape: [out], source: bytesOf(scales) } },
     } as const;
   }
+  /** The same weight, kept unsigned. */
+  function unsigned({ weight, scales }: ReturnType<typeof rounded>): QuantisedWeight {
+    const { entry } = weight;
+    const bytes = (entry.source as { bytes: Uint8Array }).bytes.map((v) => v ^ 0x80);
+    return { weight: { path: "u", entry: { ...entry, dtype: "U8", source: { kind: "bytes", bytes } } }, scales };
+  }
   /** Signal to noise in dB. */
   function snr(exact: Float32Array, found: Float32Array): number {
     const power = exact.reduce((sum, v) => sum + v * v, 0);
@@ -249,10 +255,12 @@ describe("8 bits", () => {
     const session = await runtime.load({
       exact: conv2d(x, input("w", [out, channels, kernel, kernel]), bias, attrs),
       found: quantisedConv(x, { ...q, ...attrs, kernel }, bias),
+      unsigned: quantisedConv(x, { ...unsigned(q), ...attrs, kernel }, bias),
     });
     const y = await session.run({ x: floats(values, 2, channels, 9, 7), w: floats(weights, out, channels, kernel, kernel) });
     expect(y.found.dims).toEqual(y.exact.dims);
     expect(snr(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(34);
+    expect(y.unsigned.data as Float32Array).toMatchGolden(y.found.data as Float32Array, 1e-6, { relative: true });
   });
 
   test("a convolution of a height that is known to divide is cut into strips, and gives the same to the bit", async () => {

@@ -1,7 +1,13 @@
 import { addDims, type Dim, divideDims, mulDims } from "../graph/dim.ts";
 import { type Emitter, lower } from "../graph/onnx/emitter.ts";
-import { type QuantisedKernel, quantisedConvOp, quantisedLinearOp } from "../graph/ops/quantised.ts";
+import { type QuantisedKernel, type QuantisedWeight, quantisedConvOp, quantisedLinearOp } from "../graph/ops/quantised.ts";
 import { size, type Tensor } from "../graph/tensor.ts";
+
+const UINT8 = 2; // TensorProto.DataType
+
+/** What stands for zero in a weight of 8 bits. */
+const zeroOf = ({ weight }: Pick<QuantisedWeight, "weight">, e: Emitter): string =>
+  weight.entry.dtype === "U8" ? e.node("Cast", [e.ints([128])], { attrs: { to: UINT8 } }) : "";
 
 /** Most strips that a picture is cut into. */
 const STRIPS = 8;
@@ -14,7 +20,8 @@ export const quantisedLowerings = [
     const range = e.node("Max", [most, e.floats([1e-20], [])]); // a row of zeros has none
     const rounded = e.node("DynamicQuantizeLinear", [e.node("Div", [x!, range])], { outputs: 3 });
     const [weight, scales] = [e.weight(attrs.weight).name, e.weight(attrs.scales).name];
-    const inputs = [rounded, weight, `${rounded}_1`, scales, `${rounded}_2`];
+    const zero = zeroOf(attrs, e);
+    const inputs = [rounded, weight, `${rounded}_1`, scales, `${rounded}_2`, ...(zero === "" ? [] : [zero])];
     const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
     const y = e.node("Mul", [product, range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);
@@ -22,13 +29,14 @@ export const quantisedLowerings = [
   // Windows are gathered in 8 bits, a quarter of what they are in float32, with the channels side by side, and for a strip of rows at a time.
   lower(quantisedConvOp, (y, [x, bias], e) => {
     const { weight, scales, pads } = y.attrs;
+    const weightZero = zeroOf(y.attrs, e);
     const rounded = e.node("DynamicQuantizeLinear", [x!], { outputs: 3 });
     const [scale, zero] = [`${rounded}_1`, `${rounded}_2`];
     const turned = e.node("Transpose", [rounded], { attrs: { perm: [0, 2, 3, 1] } });
     const [top, left, bottom, right] = pads;
     const around = e.ints([0, top, left, 0, 0, bottom, right, 0]);
     const padded = pads.some((n) => n > 0) ? e.node("Pad", [turned, around, zero]) : turned;
-    const rest = [e.weight(weight).name, scale, e.weight(scales).name, zero, "", ...(bias === undefined ? [] : [bias])];
+    const rest = [e.weight(weight).name, scale, e.weight(scales).name, zero, weightZero, ...(bias === undefined ? [] : [bias])];
     const strips = windowStrips(y, padded, e).map((windows) =>
       e.node("MatMulIntegerToFloat", [windows, ...rest], { domain: "com.microsoft" }),
     );

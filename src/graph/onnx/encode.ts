@@ -30,6 +30,7 @@ const STORED: Partial<Record<StoredType, TensorProto_DataType>> = {
   BF16: TensorProto_DataType.BFLOAT16,
   F64: TensorProto_DataType.DOUBLE,
   I8: TensorProto_DataType.INT8,
+  U8: TensorProto_DataType.UINT8,
 };
 
 /**

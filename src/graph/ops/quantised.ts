@@ -3,9 +3,9 @@ import { apply, type Op, shapeText, size, type Tensor } from "../tensor.ts";
 import type { ConvAttrs } from "./convolution.ts";
 import type { ParamAttrs } from "./source.ts";
 
-/** A matrix in 8 bits: column j stands for weight[:, j] · scales[j]. */
+/** A matrix in 8 bits: column j stands for weight[:, j] · scales[j], where it is signed, and for (weight[:, j] - 128) · scales[j], where it is not. */
 export interface QuantisedWeight {
-  /** I8 [in, out] */
+  /** I8 or U8 [in, out] */
   readonly weight: ParamAttrs;
   /** F32 [out] */
   readonly scales: ParamAttrs;
@@ -47,7 +47,7 @@ export const quantisedConvOp: Op<QuantisedKernel> = {
 /**
  * A convolution whose weight has 8 bits: x is rounded to 8 bits of its own range, and the product is summed in whole numbers.
  * @param x [B, C, H, W]
- * @param kernel weight I8 [k·k·C, out]: rows lie by place in the window first, then by channel
+ * @param kernel weight I8 or U8 [k·k·C, out]: rows lie by place in the window first, then by channel
  * @param bias [out]
  */
 export const quantisedConv = (x: Tensor, kernel: QuantisedKernel, bias?: Tensor): Tensor =>

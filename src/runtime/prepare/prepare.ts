@@ -18,6 +18,7 @@ import {
   type TensorToWrite,
   writeSafetensors,
 } from "../../weights/index.ts";
+import type { EightBits } from "../eight-bit-probe.ts";
 import {
   type CacheSettings,
   evict,
@@ -40,7 +41,11 @@ export interface ToPrepare {
   /** The graph without its LoRAs. */
   readonly outputs: Readonly<Record<string, Tensor>>;
   readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
+  /** As the processor's products want weights: signed when absent. */
+  readonly form?: EightBits | undefined;
 }
+
+const policyOf = ({ form = "signed" }: ToPrepare): string => (form === "signed" ? POLICY : `${POLICY}-${form}`);
 
 export interface PrepareOptions {
   readonly cache: CacheSettings;
@@ -105,11 +110,12 @@ function branches(pairs: ToPrepare["pairs"], { rounded }: Plan): ToPrepare["pair
   return new Map([...pairs].filter(([path]) => !merged.has(path)));
 }
 
-async function keyOf({ model, pairs }: ToPrepare, { all, rounded }: Plan): Promise<string> {
+async function keyOf(what: ToPrepare, { all, rounded }: Plan): Promise<string> {
+  const { model, pairs } = what;
   const merged = rounded.flatMap(({ path }) => pairs.get(path) ?? []);
   const entries = [...all.map(({ path, entry }) => ({ ...entry, name: path })), ...merged.flatMap(({ down, up }) => [down, up])];
   const scales = JSON.stringify(rounded.map(({ path }) => (pairs.get(path) ?? []).map(({ scale }) => scale)));
-  return (await fingerprint(entries, POLICY, model, scales)).slice(0, 40);
+  return (await fingerprint(entries, policyOf(what), model, scales)).slice(0, 40);
 }
 
 /** What was prepared before, if it is whole: what is not is removed, and said. */
@@ -142,9 +148,9 @@ async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOp
   const rounder = new Rounder();
   const path = weightsPath(folder, key);
   try {
-    const rounded = plan.rounded.flatMap((attrs) => eightBits(attrs, what.pairs.get(attrs.path) ?? [], rounder, advance));
+    const rounded = plan.rounded.flatMap((attrs) => eightBits(attrs, what, rounder, advance));
     const widened = plan.widened.map((attrs) => float32(attrs, advance));
-    await writeSafetensors(path, [...rounded, ...widened], { model: what.model, policy: POLICY }, { asGiven: true });
+    await writeSafetensors(path, [...rounded, ...widened], { model: what.model, policy: policyOf(what) }, { asGiven: true });
     const { tensors } = await openTensors(path);
     const content = await fingerprint([...tensors.values()]);
     await writeNote(folder, { key, model: what.model, precision: "int8", from: what.from, content });
@@ -161,7 +167,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOp
 
 function eightBits(
   attrs: ParamAttrs,
-  pairs: readonly LoraPair[],
+  { pairs, form }: ToPrepare,
   rounder: Rounder,
   advance: (attrs: ParamAttrs) => void,
 ): TensorToWrite[] {
@@ -172,17 +178,25 @@ function eightBits(
   return [
     {
       name: path,
-      dtype: "I8",
+      dtype: form === "unsigned" ? "U8" : "I8",
       shape: [into, out],
       data: async () => {
-        const result = await rounder.round({ ...entry, shape: [out, into] }, pairs);
+        const result = await rounder.round({ ...entry, shape: [out, into] }, pairs.get(path) ?? []);
         scales = result.scales;
         advance(attrs);
-        return kernel === 1 ? result.rounded : byPlace(result.rounded, channels, out);
+        const rounded = kernel === 1 ? result.rounded : byPlace(result.rounded, channels, out);
+        return form === "unsigned" ? unsigned(rounded) : rounded;
       },
     },
     { name: `${path}${SCALES}`, dtype: "F32", shape: [out], data: async () => scales! }, // written after the weight
   ];
+}
+
+/** The same numbers, 128 more. */
+function unsigned(rounded: Int8Array): Uint8Array {
+  const bytes = new Uint8Array(rounded.buffer, rounded.byteOffset, rounded.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i]! ^= 0x80;
+  return bytes;
 }
 
 /** Rows that lie by channel first, then by place in the window, the other way round. @param rounded [channels · places, out] */
