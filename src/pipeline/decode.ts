@@ -4,13 +4,18 @@ import { type Rgb8, toPicture } from "../image/index.ts";
 import type { LoadObserver } from "./lazy-session.ts";
 import type { Decoder, Models } from "./models.ts";
 import type { GenerateRequest } from "./request.ts";
-import { type Plane, tiled } from "./tiles.ts";
+import { along, type Plane, tiled } from "./tiles.ts";
 
 /** Pictures of more pixels are decoded in tiles: whole, one of 1280x1280 takes about 5 GB, and in 8 bits one of 768x768. */
 export const LARGEST_WHOLE = { f32: 1280 * 1280, int8: 768 * 768 } as const;
 /** Side of a tile, in latents, and how far tiles overlap. */
-const TILE = 96;
-const OVERLAP = 24;
+const TILES = { tile: 96, overlap: 24 };
+
+/** Pixels that are decoded in one piece. @param width, height of the picture */
+export function pixelsAtOnce(largestWhole: number, factor: number, width: number, height: number): number {
+  if (width * height <= largestWhole) return width * height;
+  return along(width / factor, TILES).size * along(height / factor, TILES).size * factor ** 2;
+}
 
 /**
  * What makes the request's pictures of their latents.
@@ -44,6 +49,6 @@ export async function decodeLatents(
     return { channels: config.imageChannels, height: height * factor, width: width * factor, data: picture.data as Float32Array };
   };
   const large = latents.height * latents.width * factor * factor > largestWhole;
-  const { data, width, height } = large ? await tiled(scaled, decode, { tile: TILE, overlap: OVERLAP }) : await decode(scaled);
+  const { data, width, height } = large ? await tiled(scaled, decode, TILES) : await decode(scaled);
   return toPicture(data, width, height);
 }

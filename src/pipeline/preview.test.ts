@@ -66,6 +66,7 @@ const decoder = (latentChannels: number, scalingFactor: number, parameters: numb
     config: { imageChannels: 3, latentChannels, scalingFactor, shiftFactor: 0 },
     factor: 8,
     parameters,
+    channels: 128,
   },
   session: { get: () => Promise.reject(new Error("not to be loaded")) } as unknown as LazySession<"picture">,
   largestWhole: 1e6,

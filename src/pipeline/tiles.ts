@@ -47,7 +47,10 @@ export async function tiled(input: Plane, run: (tile: Plane) => Promise<Plane>, 
  * Where tiles begin, and how long they are: evenly spread, the last one ending at the end, no longer than so many tiles need. All are multiples
  * of 8, where a tile is not the whole, so that positions stay whole when encoding divides by 8.
  */
-function along(length: number, { tile, overlap }: TileOptions): { readonly starts: readonly number[]; readonly size: number } {
+export function along(
+  length: number,
+  { tile, overlap }: TileOptions,
+): { readonly starts: readonly number[]; readonly size: number } {
   if (length <= tile) return { starts: [0], size: length };
   const count = Math.ceil((length - overlap) / (tile - overlap));
   const size = Math.min(tile, Math.ceil((length + (count - 1) * overlap) / count / 8) * 8);
