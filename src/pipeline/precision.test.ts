@@ -8,6 +8,7 @@ import type { EightBits } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import { listPrepared, weightsPath } from "../runtime/prepare/cache-folder.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { silent } from "../testing/tiny-model.ts";
 import { openModel, openTensors } from "../weights/index.ts";
 import { NO_PAIRS, vaeGraph } from "./graphs.ts";
 import { PhotoMaker } from "./photomaker.ts";
@@ -162,11 +163,10 @@ test("weights that are kept unsigned are other files, and give the same picture"
     ...[1, config.latentChannels, 8, 8],
   );
   const runtime = ortRuntime();
-  const quiet = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
   const pictures: Float32Array[] = [];
   for (const form of ["signed", "unsigned"] as const) {
     const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, form };
-    const session = await runtime.load(await inEightBits(whole, decode)(quiet));
+    const session = await runtime.load(await inEightBits(whole, decode)(silent));
     pictures.push((await session.run({ latents })).picture.data as Float32Array);
   }
   await runtime.close();
