@@ -1,7 +1,7 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { makePickle, makeTorchZip } from "../testing/made-files.ts";
@@ -56,6 +56,15 @@ async function expectRefusal(flags: Flags, cause: RegExp): Promise<void> {
   expect([code, out]).toEqual([1, ""]);
   expect(await readdir(folder, { recursive: true })).toEqual(before);
 }
+
+test("too little memory: what is needed, what there is, and what to do", async () => {
+  const granted = vi.spyOn(process, "constrainedMemory").mockReturnValue(100_000);
+  try {
+    await expectRefusal({}, /needs about 0\.3 GB of memory in f32, and 0\.000 GB are available/);
+  } finally {
+    granted.mockRestore();
+  }
+});
 
 test("the same command without a mistake makes a picture", async () => {
   expect(await generate({})).toMatchObject({ code: 0, out: `${join(made("out"), "image_0.png")}\n` });

@@ -7,6 +7,7 @@ import { readPngSettings } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { singleFileBytes, singleFileHeader } from "../testing/single-file.ts";
 import { goldenJson } from "../testing/tensors.ts";
+import { TINY_V1 } from "../testing/tiny-model.ts";
 import { openTensors } from "../weights/open-tensors.ts";
 import { readValues } from "../weights/read-tensor.ts";
 import { writeSafetensors } from "../weights/safetensors-write.ts";
@@ -16,7 +17,6 @@ import { PhotoMaker } from "./photomaker.ts";
 import { writeLatents } from "./read-latents.ts";
 import type { GenerateInput, LoadInput } from "./request.ts";
 
-const V1: LoadInput = { model: goldenPath("tiny-sdxl"), adapter: goldenPath("tiny-photomaker-v1.bin") };
 const photo = (name: string): string => goldenPath("photos", `${name}.png`);
 const base: GenerateInput = {
   prompt: "a photo of a man img, wearing a hat",
@@ -31,7 +31,7 @@ const base: GenerateInput = {
 let pm: PhotoMaker;
 let folder: string;
 beforeAll(async () => {
-  pm = await PhotoMaker.load(V1);
+  pm = await PhotoMaker.load(TINY_V1);
   folder = await mkdtemp(join(tmpdir(), "photomaker-"));
 });
 afterAll(async () => {
@@ -63,7 +63,7 @@ test("models are loaded once: another prompt, photo, size, count or scheduler lo
 });
 
 test("with unloadAfterUse one model at a time is kept, and the picture is the same", async () => {
-  await using sparing = await PhotoMaker.load({ ...V1, unloadAfterUse: true, encodingCacheBytes: 0 });
+  await using sparing = await PhotoMaker.load({ ...TINY_V1, unloadAfterUse: true, encodingCacheBytes: 0 });
   const [kept, sparingly] = [await pm.generate(base), await sparing.generate(base)];
   expect(sparingly.latents.final).toEqual(kept.latents.final);
   expect(loads(await eventsOf(base, sparing))).toHaveLength(6); // all over again
@@ -112,7 +112,7 @@ test("the event loop goes on while models load and run", async () => {
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
   const before: number[] = [];
-  await using other = await PhotoMaker.load(V1);
+  await using other = await PhotoMaker.load(TINY_V1);
   for await (const event of other.generate({ ...base, width: 256, height: 256 }))
     if (event.type === "progress" && (event.detail === "unet" || event.phase === "denoise")) before.push(turns);
   clearInterval(timer);
@@ -137,7 +137,7 @@ test("a picture says how it was made, and its settings make it again", async () 
 });
 
 test("a picture says nothing of the folders that its files lie in", async () => {
-  const all = { ...V1, tinyVae: goldenPath("tiny-autoencoder"), loras: [{ path: goldenPath("lora", "peft.safetensors") }] };
+  const all = { ...TINY_V1, tinyVae: goldenPath("tiny-autoencoder"), loras: [{ path: goldenPath("lora", "peft.safetensors") }] };
   await using other = await PhotoMaker.load(all);
   const { latents: drawn } = await other.generate({ ...base, numInferenceSteps: 1 });
   const latents = join(folder, "own-noise.safetensors");
@@ -213,18 +213,18 @@ describe("bad input is refused with its cause", () => {
   });
 
   test("a V2 adapter needs the face embedding of every photo", async () => {
-    await using v2 = await PhotoMaker.load({ ...V1, adapter: goldenPath("tiny-photomaker-v2.bin") });
+    await using v2 = await PhotoMaker.load({ ...TINY_V1, adapter: goldenPath("tiny-photomaker-v2.bin") });
     await expect(v2.generate(base)).rejects.toThrow(code("id-embeds/missing"));
     const idEmbeds = { dtype: "f32" as const, dims: [2, 512], data: new Float32Array(1024) };
     await expect(v2.generate({ ...base, idEmbeds })).rejects.toThrow(code("id-embeds/shape"));
   });
 
   test("an adapter as model, a LoRA as adapter, an adapter for another model", async () => {
-    await expect(PhotoMaker.load({ model: V1.adapter! })).rejects.toThrow(code("model/wrong-kind"));
-    await expect(PhotoMaker.load({ ...V1, adapter: goldenPath("lora", "peft.safetensors") })).rejects.toThrow(
+    await expect(PhotoMaker.load({ model: TINY_V1.adapter! })).rejects.toThrow(code("model/wrong-kind"));
+    await expect(PhotoMaker.load({ ...TINY_V1, adapter: goldenPath("lora", "peft.safetensors") })).rejects.toThrow(
       code("adapter/wrong-kind"),
     );
-    await expect(PhotoMaker.load({ ...V1, model: "nowhere/at/all" })).rejects.toThrow(code("path/missing"));
+    await expect(PhotoMaker.load({ ...TINY_V1, model: "nowhere/at/all" })).rejects.toThrow(code("path/missing"));
   });
 
   test("weights that are not numbers end the run, and name the step", async () => {
@@ -244,7 +244,7 @@ describe("bad input is refused with its cause", () => {
         }),
       ),
     );
-    await using broken = await PhotoMaker.load({ ...V1, model });
+    await using broken = await PhotoMaker.load({ ...TINY_V1, model });
     await expect(broken.generate(base)).rejects.toMatchObject({
       code: "output/nan",
       message: expect.stringContaining("evaluation 1 of 3"),

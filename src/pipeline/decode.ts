@@ -4,13 +4,19 @@ import { type Rgb8, toPicture } from "../image/index.ts";
 import type { LoadObserver } from "./lazy-session.ts";
 import type { Decoder, Models } from "./models.ts";
 import type { GenerateRequest } from "./request.ts";
-import { type Plane, tiled } from "./tiles.ts";
+import { type Plane, tiled, tilesOf } from "./tiles.ts";
 
 /** Pictures of more pixels are decoded in tiles: whole, one of 768x768 takes about 4.5 GB in 8 bits. */
 export const LARGEST_WHOLE = { f32: 1280 * 1280, int8: 768 * 768 } as const;
 /** Latents in a tile, and how far tiles overlap: as far as diffusers' do. */
-const TILE = 96 * 96;
-const OVERLAP = 16;
+const TILES = { area: 96 * 96, overlap: 16 };
+
+/** Pixels that are decoded in one piece. @param width, height of the picture */
+export function pixelsAtOnce(largestWhole: number, factor: number, width: number, height: number): number {
+  if (width * height <= largestWhole) return width * height;
+  const { rows, columns } = tilesOf({ width: width / factor, height: height / factor }, TILES);
+  return rows.size * columns.size * factor ** 2;
+}
 
 /**
  * What makes the request's pictures of their latents.
@@ -44,6 +50,6 @@ export async function decodeLatents(
     return { channels: config.imageChannels, height: height * factor, width: width * factor, data: picture.data as Float32Array };
   };
   const large = latents.height * latents.width * factor * factor > largestWhole;
-  const { data, width, height } = large ? await tiled(scaled, decode, { area: TILE, overlap: OVERLAP }) : await decode(scaled);
+  const { data, width, height } = large ? await tiled(scaled, decode, TILES) : await decode(scaled);
   return toPicture(data, width, height);
 }

@@ -2,24 +2,16 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { floats, type NdArray } from "../core/array.ts";
 import { decodePhoto, readPngSettings } from "../image/index.ts";
 import type { Feeds, Session } from "../runtime/runtime.ts";
-import { goldenPath } from "../testing/golden.ts";
+import { MAN_WITH_HAT, TINY_V1 } from "../testing/tiny-model.ts";
 import { checkDeepCache, DeepCache } from "./deep-cache.ts";
 import type { Conditioning } from "./denoiser.ts";
 import { PhotoMaker } from "./photomaker.ts";
 import type { GenerateInput } from "./request.ts";
 import type { TextEmbeds } from "./text-stage.ts";
 
-const base: GenerateInput = {
-  prompt: "a photo of a man img, wearing a hat",
-  inputIdImages: [goldenPath("photos", "person_0.png")],
-  width: 64,
-  height: 72,
-  numInferenceSteps: 6,
-  startMergeStep: 2,
-  seed: 1,
-};
+const base: GenerateInput = { ...MAN_WITH_HAT, startMergeStep: 2 };
 
-const load = () => PhotoMaker.load({ model: goldenPath("tiny-sdxl"), adapter: goldenPath("tiny-photomaker-v1.bin") });
+const load = () => PhotoMaker.load(TINY_V1);
 let pm: PhotoMaker;
 beforeAll(async () => {
   pm = await load();

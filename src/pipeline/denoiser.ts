@@ -26,6 +26,9 @@ export interface UNet {
 /** Rows that are evaluated at once hold at most this many latent pixels: two of 1024x1024. More would only cost memory. */
 const PIXELS_AT_ONCE = 2 * 128 * 128;
 
+/** @param pixels of the latents of one row */
+export const rowsAtOnce = (pixels: number): number => Math.max(1, Math.floor(PIXELS_AT_ONCE / pixels));
+
 /** Whether the negative text plays a part: diffusers guides only above 1. */
 export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
 
@@ -67,7 +70,7 @@ async function run(
   { channels, height, width, timeIds }: Conditioning,
 ): Promise<Float32Array> {
   const size = channels * height * width;
-  const atOnce = Math.max(1, Math.floor(PIXELS_AT_ONCE / (height * width)));
+  const atOnce = rowsAtOnce(height * width);
   const out = new Float32Array(sample.length);
   for (let from = 0; from < texts.length; from += atOnce) {
     const rows = texts.slice(from, from + atOnce);

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { floats, type NdArray } from "../core/array.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { silent, TINY_V1 } from "../testing/tiny-model.ts";
 import { contentKey, EncodingCache } from "./encoding-cache.ts";
 import type { GenerateEvent } from "./events.ts";
 import { PhotoMaker } from "./photomaker.ts";
@@ -60,7 +61,7 @@ test("a text is encoded once for each clip skip", async () => {
   const runs: string[] = [];
   const encoder = (name: string, outputs: object): TextEncoder =>
     ({
-      graph: { outputs, settings: { layers: 4, width: 2, projection: 3, endToken: 9 } },
+      graph: { unfinished: { outputs }, settings: { layers: 4, width: 2, projection: 3, endToken: 9 } },
       session: {
         name,
         get: async () => ({
@@ -76,24 +77,23 @@ test("a text is encoded once for each clip skip", async () => {
       },
     }) as unknown as TextEncoder;
   const both = [encoder("one", {}), encoder("two", { pooled: 1 })] as const;
-  const observer = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
   const cache = new EncodingCache(1000);
   const ids = { first: [1, 9], second: [1, 9] };
-  const first = await encodeText(both, ids, 0, cache, observer);
-  expect(await encodeText(both, ids, 0, cache, observer)).toEqual(first);
+  const first = await encodeText(both, ids, 0, cache, silent);
+  expect(await encodeText(both, ids, 0, cache, silent)).toEqual(first);
   expect(runs).toEqual(["one hidden_3", "two hidden_3"]);
-  await encodeText(both, ids, 1, cache, observer);
+  await encodeText(both, ids, 1, cache, silent);
   expect(runs.slice(2)).toEqual(["one hidden_2", "two hidden_2"]);
-  await encodeText(both, { first: [2, 9], second: [1, 9] }, 1, cache, observer);
+  await encodeText(both, { first: [2, 9], second: [1, 9] }, 1, cache, silent);
   expect(runs.slice(4)).toEqual(["one hidden_2"]);
   const nothing = new EncodingCache(0);
-  await encodeText(both, ids, 0, nothing, observer);
-  await encodeText(both, ids, 0, nothing, observer);
+  await encodeText(both, ids, 0, nothing, silent);
+  await encodeText(both, ids, 0, nothing, silent);
   expect(runs).toHaveLength(9);
 });
 
 describe("with models put away after use, what is known loads no encoder", () => {
-  const V1: LoadInput = { model: goldenPath("tiny-sdxl"), adapter: goldenPath("tiny-photomaker-v1.bin"), unloadAfterUse: true };
+  const V1: LoadInput = { ...TINY_V1, unloadAfterUse: true };
   const base: GenerateInput = {
     ...{ prompt: "a photo of a man img, wearing a hat", negativePrompt: "ugly" },
     ...{ inputIdImages: [goldenPath("photos", "person_0.png")], width: 64, height: 64, numInferenceSteps: 2, seed: 1 },

@@ -3,6 +3,7 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
 import type { Sampler } from "../samplers/sampler.ts";
+import { checkRoom, type Picture } from "./check-room.ts";
 import { decodeLatents, decoderOf } from "./decode.ts";
 import { checkDeepCache } from "./deep-cache.ts";
 import { denoise, type Prepared, pictureOf, type Texts } from "./denoise.ts";
@@ -55,6 +56,7 @@ export async function generate(
   const seed = seedOf(request);
   decoderOf(models, request);
   const preview = request.preview ? previewOf(models, progress) : undefined;
+  note(checkRoom(models, request, pictureFor(size, request.numImagesPerPrompt, isGuided(request, sampler))));
   note(against);
   if (models.identity !== undefined) note(mergeStepNotices(request, sampler.timesteps.length));
   try {
@@ -135,13 +137,14 @@ export async function generateTogether(
   for (const request of requests) decoderOf(models, request);
   const sampler = samplerOf(first, models.scheduler, models.fewStep);
   for (const request of requests) checkShortcuts(models, request, sampler);
+  const count = requests.reduce((sum, { numImagesPerPrompt }) => sum + numImagesPerPrompt, 0);
+  for (const request of requests) checkRoom(models, request, pictureFor(size, count, isGuided(request, sampler)));
   try {
     const prepared: Prepared[] = [];
     for (const request of requests) {
       const texts = await encode(models, request, isGuided(request, sampler), progress, () => {}, signal);
       prepared.push({ request, texts, seed: seedOf(request) });
     }
-    const count = requests.reduce((sum, { numImagesPerPrompt }) => sum + numImagesPerPrompt, 0);
     const dims = latentDims(count, size);
     const { final } = await denoise(models, prepared, { sampler, dims, progress, emit: () => {}, signal });
     const images: ImageEvent[][] = [];
@@ -170,6 +173,11 @@ function checkShortcuts({ unet }: Models, request: SettledRequest, { timesteps }
   checkDeepCache(request, unet.graph.settings);
   checkTGate(request, unet.graph.settings, timesteps.length);
 }
+
+const pictureFor = ({ width, height }: Size, images: number, guided: boolean): Picture => ({
+  ...{ width, height },
+  rows: images * (guided ? 2 : 1),
+});
 
 const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);
 

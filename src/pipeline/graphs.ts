@@ -161,6 +161,8 @@ export interface DecoderGraph {
   readonly factor: number;
   /** Of the decoder. */
   readonly parameters: number;
+  /** Of its last block, at the picture's size. */
+  readonly channels: number;
 }
 
 export function vaeGraph(model: ModelFiles): DecoderGraph {
@@ -168,14 +170,20 @@ export function vaeGraph(model: ModelFiles): DecoderGraph {
   const config = vaeConfig(json, tensors);
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const picture = vaeDecode(latents, new Weights(new Checkpoint(tensors, "vae")), config);
-  return { decode: { picture }, config, factor: 2 ** (config.channels.length - 1), parameters: decoderParameters(tensors) };
+  return {
+    ...{ decode: { picture }, config, factor: 2 ** (config.channels.length - 1) },
+    ...{ parameters: decoderParameters(tensors), channels: config.channels[0]! },
+  };
 }
 
 export function tinyVaeGraph({ config: json, tensors }: TinyVaeFiles): DecoderGraph {
   const config = tinyAutoencoderConfig(json, tensors);
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const picture = tinyDecode(latents, new Weights(new Checkpoint(tensors, "the tiny VAE")), config);
-  return { decode: { picture }, config, factor: 2 ** (config.blocks.length - 1), parameters: decoderParameters(tensors) };
+  return {
+    ...{ decode: { picture }, config, factor: 2 ** (config.blocks.length - 1) },
+    ...{ parameters: decoderParameters(tensors), channels: config.channels },
+  };
 }
 
 const decoderParameters = (tensors: Tensors): number =>

@@ -3,6 +3,7 @@ import { floats, type NdArray } from "../core/array.ts";
 import { readPngSettings } from "../image/index.ts";
 import { createSampler } from "../samplers/create-sampler.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { TINY_V1 } from "../testing/tiny-model.ts";
 import { type DenoiseOptions, denoise, type Prepared } from "./denoise.ts";
 import type { Models } from "./models.ts";
 import { PhotoMaker } from "./photomaker.ts";
@@ -12,7 +13,7 @@ import { settle } from "./settle.ts";
 
 let pm: PhotoMaker;
 beforeAll(async () => {
-  pm = await PhotoMaker.load({ model: goldenPath("tiny-sdxl"), adapter: goldenPath("tiny-photomaker-v1.bin") });
+  pm = await PhotoMaker.load(TINY_V1);
 });
 afterAll(() => pm.close());
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type FloatArray, floats } from "../core/array.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { TINY_V1 } from "../testing/tiny-model.ts";
 import { PhotoMaker } from "./photomaker.ts";
 
 const photos = ["person_0", "other"].map((name) => goldenPath("photos", `${name}.png`));
@@ -8,7 +9,7 @@ const request = { prompt: "a photo of a man img", width: 64, height: 64, numInfe
 
 let pm: PhotoMaker;
 beforeAll(async () => {
-  pm = await PhotoMaker.load({ model: goldenPath("tiny-sdxl"), adapter: goldenPath("tiny-photomaker-v1.bin") });
+  pm = await PhotoMaker.load(TINY_V1);
 });
 afterAll(() => pm.close());
 

@@ -3,6 +3,7 @@ import type { Detected } from "./few-step.ts";
 import type { DecoderGraph, UNetGraph } from "./graphs.ts";
 import type { IdEncoder } from "./id-stage.ts";
 import type { LazySession } from "./lazy-session.ts";
+import type { ModelSizes, ProcessorPrecision } from "./memory.ts";
 import type { Reader } from "./prompts.ts";
 import type { LoadOptions } from "./request.ts";
 import type { TextEncoder } from "./text-stage.ts";
@@ -15,9 +16,18 @@ export interface Decoder {
   readonly largestWhole: number;
 }
 
+export interface Room {
+  readonly sizes: ModelSizes;
+  readonly precision: ProcessorPrecision;
+  /** Bytes, before anything was loaded. */
+  readonly available: number;
+}
+
 /** Everything that a request needs, loaded or yet to be loaded. */
 export interface Models {
   readonly options: LoadOptions;
+  /** What the processor's memory is to hold; absent on a graphics card, which does not tell its memory. */
+  readonly room: Room | undefined;
   /** The most memory that the models have taken, in bytes. */
   readonly memory: () => number;
   /** The model's scheduler_config.json. */

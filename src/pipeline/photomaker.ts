@@ -3,6 +3,7 @@ import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { type Work, workOf } from "../graph/work.ts";
+import { availableMemory } from "../runtime/available-memory.ts";
 import type { Device } from "../runtime/device.ts";
 import { probeEightBits } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
@@ -10,9 +11,11 @@ import type { ToPrepare } from "../runtime/prepare/prepare.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
 import { resolveHubOrPath } from "../weights/hub/index.ts";
+import { elementCount, type Tensors } from "../weights/index.ts";
 import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
 import { openTinyVae } from "../weights/tiny-vae.ts";
+import { usualNeed } from "./check-room.ts";
 import { LARGEST_WHOLE } from "./decode.ts";
 import { EncodingCache } from "./encoding-cache.ts";
 import type { ImageEvent } from "./events.ts";
@@ -33,6 +36,7 @@ import {
 } from "./graphs.ts";
 import { LazySession, type Prepare } from "./lazy-session.ts";
 import { collectLoras } from "./loras.ts";
+import type { ModelSizes } from "./memory.ts";
 import type { Models } from "./models.ts";
 import { chooseDevice, choosePrecision, inEightBits, type Precision } from "./precision.ts";
 import { readersOf } from "./readers.ts";
@@ -103,11 +107,31 @@ export class PhotoMaker implements AsyncDisposable {
         scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
       ),
     ]);
+    const unet = unetGraph(model, pairs);
+    const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
+    const vae = vaeGraph(model);
+    const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
+    const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
+    const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
+
+    const sizes: ModelSizes = {
+      encoders: [model.components.text_encoder.tensors, model.components.text_encoder_2.tensors, adapter?.idEncoder].map(
+        numbersIn,
+      ),
+      ...{ unet: numbersIn(model.components.unet.tensors), unetChannels: unet.settings.channels[0]! },
+    };
+    const available = availableMemory();
     const {
       precision,
       form,
       notices: chosen,
-    } = await choosePrecision(options, device, model.components.unet.tensors, () => probeEightBits(runtime));
+    } = await choosePrecision(
+      options,
+      device,
+      sizes.unet,
+      { about: usualNeed(sizes, vae, unet.settings.sampleSize, options.unloadAfterUse), available },
+      () => probeEightBits(runtime),
+    );
     const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false) =>
       new LazySession(runtime, name, outputs, half);
     /** A model in the precision that was chosen, with its LoRAs. @param outputs of it or over the same weights @param half false where float16 overflows */
@@ -121,16 +145,11 @@ export class PhotoMaker implements AsyncDisposable {
         : lazy(name, withLoras(outputs, whole.pairs), half);
     const from = basename(options.model);
 
-    const unet = unetGraph(model, pairs);
-    const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
     const textSession = (model: string, { unfinished }: TextGraph) =>
       inPrecision({ model, from, ...unfinished }, unfinished.outputs);
-    const vae = vaeGraph(model);
-    const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
-    const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
-    const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
     const models: Models = {
       options,
+      room: device === "cpu" && precision !== "f16" ? { sizes, precision, available } : undefined,
       memory: () => runtime.peakMemory(),
       scheduler: model.scheduler,
       fewStep,
@@ -272,6 +291,9 @@ export class PhotoMaker implements AsyncDisposable {
     await this.close();
   }
 }
+
+const numbersIn = (tensors: Tensors = new Map()): number =>
+  [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
 
 async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph> {
   const tiny = tinyVaeGraph(await openTinyVae(path));

@@ -8,6 +8,7 @@ import type { EightBits } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import { listPrepared, weightsPath } from "../runtime/prepare/cache-folder.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { silent } from "../testing/tiny-model.ts";
 import { openModel, openTensors } from "../weights/index.ts";
 import { NO_PAIRS, vaeGraph } from "./graphs.ts";
 import { PhotoMaker } from "./photomaker.ts";
@@ -162,11 +163,10 @@ test("weights that are kept unsigned are other files, and give the same picture"
     ...[1, config.latentChannels, 8, 8],
   );
   const runtime = ortRuntime();
-  const quiet = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
   const pictures: Float32Array[] = [];
   for (const form of ["signed", "unsigned"] as const) {
     const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, form };
-    const session = await runtime.load(await inEightBits(whole, decode)(quiet));
+    const session = await runtime.load(await inEightBits(whole, decode)(silent));
     pictures.push((await session.run({ latents })).picture.data as Float32Array);
   }
   await runtime.close();
@@ -179,10 +179,12 @@ test("weights that are kept unsigned are other files, and give the same picture"
 });
 
 describe("how the models run", () => {
-  const of = (load: Partial<LoadInput>, width: number, form: EightBits | undefined = "signed") => {
+  const about = { f32: 12e9, int8: 4e9 };
+  /** @param millions of numbers in the UNet @param form in which products are right */
+  const of = (load: Partial<LoadInput>, millions: number, form: EightBits | "none" = "signed", available = 24e9) => {
     const options = parseLoadOptions({ ...model, ...load });
-    const entry = { name: "w", dtype: "F16", shape: [width, 1e6], source: { kind: "bytes", bytes: new Uint8Array() } } as const;
-    return choosePrecision(options, chooseDevice(options), new Map([["w", entry]]), async () => form);
+    const probe = async () => (form === "none" ? undefined : form);
+    return choosePrecision(options, chooseDevice(options), millions * 1e6, { about, available }, probe);
   };
 
   test("auto means 8 bits for large models on the processor, and float32 else", async () => {
@@ -202,16 +204,22 @@ describe("how the models run", () => {
   });
 
   test("where products of whole numbers are wrong, auto means float32 and tells why, and int8 is refused", async () => {
-    const options = parseLoadOptions(model);
-    const tensors = new Map([
-      ["w", { name: "w", dtype: "F16", shape: [1e9], source: { kind: "bytes", bytes: new Uint8Array() } } as const],
-    ]);
-    const chosen = await choosePrecision(options, "cpu", tensors, async () => undefined);
+    const chosen = await of({}, 2500, "none");
     expect(chosen).toMatchObject({
       precision: "f32",
       notices: [{ message: expect.stringContaining("wrong on this processor") }],
     });
-    const wanted = choosePrecision({ ...options, precision: "int8" }, "cpu", tensors, async () => undefined);
+    const wanted = of({ precision: "int8" }, 2500, "none");
     await expect(wanted).rejects.toMatchObject({ code: "precision/int8-wrong", remedy: expect.stringContaining("f32") });
+  });
+
+  test("auto means 8 bits for a smaller model that fits only so, and tells why", async () => {
+    const tight = await of({}, 250, "signed", 8e9);
+    expect(tight).toMatchObject({ precision: "int8" });
+    expect(tight.notices[0]!.message).toContain("float32 needs about 12.0 GB of memory, and 8.0 GB are available");
+    expect(await of({}, 250, "signed", 2e9)).toMatchObject({ precision: "f32" });
+    expect(await of({ precision: "f32" }, 250, "signed", 8e9)).toMatchObject({ precision: "f32" });
+    expect((await of({}, 2500)).notices[0]!.message).toContain("--precision f32");
+    expect((await of({}, 2500, "signed", 8e9)).notices[0]!.message).not.toContain("--precision f32");
   });
 });

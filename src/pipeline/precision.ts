@@ -4,9 +4,9 @@ import type { Device } from "../runtime/device.ts";
 import type { EightBits } from "../runtime/eight-bit-probe.ts";
 import { cacheSettings } from "../runtime/prepare/cache-folder.ts";
 import { prepare, type ToPrepare } from "../runtime/prepare/prepare.ts";
-import { elementCount, type Tensors } from "../weights/index.ts";
 import type { Outputs } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
+import { gb, type ProcessorPrecision } from "./memory.ts";
 import type { LoadOptions } from "./request.ts";
 
 export type Precision = "f32" | "f16" | "int8";
@@ -45,31 +45,39 @@ export interface Chosen {
 /**
  * How the models run. Without a wish a large model on the processor in 8 bits, which takes a third of the time and of the memory, and
  * everything else in float32, whose numbers are the reference's.
+ * Without a wish a smaller one, too, if only so it fits into the processor's memory.
  * @param device that {@link chooseDevice} has chosen
+ * @param size numbers in the UNet
+ * @param room what drawing takes, in bytes, and what there is
  * @param probe which products in 8 bits are right here, if any: asked only where they are wanted
  * @throws UserError precision/int8-wrong
  */
 export async function choosePrecision(
   { device: wished, precision: wanted }: LoadOptions,
   device: Device,
-  unet: Tensors,
+  size: number,
+  room: { readonly about: Readonly<Record<ProcessorPrecision, number>>; readonly available: number },
   probe: () => Promise<EightBits | undefined>,
 ): Promise<Chosen> {
-  const size = [...unet.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const eight = wanted === "int8" || (wanted === "auto" && device === "cpu" && size >= LARGE);
+  const { about, available } = room;
+  const tight = about.f32 > available && about.int8 <= available;
+  const eight = wanted === "int8" || (wanted === "auto" && device === "cpu" && (size >= LARGE || tight));
   const form = eight ? await probe() : undefined;
   if (wanted === "int8" && form === undefined)
     throw new UserError("precision/int8-wrong", `${WRONG}, so that pictures in int8 would be wrong.`, "Take --precision f32.");
   const precision = wanted !== "auto" ? wanted : form === undefined ? "f32" : "int8";
   const notices: Notice[] = [];
   if (wished === "auto" || wanted === "auto") {
-    const large = `the UNet has ${(size / 1e9).toFixed(1)} billion numbers`;
+    const large =
+      size >= LARGE
+        ? `the UNet has ${(size / 1e9).toFixed(1)} billion numbers`
+        : `float32 needs about ${gb(about.f32)} of memory, and ${gb(available)} are available`;
     const why =
       wanted !== "auto" || !eight
         ? ""
         : form === undefined
           ? `: ${large} and would be in int8, but ${WRONG}`
-          : `, since ${large}; --precision f32 gives the reference's pictures, in about three times the time and memory`;
+          : `, since ${large}${available < about.f32 ? "" : `; ${F32}`}`;
     const message = `Runs on ${device === "cpu" ? "the processor (cpu)" : device} in ${precision}${why}.`;
     notices.push({ code: "device/chosen", message });
   }
@@ -77,6 +85,7 @@ export async function choosePrecision(
   return { precision, notices, ...(form && { form }) };
 }
 
+const F32 = "--precision f32 gives the reference's pictures, in about three times the time and memory";
 const WRONG = "ONNX Runtime's products of whole numbers are wrong on this processor";
 const UNSIGNED =
   "On this processor, which has no VNNI, products of signed weights in 8 bits are wrong, so that weights are kept unsigned: right, but slower.";

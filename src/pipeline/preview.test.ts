@@ -5,6 +5,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readPngSettings } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { silent } from "../testing/tiny-model.ts";
 import { writeSafetensors } from "../weights/safetensors-write.ts";
 import type { LazySession } from "./lazy-session.ts";
 import { PhotoMaker } from "./photomaker.ts";
@@ -66,18 +67,18 @@ const decoder = (latentChannels: number, scalingFactor: number, parameters: numb
     config: { imageChannels: 3, latentChannels, scalingFactor, shiftFactor: 0 },
     factor: 8,
     parameters,
+    channels: 128,
   },
   session: { get: () => Promise.reject(new Error("not to be loaded")) } as unknown as LazySession<"picture">,
   largestWhole: 1e6,
 });
-const observer = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
 
 test("a large VAE that is not SDXL's has no preview, and the request is refused before anything is loaded", async () => {
   const latents = { channels: 4, height: 2, width: 3, data: new Float32Array(24) };
-  const sdxl = previewOf({ vae: decoder(4, 0.13025, 5e7), tinyVae: undefined }, observer);
+  const sdxl = previewOf({ vae: decoder(4, 0.13025, 5e7), tinyVae: undefined }, silent);
   expect(await sdxl(latents)).toMatchObject({ width: 3, height: 2 });
   for (const vae of [decoder(8, 0.13025, 5e6), decoder(4, 0.18215, 5e6)])
-    expect(() => previewOf({ vae, tinyVae: undefined }, observer)).toThrow(
+    expect(() => previewOf({ vae, tinyVae: undefined }, silent)).toThrow(
       expect.objectContaining({ code: "preview/no-decoder", remedy: expect.stringContaining("--tiny-vae") }),
     );
 });

@@ -3,6 +3,7 @@ import { floats } from "../core/array.ts";
 import { readPngSettings } from "../image/index.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { MAN_WITH_HAT, TINY_V1 } from "../testing/tiny-model.ts";
 import { openModel } from "../weights/model.ts";
 import type { Conditioning } from "./denoiser.ts";
 import { unetGraph } from "./graphs.ts";
@@ -13,7 +14,7 @@ import { checkTGate, TGate } from "./t-gate.ts";
 const runtime = ortRuntime();
 let pm: PhotoMaker;
 beforeAll(async () => {
-  pm = await PhotoMaker.load({ model: goldenPath("tiny-sdxl"), adapter: goldenPath("tiny-photomaker-v1.bin") });
+  pm = await PhotoMaker.load(TINY_V1);
 });
 afterAll(async () => {
   await pm.close();
@@ -67,15 +68,7 @@ test("what cross-attention said in the same place gives the same answer to the b
   for (const said of [first, second]) expect(mean).not.toEqual(said.data);
 }, 120_000);
 
-const base: GenerateInput = {
-  prompt: "a photo of a man img, wearing a hat",
-  inputIdImages: [goldenPath("photos", "person_0.png")],
-  width: 64,
-  height: 72,
-  numInferenceSteps: 6,
-  startMergeStep: 0,
-  seed: 1,
-};
+const base: GenerateInput = { ...MAN_WITH_HAT, startMergeStep: 0 };
 
 test("pictures: the same for one request, several at once, and said in the picture", async () => {
   const gated = await pm.generate({ ...base, tGate: 4, numImagesPerPrompt: 2 });

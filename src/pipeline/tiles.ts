@@ -19,7 +19,7 @@ export interface TileOptions {
  * @param run gives for a tile [C, h, w] its result [C', h·f, w·f], with the same whole f each time
  */
 export async function tiled(input: Plane, run: (tile: Plane) => Promise<Plane>, options: TileOptions): Promise<Plane> {
-  const { rows, columns } = leastWork(input, options);
+  const { rows, columns } = tilesOf(input, options);
   let sum: { channels: number; height: number; width: number; data: Float32Array } | undefined;
   let weights = new Float32Array();
   for (const top of rows.starts)
@@ -47,8 +47,14 @@ interface Row {
   readonly size: number;
 }
 
-/** @throws RangeError where even the smallest tile that has an inside is too large */
-function leastWork({ height, width }: Plane, { area, overlap }: TileOptions): { readonly rows: Row; readonly columns: Row } {
+/**
+ * Where tiles of the shape that makes the least work begin, and how long they are.
+ * @throws RangeError where even the smallest tile that has an inside is too large
+ */
+export function tilesOf(
+  { height, width }: Pick<Plane, "height" | "width">,
+  { area, overlap }: TileOptions,
+): { readonly rows: Row; readonly columns: Row } {
   const work = ([rows, columns]: readonly [Row, Row]): number =>
     rows.size * rows.starts.length * columns.size * columns.starts.length;
   const all = splits(width, overlap).flatMap((columns) => {

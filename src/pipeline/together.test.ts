@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { decodePhoto } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { TINY_V1 } from "../testing/tiny-model.ts";
 import { PhotoMaker } from "./photomaker.ts";
 import type { GenerateInput } from "./request.ts";
 
@@ -32,7 +33,7 @@ const REQUESTS: readonly GenerateInput[] = [
 
 let pm: PhotoMaker;
 beforeAll(async () => {
-  pm = await PhotoMaker.load({ model: goldenPath("tiny-sdxl"), adapter: goldenPath("tiny-photomaker-v1.bin") });
+  pm = await PhotoMaker.load(TINY_V1);
 });
 afterAll(() => pm.close());
 
