@@ -24,9 +24,11 @@ const run = (task: TrainingTask, name: string, options: Partial<TrainingOptions>
 
 const valuesOf = (weights: TrainedWeights) => Object.fromEntries([...weights].map(([name, { values }]) => [name, [...values]]));
 const checkpointOf = (name: string) => join(folder, name, "checkpoint.safetensors");
-/** All but the time that it took. */
+/** All but the time and memory that it took. */
 const metricsOf = async (name: string) =>
-  (await new MetricsFile(join(folder, name, "metrics.jsonl")).read()).map(({ seconds: _, ...line }) => line);
+  (await new MetricsFile(join(folder, name, "metrics.jsonl")).read()).map(
+    ({ seconds: _, stepSeconds: _step, peakMemory: _peak, ...line }) => line,
+  );
 /** All tensors of a checkpoint, as its bytes after the header. */
 async function stateOf(name: string): Promise<Buffer> {
   const bytes = await readFile(checkpointOf(name));
