@@ -149,6 +149,8 @@ async function trainOnPhotos({ config, json = false, ...flags }: AdapterFlags, i
         tell(kept, `${kept.photos} pictures of ${kept.people} people; ${dropped.length} left out`);
       },
       onNote: (note) => progress.note(note),
+      onBatch: ({ step, steps, batch, batches }) =>
+        progress.show({ label: "adapter", done: step, total: steps, text: `${step}/${steps}, batch ${batch} of ${batches}` }),
       onPhase: (phase) => tell(phase, phaseText(phase)),
       onPrepare: (what, done, total) =>
         progress.show({ label: what === "read" ? "reading pictures" : "encoding pictures", done, total }),

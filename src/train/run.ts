@@ -76,6 +76,13 @@ export interface TrainingProgress {
   readonly peakMemory: number;
 }
 
+/** How far a step is. */
+export interface BatchProgress extends Pick<TrainingProgress, "task" | "step" | "steps"> {
+  /** Batches that are done, of all workers. */
+  readonly batch: number;
+  readonly batches: number;
+}
+
 export interface TrainingOptions {
   /** Where the checkpoint and the measurements go; made if it is not there. */
   readonly folder: string;
@@ -87,6 +94,8 @@ export interface TrainingOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: TrainingProgress) => void;
   readonly onPhase?: ((phase: TrainingPhase) => void) | undefined;
+  /** Called within steps of several batches. */
+  readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
   /** Bytes of memory that are free; what the system says when absent. */
   readonly availableMemory?: number | undefined;
   /** Called now and then with the averaged weights, to draw samples. */
@@ -140,15 +149,18 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   const opened = performance.now();
   const { threads, lean } = options;
   const workers = await ParallelSteps.open({ ...graph, parameters, state, workers: count, threads, lean });
+  const stop = (): void => workers.stop();
   options.onPhase?.({ phase: "load", seconds: (performance.now() - opened) / 1000, peakMemory: peakMemory() });
   try {
     const save = (step: number, seconds: number): Promise<void> =>
       writeCheckpoint(path, state, parameters, { step, config, recent: recent.state(), seconds });
     const first = { step: resumed?.step ?? 0, seconds: resumed?.seconds ?? 0 };
+    signal?.addEventListener("abort", stop);
     await loop({ task, options, workers, metrics, recent, save, first, current: () => trained(parameters, state) });
     signal?.throwIfAborted();
     return trained(parameters, state);
   } finally {
+    signal?.removeEventListener("abort", stop);
     await workers.close();
   }
 }
@@ -160,7 +172,9 @@ function groupIndex({ groups, name: task }: TrainingTask, name: string): number 
 }
 
 /** The loss, other metrics and the gradients. */
-function trainingOutputs(task: TrainingTask): Pick<ParallelStepsOptions, "outputs" | "metrics" | "loss"> {
+export function trainingOutputs(
+  task: Pick<TrainingTask, "weights" | "loss" | "metrics" | "kept">,
+): Pick<ParallelStepsOptions, "outputs" | "metrics" | "loss"> {
   const tensors = [...task.weights.tensors()];
   const wrt = tensors.map(([, tensor]) => tensor);
   const gradients = task.kept === undefined ? grad(task.loss, wrt) : checkpointedGrad(task.loss, wrt, task.kept);
@@ -204,9 +218,16 @@ async function loop({ task, options, workers, metrics, recent, save, first, curr
   for (let step = first.step; step < steps; step++) {
     if (signal?.aborted) return save(step, first.seconds + elapsed());
     const started = performance.now();
-    const running = workers.step(next, updateOf(task, step));
+    let count = 0;
+    const total = workers.workers * accumulate;
+    const onBatch = (): void => options.onBatch?.({ task: task.name, step, steps, batch: ++count, batches: total });
+    const running = workers.step(next, updateOf(task, step), onBatch);
     const following = step + 1 < steps ? batches(step + 1) : Promise.resolve([]); // made while the workers compute
-    const [result, coming] = await Promise.all([running, following]);
+    const both = await Promise.all([running, following]).catch((error: unknown) => {
+      if (!signal?.aborted) throw error;
+    });
+    if (both === undefined) return save(step, first.seconds + elapsed()); // stopped between its batches
+    const [result, coming] = both;
     next = coming;
     const means = meansOf(result.measured);
     const stepSeconds = (performance.now() - started) / 1000;

@@ -71,12 +71,14 @@ async function differentiate(batches) {
   /** @type {Record<string, Float32Array>[]} */
   const measured = [];
   for (const [i, batch] of batches.entries()) {
+    if (Atomics.load(sync, 3) !== 0) throw new Error("the step was stopped");
     const feeds = { ...weightFeeds };
     for (const [name, wire] of Object.entries(batch)) feeds[name] = tensorOf(wire);
     const out = await session.run(feeds, fetches);
     measured.push(
       Object.fromEntries(metrics.map((name) => [name, Float32Array.from(/** @type {Float32Array} */ (out[name]?.data))])),
     );
+    if (batches.length > 1) port.postMessage({ batch: i + 1 });
     if (count === 1 && batches.length === 1) continue; // nothing to add to
     if (i === 0) mine.set(gradients);
     else for (let k = 0; k < total; k++) mine[k] = /** @type {number} */ (mine[k]) + /** @type {number} */ (gradients[k]);

@@ -8,7 +8,7 @@ import { BETA_DEFAULTS, noiseSchedule } from "../../samplers/noise-schedule.ts";
 import { elementCount, type ModelFiles, openModel } from "../../weights/index.ts";
 import type { Prediction } from "../diffusion.ts";
 import { type TrainingPhotos, trainingPhotos } from "../photos/training-photos.ts";
-import { type TrainingPhase, type TrainingProgress, type TrainingTask, train } from "../run.ts";
+import { type BatchProgress, type TrainingPhase, type TrainingProgress, type TrainingTask, train } from "../run.ts";
 import { adapterBatch, type BatchSource } from "./batch.ts";
 import { type AdapterConfig, comparable } from "./config.ts";
 import { adapterGraph, textSettings } from "./graph.ts";
@@ -38,6 +38,7 @@ export interface TrainAdapterOptions {
   /** How far reading and encoding the pictures is. */
   readonly onPrepare?: ((what: "read" | "encode", done: number, total: number) => void) | undefined;
   readonly onPhase?: ((phase: TrainingPhase | EncodePhase) => void) | undefined;
+  readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
   readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
 }
@@ -72,7 +73,7 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
   const source: BatchSource = { config, people, latents, readers, text, emptyIsNothing, image: start.vision.image, ...schedule };
   const task = { ...adapterTask(model, start, source, photos.fingerprint), prepare: () => latents.encode(all) };
   const weights = await train(task, {
-    ...{ folder: out, ...sessionsFor(model, options), signal, lean: true, onPhase, availableMemory },
+    ...{ folder: out, ...sessionsFor(model, options), signal, lean: true, onPhase, onBatch: options.onBatch, availableMemory },
     ...{ checkpointSeconds: config.checkpointSeconds, reportEvery: config.reportEvery },
     ...(options.onProgress && { onProgress: options.onProgress }),
     ...(config.sampleEvery > 0 && {
