@@ -6,16 +6,12 @@ export function phaseText(phase: TrainingPhase | EncodePhase): string {
   if (phase.phase === "encode")
     return `${phase.pictures} pictures encoded in ${phase.seconds.toFixed(1)} s; peak memory ${gigabytes(phase.peakMemory)}`;
   if (phase.phase === "load") return `loaded in ${phase.seconds.toFixed(1)} s; peak memory ${gigabytes(phase.peakMemory)}`;
-  const { weights, trained, widened, mapped, values, available } = phase;
-  const parts = [
-    `${gigabytes(trained)} for ${(weights / 1e6).toFixed(weights < 1e7 ? 2 : 0)} million trained weights with their optimiser`,
-    `${gigabytes(mapped)} of frozen weights read in place`,
-    `${gigabytes(widened)} of others`,
-    `${gigabytes(values)} for values`,
-  ];
-  const short = trained + widened + mapped + values > available;
-  const slow = "; the frozen weights do not all fit, so that every step reads them from the disk again";
-  return `memory: about ${parts.join(", ")}; ${gigabytes(available)} are free${short ? slow : ""}`;
+  const { weights, least, mapped, available } = phase;
+  const all = least + mapped <= available;
+  const slow = all ? "" : "; these do not all fit, so that every step reads some from the disk again";
+  const inPlace = mapped > 0 ? `, and ${gigabytes(mapped)} of frozen weights read in place${slow}` : "";
+  const trained = `${(weights / 1e6).toFixed(weights < 1e8 ? 2 : 0)} million numbers are trained`;
+  return `${trained}; memory: about ${gigabytes(least)}${inPlace}; ${gigabytes(available)} are free`;
 }
 
 export const stepText = ({ step, steps, stepSeconds, peakMemory }: TrainingProgress): string =>

@@ -16,6 +16,8 @@ export interface TrainingMemory {
   readonly widened: number;
   /** Values of the graph that are there at once, of all workers together. */
   readonly values: number;
+  /** What must be there, of all but the mapped weights. */
+  readonly least: number;
 }
 
 export interface MemoryOptions {
@@ -26,6 +28,11 @@ export interface MemoryOptions {
   /** Batches of a worker that make one update. */
   readonly accumulate: number;
 }
+
+/** The program itself and the graph, bytes. */
+const PROGRAM = 0.6e9;
+/** What allocations take for each byte that is asked for, with the gaps between them: as measured on SDXL. */
+const SPREAD = 1.6;
 
 /** The state: weights and AdamW's two means. */
 const STATE = 3;
@@ -41,28 +48,19 @@ export function trainingMemory(outputs: readonly Tensor[], { size, ema, workers,
     else if (is(t, paramOp)) widened.set(t.attrs.entry, 4 * elementCount(t.attrs.entry.shape));
   }
   const sum = (bytes: ReadonlyMap<unknown, number>): number => [...bytes.values()].reduce((a, b) => a + b, 0);
-  return {
-    trained: 4 * size * (STATE + (ema ? 1 : 0) + WORKER * workers + summed),
-    mapped: sum(mapped),
-    widened: sum(widened) * workers,
-    values: liveBytes(outputs) * workers,
-  };
+  const trained = 4 * size * (STATE + (ema ? 1 : 0) + WORKER * workers + summed);
+  const kept = sum(widened) * workers;
+  const values = liveBytes(outputs) * workers;
+  return { trained, mapped: sum(mapped), widened: kept, values, least: (trained + kept + values) * SPREAD + PROGRAM };
 }
-
-/** Beside weights and values: the program itself, the graph, and what allocations leave unused between them. */
-const OVERHEAD = 0.6e9;
-
-/** Bytes that must be in memory. */
-const leastMemory = ({ trained, widened, values }: TrainingMemory): number => trained + widened + values + OVERHEAD;
 
 /**
  * @param available bytes
  * @throws UserError train/memory
  */
 export function requireMemory(memory: TrainingMemory, available: number): void {
-  const least = leastMemory(memory);
+  const { least, trained, widened, values } = memory;
   if (least <= available) return;
-  const { trained, widened, values } = memory;
   throw new UserError(
     "train/memory",
     `Training takes about ${gigabytes(least)} of memory, and ${gigabytes(available)} are free: ${gigabytes(trained)} for what is trained and its optimiser, ${gigabytes(widened)} for frozen weights in float32, ${gigabytes(values)} for values of the graph.`,
