@@ -6,6 +6,7 @@ import { wholeNumber } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 import { addTrainAblations } from "./train-ablations.ts";
+import { phaseText, stepText } from "./training-text.ts";
 
 export interface TrainTools {
   readonly adapter: () => Promise<
@@ -72,8 +73,8 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
     .option("-c, --config <file>", "settings as JSON (default: the paper's)")
     .option("--init <file>", "what the ID encoder begins with: an adapter, or CLIP's vision weights")
     .requiredOption("-o, --out <folder>", "where everything goes")
-    .addOption(number("--workers <n>", "sessions side by side (default: one for each core)", 1, 256))
-    .addOption(number("--threads <n>", "threads of each (default: 1)", 1, 1024))
+    .addOption(number("--workers <n>", "sessions side by side (default: one for each core; for SDXL one)", 1, 256))
+    .addOption(number("--threads <n>", "threads of each (default: 1; for SDXL all cores)", 1, 1024))
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", ADAPTER_HELP)
     .action((flags: AdapterFlags) => trainOnPhotos(flags, io, tools));
@@ -148,6 +149,9 @@ async function trainOnPhotos({ config, json = false, ...flags }: AdapterFlags, i
         tell(kept, `${kept.photos} pictures of ${kept.people} people; ${dropped.length} left out`);
       },
       onNote: (note) => progress.note(note),
+      onBatch: ({ step, steps, batch, batches }) =>
+        progress.show({ label: "adapter", done: step, total: steps, text: `${step}/${steps}, batch ${batch} of ${batches}` }),
+      onPhase: (phase) => tell(phase, phaseText(phase)),
       onPrepare: (what, done, total) =>
         progress.show({ label: what === "read" ? "reading pictures" : "encoding pictures", done, total }),
       onProgress: (at) => {
@@ -156,6 +160,7 @@ async function trainOnPhotos({ config, json = false, ...flags }: AdapterFlags, i
           label: `adapter loss ${at.loss.toFixed(4)}`,
           done: at.step,
           total: at.steps,
+          text: stepText(at),
           secondsLeft: at.secondsLeft,
         });
       },

@@ -10,7 +10,7 @@ import { reduceMean } from "../graph/ops/reduce.ts";
 import { input } from "../graph/ops/source.ts";
 import { smallTask } from "../testing/small-task.ts";
 import { MetricsFile } from "./metrics-file.ts";
-import { type TrainedWeights, type TrainingOptions, type TrainingTask, train } from "./run.ts";
+import { type BatchProgress, type TrainedWeights, type TrainingOptions, type TrainingTask, train } from "./run.ts";
 import { TrainableWeights } from "./trainable-weights.ts";
 
 let folder: string;
@@ -24,9 +24,11 @@ const run = (task: TrainingTask, name: string, options: Partial<TrainingOptions>
 
 const valuesOf = (weights: TrainedWeights) => Object.fromEntries([...weights].map(([name, { values }]) => [name, [...values]]));
 const checkpointOf = (name: string) => join(folder, name, "checkpoint.safetensors");
-/** All but the time that it took. */
+/** All but the time and memory that it took. */
 const metricsOf = async (name: string) =>
-  (await new MetricsFile(join(folder, name, "metrics.jsonl")).read()).map(({ seconds: _, ...line }) => line);
+  (await new MetricsFile(join(folder, name, "metrics.jsonl")).read()).map(
+    ({ seconds: _, stepSeconds: _step, peakMemory: _peak, ...line }) => line,
+  );
 /** All tensors of a checkpoint, as its bytes after the header. */
 async function stateOf(name: string): Promise<Buffer> {
   const bytes = await readFile(checkpointOf(name));
@@ -58,6 +60,22 @@ test("a run that was stopped by its signal goes on as if it had not been: weight
   const resumed = await run(smallTask(), "stopped", { workers: 2 });
   expect(valuesOf(resumed)).toEqual(valuesOf(whole));
   expect((await stateOf("stopped")).equals(await stateOf("whole"))).toBe(true);
+  expect(await metricsOf("stopped")).toEqual(await metricsOf("whole"));
+});
+
+test("a step of many batches tells of them, and stops between two of them, with nothing lost or done twice", async () => {
+  const task = () => smallTask({ steps: 3, change: (t) => ({ ...t, accumulate: 50 }) });
+  const whole = await run(task(), "whole");
+  const stop = new AbortController();
+  const told: number[] = [];
+  const onBatch = ({ step, batch, batches }: BatchProgress) => {
+    told.push(batch);
+    expect(batches).toBe(50);
+    if (step === 1 && batch === 3) stop.abort();
+  };
+  await expect(run(task(), "stopped", { signal: stop.signal, onBatch })).rejects.toThrow("abort");
+  expect(told.slice(0, 53)).toEqual([...Array.from({ length: 50 }, (_, i) => i + 1), 1, 2, 3]);
+  expect(valuesOf(await run(task(), "stopped"))).toEqual(valuesOf(whole));
   expect(await metricsOf("stopped")).toEqual(await metricsOf("whole"));
 });
 

@@ -6,10 +6,17 @@ import { checkpointedGrad } from "../graph/checkpointing.ts";
 import { grad } from "../graph/grad.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Feeds } from "../runtime/runtime.ts";
-import { ParallelSteps, type Parameter, type TrainingState, trainingState } from "../runtime/training/parallel-steps.ts";
+import {
+  ParallelSteps,
+  type ParallelStepsOptions,
+  type Parameter,
+  type TrainingState,
+  trainingState,
+} from "../runtime/training/parallel-steps.ts";
 import type { Tensors } from "../weights/index.ts";
 import { type RecentSums, type RunConfig, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { type RateShape, rateShare } from "./learning-rate.ts";
+import { requireMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
 import { MetricsFile } from "./metrics-file.ts";
 import type { TrainableWeights } from "./trainable-weights.ts";
 
@@ -45,7 +52,14 @@ export interface TrainingTask {
   readonly kept?: ReadonlySet<Tensor> | undefined;
   /** Values to start from, by name. */
   readonly from?: Tensors;
+  /** What is to be done before the first batch, once it is known that memory suffices. */
+  readonly prepare?: () => Promise<void>;
 }
+
+/** What happens before the first step. */
+export type TrainingPhase =
+  | ({ readonly phase: "memory"; readonly weights: number; readonly available: number } & TrainingMemory)
+  | { readonly phase: "load"; readonly seconds: number; readonly peakMemory: number };
 
 export interface TrainingProgress {
   readonly task: string;
@@ -56,6 +70,17 @@ export interface TrainingProgress {
   readonly norm: number;
   readonly secondsLeft: number;
   readonly stepsPerSecond: number;
+  /** Of this step alone. */
+  readonly stepSeconds: number;
+  /** The most memory that the program has had so far, bytes. */
+  readonly peakMemory: number;
+}
+
+/** How far a step is. */
+export interface BatchProgress extends Pick<TrainingProgress, "task" | "step" | "steps"> {
+  /** Batches that are done, of all workers. */
+  readonly batch: number;
+  readonly batches: number;
 }
 
 export interface TrainingOptions {
@@ -68,6 +93,11 @@ export interface TrainingOptions {
   readonly checkpointSeconds?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: TrainingProgress) => void;
+  readonly onPhase?: ((phase: TrainingPhase) => void) | undefined;
+  /** Called within steps of several batches. */
+  readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
+  /** Bytes of memory that are free; what the system says when absent. */
+  readonly availableMemory?: number | undefined;
   /** Called now and then with the averaged weights, to draw samples. */
   readonly onSample?: (weights: TrainedWeights, step: number) => Promise<void>;
   readonly sampleEvery?: number | undefined;
@@ -88,16 +118,24 @@ const PROGRESS_MS = 2000;
  * Trains until the task's last step, going on from the folder's checkpoint where there is one. Stopping it, by the signal or by
  * force, loses at most the work since the last checkpoint; what follows is the same as if it had not stopped.
  * @returns the averaged weights (EMA) where the task asks for them, else the weights
- * @throws UserError train/not-finite, train/other-config, train/checkpoint, disk/full
+ * @throws UserError train/memory, train/not-finite, train/other-config, train/checkpoint, disk/full
  */
 export async function train(task: TrainingTask, options: TrainingOptions): Promise<TrainedWeights> {
   const { folder, signal } = options;
   await mkdir(folder, { recursive: true });
   const parameters = task.weights.layout((name) => groupIndex(task, name));
   const size = parameters.reduce((sum, { length }) => sum + length, 0);
+  const count = options.workers ?? availableParallelism();
+  const { accumulate = 1, emaDecay } = task;
+  const graph = trainingOutputs(task);
+  const memory = trainingMemory(Object.values(graph.outputs), { size, ema: emaDecay !== undefined, workers: count, accumulate });
+  const { availableMemory: available = process.availableMemory() } = options;
+  options.onPhase?.({ phase: "memory", weights: size, ...memory, available });
+  requireMemory(memory, available);
+  await task.prepare?.();
+  signal?.throwIfAborted();
   const state = trainingState(size, task.emaDecay !== undefined);
   const path = join(folder, "checkpoint.safetensors");
-  const count = options.workers ?? availableParallelism();
   const config = {
     ...task.config,
     ...(task.accumulate !== undefined && { accumulate: task.accumulate }),
@@ -108,15 +146,21 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   const metrics = new MetricsFile(join(folder, "metrics.jsonl"));
   await metrics.cutAfter(resumed?.step ?? 0);
   const recent = new Recent(resumed?.recent);
-  const workers = await openSteps(task, parameters, state, { ...options, workers: count });
+  const opened = performance.now();
+  const { threads, lean } = options;
+  const workers = await ParallelSteps.open({ ...graph, parameters, state, workers: count, threads, lean });
+  const stop = (): void => workers.stop();
+  options.onPhase?.({ phase: "load", seconds: (performance.now() - opened) / 1000, peakMemory: peakMemory() });
   try {
     const save = (step: number, seconds: number): Promise<void> =>
       writeCheckpoint(path, state, parameters, { step, config, recent: recent.state(), seconds });
     const first = { step: resumed?.step ?? 0, seconds: resumed?.seconds ?? 0 };
+    signal?.addEventListener("abort", stop);
     await loop({ task, options, workers, metrics, recent, save, first, current: () => trained(parameters, state) });
     signal?.throwIfAborted();
     return trained(parameters, state);
   } finally {
+    signal?.removeEventListener("abort", stop);
     await workers.close();
   }
 }
@@ -127,23 +171,18 @@ function groupIndex({ groups, name: task }: TrainingTask, name: string): number 
   return index;
 }
 
-async function openSteps(
-  task: TrainingTask,
-  parameters: readonly Parameter[],
-  state: TrainingState,
-  { workers, threads, lean }: TrainingOptions,
-): Promise<ParallelSteps> {
+/** The loss, other metrics and the gradients. */
+export function trainingOutputs(
+  task: Pick<TrainingTask, "weights" | "loss" | "metrics" | "kept">,
+): Pick<ParallelStepsOptions, "outputs" | "metrics" | "loss"> {
   const tensors = [...task.weights.tensors()];
   const wrt = tensors.map(([, tensor]) => tensor);
   const gradients = task.kept === undefined ? grad(task.loss, wrt) : checkpointedGrad(task.loss, wrt, task.kept);
   const values = Object.entries({ loss: task.loss, ...task.metrics });
   const measured = Object.fromEntries(values.map(([name, value]) => [`${METRIC}${name}`, value]));
-  const outputs: Record<string, Tensor> = {
-    ...measured,
-    ...Object.fromEntries(tensors.map(([name], i) => [`grad:${name}`, gradients[i]!])),
-  };
-  const names = Object.keys(measured);
-  return ParallelSteps.open({ outputs, metrics: names, loss: names[0]!, parameters, state, workers, threads, lean });
+  const named = Object.fromEntries(tensors.map(([name], i) => [`grad:${name}`, gradients[i]!]));
+  const metrics = Object.keys(measured);
+  return { outputs: { ...measured, ...named }, metrics, loss: metrics[0]! };
 }
 
 async function begin(task: TrainingTask, parameters: readonly Parameter[], state: TrainingState): Promise<void> {
@@ -178,11 +217,20 @@ async function loop({ task, options, workers, metrics, recent, save, first, curr
   let next = first.step < steps ? await batches(first.step) : [];
   for (let step = first.step; step < steps; step++) {
     if (signal?.aborted) return save(step, first.seconds + elapsed());
-    const running = workers.step(next, updateOf(task, step));
+    const started = performance.now();
+    let count = 0;
+    const total = workers.workers * accumulate;
+    const onBatch = (): void => options.onBatch?.({ task: task.name, step, steps, batch: ++count, batches: total });
+    const running = workers.step(next, updateOf(task, step), onBatch);
     const following = step + 1 < steps ? batches(step + 1) : Promise.resolve([]); // made while the workers compute
-    const [result, coming] = await Promise.all([running, following]);
+    const both = await Promise.all([running, following]).catch((error: unknown) => {
+      if (!signal?.aborted) throw error;
+    });
+    if (both === undefined) return save(step, first.seconds + elapsed()); // stopped between its batches
+    const [result, coming] = both;
     next = coming;
     const means = meansOf(result.measured);
+    const stepSeconds = (performance.now() - started) / 1000;
     if (!result.updated) {
       await save(step, first.seconds + elapsed()); // nothing was changed by this step
       throw notFinite(task, step, result.measured);
@@ -193,14 +241,16 @@ async function loop({ task, options, workers, metrics, recent, save, first, curr
     if (due || performance.now() - shown > PROGRESS_MS) {
       shown = performance.now();
       const { loss, norm, ...others } = recent.means() as { loss: number; norm: number };
+      const took = { stepSeconds, peakMemory: peakMemory() };
       if (due) {
         const seconds = first.seconds + elapsed();
-        await metrics.append({ step: done, loss, norm, ...others, lr: updateOf(task, step).groups[0]!.lr, seconds });
+        await metrics.append({ step: done, loss, norm, ...others, lr: updateOf(task, step).groups[0]!.lr, seconds, ...took });
         recent.clear();
       }
       const stepsPerSecond = (done - first.step) / elapsed();
       const secondsLeft = (steps - done) / stepsPerSecond;
-      options.onProgress?.({ task: task.name, step: done, steps, loss, metrics: others, norm, secondsLeft, stepsPerSecond });
+      const speed = { secondsLeft, stepsPerSecond, ...took };
+      options.onProgress?.({ task: task.name, step: done, steps, loss, metrics: others, norm, ...speed });
     }
     if (done === steps || performance.now() - saved > checkpointSeconds * 1000) {
       await save(done, first.seconds + elapsed());
@@ -209,6 +259,9 @@ async function loop({ task, options, workers, metrics, recent, save, first, curr
     if (options.onSample && done % sampleEvery === 0) await options.onSample(current(), done);
   }
 }
+
+/** Of the whole program, bytes. */
+const peakMemory = (): number => process.resourceUsage().maxRSS * 1024;
 
 function updateOf({ groups, rate, steps, beta2 = 0.999, clip = 0, emaDecay = 0 }: TrainingTask, step: number) {
   const share = rateShare(rate, step, steps);

@@ -16,12 +16,12 @@ const update: Update = {
   emaDecay: 0,
 };
 
-async function open(workers: number) {
+async function open(workers: number, state = trainingState(4, false)) {
   const w = input("w", [4]);
   const loss = reduceMean(mul(w, input("x", [4])));
   const parameters = [{ name: "w", dims: [4], offset: 0, length: 4, group: 0 }];
   const outputs = { loss, "grad:w": grad(loss, [w])[0]! };
-  return ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", parameters, state: trainingState(4, false), workers });
+  return ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", parameters, state, workers });
 }
 const batch = [{ x: floats(Float32Array.of(1, 2, 3, 4), 4) }];
 
@@ -45,4 +45,13 @@ test("gradients are averaged, and the norm is theirs", async () => {
   expect(norm).toBeCloseTo(Math.hypot(2, 2, 2, 2) / 4, 6);
   expect(measured).toEqual([[{ loss: Float32Array.of(0) }], [{ loss: Float32Array.of(0) }]]);
   await steps.close();
+});
+
+test("a step that is stopped changes nothing, and no other follows", async () => {
+  const state = trainingState(4, false);
+  const steps = await open(2, state);
+  steps.stop();
+  await expect(steps.step([batch, batch], update)).rejects.toThrow("the step was stopped");
+  expect([...state.params, ...state.m]).toEqual(Array(8).fill(0));
+  await expect(steps.step([batch, batch], update)).rejects.toThrow("a training worker has ended");
 });

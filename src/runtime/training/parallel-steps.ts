@@ -73,6 +73,8 @@ export interface ParallelStepsOptions {
 
 interface Reply {
   readonly ready?: true;
+  /** Of a step of several batches, how many are done: the step's own reply is still to come. */
+  readonly batch?: number;
   readonly error?: string;
   readonly measured: StepResult["measured"][number];
   readonly norm: number;
@@ -90,6 +92,7 @@ export class ParallelSteps {
   readonly #sync: Int32Array;
   readonly #ended: Promise<unknown>;
   readonly #waiting: ((reply: Reply | Error) => void)[] = [];
+  #onBatch: (() => void) | undefined;
   #failure: Error | undefined;
 
   private constructor(workers: readonly Worker[], sync: Int32Array) {
@@ -97,7 +100,7 @@ export class ParallelSteps {
     this.#sync = sync;
     this.#ended = Promise.all(workers.map((worker) => new Promise<void>((resolve) => worker.once("exit", () => resolve()))));
     for (const [i, worker] of workers.entries()) {
-      worker.on("message", (reply: Reply) => this.#waiting[i]?.(reply));
+      worker.on("message", (reply: Reply) => (reply.batch === undefined ? this.#waiting[i]?.(reply) : this.#onBatch?.()));
       worker.on("error", (error) => this.#fail(error));
       worker.on("exit", () => this.#fail(new Error("a training worker has ended")));
     }
@@ -112,7 +115,7 @@ export class ParallelSteps {
     const count = options.workers ?? availableParallelism();
     const { model, options: session } = await inTurns(encodeModel(outputs, { threads, lean }));
     const buffer = (array: Float32Array): SharedArrayBuffer => array.buffer as unknown as SharedArrayBuffer;
-    const sync = new SharedArrayBuffer(12);
+    const sync = new SharedArrayBuffer(16);
     const shared = {
       model,
       options: session,
@@ -125,7 +128,7 @@ export class ParallelSteps {
       v: buffer(state.v),
       ema: state.ema && buffer(state.ema),
       gradients: Array.from({ length: count }, () => new SharedArrayBuffer(state.params.byteLength)),
-      sync, // how many have come to the barrier, its round, and whether all shall end
+      sync, // how many have come to the barrier, its round, whether all shall end, and whether no batch shall be begun
       sums: new SharedArrayBuffer(8 * count),
     };
     const url = new URL("./training-worker.js", import.meta.url);
@@ -140,8 +143,10 @@ export class ParallelSteps {
   /**
    * One update from the batches of every worker.
    * @param batches for each worker as many as the others have: their gradients are averaged
+   * @param onBatch called after each batch of any worker where there are several
    */
-  async step(batches: readonly (readonly Feeds[])[], update: Update): Promise<StepResult> {
+  async step(batches: readonly (readonly Feeds[])[], update: Update, onBatch?: () => void): Promise<StepResult> {
+    this.#onBatch = onBatch;
     if (batches.length !== this.#workers.length || batches.some((b) => b.length !== batches[0]!.length))
       throw new TypeError(`${this.#workers.length} workers need as many lists of batches, all of one length`);
     const replies = await this.#all((i) => this.#workers[i]!.postMessage({ batches: batches[i]!.map(plain), update }));
@@ -154,6 +159,11 @@ export class ParallelSteps {
         update: Math.max(...replies.map((r) => r.seconds.update)),
       },
     };
+  }
+
+  /** No further batch is begun. A step that has some to go fails and changes nothing, and nothing can follow it. */
+  stop(): void {
+    Atomics.store(this.#sync, 3, 1);
   }
 
   /** Ends the workers, each as soon as it has computed what it is at. */

@@ -71,12 +71,15 @@ async function differentiate(batches) {
   /** @type {Record<string, Float32Array>[]} */
   const measured = [];
   for (const [i, batch] of batches.entries()) {
+    if (Atomics.load(sync, 3) !== 0) throw new Error("the step was stopped");
     const feeds = { ...weightFeeds };
     for (const [name, wire] of Object.entries(batch)) feeds[name] = tensorOf(wire);
     const out = await session.run(feeds, fetches);
     measured.push(
       Object.fromEntries(metrics.map((name) => [name, Float32Array.from(/** @type {Float32Array} */ (out[name]?.data))])),
     );
+    if (batches.length > 1) port.postMessage({ batch: i + 1 });
+    if (count === 1 && batches.length === 1) continue; // nothing to add to
     if (i === 0) mine.set(gradients);
     else for (let k = 0; k < total; k++) mine[k] = /** @type {number} */ (mine[k]) + /** @type {number} */ (gradients[k]);
   }
@@ -92,11 +95,12 @@ async function differentiate(batches) {
 function apply({ groups, clip, emaDecay, ...options }, batches, finite) {
   barrier();
   const share = 1 / (count * batches);
-  for (let i = from; i < to; i++) {
-    let sum = 0;
-    for (let w = 0; w < count; w++) sum += /** @type {number} */ (/** @type {Float32Array} */ (everyone[w])[i]);
-    gradients[i] = sum * share;
-  }
+  if (share < 1)
+    for (let i = from; i < to; i++) {
+      let sum = 0;
+      for (let w = 0; w < count; w++) sum += /** @type {number} */ (/** @type {Float32Array} */ (everyone[w])[i]);
+      gradients[i] = sum * share;
+    }
   sums[index] = finite ? sumOfSquares(gradients, from, to) : Number.NaN;
   barrier();
   const norm = Math.sqrt(sums.reduce((a, b) => a + b, 0));

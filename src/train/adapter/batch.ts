@@ -44,7 +44,8 @@ export async function adapterBatch(
 ): Promise<Feeds> {
   const { config, latents, alphasCumprod, prediction } = source;
   const { batch, idImages } = config;
-  const key = [config.seed, at.step, at.worker, at.micro];
+  const step = config.overfitBatches > 0 ? at.step % config.overfitBatches : at.step;
+  const key = [config.seed, step, at.worker, at.micro];
   const random = seededRandom(...key);
   const samples = Array.from({ length: batch }, (_, row) => chooseSample(source, random, seededRandom(...key, row)));
   const dims = [batch, latents.channels, latents.side, latents.side] as const;

@@ -58,6 +58,8 @@ const schema = z.strictObject({
   trigger: z.string().regex(/^\S+$/).default("img"),
   /** Computes each block again in the backward pass, so that less is kept in memory. */
   gradientCheckpointing: z.boolean().default(true),
+  /** Updates after which the same batches come again, with the same noise: to see that a setting learns them at all. 0: never. */
+  overfitBatches: z.int().nonnegative().default(0),
   /** Updates between samples; 0: none. Sampling loads the whole model beside the trainer. */
   sampleEvery: z.int().nonnegative().default(0),
   samplePrompts: z.array(z.string()).default([]),

@@ -19,6 +19,8 @@ export interface Latents {
   readonly channels: number;
   /** Side of the latents. */
   readonly side: number;
+  /** Encodes the pictures that are not yet. */
+  readonly encode: (photos: readonly TrainingPhoto[]) => Promise<void>;
   /** Means, scaled as the denoiser sees them: [channels, side, side]. */
   readonly of: (photo: TrainingPhoto) => Promise<Float32Array>;
 }
@@ -30,25 +32,35 @@ export interface LatentOptions {
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onPhoto?: ((done: number, total: number) => void) | undefined;
+  readonly onEncoded?: ((phase: EncodePhase) => void) | undefined;
+}
+
+export interface EncodePhase {
+  readonly phase: "encode";
+  readonly pictures: number;
+  readonly seconds: number;
+  /** Of the process that encodes, which is over then, bytes. */
+  readonly peakMemory: number;
 }
 
 /**
- * Encodes pictures once; what they become is kept in files that are named for the picture's bytes, the VAE and the size, so that another
- * run, or the same folder with more pictures, encodes only what is new.
+ * Latents of pictures. Each is encoded once; what it becomes is kept in a file that is named for the picture's bytes, the VAE and the
+ * size, so that another run, or the same folder with more pictures, encodes only what is new.
  */
-export async function encodeLatents(
+export async function openLatents(
   vae: ModelComponent,
-  photos: readonly TrainingPhoto[],
-  { folder, resolution, threads, signal, onPhoto }: LatentOptions,
+  { folder, resolution, threads, signal, onPhoto, onEncoded }: LatentOptions,
 ): Promise<Latents> {
   const config = vaeConfig(vae.config, vae.tensors);
   const side = resolution / 2 ** (config.channels.length - 1);
-  await mkdir(folder, { recursive: true });
   const key = await vaeKey(vae);
   const pathOf = ({ hash }: TrainingPhoto): string => join(folder, `${hash.slice(0, 24)}-${key}-${resolution}.f32`);
-  const missing: TrainingPhoto[] = [];
-  for (const photo of photos) if (!(await exists(pathOf(photo)))) missing.push(photo);
-  if (missing.length > 0) {
+  const encode = async (photos: readonly TrainingPhoto[]): Promise<void> => {
+    await mkdir(folder, { recursive: true });
+    const missing: TrainingPhoto[] = [];
+    for (const photo of photos) if (!(await exists(pathOf(photo)))) missing.push(photo);
+    if (missing.length === 0) return;
+    const began = performance.now();
     const pixels = input("pixels", [1, 3, resolution, resolution]);
     const { mean } = vaeEncode(pixels, new Weights(new Checkpoint(vae.tensors, "vae")), config);
     const scaled = mul(add(mean, -config.shiftFactor), config.scalingFactor);
@@ -63,11 +75,14 @@ export async function encodeLatents(
         await writeFileAtomically(pathOf(photo), (sink) => sink.write(new Uint8Array(buffer, byteOffset, byteLength)));
         onPhoto?.(i + 1, missing.length);
       }
+      const seconds = (performance.now() - began) / 1000;
+      onEncoded?.({ phase: "encode", pictures: missing.length, seconds, peakMemory: runtime.peakMemory() });
     } finally {
       await runtime.close();
     }
-  }
+  };
   return {
+    encode,
     channels: config.latentChannels,
     side,
     of: async (photo) => {

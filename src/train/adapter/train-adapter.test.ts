@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -8,6 +8,7 @@ import { PhotoMaker } from "../../pipeline/photomaker.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { openTensors, readFloats } from "../../weights/index.ts";
 import { MetricsFile } from "../metrics-file.ts";
+import type { TrainingProgress } from "../run.ts";
 import { adapterConfig } from "./config.ts";
 import { type TrainAdapterOptions, trainAdapter } from "./train-adapter.ts";
 
@@ -31,7 +32,9 @@ const config = (more: object = {}) =>
 const run = (name: string, more: Partial<TrainAdapterOptions> = {}) =>
   trainAdapter({ model, data, init, config: config(), out: join(folder, name), workers: 1, threads: 1, ...more });
 const lossesOf = async (name: string) =>
-  (await new MetricsFile(join(folder, name, "metrics.jsonl")).read()).map(({ seconds: _, ...line }) => line);
+  (await new MetricsFile(join(folder, name, "metrics.jsonl")).read()).map(
+    ({ seconds: _, stepSeconds: _step, peakMemory: _peak, ...line }) => line,
+  );
 const values = async (path: string, name: string) => readFloats((await openTensors(path)).tensors.get(name)!);
 
 test("the loss falls, the adapter changes the picture, and only what is trained has changed", async () => {
@@ -60,6 +63,27 @@ test("the loss falls, the adapter changes the picture, and only what is trained 
   const [before, after] = [await picture(init), await picture(path)];
   const change = before.reduce((sum, v, i) => sum + Math.abs(v - after[i]!), 0) / before.length;
   expect(change).toBeGreaterThan(1);
+});
+
+test("a batch that comes again is learnt step by step; seconds and memory are told of each", async () => {
+  const phases: string[] = [];
+  const told: TrainingProgress[] = [];
+  await run("same", {
+    config: config({ overfitBatches: 1, steps: 6, reportEvery: 1, emaDecay: null }),
+    onPhase: ({ phase }) => phases.push(phase),
+    onProgress: (at) => told.push(at),
+  });
+  expect(phases).toEqual(["memory", "encode", "load"]);
+  const lines = await new MetricsFile(join(folder, "same", "metrics.jsonl")).read();
+  const losses = lines.map(({ loss }) => loss!);
+  expect(losses).toEqual(losses.toSorted((a, b) => b - a));
+  expect(losses.at(-1)).toBeLessThan(losses[0]! * 0.9);
+  for (const { stepSeconds, peakMemory } of [...lines, ...told]) {
+    expect(stepSeconds).toBeGreaterThan(0);
+    expect(peakMemory).toBeGreaterThan(50e6);
+  }
+  await expect(run("small", { availableMemory: 1e8 })).rejects.toMatchObject({ code: "train/memory" });
+  expect(await readdir(join(folder, "small"))).toEqual([]);
 });
 
 test("a run that was stopped goes on exactly", async () => {

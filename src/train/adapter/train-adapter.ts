@@ -1,17 +1,18 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../core/errors.ts";
 import { readersOf } from "../../pipeline/readers.ts";
 import { schedulerConfig, withDefaults } from "../../samplers/config.ts";
 import { SDXL_SCHEDULER } from "../../samplers/create-sampler.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "../../samplers/noise-schedule.ts";
-import { type ModelFiles, openModel } from "../../weights/index.ts";
+import { elementCount, type ModelFiles, openModel } from "../../weights/index.ts";
 import type { Prediction } from "../diffusion.ts";
 import { type TrainingPhotos, trainingPhotos } from "../photos/training-photos.ts";
-import { type TrainingProgress, type TrainingTask, train } from "../run.ts";
+import { type BatchProgress, type TrainingPhase, type TrainingProgress, type TrainingTask, train } from "../run.ts";
 import { adapterBatch, type BatchSource } from "./batch.ts";
 import { type AdapterConfig, comparable } from "./config.ts";
 import { adapterGraph, textSettings } from "./graph.ts";
-import { encodeLatents } from "./latents.ts";
+import { type EncodePhase, openLatents } from "./latents.ts";
 import { drawSamples } from "./samples.ts";
 import { readStart, type Start } from "./start.ts";
 import { writeAdapter } from "./write-adapter.ts";
@@ -26,12 +27,18 @@ export interface TrainAdapterOptions {
   /** What the ID encoder begins with: see {@link readStart}. */
   readonly init?: string | undefined;
   readonly out: string;
+  /** When absent, one for each core, and one alone for a model as large as SDXL. */
   readonly workers?: number | undefined;
+  /** Of each worker; when absent, one, and all cores for a worker that is alone for the model's size. */
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onPhotos?: ((photos: TrainingPhotos) => void) | undefined;
+  /** Bytes of memory that are free; what the system says when absent. */
+  readonly availableMemory?: number | undefined;
   /** How far reading and encoding the pictures is. */
   readonly onPrepare?: ((what: "read" | "encode", done: number, total: number) => void) | undefined;
+  readonly onPhase?: ((phase: TrainingPhase | EncodePhase) => void) | undefined;
+  readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
   readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
 }
@@ -40,10 +47,10 @@ export interface TrainAdapterOptions {
  * Trains a PhotoMaker V1 adapter for an SDXL model: arXiv 2312.04461, section 4. The folder `out` gets checkpoint, metrics.jsonl, latents of
  * the pictures, samples and at the end the adapter; a run that was stopped goes on from there.
  * @returns the adapter's path
- * @throws UserError those of openModel, trainingPhotos, readStart and train; train/prediction, train/resolution
+ * @throws UserError those of openModel, trainingPhotos, readStart and train; train/prediction
  */
 export async function trainAdapter(options: TrainAdapterOptions): Promise<string> {
-  const { config, out, signal, onPrepare, threads } = options;
+  const { config, out, signal, onPrepare, onPhase, availableMemory } = options;
   const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
   for (const { message } of model.notices) options.onNote?.(message);
   const schedule = scheduleOf(model);
@@ -57,16 +64,16 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
   const { readers, notices } = await readersOf(model, text);
   for (const { message } of notices) options.onNote?.(message);
   const all = photos.people.flatMap((person) => person.photos);
-  const latents = await encodeLatents(model.components.vae, all, {
-    ...{ folder: join(out, "latents"), resolution: config.resolution, threads, signal },
+  const latents = await openLatents(model.components.vae, {
+    ...{ folder: join(out, "latents"), resolution: config.resolution, threads: options.threads, signal, onEncoded: onPhase },
     onPhoto: (done, total) => onPrepare?.("encode", done, total),
   });
   const { people } = photos;
   const emptyIsNothing = model.emptyPromptIsNothing;
   const source: BatchSource = { config, people, latents, readers, text, emptyIsNothing, image: start.vision.image, ...schedule };
-  const task = adapterTask(model, start, source, photos.fingerprint);
+  const task = { ...adapterTask(model, start, source, photos.fingerprint), prepare: () => latents.encode(all) };
   const weights = await train(task, {
-    ...{ folder: out, workers: options.workers, threads, signal, lean: true },
+    ...{ folder: out, ...sessionsFor(model, options), signal, lean: true, onPhase, onBatch: options.onBatch, availableMemory },
     ...{ checkpointSeconds: config.checkpointSeconds, reportEvery: config.reportEvery },
     ...(options.onProgress && { onProgress: options.onProgress }),
     ...(config.sampleEvery > 0 && {
@@ -79,6 +86,19 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
     }),
   });
   return writeAdapter(out, start, weights);
+}
+
+/** Parameters of the UNet from which the copies of a second worker cost more than it saves. */
+const LARGE = 3e8;
+
+/** One session on all cores for a large model, one on each core for a small one. */
+function sessionsFor(
+  { components }: ModelFiles,
+  { workers, threads }: Pick<TrainAdapterOptions, "workers" | "threads">,
+): { readonly workers: number | undefined; readonly threads: number | undefined } {
+  const size = [...components.unet.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  if (size < LARGE || (workers ?? 1) > 1) return { workers, threads };
+  return { workers: 1, threads: threads ?? availableParallelism() };
 }
 
 function adapterTask(model: ModelFiles, start: Start, source: BatchSource, fingerprint: string): TrainingTask {

@@ -1,0 +1,72 @@
+import { UserError } from "../core/errors.ts";
+import { liveBytes } from "../graph/live.ts";
+import { lateParamOp } from "../graph/ops/after.ts";
+import { paramOp } from "../graph/ops/source.ts";
+import { inOrder } from "../graph/rewrite.ts";
+import { is, type Tensor } from "../graph/tensor.ts";
+import { byteLength, elementCount } from "../weights/index.ts";
+
+/** What training takes, in bytes: an estimate, made before anything is loaded. */
+export interface TrainingMemory {
+  /** Weights that are trained, the optimiser's means, gradients, and the copies that each worker computes with. */
+  readonly trained: number;
+  /** Frozen weights that are read in place: they are mapped, so they need not all be in memory, but each step reads all of them. */
+  readonly mapped: number;
+  /** Frozen weights that are kept in float32. */
+  readonly widened: number;
+  /** Values of the graph that are there at once, of all workers together. */
+  readonly values: number;
+  /** What must be there, of all but the mapped weights. */
+  readonly least: number;
+}
+
+export interface MemoryOptions {
+  /** Numbers that are trained. */
+  readonly size: number;
+  readonly ema: boolean;
+  readonly workers: number;
+  /** Batches of a worker that make one update. */
+  readonly accumulate: number;
+}
+
+/** The program itself and the graph, bytes. */
+const PROGRAM = 0.6e9;
+/** What allocations take for each byte that is asked for, with the gaps between them: as measured on SDXL. */
+const SPREAD = 1.6;
+
+/** The state: weights and AdamW's two means. */
+const STATE = 3;
+/** Of each worker: weights, and gradients of one batch. */
+const WORKER = 2;
+
+export function trainingMemory(outputs: readonly Tensor[], { size, ema, workers, accumulate }: MemoryOptions): TrainingMemory {
+  const summed = workers > 1 || accumulate > 1 ? workers : 0; // gradients are added up beside those of one batch
+  const mapped = new Map<unknown, number>();
+  const widened = new Map<unknown, number>();
+  for (const t of inOrder(outputs)) {
+    if (is(t, lateParamOp)) mapped.set(t.attrs.entry, byteLength(t.attrs.entry));
+    else if (is(t, paramOp)) widened.set(t.attrs.entry, 4 * elementCount(t.attrs.entry.shape));
+  }
+  const sum = (bytes: ReadonlyMap<unknown, number>): number => [...bytes.values()].reduce((a, b) => a + b, 0);
+  const trained = 4 * size * (STATE + (ema ? 1 : 0) + WORKER * workers + summed);
+  const kept = sum(widened) * workers;
+  const values = liveBytes(outputs) * workers;
+  return { trained, mapped: sum(mapped), widened: kept, values, least: (trained + kept + values) * SPREAD + PROGRAM };
+}
+
+/**
+ * @param available bytes
+ * @throws UserError train/memory
+ */
+export function requireMemory(memory: TrainingMemory, available: number): void {
+  const { least, trained, widened, values } = memory;
+  if (least <= available) return;
+  throw new UserError(
+    "train/memory",
+    `Training takes about ${gigabytes(least)} of memory, and ${gigabytes(available)} are free: ${gigabytes(trained)} for what is trained and its optimiser, ${gigabytes(widened)} for frozen weights in float32, ${gigabytes(values)} for values of the graph.`,
+    "End other programs, take one worker (--workers 1), a lower resolution or batch, or train less of the model (loraRank, visionLayers).",
+  );
+}
+
+/** Such as 12.3 GB. */
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
