@@ -80,7 +80,9 @@ test("the autoencoder's figures, other uses of the adapter and samples come with
   expect(result.vaePsnr.value).toBeGreaterThan(20);
   expect(result.vaePsnr.value).toBeLessThan(40);
   expect(result.faceVaePsnr.value).not.toBe(result.vaePsnr.value);
-  expect(result.reconstructionSim.value).toBeLessThan(result.reconstructionSim.real!);
+  const { value, real } = result.reconstructionSim;
+  expect(value).not.toBe(real);
+  expect(Math.abs(value - real!)).toBeLessThan(0.1);
   expect(Object.keys(result.variants!)).toEqual(["idImages=1", "idImages=2", "average", "startMergeStep=-1", "startMergeStep=2"]);
   const sheet = await decodePhoto(await readFile(join(folder, "people.png")));
   expect(sheet.width).toBeGreaterThan(6 * 128);
