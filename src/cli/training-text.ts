@@ -7,8 +7,8 @@ export function phaseText(phase: TrainingPhase | EncodePhase): string {
     return `${phase.pictures} pictures encoded in ${phase.seconds.toFixed(1)} s; peak memory ${gigabytes(phase.peakMemory)}`;
   if (phase.phase === "load") return `loaded in ${phase.seconds.toFixed(1)} s; peak memory ${gigabytes(phase.peakMemory)}`;
   const { weights, least, mapped, available } = phase;
-  const all = least + mapped <= available;
-  const slow = all ? "" : "; these do not all fit, so that every step reads some from the disk again";
+  const someAway = least <= available && available < least + mapped;
+  const slow = someAway ? "; these do not all fit, so that every step reads some from the disk again" : "";
   const inPlace = mapped > 0 ? `, and ${gigabytes(mapped)} of frozen weights read in place${slow}` : "";
   const trained = `${(weights / 1e6).toFixed(weights < 1e8 ? 2 : 0)} million numbers are trained`;
   return `${trained}; memory: about ${gigabytes(least)}${inPlace}; ${gigabytes(available)} are free`;
