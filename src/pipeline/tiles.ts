@@ -71,7 +71,7 @@ function splits(length: number, overlap: number): Row[] {
   const found: Row[] = [];
   for (let count = 1; ; count++) {
     const size = Math.ceil((length + (count - 1) * overlap) / count);
-    if (count > 1 && size <= overlap) return found;
+    if (count > 1 && size <= overlap + 1) return found; // more tiles would be no shorter
     const starts = Array.from({ length: count }, (_, i) => (count === 1 ? 0 : Math.round((i * (length - size)) / (count - 1))));
     found.push({ starts, size });
   }
