@@ -8,10 +8,11 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { thisMachine } from "../../src/bench/machine.ts";
 import { machineText } from "../../src/bench/table.ts";
-import { wholeNumber } from "../../src/cli/flag-values.ts";
+import { asset } from "../../src/cli/asset.ts";
+import { wholeNumberOption } from "../../src/cli/flag-values.ts";
 import { writeFileAtomically } from "../../src/core/atomic-file.node.ts";
 import { UserError } from "../../src/core/errors.ts";
 import { ortRuntime } from "../../src/runtime/ort-runtime.ts";
@@ -36,21 +37,23 @@ interface Flags {
 }
 
 const GUIDANCE = 3;
-const asset = (path: string): string => join(import.meta.dirname, "../../assets", path);
-const number = (flags: string, help: string, value: number, low: number, high: number): Option => {
-  const [name] = flags.split(" ") as [string];
-  return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high)).default(value);
-};
 
 const program = new Command("quality")
   .argument("<file>", "where the results are, or will be: a line of JSON each")
   .option("-m, --model <folder>", "the miniature", asset("miniature"))
   .option("--judge <file>", "the judge's weights", asset("judge/weights.safetensors"))
-  .addOption(number("--people <n>", "how many", 64, 2, 10000))
-  .addOption(number("--pictures <n>", "photos drawn of each, beside one picture in another style", 2, 1, 64))
-  .addOption(number("--seed <n>", "which people: any but training's seed", 2, 0, 2 ** 32 - 1))
-  .addOption(number("--threads <n>", "of the processor; one has the steadiest times", 1, 1, 1024))
-  .addOption(number("--timed <n>", "pictures that are timed one by one, in turn with as many of the reference", 5, 1, 1000))
+  .addOption(wholeNumberOption("--people <n>", "how many", 2, 10000).default(64))
+  .addOption(wholeNumberOption("--pictures <n>", "photos drawn of each, beside one picture in another style", 1, 64).default(2))
+  .addOption(wholeNumberOption("--seed <n>", "which people: any but training's seed", 0, 2 ** 32 - 1).default(2))
+  .addOption(wholeNumberOption("--threads <n>", "of the processor; one has the steadiest times", 1, 1024).default(1))
+  .addOption(
+    wholeNumberOption(
+      "--timed <n>",
+      "pictures that are timed one by one, in turn with as many of the reference",
+      1,
+      1000,
+    ).default(5),
+  )
   .option("--only <text>", "configurations whose flags contain it, such as int8", "")
   .option("--show", "measure nothing more")
   .option("--plot <file>", "also draw time against quality: the path without .svg and .png")

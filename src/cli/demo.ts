@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type LoadOptions, parseLoadOptions } from "../pipeline/request.ts";
-import { wholeNumber } from "./flag-values.ts";
+import { wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { openPictureFiles } from "./picture-files.ts";
 import { createProgress } from "./progress.ts";
@@ -31,11 +31,7 @@ export function addDemo(program: Command, io: CliIo, tools: DemoTools): void {
     .summary("see what it does, on a small model that comes along")
     .description("Draws people whom the miniature has never seen, makes new pictures of them, and lays all out on one sheet.")
     .option("-o, --out <file>", "the PNG to write, which is replaced", "out/demo.png")
-    .addOption(
-      new Option("--seed <n>", "other people, other pictures")
-        .argParser((text) => wholeNumber(text, "--seed", 0, 2 ** 32 - 1))
-        .default(SEED),
-    )
+    .addOption(wholeNumberOption("--seed <n>", "other people, other pictures", 0, 2 ** 32 - 1).default(SEED))
     .option("--model <folder>", "another miniature, as `photomaker train mini` makes it", MINIATURE)
     .option("-q, --quiet", "no progress")
     .addHelpText("after", HELP)

@@ -6,7 +6,7 @@ import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type LoadOptions, parseLoadOptions } from "../pipeline/request.ts";
 import { asset } from "./asset.ts";
 import { addEvaluateAblations } from "./evaluate-ablations.ts";
-import { wholeNumber } from "./flag-values.ts";
+import { wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
@@ -45,10 +45,6 @@ The judge is a network of its own, trained beside the miniature and sharing noth
 `;
 
 export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): void {
-  const number = (flags: string, help: string, value: number, low: number, high: number): Option => {
-    const [name] = flags.split(" ") as [string];
-    return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high)).default(value);
-  };
   const command = program.command("evaluate").description("Measures likeness and obedience to the text.");
   addEvaluateAblations(command, io);
   command
@@ -56,13 +52,13 @@ export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): 
     .description("Judges the miniature on people whom its training has not seen.")
     .option("-m, --model <folder>", "the miniature", asset("miniature"))
     .option("--judge <file>", "the judge's weights", asset("judge/weights.safetensors"))
-    .addOption(number("--people <n>", "how many", 100, 2, 10000))
-    .addOption(number("--pictures <n>", "photos drawn of each, beside one picture in another style", 4, 1, 64))
-    .addOption(number("--seed <n>", "which people: any but training's seed", 2, 0, 2 ** 32 - 1))
-    .addOption(number("--id-images <n>", "photos of each person", 4, 1, 4))
-    .addOption(number("--steps <n>", "denoising steps", 25, 1, 1000))
+    .addOption(wholeNumberOption("--people <n>", "how many", 2, 10000).default(100))
+    .addOption(wholeNumberOption("--pictures <n>", "photos drawn of each, beside one picture in another style", 1, 64).default(4))
+    .addOption(wholeNumberOption("--seed <n>", "which people: any but training's seed", 0, 2 ** 32 - 1).default(2))
+    .addOption(wholeNumberOption("--id-images <n>", "photos of each person", 1, 4).default(4))
+    .addOption(wholeNumberOption("--steps <n>", "denoising steps", 1, 1000).default(25))
     .addOption(new Option("--guidance-scale <x>", "how closely to follow the text").argParser(Number).default(3))
-    .addOption(number("--start-merge-step <n>", "the step after which the person is merged in", 0, -1, 1000))
+    .addOption(wholeNumberOption("--start-merge-step <n>", "the step after which the person is merged in", -1, 1000).default(0))
     .addOption(new Option("--precision <name>", "what the pictures are drawn in").choices(["f32", "int8"]).default("f32"))
     .option("--full", "also one and two photos, their average, and other merge steps")
     .option("--samples <folder>", "where to write people.png: the first people's photos and what was drawn")

@@ -1,3 +1,4 @@
+import { Option } from "commander";
 import { UserError } from "../core/errors.ts";
 
 /** A number where the text is one; other text as it is, for the schema to refuse with the flag's name. */
@@ -16,6 +17,12 @@ export function wholeNumber(text: string, flag: string, low: number, high: numbe
     `${flag} is "${text}", and must be a whole number from ${low} to ${high}.`,
     `Write it as in ${flag} ${low}.`,
   );
+}
+
+/** An option whose value is one, such as "--people <n>". */
+export function wholeNumberOption(flags: string, help: string, low: number, high: number): Option {
+  const [name] = flags.split(" ") as [string];
+  return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high));
 }
 
 const pair = (text: string, separator: string, flag: string, form: string, example: string): [number, number] => {

@@ -1,7 +1,7 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
 import { asset } from "./asset.ts";
-import { wholeNumber } from "./flag-values.ts";
+import { wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
@@ -33,24 +33,22 @@ Examples:
 `;
 
 export function addTrainAblations(train: Command, io: CliIo): void {
-  const number = (flags: string, help: string, low: number, high: number): Option => {
-    const [name] = flags.split(" ") as [string];
-    return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high));
-  };
   train
     .command("ablations")
     .description("Trains the miniature's adapter in other ways, as the paper's section 5.3 compares, and judges each.")
     .requiredOption("--from <folder>", 'the folder that "photomaker train mini" made')
     .option("--variants <list>", "only these, such as reference,average")
-    .addOption(number("--seeds <n>", "runs of each variant", 1, 1000).default(3))
-    .addOption(number("--steps <n>", "updates of each run", 1, 100_000_000).default(800))
-    .addOption(number("--people <n>", "people that the miniature was trained on", 2, 1_000_000).default(6000))
-    .addOption(number("--workers <n>", "processor cores to use (default: all)", 1, 256))
+    .addOption(wholeNumberOption("--seeds <n>", "runs of each variant", 1, 1000).default(3))
+    .addOption(wholeNumberOption("--steps <n>", "updates of each run", 1, 100_000_000).default(800))
+    .addOption(wholeNumberOption("--people <n>", "people that the miniature was trained on", 2, 1_000_000).default(6000))
+    .addOption(wholeNumberOption("--workers <n>", "processor cores to use (default: all)", 1, 256))
     .option("--judge <file>", "the judge's weights", asset("judge/weights.safetensors"))
-    .addOption(number("--test-people <n>", "people to judge by", 2, 10_000).default(50))
-    .addOption(number("--test-pictures <n>", "photos drawn of each, beside one picture in another style", 1, 64).default(4))
-    .addOption(number("--test-seed <n>", "which people: any but training's seed", 0, 2 ** 32 - 1).default(2))
-    .addOption(number("--test-steps <n>", "denoising steps", 1, 1000).default(25))
+    .addOption(wholeNumberOption("--test-people <n>", "people to judge by", 2, 10_000).default(50))
+    .addOption(
+      wholeNumberOption("--test-pictures <n>", "photos drawn of each, beside one picture in another style", 1, 64).default(4),
+    )
+    .addOption(wholeNumberOption("--test-seed <n>", "which people: any but training's seed", 0, 2 ** 32 - 1).default(2))
+    .addOption(wholeNumberOption("--test-steps <n>", "denoising steps", 1, 1000).default(25))
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", HELP)
     .action((flags: Flags) => trainAblations(flags, io));

@@ -1,8 +1,8 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
 import type { StageName } from "../mini/make.ts";
 import { readJsonObject } from "../weights/index.ts";
-import { wholeNumber } from "./flag-values.ts";
+import { wholeNumber, wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 import { addTrainAblations } from "./train-ablations.ts";
@@ -59,10 +59,6 @@ interface AdapterFlags {
 }
 
 export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
-  const number = (flags: string, help: string, low: number, high: number): Option => {
-    const [name] = flags.split(" ") as [string];
-    return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high));
-  };
   const train = program.command("train").description("Trains models.");
   train
     .command("adapter")
@@ -73,8 +69,8 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
     .option("-c, --config <file>", "settings as JSON (default: the paper's)")
     .option("--init <file>", "what the ID encoder begins with: an adapter, or CLIP's vision weights")
     .requiredOption("-o, --out <folder>", "where everything goes")
-    .addOption(number("--workers <n>", "sessions side by side (default: one for each core; for SDXL one)", 1, 256))
-    .addOption(number("--threads <n>", "threads of each (default: 1; for SDXL all cores)", 1, 1024))
+    .addOption(wholeNumberOption("--workers <n>", "sessions side by side (default: one for each core; for SDXL one)", 1, 256))
+    .addOption(wholeNumberOption("--threads <n>", "threads of each (default: 1; for SDXL all cores)", 1, 1024))
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", ADAPTER_HELP)
     .action((flags: AdapterFlags) => trainOnPhotos(flags, io, tools));
@@ -82,9 +78,9 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
     .command("mini")
     .description("Makes the miniature from nothing: draws its world, trains each stage, writes the model.")
     .option("-o, --out <folder>", "where everything goes", "mini")
-    .addOption(number("--people <n>", "people to learn from", 2, 1_000_000).default(6000))
-    .addOption(number("--seed <n>", "another seed, another model", 0, 2 ** 32 - 1).default(7))
-    .addOption(number("--workers <n>", "processor cores to use (default: all)", 1, 256))
+    .addOption(wholeNumberOption("--people <n>", "people to learn from", 2, 1_000_000).default(6000))
+    .addOption(wholeNumberOption("--seed <n>", "another seed, another model", 0, 2 ** 32 - 1).default(7))
+    .addOption(wholeNumberOption("--workers <n>", "processor cores to use (default: all)", 1, 256))
     .option("--stages <list>", "only these, such as vae,vision")
     .option("--from <folder>", "start from the stages of an earlier run, where names and shapes are the same")
     .option("--steps <stage=n...>", "updates of a stage", [])
