@@ -3,6 +3,7 @@ import type { IdEncoderV1Config } from "../../src/models/id-encoder-v1.ts";
 import type { IdEncoderV2Config } from "../../src/models/id-encoder-v2.ts";
 import type { UNetConfig } from "../../src/models/unet.ts";
 import type { VaeConfig } from "../../src/models/vae.ts";
+import { SDXL_UNET } from "../../src/testing/sdxl-unet.ts";
 
 /** Every size of SDXL and its PhotoMaker adapters that the synthetic files need. */
 export interface Sizes {
@@ -29,21 +30,7 @@ const vision = {
 
 /** Podell et al. 2023 (arXiv 2307.01952) and TencentARC/PhotoMaker 060b4fc, as their published configs say. */
 export const SDXL: Sizes = {
-  unet: {
-    inChannels: 4,
-    outChannels: 4,
-    channels: [320, 640, 1280],
-    depth: [0, 2, 10],
-    midDepth: 10,
-    upDepth: [0, 2, 10],
-    heads: [5, 10, 20],
-    layersPerBlock: 2,
-    groups: 32,
-    contextDim: 2048,
-    pooledDim: 1280,
-    timeIdDim: 256,
-    linearProjection: true,
-  },
+  unet: SDXL_UNET,
   vae: {
     imageChannels: 3,
     latentChannels: 4,

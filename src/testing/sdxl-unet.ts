@@ -2,9 +2,26 @@ import { namedDim } from "../graph/dim.ts";
 import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { type WeightSource, Weights } from "../graph/weights.ts";
-import { unet } from "../models/unet.ts";
+import { type UNetConfig, unet } from "../models/unet.ts";
 
 const [batch, height, width, tokens] = ["batch", "height", "width", "tokens"].map(namedDim) as [never, never, never, never];
+
+/** Podell et al. 2023 (arXiv 2307.01952), as its published config says. */
+export const SDXL_UNET: UNetConfig = {
+  inChannels: 4,
+  outChannels: 4,
+  channels: [320, 640, 1280],
+  depth: [0, 2, 10],
+  midDepth: 10,
+  upDepth: [0, 2, 10],
+  heads: [5, 10, 20],
+  layersPerBlock: 2,
+  groups: 32,
+  contextDim: 2048,
+  pooledDim: 1280,
+  timeIdDim: 256,
+  linearProjection: true,
+};
 
 /** SDXL's UNet at full size: [batch, 4, height, width]. */
 export const sdxlUNet = (weights: WeightSource): Tensor =>
@@ -17,19 +34,5 @@ export const sdxlUNet = (weights: WeightSource): Tensor =>
       timeIds: input("timeIds", [batch, 6]),
     },
     new Weights(weights),
-    {
-      inChannels: 4,
-      outChannels: 4,
-      channels: [320, 640, 1280],
-      depth: [0, 2, 10],
-      midDepth: 10,
-      upDepth: [0, 2, 10],
-      heads: [5, 10, 20],
-      layersPerBlock: 2,
-      groups: 32,
-      contextDim: 2048,
-      pooledDim: 1280,
-      timeIdDim: 256,
-      linearProjection: true,
-    },
+    SDXL_UNET,
   );
