@@ -55,27 +55,37 @@ export function tilesOf(
   { height, width }: Pick<Plane, "height" | "width">,
   { area, overlap }: TileOptions,
 ): { readonly rows: Row; readonly columns: Row } {
-  const work = ([rows, columns]: readonly [Row, Row]): number =>
-    rows.size * rows.starts.length * columns.size * columns.starts.length;
+  const down = splits(height, overlap);
+  const work = ([rows, columns]: readonly [Split, Split]): number => rows.size * rows.count * columns.size * columns.count;
   const all = splits(width, overlap).flatMap((columns) => {
-    const rows = splits(height, overlap).find(({ size }) => size * columns.size <= area);
+    const rows = down.find(({ size }) => size * columns.size <= area);
     return rows === undefined ? [] : [[rows, columns] as const];
   });
   if (all.length === 0) throw new RangeError(`tiles of ${area} are too small for an overlap of ${overlap}`);
   const [rows, columns] = all.reduce((best, each) => (work(each) < work(best) ? each : best));
-  return { rows, columns };
+  return { rows: spread(height, rows), columns: spread(width, columns) };
 }
 
-/** All ways to cover a length evenly, with neighbours that overlap by `overlap` at least, down to tiles that are hardly longer. */
-function splits(length: number, overlap: number): Row[] {
-  const found: Row[] = [];
+interface Split {
+  readonly count: number;
+  readonly size: number;
+}
+
+/** All ways to cover a length with tiles that overlap by `overlap` at least, from one down to tiles that are hardly longer. */
+function splits(length: number, overlap: number): Split[] {
+  const found: Split[] = [];
   for (let count = 1; ; count++) {
     const size = Math.ceil((length + (count - 1) * overlap) / count);
     if (count > 1 && size <= overlap + 1) return found; // more tiles would be no shorter
-    const starts = Array.from({ length: count }, (_, i) => (count === 1 ? 0 : Math.round((i * (length - size)) / (count - 1))));
-    found.push({ starts, size });
+    found.push({ count, size });
   }
 }
+
+/** Evenly, the last one ending at the end. */
+const spread = (length: number, { count, size }: Split): Row => ({
+  size,
+  starts: Array.from({ length: count }, (_, i) => (count === 1 ? 0 : Math.round((i * (length - size)) / (count - 1)))),
+});
 
 /** Weight of each row or column of a tile: it rises over `ramp` at edges that have a neighbour. */
 function edges(length: number, ramp: number, before: boolean, after: boolean): Float32Array {
