@@ -16,11 +16,10 @@ export const upsampledConvOp: Op = {
  * so that four sums of weights do (Shi et al. 2016, arXiv 1609.07009): a provider can save more than half of the work.
  */
 export const joinUpsampling: Rule = (y) => {
-  const enlarged = is(y, conv2dOp) ? y.inputs[0]! : undefined;
-  if (enlarged === undefined || !is(enlarged, upsampleOp) || enlarged.attrs.factor !== 2) return undefined;
-  const { stride, pads } = (y as Tensor<{ stride: number; pads: readonly number[] }>).attrs;
-  const [, w, b] = y.inputs;
-  const fits = stride === 1 && pads.every((n) => n === 1) && size(w!, 2) === 3 && size(w!, 3) === 3;
-  const x = enlarged.inputs[0]!;
-  return fits ? apply(upsampledConvOp, b === undefined ? [x, w!] : [x, w!, b], {}) : undefined;
+  if (!is(y, conv2dOp)) return undefined;
+  const [enlarged, w, ...bias] = y.inputs as [Tensor, Tensor, ...Tensor[]];
+  const { stride, pads } = y.attrs;
+  const fits = stride === 1 && pads.every((n) => n === 1) && size(w, 2) === 3 && size(w, 3) === 3;
+  if (!fits || !is(enlarged, upsampleOp) || enlarged.attrs.factor !== 2) return undefined;
+  return apply(upsampledConvOp, [enlarged.inputs[0]!, w, ...bias], {});
 };
