@@ -55,7 +55,8 @@ export class ModelProcess {
     return this.#pending.ask((id) => {
       this.#child.ref();
       this.#child.channel?.ref();
-      this.#child.send({ id, ...question }, (error) => error && this.#pending.fail(error));
+      // a process that takes no question is ending or lost: its end says why
+      this.#child.send({ id, ...question }, (error) => error && this.#child.kill("SIGKILL"));
     });
   }
 
