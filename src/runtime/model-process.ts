@@ -16,6 +16,11 @@ interface Reply extends Answer<unknown> {
 /** glibc keeps what was freed of small pieces; above this size each piece is given back at once, as a released model's weights should be. */
 const GIVE_BACK_ABOVE = "1000000";
 
+/** Asks for pages of 2 MB, where the system gives them on request: fewer faults while memory is first written. Understood by glibc 2.35 and later. */
+const LARGE_PAGES = "glibc.malloc.hugetlb=1";
+const tunables = (set = process.env.GLIBC_TUNABLES): string =>
+  set === undefined ? LARGE_PAGES : set.includes("glibc.malloc.hugetlb") ? set : `${set}:${LARGE_PAGES}`;
+
 /** A process of its own that runs ONNX Runtime: what it does holds up no event loop, and ending it gives back all memory, whatever it was doing. */
 export class ModelProcess {
   readonly #child: ChildProcess;
@@ -27,7 +32,12 @@ export class ModelProcess {
     this.#child = fork(new URL("./ort-process.js", import.meta.url), {
       serialization: "advanced",
       execArgv: [],
-      env: { ...process.env, ORT_DISABLE_TELEMETRY: "1", MALLOC_MMAP_THRESHOLD_: GIVE_BACK_ABOVE },
+      env: {
+        ...process.env,
+        ORT_DISABLE_TELEMETRY: "1",
+        MALLOC_MMAP_THRESHOLD_: GIVE_BACK_ABOVE,
+        GLIBC_TUNABLES: tunables(),
+      },
     });
     this.#child.on("message", (reply) => this.#settle(reply as Reply));
     this.#child.on("error", (error) => this.#pending.fail(error));

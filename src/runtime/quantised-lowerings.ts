@@ -1,7 +1,7 @@
 import { addDims, type Dim, divideDims, mulDims } from "../graph/dim.ts";
 import { type Emitter, lower } from "../graph/onnx/emitter.ts";
 import { type QuantisedKernel, type QuantisedWeight, quantisedConvOp, quantisedLinearOp } from "../graph/ops/quantised.ts";
-import { size, type Tensor } from "../graph/tensor.ts";
+import { fixedSize, size, type Tensor } from "../graph/tensor.ts";
 
 const UINT8 = 2; // TensorProto.DataType
 
@@ -47,24 +47,42 @@ export const quantisedLowerings = [
 
 /**
  * What the kernel sees of `padded` [B, H + pads, W + pads, C] for each pixel of the result: [B, rows, W', k·k·C] for each strip of equal
- * height, of which there are as many as the height is known to divide into.
+ * height, of which there are as many as the height is known to divide into. Pixels are gathered by their numbers, which layers of one size
+ * share: one copy, where slices put side by side are two.
  */
 function windowStrips(y: Tensor<QuantisedKernel>, padded: string, e: Emitter): string[] {
-  const { kernel, stride } = y.attrs;
+  const { kernel, stride, pads } = y.attrs;
   if (kernel === 1 && stride === 1) return [padded];
-  const [height, width] = [size(y, 2), size(y, 3)];
-  const count = stride === 1 ? stripsOf(height) : 1;
-  const step = divideDims(height, count)!;
-  const reach = (n: Dim): Dim => (stride === 1 ? n : addDims(mulDims(n, stride), 1 - stride));
+  const [top, left, bottom, right] = pads;
+  const x = y.inputs[0]!;
+  const [batch, channels] = [size(x, 0), fixedSize(x, 1)];
+  const [width, across] = [size(y, 3), addDims(size(x, 3), left + right)];
+  const count = stride === 1 ? stripsOf(size(y, 2)) : 1;
+  const rows = divideDims(size(y, 2), count)!;
+  const numbers = numbersInWindows(rows, width, across, y.attrs, e);
+  const seen = count === 1 ? addDims(size(x, 2), top + bottom) : addDims(rows, kernel - 1);
   return Array.from({ length: count }, (_, strip) => {
-    const from = mulDims(step, strip);
-    const seen = Array.from({ length: kernel ** 2 }, (_, place) => {
-      const [row, column] = [addDims(from, Math.floor(place / kernel)), place % kernel];
-      const end = [addDims(row, reach(step)), addDims(column, reach(width))];
-      return e.node("Slice", [padded, e.dims([row, column]), e.dims(end), e.ints([1, 2]), e.ints([stride, stride])]);
-    });
-    return seen.length === 1 ? seen[0]! : e.node("Concat", seen, { attrs: { axis: 3 } });
+    const from = mulDims(rows, strip);
+    const part = count === 1 ? padded : e.node("Slice", [padded, e.dims([from]), e.dims([addDims(from, seen)]), e.ints([1])]);
+    const pixels = e.node("Reshape", [part, e.dims([batch, mulDims(seen, across), channels])]);
+    const windows = e.node("Gather", [pixels, numbers], { attrs: { axis: 1 } });
+    return e.node("Reshape", [windows, e.dims([batch, rows, width, kernel ** 2 * channels])]);
   });
+}
+
+/** Which pixels of a picture that is `across` wide the kernel sees at each place of the result: [rows · width · k · k]. */
+function numbersInWindows(rows: Dim, width: Dim, across: Dim, { kernel, stride }: QuantisedKernel, e: Emitter): string {
+  const every = (n: Dim, shape: readonly number[]): string => {
+    const to = e.node("Squeeze", [e.dims([mulDims(n, stride)])]);
+    const [from, step] = [0, stride].map((value) => e.node("Squeeze", [e.ints([value])])) as [string, string];
+    return e.node("Reshape", [e.node("Range", [from, to, step]), e.ints(shape)]);
+  };
+  const wide = e.dims([across]);
+  const within = Array.from({ length: kernel ** 2 }, (_, place) => place);
+  const down = e.node("Mul", [e.ints(within.map((place) => Math.floor(place / kernel))), wide]);
+  const inWindow = e.node("Add", [down, e.ints(within.map((place) => place % kernel))]);
+  const corners = e.node("Add", [e.node("Mul", [every(rows, [-1, 1, 1]), wide]), every(width, [-1, 1])]);
+  return e.node("Reshape", [e.node("Add", [corners, inWindow]), e.ints([-1])]);
 }
 
 function stripsOf(height: Dim): number {
