@@ -5,17 +5,23 @@ import { openAdapter, openModel, writeSafetensors } from "../../src/weights/inde
 import { idEncoderParameters, type Parameters, textParameters, unetParameters, vaeParameters } from "./parameters.ts";
 import { SDXL } from "./sdxl-sizes.ts";
 import { Values } from "./values.ts";
-import { adapterTensors, modelTensors } from "./write.ts";
+import { adapterTensors, modelTensors, type WriteOptions } from "./write.ts";
 
-const USAGE = "npm run synthetic -- --out <folder> [--seed 0] [--what model,v1,v2] [--outliers]";
+const USAGE = "npm run synthetic -- --out <folder> [--seed 0] [--what model,v1,v2] [--outliers quiet|loud]";
 const { values: args } = parseArgs({
   options: {
     out: { type: "string" },
     seed: { type: "string", default: "0" },
     what: { type: "string", default: "model,v1" },
-    outliers: { type: "boolean", default: false },
+    outliers: { type: "string" },
   },
 });
+
+function outliersOf(kind: string | undefined): Pick<WriteOptions, "outliers"> {
+  if (kind === undefined) return {};
+  if (kind !== "quiet" && kind !== "loud") throw new Error(USAGE);
+  return { outliers: kind };
+}
 
 /** Reads a written file back as a user's would be, and compares names and shapes with what the models ask for. */
 function compare(what: string, wanted: Parameters, found: ReadonlyMap<string, { readonly shape: readonly number[] }>): void {
@@ -28,7 +34,7 @@ function compare(what: string, wanted: Parameters, found: ReadonlyMap<string, { 
 async function main(): Promise<void> {
   if (args.out === undefined) throw new Error(USAGE);
   await mkdir(args.out, { recursive: true });
-  const options = { values: new Values(Number(args.seed)), ...(args.outliers ? { outliers: 50 } : {}) };
+  const options = { values: new Values(Number(args.seed)), ...outliersOf(args.outliers) };
   for (const what of args.what.split(",")) {
     const start = performance.now();
     const path = join(args.out, what === "model" ? "sdxl-synthetic.safetensors" : `photomaker-${what}-synthetic.safetensors`);

@@ -13,11 +13,19 @@ import type { Values } from "./values.ts";
 
 export interface WriteOptions {
   readonly values: Values;
-  /** Makes every 200th channel of the UNet's norms this much larger, as some channels of trained transformers are. */
-  readonly outliers?: number;
+  /**
+   * Makes every 200th channel behind the norms of the UNet's transformers 64 times as large, as some are in trained ones. `quiet`: what
+   * multiplies them is as much smaller, so that the model computes the same. `loud`: it is not.
+   */
+  readonly outliers?: "quiet" | "loud";
 }
 
 const count = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+const EVERY = 200;
+const TIMES = 6; // doublings
+const NORM = /transformer_blocks\.\d+\.norm\d\.weight$/;
+const BEHIND_NORM = /transformer_blocks\.\d+\.(attn1\.to_[qkv]|attn2\.to_q|ff\.net\.0\.proj)\.weight$/;
 
 function tensors(params: Parameters, originals: readonly OriginalTensor[], { values, outliers }: WriteOptions): TensorToWrite[] {
   return originals.map(({ name, shape, from }) => ({
@@ -27,17 +35,23 @@ function tensors(params: Parameters, originals: readonly OriginalTensor[], { val
     data: async () => {
       const { init } = params.get(from[0]!)!;
       const data = values.fill(count(shape), init);
-      if (outliers !== undefined && /transformer_blocks\.\d+\.norm\d\.weight$/.test(from[0]!))
-        for (let i = 0; i < data.length; i += 200) data[i] = outlierHalf(outliers);
+      const columns = shape.at(-1)!;
+      const double = (times: number): void => {
+        for (let i = 0; i < data.length; i += columns)
+          for (let column = i; column < i + columns; column += EVERY) data[column] = doubledHalf(data[column]!, times);
+      };
+      if (outliers !== undefined && NORM.test(from[0]!)) double(TIMES);
+      if (outliers === "quiet" && BEHIND_NORM.test(from[0]!)) double(-TIMES);
       return data;
     },
   }));
 }
 
-const outlierHalf = (factor: number): number => {
-  const exponent = Math.floor(Math.log2(factor));
-  return ((exponent + 15) << 10) | Math.round((factor / 2 ** exponent - 1) * 1024);
-};
+/** The bits of a float16, doubled or halved so often; what would be too small becomes 0. */
+function doubledHalf(bits: number, times: number): number {
+  const exponent = ((bits >> 10) & 31) + times;
+  return exponent <= 0 ? bits & 0x8000 : (bits & 0x83ff) | (exponent << 10);
+}
 
 /** A single-file SDXL checkpoint in the original layout. */
 export function modelTensors(sizes: Sizes, options: WriteOptions): TensorToWrite[] {

@@ -1,5 +1,6 @@
 import { conv2dOp } from "./ops/convolution.ts";
 import { linearOp } from "./ops/matrix.ts";
+import { layerNormOp } from "./ops/normalise.ts";
 import { type QuantisedWeight, quantisedConv, quantisedLinear } from "./ops/quantised.ts";
 import { type ParamAttrs, paramOp } from "./ops/source.ts";
 import { inOrder, type Rule } from "./rewrite.ts";
@@ -19,6 +20,29 @@ export function quantisable(outputs: readonly Tensor[]): ParamAttrs[] {
     if (weight !== undefined) found.set(weight.attrs.path, weight.attrs);
   }
   return [...found.values()];
+}
+
+/** A layer norm's scale and shift, and the weights of the layers that it feeds. */
+export interface NormBefore {
+  readonly weight: ParamAttrs;
+  readonly bias: ParamAttrs;
+  readonly layers: readonly ParamAttrs[];
+}
+
+/** Layer norms whose results only linear layers see, each with a weight of its own: what is a norm's scale can as well be its layers'. */
+export function normsBefore(outputs: readonly Tensor[]): NormBefore[] {
+  const order = inOrder(outputs);
+  const users = new Map<Tensor, Tensor[]>();
+  for (const t of order) for (const x of t.inputs) users.set(x, [...(users.get(x) ?? []), t]);
+  const alone = (t: Tensor): t is Tensor<ParamAttrs> => is(t, paramOp) && users.get(t)!.length === 1;
+  return order.flatMap((t) => {
+    if (!is(t, layerNormOp) || outputs.includes(t)) return [];
+    const [, weight, bias] = t.inputs as [Tensor, Tensor, Tensor];
+    const layers = users.get(t) ?? [];
+    const weights = layers.map((y) => (is(y, linearOp) && y.inputs[0] === t ? y.inputs[1]! : undefined));
+    if (!alone(weight) || !alone(bias) || !weights.every((w) => w !== undefined && alone(w))) return [];
+    return [{ weight: weight.attrs, bias: bias.attrs, layers: weights.map((w) => (w as Tensor<ParamAttrs>).attrs) }];
+  });
 }
 
 /** Linear layers and convolutions whose weights are there in 8 bits use them. @param weights by path */

@@ -4,7 +4,7 @@ import { type LoraPair, lora } from "../../graph/lora.ts";
 import { gatherOp } from "../../graph/ops/gather.ts";
 import type { QuantisedWeight } from "../../graph/ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "../../graph/ops/source.ts";
-import { quantisable, quantise } from "../../graph/quantise.ts";
+import { type NormBefore, normsBefore, quantisable, quantise } from "../../graph/quantise.ts";
 import { inOrder, rewriteNamed } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
 import {
@@ -19,6 +19,7 @@ import {
   writeSafetensors,
 } from "../../weights/index.ts";
 import type { EightBits } from "../eight-bit-probe.ts";
+import { type Balance, balance, balanceable } from "./balance.ts";
 import {
   type CacheSettings,
   evict,
@@ -63,6 +64,7 @@ const SCALES = ":scales";
 interface Plan {
   readonly rounded: readonly ParamAttrs[];
   readonly widened: readonly ParamAttrs[];
+  readonly norms: readonly NormBefore[];
   readonly all: readonly ParamAttrs[];
 }
 
@@ -98,10 +100,11 @@ function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
     .filter((t) => !tables.has(t) && !taken.has(t.attrs.path))
     .map(({ attrs }) => attrs)
     .filter(({ entry }) => entry.dtype !== "F32" && elementCount(entry.shape) >= SMALL);
+  const norms = balanceable(normsBefore(outputs), rounded);
   const all = params.map(({ attrs }) => attrs);
   if (new Set(all.map(({ path }) => path)).size !== all.length)
     throw new TypeError("two weights of one graph have the same path");
-  return { rounded, widened, all };
+  return { rounded, widened, norms, all };
 }
 
 /** Of layers that are not rounded, whose LoRAs stay branches beside them. */
@@ -148,9 +151,16 @@ async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOp
   const rounder = new Rounder();
   const path = weightsPath(folder, key);
   try {
-    const rounded = plan.rounded.flatMap((attrs) => eightBits(attrs, what, rounder, advance));
-    const widened = plan.widened.map((attrs) => float32(attrs, advance));
-    await writeSafetensors(path, [...rounded, ...widened], { model: what.model, policy: policyOf(what) }, { asGiven: true });
+    const balanced = await balance(plan.norms, signal);
+    const rounded = plan.rounded.flatMap((attrs) => eightBits(attrs, what, balanced, rounder, advance));
+    const widened = plan.widened.filter((attrs) => !balanced.norms.has(attrs.path)).map((attrs) => float32(attrs, advance));
+    const norms = [...balanced.norms].map(([name, values]) => vector(name, values));
+    await writeSafetensors(
+      path,
+      [...rounded, ...widened, ...norms],
+      { model: what.model, policy: policyOf(what) },
+      { asGiven: true },
+    );
     const { tensors } = await openTensors(path);
     const content = await fingerprint([...tensors.values()]);
     await writeNote(folder, { key, model: what.model, precision: "int8", from: what.from, content });
@@ -168,6 +178,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOp
 function eightBits(
   attrs: ParamAttrs,
   { pairs, form }: ToPrepare,
+  { columns }: Balance,
   rounder: Rounder,
   advance: (attrs: ParamAttrs) => void,
 ): TensorToWrite[] {
@@ -181,7 +192,7 @@ function eightBits(
       dtype: form === "unsigned" ? "U8" : "I8",
       shape: [into, out],
       data: async () => {
-        const result = await rounder.round({ ...entry, shape: [out, into] }, pairs.get(path) ?? []);
+        const result = await rounder.round({ ...entry, shape: [out, into] }, pairs.get(path) ?? [], columns.get(path));
         scales = result.scales;
         advance(attrs);
         const rounded = kernel === 1 ? result.rounded : byPlace(result.rounded, channels, out);
@@ -226,6 +237,13 @@ function float32(attrs: ParamAttrs, advance: (attrs: ParamAttrs) => void): Tenso
   }
   return { name: path, dtype: "F32", shape: entry.shape, data: pieces };
 }
+
+const vector = (name: string, values: Float32Array): TensorToWrite => ({
+  name,
+  dtype: "F32",
+  shape: [values.length],
+  data: async () => values,
+});
 
 /** The rule that puts prepared weights in the place of the original ones. */
 function over(tensors: Tensors): (t: Tensor) => Tensor | undefined {

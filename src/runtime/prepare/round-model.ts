@@ -13,7 +13,7 @@ import {
 const { FLOAT, FLOAT16, INT8, INT64 } = TensorProto_DataType;
 
 /**
- * A model that rounds a linear layer's weight [out, in], with low-rank changes up·down added, to 8 bits with a scale for each output:
+ * A model that rounds a linear layer's weight [out, in], with low-rank changes up·down added and its columns scaled, to 8 bits with a scale for each output:
  * `rounded` int8 [in, out] and `scales` float32 [out].
  */
 export function roundModel(dtype: "float16" | "float32"): Uint8Array {
@@ -28,7 +28,8 @@ export function roundModel(dtype: "float16" | "float32"): Uint8Array {
     return output;
   };
   const wide = node("Cast", ["weight"], "wide", { to: FLOAT });
-  const whole = node("Add", [wide, node("MatMul", ["up", "down"], "change")], "whole");
+  const merged = node("Add", [wide, node("MatMul", ["up", "down"], "change")], "merged");
+  const whole = node("Mul", [merged, "columns"], "whole");
   const most = node("ReduceMax", [node("Abs", [whole], "size"), "last"], "most", { keepdims: 0 });
   const scales = node("Div", [node("Max", [most, "least"], "range"), "steps"], "scales");
   const levels = node(
@@ -70,6 +71,7 @@ export function roundModel(dtype: "float16" | "float32"): Uint8Array {
         value("weight", dtype === "float16" ? FLOAT16 : FLOAT, ["out", "in"]),
         value("down", FLOAT, ["rank", "in"]),
         value("up", FLOAT, ["out", "rank"]),
+        value("columns", FLOAT, ["in"]),
       ],
       output: [value("rounded", INT8, ["in", "out"]), value("scales", FLOAT, ["out"])],
     },

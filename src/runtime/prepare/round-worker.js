@@ -4,7 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 
 /**
  * @typedef {{ bytes: Uint8Array, dtype: "float16" | "float32", shape: readonly number[] }} Stored
- * @typedef {{ id: number, weight: Stored, down: Float32Array, up: Float32Array, rank: number }} Request
+ * @typedef {{ id: number, weight: Stored, down: Float32Array, up: Float32Array, rank: number, columns: Float32Array }} Request
  */
 
 // ONNX Runtime reads this when it is loaded, so it comes before the import.
@@ -24,7 +24,7 @@ function sessionOf(dtype) {
 }
 
 /** @param {Request} request */
-async function round({ weight: { bytes, dtype, shape }, down, up, rank }) {
+async function round({ weight: { bytes, dtype, shape }, down, up, rank, columns }) {
   const [out, into] = /** @type {[number, number]} */ (shape);
   const count = bytes.byteLength / (dtype === "float16" ? 2 : 4);
   const values =
@@ -35,6 +35,7 @@ async function round({ weight: { bytes, dtype, shape }, down, up, rank }) {
     weight: values,
     down: new Tensor("float32", down, [rank, into]),
     up: new Tensor("float32", up, [out, rank]),
+    columns: new Tensor("float32", columns, [into]),
   };
   const found = /** @type {{ rounded: { data: Int8Array }, scales: { data: Float32Array } }} */ (
     /** @type {unknown} */ (await (await sessionOf(dtype)).run(feeds))

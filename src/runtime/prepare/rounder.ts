@@ -30,8 +30,8 @@ export class Rounder {
     });
   }
 
-  /** @param entry a linear layer's weight [out, in] @param pairs are added before */
-  async round(entry: TensorEntry, pairs: readonly LoraPair[]): Promise<Rounded> {
+  /** @param entry a linear layer's weight [out, in] @param pairs are added before @param columns [in] is what each is multiplied by then */
+  async round(entry: TensorEntry, pairs: readonly LoraPair[], columns?: Float32Array): Promise<Rounded> {
     const [out, into] = entry.shape as [number, number];
     const isHalf = entry.dtype === "F16";
     const bytes = isHalf ? await readRowMajor(entry) : new Uint8Array((await readFloats(entry)).buffer);
@@ -50,7 +50,10 @@ export class Rounder {
     }
     const weight = { bytes, dtype: isHalf ? "float16" : "float32", shape: [out, into] };
     return this.#pending.ask((id) =>
-      this.#worker.postMessage({ id, weight, down, up, rank }, own ? [bytes.buffer as ArrayBuffer] : []),
+      this.#worker.postMessage(
+        { id, weight, down, up, rank, columns: columns ?? new Float32Array(into).fill(1) },
+        own ? [bytes.buffer as ArrayBuffer] : [],
+      ),
     );
   }
 
