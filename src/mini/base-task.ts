@@ -35,7 +35,7 @@ const IDENTITY_PHRASES = [0, 0.2, 0.45, 0.7] as const;
 const NO_TEXT = 0.1;
 /** The first timesteps, where little noise is to be told from fine detail, come less often. */
 const TIMESTEP_POWER = 0.8;
-const IMPORTANCE: Importance = { person: 1, face: 2, eyes: 2 };
+const IMPORTANCE: Importance = { person: 1, face: 2, eyes: 6 };
 
 /** The denoiser of the miniature, told a text: what it says of `noisy`. */
 export function miniUNet(
