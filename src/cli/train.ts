@@ -28,12 +28,12 @@ interface MiniFlags {
 }
 
 const HELP = `
-Stages: vae, vision, judge, base, adapter. A finished stage is not done again; one that was stopped, with Ctrl-C or otherwise, goes on from its
+Stages: vae, decoder, vision, judge, base, adapter. A finished stage is not done again; one that was stopped, with Ctrl-C or otherwise, goes on from its
 last checkpoint when the same command is given again, as if it had not stopped. The result is <out>/miniature.
 
 Examples:
   photomaker train mini --out mini
-  photomaker train mini --out try --people 100 --steps vae=200 vision=100 judge=100 base=200 adapter=100
+  photomaker train mini --out try --people 100 --steps vae=200 decoder=100 vision=100 judge=100 base=200 adapter=100
 `;
 
 const ADAPTER_HELP = `

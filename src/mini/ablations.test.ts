@@ -18,8 +18,8 @@ afterAll(() => rm(from, { recursive: true }));
 const PEOPLE = 6;
 
 beforeAll(async () => {
-  const steps = { vae: 1, vision: 1, judge: 1, base: 1, adapter: 1 };
-  await makeMiniature({ folder: from, people: PEOPLE, seed: 7, workers: 1, steps, stages: ["vae", "vision", "base"] });
+  const steps = { vae: 1, decoder: 1, vision: 1, judge: 1, base: 1, adapter: 1 };
+  await makeMiniature({ folder: from, people: PEOPLE, seed: 7, workers: 1, steps, stages: ["vae", "decoder", "vision", "base"] });
 }, 240_000);
 
 async function ablations(more: Partial<AblationOptions> = {}): Promise<string[]> {

@@ -16,7 +16,7 @@ import { exportAdapter, exportBase } from "./export.ts";
 import { composeTokens, LINEAR_WEIGHT, MOST_ID_IMAGES } from "./id-embedding.ts";
 import { adapterInputs, BATCH, latentSet } from "./make.ts";
 import type { PortraitGround } from "./portraits.ts";
-import { readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
+import { readAutoencoder, readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
 
 interface Variant {
   /** What training does otherwise than for the reference. */
@@ -42,7 +42,7 @@ export type AblationName = keyof typeof ABLATIONS;
 export const ABLATION_NAMES = Object.keys(ABLATIONS) as AblationName[];
 
 export interface AblationOptions {
-  /** Where `photomaker train mini` made vae, vision and base. */
+  /** Where `photomaker train mini` made vae, decoder, vision and base. */
   readonly from: string;
   readonly variants?: readonly AblationName[];
   /** Runs of each variant. */
@@ -69,7 +69,7 @@ export interface AblationOptions {
   readonly onNote?: (text: string) => void;
 }
 
-const NEEDED = ["vae", "vision", "base"] as const;
+const NEEDED = ["vae", "decoder", "vision", "base"] as const;
 
 /**
  * Trains the adapter of a miniature anew in each variant and with each seed, judges each, and adds a line to `<from>/ablations/results.jsonl`. Runs that
@@ -96,7 +96,7 @@ export async function runAblations(options: AblationOptions): Promise<void> {
   const vision = await readStageWeights(from, "vision");
   const model = join(ablationsFolder(from), "model");
   const { base } = inputs;
-  await exportBase(model, { vae: await readStageWeights(from, "vae"), scalingFactor: latents.scalingFactor, base });
+  await exportBase(model, { vae: await readAutoencoder(from), scalingFactor: latents.scalingFactor, base });
   await using bench = new LazyBenchmark(model, options);
   for (let seed = 0; seed < seeds; seed++)
     for (const variant of variants) {

@@ -7,15 +7,16 @@ import type { Tensors } from "../weights/index.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
 import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
+import { decoderTask } from "./decoder-task.ts";
 import { deviation, encodeIdImages, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
 import { exportMiniature } from "./export.ts";
 import { judgeTask } from "./judge.ts";
-import { readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
+import { readAutoencoder, readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
 import { vaeTask } from "./vae-task.ts";
 import { visionTask } from "./vision-task.ts";
 
 /** Stages in the order in which they build on each other; the judge stands apart. */
-export const STAGES = ["vae", "vision", "judge", "base", "adapter"] as const;
+export const STAGES = ["vae", "decoder", "vision", "judge", "base", "adapter"] as const;
 export type StageName = (typeof STAGES)[number];
 
 export interface MakeOptions {
@@ -25,7 +26,7 @@ export interface MakeOptions {
   /** Updates of each stage. */
   readonly steps: Readonly<Record<StageName, number>>;
   readonly stages?: readonly StageName[];
-  /** Folder of an earlier run: weights that have the same name and shape there are where a stage starts. */
+  /** Folder of an earlier run: weights that have the same name and shape there are where a stage starts. The decoder starts from `vae`. */
   readonly from?: string | undefined;
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -34,11 +35,12 @@ export interface MakeOptions {
 }
 
 /** Samples that a worker sees in one step. */
-export const BATCH: Readonly<Record<StageName, number>> = { vae: 8, vision: 48, judge: 32, base: 16, adapter: 16 };
+export const BATCH: Readonly<Record<StageName, number>> = { vae: 8, decoder: 16, vision: 48, judge: 32, base: 16, adapter: 16 };
 
 /** What 90 minutes on two cores allow. */
 export const DEFAULT_STEPS: Readonly<Record<StageName, number>> = {
   vae: 10000,
+  decoder: 3000,
   vision: 3000,
   judge: 3000,
   base: 8000,
@@ -63,7 +65,7 @@ export async function makeMiniature(options: MakeOptions): Promise<void> {
       continue;
     }
     const task = await taskOf(stage, data, options);
-    const earlier = options.from === undefined ? undefined : await startOf(task, options.from, onNote);
+    const earlier = options.from === undefined || stage === "decoder" ? undefined : await startOf(task, options.from, onNote);
     const weights = await train({ ...task, ...earlier }, trainingOptions(stage, options));
     await writeStageWeights(folder, stage, weights);
   }
@@ -102,6 +104,10 @@ async function taskOf(stage: StageName, data: DataSet, { folder, seed, steps }: 
   switch (stage) {
     case "vae":
       return vaeTask(data, common);
+    case "decoder": {
+      const vae = await readStageWeights(folder, "vae");
+      return decoderTask(data, { ...common, vae, latents: await encodePictures(join(folder, "data"), data, vae) });
+    }
     case "vision":
       return visionTask(data, common);
     case "judge":
@@ -133,7 +139,7 @@ export async function adapterInputs(
   return { base: await readStageWeights(folder, "base"), features, variants: FEATURE_VARIANTS };
 }
 
-const NEEDED = ["vae", "vision", "base", "adapter"] as const;
+const NEEDED = ["vae", "decoder", "vision", "base", "adapter"] as const;
 
 async function allExist(folder: string): Promise<boolean> {
   return (await Promise.all(NEEDED.map((stage) => exists(stageWeightsPath(folder, stage))))).every(Boolean);
@@ -143,7 +149,7 @@ async function exportAll(folder: string, data: DataSet): Promise<void> {
   const parts = Object.fromEntries(
     await Promise.all(NEEDED.map(async (stage) => [stage, await readStageWeights(folder, stage)])),
   );
-  const { vae, vision, base, adapter } = parts as Record<(typeof NEEDED)[number], Tensors>;
+  const { vision, base, adapter } = parts as Record<(typeof NEEDED)[number], Tensors>;
   const { scalingFactor } = await latentSet(folder, data);
-  await exportMiniature(join(folder, "miniature"), { vae, vision, base, adapter, scalingFactor });
+  await exportMiniature(join(folder, "miniature"), { vae: await readAutoencoder(folder), vision, base, adapter, scalingFactor });
 }

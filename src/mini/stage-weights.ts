@@ -18,3 +18,7 @@ export async function writeStageWeights(
 
 export const readStageWeights = async (folder: string, stage: string): Promise<Tensors> =>
   (await openTensors(stageWeightsPath(folder, stage))).tensors;
+
+/** The finished autoencoder: what the first stage made, with the decoder that went on alone. */
+export const readAutoencoder = async (folder: string): Promise<Tensors> =>
+  new Map([...(await readStageWeights(folder, "vae")), ...(await readStageWeights(folder, "decoder"))]);

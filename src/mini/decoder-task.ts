@@ -1,0 +1,71 @@
+import { floats } from "../core/array.ts";
+import { seededRandom } from "../core/random/seeded-random.ts";
+import { abs, add, mul, sub } from "../graph/ops/elementwise.ts";
+import { reduceMean } from "../graph/ops/reduce.ts";
+import { input } from "../graph/ops/source.ts";
+import { Weights } from "../graph/weights.ts";
+import { vaeDecode } from "../models/vae.ts";
+import { vaeConfig } from "../models/vae-config.ts";
+import type { TrainingTask } from "../train/run.ts";
+import { TrainableWeights } from "../train/trainable-weights.ts";
+import type { Tensors } from "../weights/index.ts";
+import { LATENT_SIZE, latentDims } from "./base-task.ts";
+import { SIDE, VAE_CONFIG } from "./configs.ts";
+import { type DataSet, pictureValues } from "./data-set.ts";
+import { type Importance, importanceMap } from "./importance.ts";
+import type { TaskOptions } from "./vae-task.ts";
+
+export interface DecoderOptions extends TaskOptions {
+  /** Latents of all pictures as the encoder gives them: [pictures, LATENT_SIZE]. */
+  readonly latents: Float32Array;
+  /** The finished autoencoder, whose decoder goes on. */
+  readonly vae: Tensors;
+}
+
+const IMPORTANCE: Importance = { person: 0.5, face: 0.5, eyes: 1 };
+const ABSOLUTE = 0.1;
+
+/**
+ * The autoencoder's decoder alone: latents, and with them all that was trained on them, stay as they are. The squared error leads
+ * here, as where Stable Diffusion's decoder was trained on alone ("ft-MSE").
+ */
+export function decoderTask(data: DataSet, { steps, batch, seed, latents, vae }: DecoderOptions): TrainingTask {
+  const weights = new TrainableWeights();
+  const z = input("latents", latentDims(batch));
+  const weight = input("weight", [batch, 1, SIDE, SIDE]);
+  const d = sub(vaeDecode(z, new Weights(weights), vaeConfig(VAE_CONFIG, new Map())), input("pictures", [batch, 3, SIDE, SIDE]));
+  const squared = mul(d, d);
+  return {
+    name: "decoder",
+    weights,
+    loss: reduceMean(mul(weight, add(squared, mul(abs(d), ABSOLUTE)))),
+    metrics: { mse: reduceMean(squared) },
+    batch: ({ step, worker }) => {
+      const random = seededRandom(seed, step, worker);
+      const some = new Float32Array(batch * LATENT_SIZE);
+      const pictures = new Float32Array(batch * 3 * SIDE * SIDE);
+      const weights = new Float32Array(batch * SIDE * SIDE);
+      for (let i = 0; i < batch; i++) {
+        const index = random.integer(data.scenes.length);
+        some.set(latents.subarray(index * LATENT_SIZE, (index + 1) * LATENT_SIZE), i * LATENT_SIZE);
+        pictureValues(data, index, pictures, i * 3 * SIDE * SIDE);
+        const mask = Float32Array.from(data.masks.subarray(index * SIDE * SIDE, (index + 1) * SIDE * SIDE), (m) => m / 255);
+        weights.set(importanceMap(data, index, mask, SIDE, IMPORTANCE), i * SIDE * SIDE);
+      }
+      return {
+        latents: floats(some, ...latentDims(batch)),
+        pictures: floats(pictures, batch, 3, SIDE, SIDE),
+        weight: floats(weights, batch, 1, SIDE, SIDE),
+      };
+    },
+    groups: [{ match: () => true, learningRate: 1e-3, weightDecay: 1e-4 }],
+    rate: { kind: "cosine", warmUp: 100, flat: 0.2 },
+    steps,
+    seed,
+    config: { batch, people: data.people, data: data.seed },
+    beta2: 0.99,
+    clip: 1,
+    emaDecay: 0.998,
+    from: vae,
+  };
+}
