@@ -1,6 +1,6 @@
 // One training step (forward and all gradients) of the miniature's UNet in ONNX Runtime, one thread: milliseconds.
 // npx tsx bench/training/step.ts [steps] [--profile]
-// The same in PyTorch: bench/training/step.py.
+// Whole updates, beside PyTorch: bench/training/run.ts.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

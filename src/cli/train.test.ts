@@ -11,7 +11,7 @@ afterAll(() => rm(folder, { recursive: true }));
 const trainMini = (...args: string[]) => cli(["train", "mini", ...args], { mini: () => import("../mini/make.ts") });
 
 test("the miniature is made end to end, its loss falls, and the pipeline draws with it", { timeout: 900_000 }, async () => {
-  const steps = ["vae=100", "vision=2", "judge=2", "base=2", "adapter=2"];
+  const steps = ["vae=100", "decoder=2", "vision=2", "judge=2", "base=2", "adapter=2"];
   const { code, err, out } = await trainMini("--out", folder, "--people", "12", "--workers", "1", "--steps", ...steps);
   expect(code, err).toBe(0);
   expect(out.trimEnd().split("\n").at(-1)).toBe(`${folder}/miniature`);
@@ -30,14 +30,15 @@ test("the miniature is made end to end, its loss falls, and the pipeline draws w
 test("finished stages are not done again", async () => {
   const { code, out } = await trainMini("--out", folder, "--people", "12", "--workers", "1");
   expect(code).toBe(0);
-  for (const stage of ["vae", "vision", "judge", "base", "adapter"]) expect(out).toContain(`${stage} is finished already`);
+  for (const stage of ["vae", "decoder", "vision", "judge", "base", "adapter"])
+    expect(out).toContain(`${stage} is finished already`);
 });
 
 test("a stage that does not exist is refused with the names of those that do", async () => {
   const { code, err } = await trainMini("--steps", "unet=5");
   expect(code).toBe(1);
   expect(err).toContain('There is no stage "unet"');
-  expect(err).toContain("vae, vision, judge, base, adapter");
+  expect(err).toContain("vae, decoder, vision, judge, base, adapter");
 });
 
 test("a run can start from an earlier one, and says so when there is none", async () => {

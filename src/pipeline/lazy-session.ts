@@ -1,5 +1,6 @@
 import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { Keep } from "../runtime/prepare/packed.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
 
 /** Called when a model begins to load, and when it has been loaded. */
@@ -11,8 +12,14 @@ export interface LoadObserver {
   loaded(name: string, seconds: number): void;
 }
 
+export interface PreparedGraph<Output extends string> {
+  readonly outputs: Readonly<Record<Output, Tensor>>;
+  /** Where what it is loaded as is kept. */
+  readonly keep?: Keep | undefined;
+}
+
 /** Makes the graph that is loaded of the one that was built. */
-export type Prepare<Output extends string> = (observer: LoadObserver) => Promise<Readonly<Record<Output, Tensor>>>;
+export type Prepare<Output extends string> = (observer: LoadObserver) => Promise<PreparedGraph<Output>>;
 
 /** A model that is loaded when it is first needed, and can be put away again. */
 export class LazySession<Output extends string> {
@@ -30,10 +37,11 @@ export class LazySession<Output extends string> {
     this.#half = half;
   }
 
-  /** Brings the weights into the form in which they are computed with, where there is one, and loads nothing. @returns whether there is */
+  /** Brings the weights into the form in which they are computed with, where there is one, and leaves nothing loaded. @returns whether there is */
   async prepare(observer: LoadObserver): Promise<boolean> {
     if (typeof this.#outputs !== "function") return false;
-    await this.#outputs(observer);
+    const { outputs, keep } = await this.#outputs(observer);
+    if (keep !== undefined) await (await this.#runtime.load(outputs, { half: this.#half }, keep)).close();
     return true;
   }
 
@@ -54,8 +62,9 @@ export class LazySession<Output extends string> {
   }
 
   async #load(observer: LoadObserver): Promise<Session<Output>> {
-    const outputs = typeof this.#outputs === "function" ? await this.#outputs(observer) : this.#outputs;
-    return this.#runtime.load(outputs, { half: this.#half });
+    const { outputs, keep } =
+      typeof this.#outputs === "function" ? await this.#outputs(observer) : { outputs: this.#outputs, keep: undefined };
+    return this.#runtime.load(outputs, { half: this.#half }, keep);
   }
 
   /** Frees the memory; the next use loads again. */

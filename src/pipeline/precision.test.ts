@@ -166,7 +166,7 @@ test("weights that are kept unsigned are other files, and give the same picture"
   const pictures: Float32Array[] = [];
   for (const form of ["signed", "unsigned"] as const) {
     const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, form };
-    const session = await runtime.load(await inEightBits(whole, decode)(silent));
+    const session = await runtime.load((await inEightBits(whole, decode)(silent)).outputs);
     pictures.push((await session.run({ latents })).picture.data as Float32Array);
   }
   await runtime.close();

@@ -1,9 +1,13 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
+import { type ParamAttrs, paramOp } from "../graph/ops/source.ts";
+import { inOrder } from "../graph/rewrite.ts";
+import { is, type Tensor } from "../graph/tensor.ts";
 import type { Device } from "../runtime/device.ts";
 import type { EightBits } from "../runtime/eight-bit-probe.ts";
 import { cacheSettings } from "../runtime/prepare/cache-folder.ts";
 import { prepare, type ToPrepare } from "../runtime/prepare/prepare.ts";
+import { elementCount } from "../weights/index.ts";
 import type { Outputs } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
 import { gb, type ProcessorPrecision } from "./memory.ts";
@@ -96,11 +100,22 @@ const UNSIGNED =
  */
 export function inEightBits<Name extends string>(whole: ToPrepare, outputs: Outputs<Name>): Prepare<Name> {
   return async (observer) => {
+    const { model, from } = whole;
+    const cache = cacheSettings();
+    const onNote = (message: string): void => observer.noted({ code: "cache/prepared-again", message });
     const over = await prepare(whole, {
-      cache: cacheSettings(),
-      onProgress: (done, total) => observer.preparing(whole.model, done, total),
-      onNote: (message) => observer.noted({ code: "cache/prepared-again", message }),
+      ...{ cache, onNote },
+      onProgress: (done, total) => observer.preparing(model, done, total),
     });
-    return over(outputs);
+    const bytes = numbersIn(whole.outputs);
+    return { outputs: over(outputs), ...(bytes >= PACKED_FROM && { keep: { cache, model, from, bytes, onNote } }) };
   };
+}
+
+/** Numbers, of a byte each, from which a model takes noticeably long to load. */
+const PACKED_FROM = 1e8;
+
+function numbersIn(outputs: Readonly<Record<string, Tensor>>): number {
+  const params = inOrder(Object.values(outputs)).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));
+  return params.reduce((sum, { attrs: { entry } }) => sum + elementCount(entry.shape), 0);
 }

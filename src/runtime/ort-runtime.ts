@@ -5,9 +5,10 @@ import { joinUpsampling } from "../graph/ops/upsampled-conv.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { deviceFailed } from "./device.ts";
-import { encodeModel, type ModelOptions } from "./encode-model.ts";
+import { type EncodedModel, encodeModel, type ModelOptions } from "./encode-model.ts";
 import { ModelProcess, type Question } from "./model-process.ts";
 import { checkHalf, type OpenDevice, openDevice } from "./open-device.ts";
+import { type Keep, loadPacked } from "./prepare/packed.ts";
 import type { Feeds, Runtime, Session } from "./runtime.ts";
 
 /**
@@ -53,16 +54,20 @@ export function ortRuntime(how: Omit<ModelOptions, "plainAttention" | "half" | "
     async load<Output extends string>(
       outputs: Readonly<Record<Output, Tensor>>,
       { half } = { half: false },
+      keep?: Keep,
     ): Promise<Session<Output>> {
       const session = sessions++;
       const all = Object.keys(outputs) as Output[];
       const open = async (): Promise<ModelProcess> => {
         const { process, opened } = home();
         const { plainAttention = false } = await opened;
-        const { model, options } = await inTurns(
+        const encoded = await inTurns(
           encodeModel(rewriteNamed(outputs, joinUpsampling), { ...how, plainAttention, half, planned: false }),
         );
-        await asked(process, { kind: "load", session, model, options });
+        const hand = async (model: EncodedModel): Promise<void> => {
+          await asked(process, { kind: "load", session, ...model });
+        };
+        await (keep !== undefined && device === "cpu" ? loadPacked(encoded, keep, hand) : hand(encoded));
         return process;
       };
       let opened: Promise<ModelProcess> | undefined = open();

@@ -1,6 +1,7 @@
 import type { NdArray } from "../core/array.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { Keep } from "./prepare/packed.ts";
 
 export type Feeds = Readonly<Record<string, NdArray>>;
 
@@ -24,11 +25,13 @@ export interface Runtime {
   open(arithmetic?: { readonly half: boolean }): Promise<readonly Notice[]>;
   /**
    * @param arithmetic in float16, but for what is sensitive, or in float32
+   * @param keep where what the processor makes of the model is kept, so that it is loaded quicker the next time
    * @throws UserError device/unavailable; a session's run device/failed, runtime/killed, runtime/ended
    */
   load<Output extends string>(
     outputs: Readonly<Record<Output, Tensor>>,
     arithmetic?: { readonly half: boolean },
+    keep?: Keep,
   ): Promise<Session<Output>>;
   /** The most memory that the models have taken, in bytes, as far as is known. */
   peakMemory(): number;

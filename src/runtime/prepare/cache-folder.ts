@@ -49,6 +49,9 @@ function systemCache(env: Readonly<Record<string, string | undefined>>): string 
 }
 
 export const weightsPath = (folder: string, key: string): string => join(folder, `${key}.safetensors`);
+/** Of a packed model: its weights, which another kind of file has, and its graph. */
+export const packedPath = (folder: string, key: string): string => join(folder, `${key}.bin`);
+export const graphPath = (folder: string, key: string): string => join(folder, `${key}.onnx`);
 const notePath = (folder: string, key: string): string => join(folder, `${key}.json`);
 
 /** @throws UserError cache/folder if it cannot be made */
@@ -99,17 +102,26 @@ export async function listPrepared(folder: string): Promise<PreparedModel[]> {
     if (!name.endsWith(".json")) continue;
     const key = name.slice(0, -".json".length);
     const note = await readNote(folder, key);
-    const weights = note && (await stat(weightsPath(folder, key)).catch(() => undefined));
-    if (note === undefined || weights === undefined) continue;
-    found.push({ ...note, bytes: weights.size, lastUsed: (await stat(notePath(folder, key))).mtime });
+    if (note === undefined) continue;
+    const bytes = await bytesOf(folder, key);
+    if (bytes === 0) continue;
+    found.push({ ...note, bytes, lastUsed: (await stat(notePath(folder, key))).mtime });
   }
   return found.sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime());
 }
 
+async function bytesOf(folder: string, key: string): Promise<number> {
+  let bytes = 0;
+  for (const path of filesOf(folder, key)) bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
+  return bytes;
+}
+
+const filesOf = (folder: string, key: string): string[] => [weightsPath, packedPath, graphPath].map((path) => path(folder, key));
+
 /** The note goes first, so that no half of a model is ever taken for a whole one. */
 export async function removePrepared(folder: string, key: string): Promise<void> {
   await rm(notePath(folder, key), { force: true });
-  await rm(weightsPath(folder, key), { force: true });
+  for (const path of filesOf(folder, key)) await rm(path, { force: true });
 }
 
 /** Gives up models, those used longest ago first, until the rest fits. @param keep is not given up @returns what was */
