@@ -30,7 +30,7 @@
 export function adamw({ params, m, v }, grads, scale, from, to, { lr, weightDecay, beta1, beta2, eps, step }) {
   const keep = 1 - lr * weightDecay;
   const stepSize = lr / (1 - beta1 ** step);
-  const root = Math.sqrt(1 - beta2 ** step);
+  const perRoot = 1 / Math.sqrt(1 - beta2 ** step);
   const [left1, left2] = [1 - beta1, 1 - beta2];
   for (let i = from; i < to; i++) {
     const g = /** @type {number} */ (grads[i]) * scale;
@@ -38,7 +38,7 @@ export function adamw({ params, m, v }, grads, scale, from, to, { lr, weightDeca
     const square = beta2 * /** @type {number} */ (v[i]) + left2 * g * g;
     m[i] = mean;
     v[i] = square;
-    params[i] = /** @type {number} */ (params[i]) * keep - (stepSize * mean) / (Math.sqrt(square) / root + eps);
+    params[i] = /** @type {number} */ (params[i]) * keep - (stepSize * mean) / (Math.sqrt(square) * perRoot + eps);
   }
 }
 
@@ -53,6 +53,17 @@ export function adamw({ params, m, v }, grads, scale, from, to, { lr, weightDeca
 export function average(ema, params, decay, from, to) {
   const rest = 1 - decay;
   for (let i = from; i < to; i++) ema[i] = decay * /** @type {number} */ (ema[i]) + rest * /** @type {number} */ (params[i]);
+}
+
+/**
+ * into = into + values
+ * @param {Float32Array} into
+ * @param {Float32Array} values
+ * @param {number} from
+ * @param {number} to
+ */
+export function accumulate(into, values, from, to) {
+  for (let i = from; i < to; i++) into[i] = /** @type {number} */ (into[i]) + /** @type {number} */ (values[i]);
 }
 
 /**

@@ -1,7 +1,7 @@
 // Against torch.optim.AdamW and torch.nn.utils.clip_grad_norm_: the fixture comes from reference/adamw.py.
 import { expect, test } from "vitest";
 import { goldenTensors } from "../../testing/tensors.ts";
-import { adamw, average, sumOfSquares } from "./adamw.js";
+import { accumulate, adamw, average, sumOfSquares } from "./adamw.js";
 
 test("twelve clipped updates of two groups are torch's", async () => {
   const golden = await goldenTensors("adamw", "adamw.safetensors");
@@ -27,6 +27,12 @@ test("the average moves by its share towards the parameters, in its range alone"
   const ema = Float32Array.of(1, 1, 1);
   average(ema, Float32Array.of(2, 2, 2), 0.75, 1, 3);
   expect([...ema]).toEqual([1, 1.25, 1.25]);
+});
+
+test("values are added in their range alone", () => {
+  const into = Float32Array.of(1, 2, 3);
+  accumulate(into, Float32Array.of(10, 20, 30), 1, 2);
+  expect([...into]).toEqual([1, 22, 3]);
 });
 
 test("a sum with a value that is no number is none", () => {

@@ -1,7 +1,7 @@
 // @ts-check
 // Plain JavaScript, because Node starts a worker from a file that it can run as it is.
 import { parentPort, workerData } from "node:worker_threads";
-import { adamw, average, sumOfSquares } from "./adamw.js";
+import { accumulate, adamw, average, sumOfSquares } from "./adamw.js";
 
 /**
  * @typedef {{ name: string, dims: number[], offset: number, length: number, group: number }} Parameter
@@ -79,9 +79,18 @@ async function differentiate(batches) {
       Object.fromEntries(metrics.map((name) => [name, Float32Array.from(/** @type {Float32Array} */ (out[name]?.data))])),
     );
     if (batches.length > 1) port.postMessage({ batch: i + 1 });
-    if (count === 1 && batches.length === 1) continue; // nothing to add to
-    if (i === 0) mine.set(gradients);
-    else for (let k = 0; k < total; k++) mine[k] = /** @type {number} */ (mine[k]) + /** @type {number} */ (gradients[k]);
+    // what others apply is put where they see it; the own share stays, and earlier batches are added to the last
+    if (i + 1 < batches.length) {
+      if (i === 0) mine.set(gradients);
+      else accumulate(mine, gradients, 0, total);
+    } else if (i === 0) {
+      mine.set(gradients.subarray(0, from));
+      mine.set(gradients.subarray(to), to);
+    } else {
+      accumulate(mine, gradients, 0, from);
+      accumulate(gradients, mine, from, to);
+      accumulate(mine, gradients, to, total);
+    }
   }
   return measured;
 }
@@ -95,17 +104,12 @@ async function differentiate(batches) {
 function apply({ groups, clip, emaDecay, ...options }, batches, finite) {
   barrier();
   const share = 1 / (count * batches);
-  if (share < 1)
-    for (let i = from; i < to; i++) {
-      let sum = 0;
-      for (let w = 0; w < count; w++) sum += /** @type {number} */ (/** @type {Float32Array} */ (everyone[w])[i]);
-      gradients[i] = sum * share;
-    }
+  for (const [w, theirs] of everyone.entries()) if (w !== index) accumulate(gradients, theirs, from, to);
   sums[index] = finite ? sumOfSquares(gradients, from, to) : Number.NaN;
   barrier();
-  const norm = Math.sqrt(sums.reduce((a, b) => a + b, 0));
+  const norm = share * Math.sqrt(sums.reduce((a, b) => a + b, 0));
   if (!Number.isFinite(norm)) return { norm, updated: false }; // every worker sees the same sum, so all of them leave the weights as they are
-  const scale = clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1; // torch.nn.utils.clip_grad_norm_
+  const scale = share * (clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1); // torch.nn.utils.clip_grad_norm_
   for (const { offset, length, group } of parameters) {
     const [start, end] = [Math.max(from, offset), Math.min(to, offset + length)];
     const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[group]);
