@@ -126,12 +126,15 @@ for (let round = 0; round < rounds; round++)
     results.get(name)!.push(found);
     console.error(`${name}: ${found.samplesPerSecond.toFixed(1)}`);
   }
-const rate = (of: readonly Measured[]): number => median(of.map(({ samplesPerSecond }) => samplesPerSecond));
-const own = rate(results.get(ways[0]![0])!);
-console.log(`${BATCH * cores} samples an update, medians of ${rounds} rounds of ${steps} updates`);
+const rates = (of: readonly Measured[]): number[] => of.map(({ samplesPerSecond }) => samplesPerSecond);
+const own = rates(results.get(ways[0]![0])!);
+console.log(`${BATCH * cores} samples an update, medians of ${rounds} rounds of ${steps} updates; ratios within each round`);
 for (const [name, found] of results) {
   const { parameters, version } = found[0]!;
+  const theirs = rates(found);
+  const ratios = theirs.map((rate, round) => own[round]! / rate);
+  const [least, most] = [Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toFixed(2));
   console.log(
-    `${name} (${version}, ${parameters} numbers): ${rate(found).toFixed(1)} samples/s, ours is ${(own / rate(found)).toFixed(2)} times`,
+    `${name} (${version}, ${parameters} numbers): ${median(theirs).toFixed(1)} samples/s, ours is ${median(ratios).toFixed(2)} times (${least} to ${most})`,
   );
 }
