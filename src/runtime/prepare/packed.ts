@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rename, rm, stat, statfs } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, UserError } from "../../core/errors.ts";
 import { withFile } from "../../weights/index.ts";
@@ -175,12 +175,15 @@ function mapped(encoded: EncodedModel, model: Uint8Array, folder: string): Encod
   return { model, options: { ...options, graphOptimizationLevel: "disabled" } };
 }
 
-/** Takes what ONNX Runtime wrote into the cache. */
+/** Takes what ONNX Runtime wrote into the cache, once it is safely on the disk. */
 async function adopt(written: string, key: string, { cache, model, from }: Keep): Promise<void> {
   const { folder } = cache;
   const content = await contentOf(await readFile(graphPath(written, key)), packedPath(written, key));
-  await rename(packedPath(written, key), packedPath(folder, key));
-  await rename(graphPath(written, key), graphPath(folder, key));
+  for (const path of [packedPath, graphPath]) {
+    await using file = await open(path(written, key), "r+");
+    await file.sync();
+  }
+  for (const path of [packedPath, graphPath]) await rename(path(written, key), path(folder, key));
   await writeNote(folder, { key, model, precision: "int8, packed", from, content });
   await evict(cache, new Set([key]));
 }
