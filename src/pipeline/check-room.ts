@@ -29,7 +29,7 @@ export function drawingOf(
   const latents = (width * height) / factor ** 2;
   const pixels = pixelsAtOnce(LARGEST_WHOLE[tiny ? "f32" : precision], factor, width, height);
   return {
-    ...{ precision, unloadAfterUse, latents: latents * Math.min(rows, rowsAtOnce(latents)) },
+    ...{ precision, unloadAfterUse, latents: latents * Math.min(rows, rowsAtOnce(latents, "cpu")) },
     decoder: { numbers: decoder.parameters, channels: decoder.channels, tiny, pixels },
   };
 }

@@ -49,7 +49,7 @@ export interface DenoiseOptions {
  * drawn side by side, each from its own seed and with its own merge step; guidance, size, sampler and caching they share.
  */
 export async function denoise(
-  { unet, vae, tinyVae, options }: Models,
+  { unet, vae, tinyVae, options, device }: Models,
   prepared: readonly Prepared[],
   { sampler, dims, preview, progress, emit, signal }: DenoiseOptions,
 ): Promise<{ initialNoise: Float32Array; final: Float32Array }> {
@@ -83,6 +83,7 @@ export async function denoise(
     guidanceScale: guided ? guidanceScale : 1,
     guidanceRescale,
     negatives: each(({ texts }) => texts.negative),
+    device,
     timeIds: timeIdRows(prepared, pixels, guided),
   });
   const [withGuidance, without] = [conditioning(true), conditioning(false)];

@@ -41,6 +41,7 @@ async function rowsOf(input: Partial<GenerateInput>, scheduler: string): Promise
     unet: { sessions: { whole: async () => session } },
     vae: { graph: { factor: 8 } },
     options: { unloadAfterUse: false },
+    device: "cpu",
   } as unknown as Models;
   const { request } = settle(parseGenerateRequest({ ...base, ...input }), undefined);
   const text = { context: floats(new Float32Array(4), 2, 2), pooled: floats(new Float32Array(2), 2) };

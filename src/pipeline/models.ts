@@ -1,3 +1,4 @@
+import type { Device } from "../runtime/device.ts";
 import type { EncodingCache } from "./encoding-cache.ts";
 import type { Detected } from "./few-step.ts";
 import type { DecoderGraph, UNetGraph } from "./graphs.ts";
@@ -26,6 +27,7 @@ export interface Room {
 /** Everything that a request needs, loaded or yet to be loaded. */
 export interface Models {
   readonly options: LoadOptions;
+  readonly device: Device;
   /** What the processor's memory is to hold; absent on a graphics card, which does not tell its memory. */
   readonly room: Room | undefined;
   /** The most memory that the models have taken, in bytes. */

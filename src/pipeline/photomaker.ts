@@ -148,7 +148,7 @@ export class PhotoMaker implements AsyncDisposable {
     const textSession = (model: string, { unfinished }: TextGraph) =>
       inPrecision({ model, from, ...unfinished }, unfinished.outputs);
     const models: Models = {
-      options,
+      ...{ options, device },
       room: device === "cpu" && precision !== "f16" ? { sizes, precision, available } : undefined,
       memory: () => runtime.peakMemory(),
       scheduler: model.scheduler,
