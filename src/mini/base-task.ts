@@ -101,6 +101,14 @@ export function baseTask(data: LatentSet, { steps, batch, seed }: TaskOptions): 
 export const latentWeights = (data: DataSet, index: number): Float32Array =>
   importanceMap(data, index, latentMask(data, index), LATENT_SIDE, IMPORTANCE);
 
+/** The latents of some pictures, one after the other: [chosen, LATENT_SIZE]. */
+export function latentRows(latents: Float32Array, chosen: readonly number[]): Float32Array {
+  const rows = new Float32Array(chosen.length * LATENT_SIZE);
+  for (const [row, index] of chosen.entries())
+    rows.set(latents.subarray(index * LATENT_SIZE, (index + 1) * LATENT_SIZE), row * LATENT_SIZE);
+  return rows;
+}
+
 /** Latents with noise, timesteps and weights. */
 export function latentFeeds(
   data: LatentSet,
@@ -110,16 +118,12 @@ export function latentFeeds(
   power: number,
 ): Record<string, NdArray> {
   const dims = latentDims(chosen.length);
-  const latents = new Float32Array(chosen.length * LATENT_SIZE);
   const area = LATENT_SIDE * LATENT_SIDE;
   const weight = new Float32Array(chosen.length * area);
-  for (const [row, index] of chosen.entries()) {
-    latents.set(data.latents.subarray(index * LATENT_SIZE, (index + 1) * LATENT_SIZE), row * LATENT_SIZE);
-    weight.set(weights[row]!, row * area);
-  }
+  for (const [row, values] of weights.entries()) weight.set(values, row * area);
   const timeIds = Float32Array.from(chosen.flatMap(() => TIME_IDS));
   return {
-    latents: floats(latents, ...dims),
+    latents: floats(latentRows(data.latents, chosen), ...dims),
     weight: floats(weight, chosen.length, 1, LATENT_SIDE, LATENT_SIDE),
     timeIds: floats(timeIds, chosen.length, 6),
     ...noiseFeeds(random, dims, ALPHAS, power),

@@ -9,10 +9,11 @@ import { vaeConfig } from "../models/vae-config.ts";
 import type { TrainingTask } from "../train/run.ts";
 import { TrainableWeights } from "../train/trainable-weights.ts";
 import type { Tensors } from "../weights/index.ts";
-import { LATENT_SIZE, latentDims } from "./base-task.ts";
+import { latentDims, latentRows } from "./base-task.ts";
 import { SIDE, VAE_CONFIG } from "./configs.ts";
-import { type DataSet, pictureValues } from "./data-set.ts";
-import { type Importance, importanceMap } from "./importance.ts";
+import type { DataSet } from "./data-set.ts";
+import type { Importance } from "./importance.ts";
+import { pictureBatch } from "./picture-batch.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 export interface DecoderOptions extends TaskOptions {
@@ -42,20 +43,10 @@ export function decoderTask(data: DataSet, { steps, batch, seed, latents, vae }:
     metrics: { mse: reduceMean(squared) },
     batch: ({ step, worker }) => {
       const random = seededRandom(seed, step, worker);
-      const some = new Float32Array(batch * LATENT_SIZE);
-      const pictures = new Float32Array(batch * 3 * SIDE * SIDE);
-      const weights = new Float32Array(batch * SIDE * SIDE);
-      for (let i = 0; i < batch; i++) {
-        const index = random.integer(data.scenes.length);
-        some.set(latents.subarray(index * LATENT_SIZE, (index + 1) * LATENT_SIZE), i * LATENT_SIZE);
-        pictureValues(data, index, pictures, i * 3 * SIDE * SIDE);
-        const mask = Float32Array.from(data.masks.subarray(index * SIDE * SIDE, (index + 1) * SIDE * SIDE), (m) => m / 255);
-        weights.set(importanceMap(data, index, mask, SIDE, IMPORTANCE), i * SIDE * SIDE);
-      }
+      const chosen = Array.from({ length: batch }, () => random.integer(data.scenes.length));
       return {
-        latents: floats(some, ...latentDims(batch)),
-        pictures: floats(pictures, batch, 3, SIDE, SIDE),
-        weight: floats(weights, batch, 1, SIDE, SIDE),
+        latents: floats(latentRows(latents, chosen), ...latentDims(batch)),
+        ...pictureBatch(data, chosen, IMPORTANCE),
       };
     },
     groups: [{ match: () => true, learningRate: 1e-3, weightDecay: 1e-4 }],

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { exists } from "../train/exists.ts";
 import { type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
-import type { Tensors } from "../weights/index.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
 import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
@@ -65,7 +64,7 @@ export async function makeMiniature(options: MakeOptions): Promise<void> {
       continue;
     }
     const task = await taskOf(stage, data, options);
-    const earlier = options.from === undefined || stage === "decoder" ? undefined : await startOf(task, options.from, onNote);
+    const earlier = options.from === undefined || task.from !== undefined ? undefined : await startOf(task, options.from, onNote);
     const weights = await train({ ...task, ...earlier }, trainingOptions(stage, options));
     await writeStageWeights(folder, stage, weights);
   }
@@ -146,10 +145,12 @@ async function allExist(folder: string): Promise<boolean> {
 }
 
 async function exportAll(folder: string, data: DataSet): Promise<void> {
-  const parts = Object.fromEntries(
-    await Promise.all(NEEDED.map(async (stage) => [stage, await readStageWeights(folder, stage)])),
-  );
-  const { vision, base, adapter } = parts as Record<(typeof NEEDED)[number], Tensors>;
   const { scalingFactor } = await latentSet(folder, data);
-  await exportMiniature(join(folder, "miniature"), { vae: await readAutoencoder(folder), vision, base, adapter, scalingFactor });
+  await exportMiniature(join(folder, "miniature"), {
+    vae: await readAutoencoder(folder),
+    vision: await readStageWeights(folder, "vision"),
+    base: await readStageWeights(folder, "base"),
+    adapter: await readStageWeights(folder, "adapter"),
+    scalingFactor,
+  });
 }

@@ -13,8 +13,9 @@ import { vaeConfig } from "../models/vae-config.ts";
 import type { TrainingTask } from "../train/run.ts";
 import { TrainableWeights } from "../train/trainable-weights.ts";
 import { LATENT_CHANNELS, LATENT_SIDE, SIDE, VAE_CONFIG } from "./configs.ts";
-import { type DataSet, pictureValues } from "./data-set.ts";
-import { type Importance, importanceMap } from "./importance.ts";
+import type { DataSet } from "./data-set.ts";
+import type { Importance } from "./importance.ts";
+import { pictureBatch } from "./picture-batch.ts";
 
 export interface TaskOptions {
   readonly steps: number;
@@ -49,18 +50,10 @@ export function vaeTask(data: DataSet, { steps, batch, seed }: TaskOptions): Tra
     metrics: { mse: reduceMean(mul(d, d)), kl },
     batch: ({ step, worker }) => {
       const random = seededRandom(seed, step, worker);
-      const pictures = new Float32Array(batch * 3 * SIDE * SIDE);
-      const weights = new Float32Array(batch * SIDE * SIDE);
-      for (let i = 0; i < batch; i++) {
-        const index = random.integer(data.scenes.length);
-        pictureValues(data, index, pictures, i * 3 * SIDE * SIDE);
-        const mask = Float32Array.from(data.masks.subarray(index * SIDE * SIDE, (index + 1) * SIDE * SIDE), (m) => m / 255);
-        weights.set(importanceMap(data, index, mask, SIDE, IMPORTANCE), i * SIDE * SIDE);
-      }
+      const chosen = Array.from({ length: batch }, () => random.integer(data.scenes.length));
       const count = LATENT_CHANNELS * LATENT_SIDE * LATENT_SIDE;
       return {
-        pictures: floats(pictures, batch, 3, SIDE, SIDE),
-        weight: floats(weights, batch, 1, SIDE, SIDE),
+        ...pictureBatch(data, chosen, IMPORTANCE),
         noise: floats(gaussians(random, batch * count), batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE),
       };
     },
