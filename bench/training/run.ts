@@ -39,18 +39,17 @@ interface Measured {
   readonly version: string;
 }
 
-/** @param workers each with a batch of its own, of BATCH · cores / workers */
-async function ours(workers: number): Promise<Measured> {
-  const batch = (BATCH * cores) / workers;
+/** A worker for each core, each with a batch of its own. */
+async function ours(): Promise<Measured> {
   const weights = new TrainableWeights();
   const config = unetConfig(UNET_CONFIG, new Map());
-  const latents = [batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE];
+  const latents = [BATCH, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE];
   const inputs = {
     latents: input("latents", latents),
-    timestep: input("timestep", [batch]),
-    context: input("context", [batch, POSITIONS, config.contextDim]),
-    pooled: input("pooled", [batch, config.pooledDim]),
-    timeIds: input("timeIds", [batch, 6]),
+    timestep: input("timestep", [BATCH]),
+    context: input("context", [BATCH, POSITIONS, config.contextDim]),
+    pooled: input("pooled", [BATCH, config.pooledDim]),
+    timeIds: input("timeIds", [BATCH, 6]),
   };
   const target = input("target", latents);
   const d = sub(unet(inputs, new Weights(weights), config), target);
@@ -79,18 +78,18 @@ async function ours(workers: number): Promise<Measured> {
         rate: { kind: "cosine", warmUp: 10, flat: 1 },
         ...{ beta2: 0.99, clip: 1, emaDecay: 0.999 },
       },
-      { folder, workers, threads: cores / workers },
+      { folder, workers: cores, threads: 1 },
     );
   } finally {
     await rm(folder, { recursive: true });
   }
   // a worker's batches of one update are asked for together: the first of each has the time since the update before
-  const updates = seconds.filter((_, i) => i % workers === 0).slice(WARM_UP);
+  const updates = seconds.filter((_, i) => i % cores === 0).slice(WARM_UP);
   const parameters = [...weights.tensors().values()].reduce(
     (sum, { shape }) => sum + shape.reduce<number>((a, b) => a * Number(b), 1),
     0,
   );
-  return { samplesPerSecond: (batch * workers) / median(updates), parameters, version: "photomaker" };
+  return { samplesPerSecond: (BATCH * cores) / median(updates), parameters, version: "photomaker" };
 }
 
 async function peer(processes: number, more: readonly string[]): Promise<Measured> {
@@ -109,7 +108,7 @@ async function peer(processes: number, more: readonly string[]): Promise<Measure
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 const ways: [string, () => Promise<Measured>][] = [
-  [`photomaker, ${cores} workers`, () => ours(cores)],
+  [`photomaker, ${cores} workers`, ours],
   ...(flags.python === undefined
     ? []
     : [1, cores].flatMap((processes) =>

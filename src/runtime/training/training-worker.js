@@ -79,17 +79,12 @@ async function differentiate(batches) {
       Object.fromEntries(metrics.map((name) => [name, Float32Array.from(/** @type {Float32Array} */ (out[name]?.data))])),
     );
     if (batches.length > 1) port.postMessage({ batch: i + 1 });
-    // what others apply is put where they see it; the own share stays, and earlier batches are added to the last
-    if (i + 1 < batches.length) {
-      if (i === 0) mine.set(gradients);
-      else accumulate(mine, gradients, 0, total);
-    } else if (i === 0) {
+    if (i > 0) accumulate(gradients, mine, 0, total);
+    // all for the next batch to be added to; after the last what others apply, where they see it
+    if (i + 1 < batches.length) mine.set(gradients);
+    else {
       mine.set(gradients.subarray(0, from));
       mine.set(gradients.subarray(to), to);
-    } else {
-      accumulate(mine, gradients, 0, from);
-      accumulate(gradients, mine, from, to);
-      accumulate(mine, gradients, to, total);
     }
   }
   return measured;
