@@ -1,3 +1,4 @@
+import { gigabytes } from "../core/gigabytes.ts";
 import type { Machine } from "./machine.ts";
 import type { Measured, Run } from "./measure.ts";
 import { type Spread, summaryOf } from "./summary.ts";
@@ -78,7 +79,6 @@ const sizeText = ({ width, height }: Measured): string => `${width}x${height}`;
 const rangeText = ({ min, max }: Spread): string => `(${seconds(min)}-${seconds(max)})`;
 const times = (ratio: number): string => `x${ratio.toFixed(ratio < 10 ? 2 : 1)}`;
 const tera = (work: number): string => (work / 1e12).toPrecision(3);
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
 /** Three digits, milliseconds at the finest. */
 const seconds = (value: number): string => value.toFixed(value < 1 ? 3 : value < 100 ? 2 : 0);

@@ -1,3 +1,4 @@
+import { gigabytes } from "../core/gigabytes.ts";
 import type { EncodePhase } from "../train/adapter/latents.ts";
 import type { TrainingPhase, TrainingProgress } from "../train/run.ts";
 
@@ -16,5 +17,3 @@ export function phaseText(phase: TrainingPhase | EncodePhase): string {
 
 export const stepText = ({ step, steps, stepSeconds, peakMemory }: TrainingProgress): string =>
   `${step}/${steps}, ${stepSeconds.toFixed(1)} s a step, ${gigabytes(peakMemory)}`;
-
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;

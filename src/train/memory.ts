@@ -1,4 +1,5 @@
 import { UserError } from "../core/errors.ts";
+import { gigabytes } from "../core/gigabytes.ts";
 import { liveBytes } from "../graph/live.ts";
 import { lateParamOp } from "../graph/ops/after.ts";
 import { paramOp } from "../graph/ops/source.ts";
@@ -69,4 +70,3 @@ export function requireMemory(memory: TrainingMemory, available: number): void {
 }
 
 /** Such as 12.3 GB. */
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;

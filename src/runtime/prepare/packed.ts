@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdtemp, open, readdir, readFile, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, UserError } from "../../core/errors.ts";
+import { gigabytes } from "../../core/gigabytes.ts";
 import { withFile } from "../../weights/index.ts";
 import type { EncodedModel } from "../encode-model.ts";
 import { ortVersion } from "../ort-version.ts";
@@ -131,7 +132,6 @@ const COPIES = 2.2;
 async function missingRoom({ cache: { folder, mostBytes }, bytes }: Keep): Promise<string | undefined> {
   const { bavail, bsize } = await statfs(folder);
   const needed = COPIES * bytes;
-  const gigabytes = (n: number): string => `${(n / 1e9).toFixed(1)} GB`;
   if (bavail * bsize < needed)
     return `it takes ${gigabytes(needed)}, and ${gigabytes(bavail * bsize)} are free in ${folder}. Free some, or set PHOTOMAKER_CACHE to another disk.`;
   // else it would drive out what it is made from

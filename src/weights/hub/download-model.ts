@@ -2,6 +2,7 @@ import { mkdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { asDiskError } from "../../core/atomic-file.node.ts";
 import { messageOf, UserError } from "../../core/errors.ts";
+import { gigabytes } from "../../core/gigabytes.ts";
 import { type Chosen, chooseFiles } from "./choose-files.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { addressOf, commitOf, filesOf, type HubFile } from "./hub-api.ts";
@@ -208,8 +209,6 @@ async function checkRoom(folder: string, blobs: ReadonlyMap<string, Group>): Pro
     "Free some space, or choose a folder on another disk (--cache, or HF_HUB_CACHE).",
   );
 }
-
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
 /** Runs a few at a time. The first failure stops the others, and is thrown when all have put away what they hold. */
 async function eachOf<T>(
