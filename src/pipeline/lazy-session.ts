@@ -41,7 +41,8 @@ export class LazySession<Output extends string> {
   async prepare(observer: LoadObserver): Promise<boolean> {
     if (typeof this.#outputs !== "function") return false;
     const { outputs, keep } = await this.#outputs(observer);
-    if (keep !== undefined) await (await this.#runtime.load(outputs, { half: this.#half }, keep)).close();
+    if (keep !== undefined && this.#session === undefined)
+      await (await this.#runtime.load(outputs, { half: this.#half }, keep)).close();
     return true;
   }
 

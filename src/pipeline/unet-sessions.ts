@@ -33,7 +33,8 @@ export class UNetSessions {
 
   /** See {@link LazySession.prepare}; the forms share what is prepared. */
   prepare(observer: LoadObserver): Promise<boolean> {
-    return this.#lazy("unet", this.#graph.unfinished.outputs).prepare(observer);
+    const [whole] = this.#form === "whole" ? this.#sessions : [this.#lazy("unet", this.#graph.unfinished.outputs)];
+    return whole!.prepare(observer);
   }
 
   /** The form in memory. */
