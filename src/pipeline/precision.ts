@@ -102,13 +102,16 @@ export function inEightBits<Name extends string>(whole: ToPrepare, outputs: Outp
   return async (observer) => {
     const { model, from } = whole;
     const cache = cacheSettings();
-    const onNote = (message: string): void => observer.noted({ code: "cache/prepared-again", message });
+    const noteAs = (code: string) => (message: string) => observer.noted({ code, message });
     const over = await prepare(whole, {
-      ...{ cache, onNote },
+      ...{ cache, onNote: noteAs("cache/prepared-again") },
       onProgress: (done, total) => observer.preparing(model, done, total),
     });
     const bytes = numbersIn(whole.outputs);
-    return { outputs: over(outputs), ...(bytes >= PACKED_FROM && { keep: { cache, model, from, bytes, onNote } }) };
+    return {
+      outputs: over(outputs),
+      ...(bytes >= PACKED_FROM && { keep: { cache, model, from, bytes, onNote: noteAs("cache/packed") } }),
+    };
   };
 }
 
