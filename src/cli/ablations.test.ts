@@ -40,6 +40,6 @@ test("train ablations names its variants, and what it begins from", async () => 
   expect(unknown.code).toBe(1);
   expect(unknown.err).toContain('There is no variant "mean"');
   expect(unknown.err).toContain("average, linear");
-  const nothing = await run("train", "ablations", "--from", from);
-  expect(nothing.err).toContain("has no finished stage vae");
+  const nothing = await run("train", "ablations", "--from", from, "--out", from);
+  expect(nothing.err).toContain(`${from} has no model_index.json`);
 });

@@ -12,7 +12,7 @@ export function addEvaluateAblations(evaluate: Command, io: CliIo): void {
   evaluate
     .command("ablations")
     .description('Shows what "photomaker train ablations" measured: means over the seeds with their standard errors.')
-    .requiredOption("--from <folder>", 'the folder that "photomaker train mini" made')
+    .option("--from <folder>", 'what "photomaker train ablations" made', "ablations")
     .option("--json", "one JSON list for programs to read")
     .action((flags: Flags) => show(flags, io));
 }
@@ -24,7 +24,7 @@ async function show({ from, json = false }: Flags, io: CliIo): Promise<void> {
     throw new UserError(
       "ablations/none",
       `${from} has no results of ablations.`,
-      `Make them first: photomaker train ablations --from ${from}.`,
+      `Make them first: photomaker train ablations --out ${from}.`,
     );
   io.stdout.write(json ? `${JSON.stringify(rows, null, 2)}\n` : table(rows));
 }

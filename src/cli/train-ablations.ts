@@ -7,6 +7,7 @@ import { createProgress } from "./progress.ts";
 
 interface Flags {
   readonly from: string;
+  readonly out: string;
   readonly variants?: string;
   readonly seeds: number;
   readonly steps: number;
@@ -23,20 +24,21 @@ interface Flags {
 const HELP = `
 Variants: reference, average, linear, one-id-image, id-background-noise, id-background-kept, no-masked-loss. Each trains the adapter of the
 miniature anew, from the same vae, vision and base, and is judged as by "photomaker evaluate mini". Results go to
-<from>/ablations/results.jsonl, a line for each run; a run that is there is not done again, and one that was stopped goes on when the
-same command is given again. All runs of a folder must have the same settings, but for variants and seeds.
+<out>/results.jsonl, a line for each run; a run that is there is not done again, and one that was stopped goes on when the same
+command is given again. All runs of a folder must have the same settings, but for variants and seeds.
 
 Examples:
-  photomaker train ablations --from mini
-  photomaker train ablations --from mini --variants reference,average --seeds 5
-  photomaker evaluate ablations --from mini
+  photomaker train ablations --out ablations
+  photomaker train ablations --out ablations --variants reference,average --seeds 5
+  photomaker evaluate ablations --from ablations
 `;
 
 export function addTrainAblations(train: Command, io: CliIo): void {
   train
     .command("ablations")
     .description("Trains the miniature's adapter in other ways, as the paper's section 5.3 compares, and judges each.")
-    .requiredOption("--from <folder>", 'the folder that "photomaker train mini" made')
+    .option("--from <folder>", "the miniature", asset("miniature"))
+    .option("-o, --out <folder>", "where everything goes", "ablations")
     .option("--variants <list>", "only these, such as reference,average")
     .addOption(wholeNumberOption("--seeds <n>", "runs of each variant", 1, 1000).default(3))
     .addOption(wholeNumberOption("--steps <n>", "updates of each run", 1, 100_000_000).default(800))
@@ -62,10 +64,10 @@ async function trainAblations({ variants, json = false, ...flags }: Flags, io: C
     if (found !== undefined) return found;
     throw new UserError("ablations/variant", `There is no variant "${name}".`, `The variants are ${ABLATION_NAMES.join(", ")}.`);
   });
-  const { from, seeds, steps, people, workers, judge, testPeople, testPictures, testSeed, testSteps } = flags;
+  const { from, out, seeds, steps, people, workers, judge, testPeople, testPictures, testSeed, testSteps } = flags;
   try {
     await runAblations({
-      ...{ from, seeds, steps, people, workers, judge, signal: io.signal },
+      ...{ from, folder: out, seeds, steps, people, workers, judge, signal: io.signal },
       ...(chosen && { variants: chosen }),
       test: {
         ...{ people: testPeople, pictures: testPictures, seed: testSeed, steps: testSteps },

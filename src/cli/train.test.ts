@@ -47,6 +47,8 @@ test("a run can start from an earlier one, and says so when there is none", asyn
   const { code, out, err } = await trainMini(...args, "--from", folder);
   expect(code, err).toBe(0);
   expect(out).toMatch(/vision starts from .*: (\d+) of \1 weights fit/);
+  const half = await trainMini(...args.with(1, join(folder, "half")), "--from", join(folder, "miniature"));
+  expect(half.out).toMatch(/vision starts from .*miniature: [1-9]\d* of \d+ weights fit/);
   const other = await trainMini("--out", join(folder, "third"), "--people", "12", "--stages", "vision", "--from", "nowhere");
   expect(other.code).toBe(1);
   expect(other.err).toContain('nowhere has no finished stage "vision"');

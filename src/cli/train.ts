@@ -82,7 +82,10 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
     .addOption(wholeNumberOption("--seed <n>", "another seed, another model", 0, 2 ** 32 - 1).default(7))
     .addOption(wholeNumberOption("--workers <n>", "processor cores to use (default: all)", 1, 256))
     .option("--stages <list>", "only these, such as vae,vision")
-    .option("--from <folder>", "start from the stages of an earlier run, where names and shapes are the same")
+    .option(
+      "--from <folder>",
+      "start from the stages of an earlier run, or from a miniature, where names and shapes are the same",
+    )
     .option("--steps <stage=n...>", "updates of a stage", [])
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", HELP)

@@ -15,25 +15,24 @@ export interface AblationRow {
 /** What all runs of a folder have in common. */
 export type AblationSettings = Readonly<Record<string, string | number>>;
 
-export const ablationsFolder = (from: string): string => join(from, "ablations");
-const resultsPath = (from: string): string => join(ablationsFolder(from), "results.jsonl");
+const resultsPath = (folder: string): string => join(folder, "results.jsonl");
 
 /** The runs that are done, in the order in which they were. */
-export async function readAblations(from: string): Promise<AblationRow[]> {
-  const text = await readIfThere(resultsPath(from));
+export async function readAblations(folder: string): Promise<AblationRow[]> {
+  const text = await readIfThere(resultsPath(folder));
   return (text ?? "").split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as AblationRow]));
 }
 
 /** Writes the runs, one line of JSON each, whole or not at all. */
-export const writeAblations = (from: string, rows: readonly AblationRow[]): Promise<void> =>
-  write(resultsPath(from), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+export const writeAblations = (folder: string, rows: readonly AblationRow[]): Promise<void> =>
+  write(resultsPath(folder), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
 
 /**
  * Notes what the runs of a folder have in common, or checks it: figures of other settings could not be compared.
  * @throws UserError ablations/other-settings
  */
-export async function keepSettings(from: string, settings: AblationSettings): Promise<void> {
-  const path = join(ablationsFolder(from), "settings.json");
+export async function keepSettings(folder: string, settings: AblationSettings): Promise<void> {
+  const path = join(folder, "settings.json");
   const text = await readIfThere(path);
   if (text === undefined) return write(path, `${JSON.stringify(settings, null, 2)}\n`);
   const kept = JSON.parse(text) as AblationSettings;
@@ -41,7 +40,7 @@ export async function keepSettings(from: string, settings: AblationSettings): Pr
   if (differing.length > 0)
     throw new UserError(
       "ablations/other-settings",
-      `The runs in ${ablationsFolder(from)} have other settings: ${differing.map((key) => `${key} was ${kept[key]} and is ${settings[key]}`).join("; ")}.`,
+      `The runs in ${folder} have other settings: ${differing.map((key) => `${key} was ${kept[key]} and is ${settings[key]}`).join("; ")}.`,
       "Take the settings of those runs to go on with them, or move that folder away to begin anew.",
     );
 }

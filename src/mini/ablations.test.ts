@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import type { NdArray } from "../core/array.ts";
 import { type AblationRow, readAblations, summariseAblations } from "./ablation-results.ts";
 import { type AblationOptions, runAblations } from "./ablations.ts";
@@ -10,23 +10,20 @@ import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { VISION_WIDTH } from "./configs.ts";
 import { ALBUM, dataSet, TRAINING_SEED } from "./data-set.ts";
 import { FEATURE_VARIANTS } from "./encode-data.ts";
-import { latentSet, makeMiniature } from "./make.ts";
-import { readStageWeights } from "./stage-weights.ts";
+import { scaledLatents } from "./make.ts";
+import { readMiniature } from "./read-miniature.ts";
 
-const from = await mkdtemp(join(tmpdir(), "ablations-"));
-afterAll(() => rm(from, { recursive: true }));
+const folder = await mkdtemp(join(tmpdir(), "ablations-"));
+afterAll(() => rm(folder, { recursive: true }));
+const asset = (name: string): string => fileURLToPath(new URL(`../../assets/${name}`, import.meta.url));
+const from = asset("miniature");
 const PEOPLE = 6;
-
-beforeAll(async () => {
-  const steps = { vae: 1, decoder: 1, vision: 1, judge: 1, base: 1, adapter: 1 };
-  await makeMiniature({ folder: from, people: PEOPLE, seed: 7, workers: 1, steps, stages: ["vae", "decoder", "vision", "base"] });
-}, 240_000);
 
 async function ablations(more: Partial<AblationOptions> = {}): Promise<string[]> {
   const notes: string[] = [];
   await runAblations({
-    ...{ from, seeds: 1, steps: 1, people: PEOPLE, workers: 1, variants: ["reference", "linear", "id-background-noise"] },
-    judge: fileURLToPath(new URL("../../assets/judge/weights.safetensors", import.meta.url)),
+    ...{ from, folder, seeds: 1, steps: 1, people: PEOPLE, workers: 1, variants: ["reference", "linear", "id-background-noise"] },
+    judge: asset("judge/weights.safetensors"),
     test: { people: 2, pictures: 1, seed: 2, steps: 1, guidanceScale: 1, startMergeStep: -1 },
     onNote: (note) => notes.push(note),
     ...more,
@@ -38,10 +35,10 @@ test("each variant is trained, judged and noted once, and a stopped series goes 
   const stop = new AbortController();
   const stopped = ablations({ signal: stop.signal, onNote: () => stop.abort() });
   await expect(stopped).rejects.toThrow("abort");
-  expect(await readAblations(from)).toHaveLength(1);
+  expect(await readAblations(folder)).toHaveLength(1);
   const notes = await ablations();
   expect(notes[0]).toBe("reference-0 is there already");
-  const rows = await readAblations(from);
+  const rows = await readAblations(folder);
   expect(rows.map(({ variant, seed }) => [variant, seed])).toEqual([
     ["reference", 0],
     ["linear", 0],
@@ -51,7 +48,7 @@ test("each variant is trained, judged and noted once, and a stopped series goes 
     expect(figures.faceSim.value).toBeGreaterThan(-1);
     expect(figures.textLoss.error).toBeGreaterThanOrEqual(0);
   }
-  expect((await readFile(join(from, "ablations/results.jsonl"), "utf8")).trim().split("\n")).toHaveLength(3);
+  expect((await readFile(join(folder, "results.jsonl"), "utf8")).trim().split("\n")).toHaveLength(3);
   expect(await ablations()).toEqual(rows.map(({ variant }) => `${variant}-0 is there already`));
 });
 
@@ -60,7 +57,7 @@ test("runs of other settings are not put beside these", async () => {
     code: "ablations/other-settings",
     message: expect.stringContaining("steps was 1 and is 2"),
   });
-  await expect(ablations({ from: join(from, "nowhere") })).rejects.toMatchObject({ code: "ablations/no-base" });
+  await expect(ablations({ from: folder })).rejects.toMatchObject({ code: "model/not-a-model" });
 });
 
 /** Features that tell their person, album picture and variant. */
@@ -69,9 +66,16 @@ const features = Float32Array.from({ length: PEOPLE * ALBUM * FEATURE_VARIANTS.l
 );
 
 async function batchOf(more: Partial<AdapterOptions>) {
-  const data = await dataSet(join(from, "data"), { seed: TRAINING_SEED, people: PEOPLE });
-  const inputs = { base: await readStageWeights(from, "base"), features, variants: FEATURE_VARIANTS };
-  const task = adapterTask((await latentSet(from, data)).data, { steps: 1, batch: 8, seed: 3, ...inputs, ...more });
+  const data = await dataSet(join(folder, "data"), { seed: TRAINING_SEED, people: PEOPLE });
+  const miniature = await readMiniature(from);
+  const inputs = { base: miniature.base, features, variants: FEATURE_VARIANTS };
+  const task = adapterTask(await scaledLatents(join(folder, "data"), data, miniature), {
+    steps: 1,
+    batch: 8,
+    seed: 3,
+    ...inputs,
+    ...more,
+  });
   const feeds = (await task.batch({ step: 0, worker: 0, micro: 0 })) as Record<string, NdArray>;
   const rows = Array.from({ length: feeds.idFeatures!.dims[0]! }, (_, i) => Number(feeds.idFeatures!.data[i * VISION_WIDTH]));
   return { rows, places: feeds.places! };

@@ -1,22 +1,23 @@
-import { createHash } from "node:crypto";
-import { readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { UserError } from "../core/errors.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { fingerprint } from "../runtime/prepare/fingerprint.ts";
 import { exists } from "../train/exists.ts";
 import { type TrainingProgress, train } from "../train/run.ts";
 import { openTensors, readFloats, type Tensors } from "../weights/index.ts";
-import { ablationsFolder, keepSettings, readAblations, writeAblations } from "./ablation-results.ts";
+import { keepSettings, readAblations, writeAblations } from "./ablation-results.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { type Benchmark, openBenchmark } from "./benchmark.ts";
 import { dataSet, TRAINING_SEED } from "./data-set.ts";
-import { exportAdapter, exportBase } from "./export.ts";
+import { encodeIdImages, FEATURE_VARIANTS } from "./encode-data.ts";
+import { exportAdapter } from "./export.ts";
 import { composeTokens, LINEAR_WEIGHT, MOST_ID_IMAGES } from "./id-embedding.ts";
-import { adapterInputs, BATCH, latentSet } from "./make.ts";
+import { BATCH, scaledLatents } from "./make.ts";
 import type { PortraitGround } from "./portraits.ts";
-import { readAutoencoder, readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
+import { readMiniature } from "./read-miniature.ts";
+import { readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
 
 interface Variant {
   /** What training does otherwise than for the reference. */
@@ -42,8 +43,10 @@ export type AblationName = keyof typeof ABLATIONS;
 export const ABLATION_NAMES = Object.keys(ABLATIONS) as AblationName[];
 
 export interface AblationOptions {
-  /** Where `photomaker train mini` made vae, decoder, vision and base. */
+  /** The finished miniature whose autoencoder, vision transformer and base model all runs share. */
   readonly from: string;
+  /** Where pictures, runs and results go. */
+  readonly folder: string;
   readonly variants?: readonly AblationName[];
   /** Runs of each variant. */
   readonly seeds: number;
@@ -69,50 +72,42 @@ export interface AblationOptions {
   readonly onNote?: (text: string) => void;
 }
 
-const NEEDED = ["vae", "decoder", "vision", "base"] as const;
-
 /**
- * Trains the adapter of a miniature anew in each variant and with each seed, judges each, and adds a line to `<from>/ablations/results.jsonl`. Runs that
+ * Trains the adapter of a miniature anew in each variant and with each seed, judges each, and adds a line to `<folder>/results.jsonl`. Runs that
  * are there are not done again, and one that was stopped goes on from its last checkpoint.
- * @throws UserError ablations/no-base, ablations/other-settings, evaluate/training-seed, and those of train
+ * @throws UserError ablations/other-settings, evaluate/training-seed, and those of readMiniature and train
  */
 export async function runAblations(options: AblationOptions): Promise<void> {
-  const { from, variants = ABLATION_NAMES, seeds, steps, people, test, judge, signal, onNote } = options;
+  const { from, folder, variants = ABLATION_NAMES, seeds, steps, people, test, judge, signal, onNote } = options;
   const workers = options.workers ?? availableParallelism();
-  for (const stage of NEEDED)
-    if (!(await exists(stageWeightsPath(from, stage))))
-      throw new UserError(
-        "ablations/no-base",
-        `${from} has no finished stage ${stage}, from which the adapters begin.`,
-        `Make it first: photomaker train mini --out ${from} --stages ${NEEDED.join(",")}.`,
-      );
-  const parts = [...NEEDED.map((stage) => stageWeightsPath(from, stage)), judge];
+  const miniature = await readMiniature(from);
+  const parts = [miniature.vae, miniature.vision, miniature.base, (await openTensors(judge)).tensors];
   const tests = Object.fromEntries(Object.entries(test).map(([name, value]) => [`test.${name}`, value]));
-  await keepSettings(from, { steps, people, workers, batch: BATCH.adapter, ...tests, weights: await fingerprint(parts) });
+  const weights = await fingerprint(parts.flatMap((tensors) => [...tensors.values()]));
+  await keepSettings(folder, { steps, people, workers, batch: BATCH.adapter, ...tests, weights: weights.slice(0, 12) });
 
-  const data = await dataSet(join(from, "data"), { seed: TRAINING_SEED, people });
-  const latents = await latentSet(from, data);
-  const inputs = await adapterInputs(from, data);
-  const vision = await readStageWeights(from, "vision");
-  const model = join(ablationsFolder(from), "model");
-  const { base } = inputs;
-  await exportBase(model, { vae: await readAutoencoder(from), scalingFactor: latents.scalingFactor, base });
-  await using bench = new LazyBenchmark(model, options);
+  const kept = join(folder, "data");
+  await mkdir(kept, { recursive: true });
+  const data = await dataSet(kept, { seed: TRAINING_SEED, people });
+  const latents = await scaledLatents(kept, data, miniature);
+  const features = await encodeIdImages(kept, data, miniature.vision);
+  const inputs = { base: miniature.base, features, variants: FEATURE_VARIANTS };
+  await using bench = new LazyBenchmark(options);
   for (let seed = 0; seed < seeds; seed++)
     for (const variant of variants) {
       signal?.throwIfAborted();
-      const rows = await readAblations(from);
+      const rows = await readAblations(folder);
       const name = `${variant}-${seed}`;
       if (rows.some((row) => row.variant === variant && row.seed === seed)) {
         onNote?.(`${name} is there already`);
         continue;
       }
       const { training } = ABLATIONS[variant];
-      const task = adapterTask(latents.data, { ...inputs, ...training, steps, batch: BATCH.adapter, seed });
+      const task = adapterTask(latents, { ...inputs, ...training, steps, batch: BATCH.adapter, seed });
       const adapter = await trained({ ...task, name }, options, workers);
-      const figures = await judged(variant, { adapter, vision }, bench, options, join(ablationsFolder(from), name));
-      await writeAblations(from, [...rows, { variant, seed, figures }]);
-      await rm(join(ablationsFolder(from), name, "checkpoint.safetensors"), { force: true });
+      const figures = await judged(variant, { adapter, vision: miniature.vision }, bench, options);
+      await writeAblations(folder, [...rows, { variant, seed, figures }]);
+      await rm(join(folder, name, "checkpoint.safetensors"), { force: true });
       onNote?.(
         `${name}: likeness ${figures.faceSimShare.value.toFixed(3)}, text lost ${figures.textLoss.value.toFixed(1)} points`,
       );
@@ -122,10 +117,9 @@ export async function runAblations(options: AblationOptions): Promise<void> {
 /** The run's weights: read where it is finished. */
 async function trained(
   task: ReturnType<typeof adapterTask>,
-  { from, signal, onProgress }: AblationOptions,
+  { folder, signal, onProgress }: AblationOptions,
   workers: number,
 ): Promise<Tensors> {
-  const folder = ablationsFolder(from);
   if (!(await exists(stageWeightsPath(folder, task.name)))) {
     const weights = await train(task, { folder: join(folder, task.name), workers, signal, ...(onProgress && { onProgress }) });
     await writeStageWeights(folder, task.name, weights);
@@ -137,17 +131,16 @@ async function judged(
   variant: AblationName,
   { adapter, vision }: { readonly adapter: Tensors; readonly vision: Tensors },
   bench: LazyBenchmark,
-  { test }: AblationOptions,
-  folder: string,
+  { from, folder, test }: AblationOptions,
 ) {
   const { training, ground = "scene" }: Variant = ABLATIONS[variant];
   const name = `id_encoder.${LINEAR_WEIGHT}`;
   const linear = adapter.get(name);
   const weight = linear && (await readFloats(linear));
   const plain = new Map([...adapter].filter(([key]) => key !== name)); // no adapter's part, but this comparison's
-  const path = await exportAdapter(folder, { vision, adapter: plain });
+  const path = await exportAdapter(join(folder, "judged"), { vision, adapter: plain });
   const benchmark = await bench.get();
-  const model = await PhotoMaker.load({ model: bench.model, adapter: path });
+  const model = await PhotoMaker.load({ model: from, adapter: path });
   try {
     const { figures } = await benchmark.measure(model, {
       ...{ idImages: MOST_ID_IMAGES, startMergeStep: test.startMergeStep, ground },
@@ -161,19 +154,17 @@ async function judged(
 
 /** The test, with what the base model alone draws: made when the first adapter is to be judged. */
 class LazyBenchmark implements AsyncDisposable {
-  readonly model: string;
   readonly #options: AblationOptions;
   readonly #runtime = ortRuntime();
   #opened: Benchmark | undefined;
 
-  constructor(model: string, options: AblationOptions) {
-    this.model = model;
+  constructor(options: AblationOptions) {
     this.#options = options;
   }
 
   async get(): Promise<Benchmark> {
     if (this.#opened !== undefined) return this.#opened;
-    const { judge, test, signal, onPictures } = this.#options;
+    const { from, judge, test, signal, onPictures } = this.#options;
     const { tensors } = await openTensors(judge);
     const total = test.people * (test.pictures + 1);
     let done = 0;
@@ -181,7 +172,7 @@ class LazyBenchmark implements AsyncDisposable {
       done += more;
       onPictures?.(((done - 1) % total) + 1, total);
     };
-    const without = await PhotoMaker.load({ model: this.model });
+    const without = await PhotoMaker.load({ model: from });
     try {
       const options = { ...test, judge: tensors, runtime: this.#runtime, signal, onPictures: count };
       this.#opened = await openBenchmark(options, without);
@@ -194,10 +185,4 @@ class LazyBenchmark implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#runtime.close();
   }
-}
-
-async function fingerprint(paths: readonly string[]): Promise<string> {
-  const hash = createHash("sha256");
-  for (const path of paths) hash.update(await readFile(path));
-  return hash.digest("hex").slice(0, 12);
 }

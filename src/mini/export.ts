@@ -34,12 +34,6 @@ const MODEL_INDEX = {
 
 /** Writes the miniature as users' models are: a diffusers folder in half precision, and in it the adapter. */
 export async function exportMiniature(folder: string, parts: TrainedParts): Promise<void> {
-  await exportBase(folder, parts);
-  await exportAdapter(folder, parts);
-}
-
-/** Writes the model that PhotoMaker adapts as a diffusers folder. */
-export async function exportBase(folder: string, parts: Pick<TrainedParts, "vae" | "scalingFactor" | "base">): Promise<void> {
   const { ids, files } = TOKENIZER_FOLDER;
   const json = (path: string, value: unknown): Promise<void> => writeJson(join(folder, path), value);
   for (const name of ["scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "unet", "vae"])
@@ -59,6 +53,7 @@ export async function exportBase(folder: string, parts: Pick<TrainedParts, "vae"
   await weights("unet/diffusion_pytorch_model.safetensors", halves(withoutPrefix(parts.base, "unet.")));
   for (const name of ["text_encoder", "text_encoder_2"])
     await weights(`${name}/model.safetensors`, halves(withoutPrefix(parts.base, `${name}.`)));
+  await exportAdapter(folder, parts);
 }
 
 /**

@@ -3,13 +3,15 @@ import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { exists } from "../train/exists.ts";
 import { type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
+import type { Tensors } from "../weights/index.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
 import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
 import { decoderTask } from "./decoder-task.ts";
 import { deviation, encodeIdImages, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
-import { exportMiniature } from "./export.ts";
+import { exportMiniature, type TrainedParts } from "./export.ts";
 import { judgeTask } from "./judge.ts";
+import { readMiniature } from "./read-miniature.ts";
 import { readAutoencoder, readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
 import { vaeTask } from "./vae-task.ts";
 import { visionTask } from "./vision-task.ts";
@@ -25,7 +27,7 @@ export interface MakeOptions {
   /** Updates of each stage. */
   readonly steps: Readonly<Record<StageName, number>>;
   readonly stages?: readonly StageName[];
-  /** Folder of an earlier run: weights that have the same name and shape there are where a stage starts. The decoder starts from `vae`. */
+  /** Folder of an earlier run, or a finished miniature: weights that have the same name and shape there are where a stage starts. The decoder starts from `vae`. */
   readonly from?: string | undefined;
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -77,18 +79,26 @@ async function startOf(
   folder: string,
   onNote: MakeOptions["onNote"],
 ): Promise<Required<Pick<TrainingTask, "from" | "config">>> {
-  if (!(await exists(stageWeightsPath(folder, task.name))))
+  const earlier = await earlierWeights(folder, task.name);
+  if (earlier === undefined)
     throw new UserError(
       "train/no-start",
       `${folder} has no finished stage "${task.name}" to start from.`,
-      "Name the folder that an earlier --out named, or leave out --from.",
+      "Name the folder that an earlier --out named, or a finished miniature, or leave out --from.",
     );
   const wanted = task.weights.tensors();
-  const same = [...(await readStageWeights(folder, task.name))].filter(
-    ([name, { shape }]) => `${wanted.get(name)?.shape}` === `${shape}`,
-  );
+  const same = [...earlier].filter(([name, { shape }]) => `${wanted.get(name)?.shape}` === `${shape}`);
   onNote?.(`${task.name} starts from ${folder}: ${same.length} of ${wanted.size} weights fit`);
   return { from: new Map(same), config: { ...task.config, from: folder } };
+}
+
+/** Of a folder in which stages were trained, or of a finished miniature. */
+async function earlierWeights(folder: string, stage: string): Promise<Tensors | undefined> {
+  if (await exists(stageWeightsPath(folder, stage))) return readStageWeights(folder, stage);
+  if (!(await exists(join(folder, "model_index.json")))) return undefined;
+  const { vae, vision, base, adapter } = await readMiniature(folder);
+  const parts: Readonly<Record<string, Tensors>> = { vae, vision, base, adapter };
+  return parts[stage];
 }
 
 const trainingOptions = (stage: StageName, { folder, workers, signal, onProgress }: MakeOptions): TrainingOptions => ({
@@ -126,8 +136,20 @@ export async function latentSet(
   const vae = await readStageWeights(folder, "vae");
   const latents = await encodePictures(join(folder, "data"), data, vae);
   const scalingFactor = Number((1 / deviation(latents)).toPrecision(4));
-  return { data: { ...data, latents: latents.map((v) => v * scalingFactor) }, scalingFactor };
+  return { data: scaled(data, latents, scalingFactor), scalingFactor };
 }
+
+/** The latents of a finished autoencoder, as its denoiser sees them. */
+export const scaledLatents = async (
+  folder: string,
+  data: DataSet,
+  { vae, scalingFactor }: Pick<TrainedParts, "vae" | "scalingFactor">,
+): Promise<LatentSet> => scaled(data, await encodePictures(folder, data, vae), scalingFactor);
+
+const scaled = (data: DataSet, latents: Float32Array, factor: number): LatentSet => ({
+  ...data,
+  latents: latents.map((v) => v * factor),
+});
 
 export async function adapterInputs(
   folder: string,

@@ -1,0 +1,24 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { exportMiniature } from "./export.ts";
+import { readMiniature } from "./read-miniature.ts";
+
+test("what is read from the embedded miniature gives its files again when it is written", async () => {
+  const embedded = fileURLToPath(new URL("../../assets/miniature", import.meta.url));
+  const folder = await mkdtemp(join(tmpdir(), "read-miniature-"));
+  try {
+    const parts = await readMiniature(embedded);
+    await exportMiniature(folder, parts);
+    const again = await readMiniature(folder);
+    expect(again.scalingFactor).toBe(parts.scalingFactor);
+    for (const part of ["vae", "base", "vision", "adapter"] as const)
+      expect([...again[part].keys()].sort()).toEqual([...parts[part].keys()].sort());
+    for (const name of ["unet/diffusion_pytorch_model.safetensors", "photomaker-v1.safetensors", "vae/config.json"])
+      expect((await readFile(join(folder, name))).equals(await readFile(join(embedded, name))), name).toBe(true);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
