@@ -7,21 +7,22 @@ const UINT8 = 2; // TensorProto.DataType
 
 /** What stands for zero in a weight of 8 bits. */
 const zeroOf = ({ weight }: Pick<QuantisedWeight, "weight">, e: Emitter): string =>
-  weight.entry.dtype === "U8" ? e.node("Cast", [e.ints([128])], { attrs: { to: UINT8 } }) : "";
+  weight.entry.dtype === "U8" ? middle(e) : "";
+
+const middle = (e: Emitter): string => e.node("Cast", [e.node("Squeeze", [e.ints([128])])], { attrs: { to: UINT8 } });
 
 /** Most strips that a picture is cut into. */
 const STRIPS = 8;
 
 /** Layers in 8 bits, as the processor multiplies whole numbers. */
 export const quantisedLowerings = [
-  // Rows are brought to one range before, since the provider rounds with one scale for all of them.
+  // Rows are brought to one range before: the product knows one scale for all of them, which is then known beforehand.
   lower(quantisedLinearOp, ({ attrs }, [x, bias], e) => {
     const most = e.node("ReduceMax", [e.node("Abs", [x!]), e.ints([-1])]);
     const range = e.node("Max", [most, e.floats([1e-20], [])]); // a row of zeros has none
-    const rounded = e.node("DynamicQuantizeLinear", [e.node("Div", [x!, range])], { outputs: 3 });
-    const [weight, scales] = [e.weight(attrs.weight).name, e.weight(attrs.scales).name];
-    const zero = zeroOf(attrs, e);
-    const inputs = [rounded, weight, `${rounded}_1`, scales, `${rounded}_2`, ...(zero === "" ? [] : [zero])];
+    const [scale, zero] = [e.floats([1 / 127], []), middle(e)];
+    const rounded = e.node("QuantizeLinear", [e.node("Div", [x!, range]), scale, zero]);
+    const inputs = [rounded, e.weight(attrs.weight).name, scale, e.weight(attrs.scales).name, zero, zeroOf(attrs, e)];
     const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
     const y = e.node("Mul", [product, range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);
