@@ -1,10 +1,12 @@
+import { sliceRows } from "../weights/tensor-entry.ts";
 import { conv2dOp } from "./ops/convolution.ts";
+import { slice, sliceOp } from "./ops/layout.ts";
 import { linearOp } from "./ops/matrix.ts";
 import { layerNormOp } from "./ops/normalise.ts";
 import { type QuantisedWeight, quantisedConv, quantisedLinear } from "./ops/quantised.ts";
-import { type ParamAttrs, paramOp } from "./ops/source.ts";
+import { type ParamAttrs, param, paramOp } from "./ops/source.ts";
 import { inOrder, type Rule } from "./rewrite.ts";
-import { is, type Tensor } from "./tensor.ts";
+import { is, size, type Tensor } from "./tensor.ts";
 
 /** The weight of a linear layer or a convolution, where it is one that a file holds. */
 function weightOf(y: Tensor): Tensor<ParamAttrs> | undefined {
@@ -32,8 +34,7 @@ export interface NormBefore {
 /** Layer norms whose results only linear layers see, each with a weight of its own: what is a norm's scale can as well be its layers'. */
 export function normsBefore(outputs: readonly Tensor[]): NormBefore[] {
   const order = inOrder(outputs);
-  const users = new Map<Tensor, Tensor[]>();
-  for (const t of order) for (const x of t.inputs) users.set(x, [...(users.get(x) ?? []), t]);
+  const users = usersIn(order);
   const alone = (t: Tensor): t is Tensor<ParamAttrs> => is(t, paramOp) && users.get(t)!.length === 1;
   return order.flatMap((t) => {
     if (!is(t, layerNormOp) || outputs.includes(t)) return [];
@@ -45,10 +46,63 @@ export function normsBefore(outputs: readonly Tensor[]): NormBefore[] {
   });
 }
 
-/** Linear layers and convolutions whose weights are there in 8 bits use them. @param weights by path */
+/**
+ * Linear layers of whose results only slices are used that are the whole side by side, each with a weight of its own: such slices can be layers.
+ * @returns by the weight's path how many outputs each slice has, in their order
+ */
+export function slicedLinears(outputs: readonly Tensor[]): Map<string, readonly number[]> {
+  const order = inOrder(outputs);
+  const users = usersIn(order);
+  const found = new Map<string, readonly number[]>();
+  for (const y of order) {
+    const weight = is(y, linearOp) && !outputs.includes(y) ? weightOf(y) : undefined;
+    if (weight === undefined || users.get(weight)!.length > 1) continue;
+    const slices = (users.get(y) ?? []).map((t) => (is(t, sliceOp) && t.attrs.axis === y.shape.length - 1 ? t.attrs : undefined));
+    const sorted = slices.every((t) => t !== undefined) ? slices.sort((a, b) => a.start - b.start) : [];
+    let end = 0;
+    for (const t of sorted) end = t.start === end ? end + (t.size as number) : Number.NaN;
+    if (sorted.length > 1 && end === size(y, -1))
+      found.set(
+        weight.attrs.path,
+        sorted.map((t) => t.size as number),
+      );
+  }
+  return found;
+}
+
+function usersIn(order: readonly Tensor[]): Map<Tensor, Tensor[]> {
+  const users = new Map<Tensor, Tensor[]>();
+  for (const t of order) for (const x of t.inputs) users.set(x, [...(users.get(x) ?? []), t]);
+  return users;
+}
+
+/** The name of the outputs of a weight from `start` on, where they are a layer of their own. */
+export const slicePath = (path: string, start: number): string => `${path}:${start}`;
+
+/** A slice of a linear layer as a layer of its own. */
+function sliced(y: Tensor, weights: ReadonlyMap<string, QuantisedWeight>): Tensor | undefined {
+  const layer = y.inputs[0];
+  if (!is(y, sliceOp) || layer === undefined || !is(layer, linearOp) || y.attrs.axis !== layer.shape.length - 1) return undefined;
+  const path = weightOf(layer)?.attrs.path;
+  const { start, size } = y.attrs;
+  const found = path === undefined ? undefined : weights.get(slicePath(path, start));
+  if (found === undefined || found.weight.entry.shape[1] !== size) return undefined;
+  const [x, , bias] = layer.inputs;
+  return quantisedLinear(x!, found, bias && rowsOf(bias, start, size));
+}
+
+function rowsOf(bias: Tensor, start: number, size: number): Tensor {
+  if (!is(bias, paramOp)) return slice(bias, 0, start, size);
+  const { path, entry } = bias.attrs;
+  return param(slicePath(path, start), sliceRows(entry, start, start + size));
+}
+
+/** Linear layers and convolutions whose weights are there in 8 bits use them, whole or in slices. @param weights by path */
 export const quantise =
   (weights: ReadonlyMap<string, QuantisedWeight>): Rule =>
   (y) => {
+    const part = sliced(y, weights);
+    if (part !== undefined) return part;
     const weight = weightOf(y);
     const found = weight && weights.get(weight.attrs.path);
     if (found === undefined) return undefined;

@@ -2,7 +2,7 @@ import type { ParamAttrs } from "../../graph/ops/source.ts";
 import { elementCount } from "../../weights/index.ts";
 
 /** Changes when the same weights would be prepared otherwise: what was prepared before is then made anew. */
-export const POLICY = "int8-4";
+export const POLICY = "int8-5";
 
 /** What is computed for one row of a picture or a prompt only: it costs next to nothing, and all that follows depends on it. */
 const FEW_ROWS = /(^|\.)(time_embedding|add_embedding|time_emb_proj|text_projection|visual_projection\w*|fuse_module)\./;

@@ -4,7 +4,7 @@ import { type LoraPair, lora } from "../../graph/lora.ts";
 import { gatherOp } from "../../graph/ops/gather.ts";
 import type { QuantisedWeight } from "../../graph/ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "../../graph/ops/source.ts";
-import { type NormBefore, normsBefore, quantisable, quantise } from "../../graph/quantise.ts";
+import { type NormBefore, normsBefore, quantisable, quantise, slicedLinears, slicePath } from "../../graph/quantise.ts";
 import { inOrder, rewriteNamed } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
 import {
@@ -32,7 +32,7 @@ import {
 } from "./cache-folder.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { inEightBits, POLICY } from "./policy.ts";
-import { Rounder } from "./rounder.ts";
+import { type Rounded, Rounder } from "./rounder.ts";
 
 export interface ToPrepare {
   /** Which of the pipeline's models it is, such as "unet". */
@@ -63,6 +63,8 @@ const SCALES = ":scales";
 /** What becomes of each weight. */
 interface Plan {
   readonly rounded: readonly ParamAttrs[];
+  /** Outputs of each slice of a layer that is used in slices, by the weight's path. */
+  readonly slices: ReadonlyMap<string, readonly number[]>;
   readonly widened: readonly ParamAttrs[];
   readonly norms: readonly NormBefore[];
   readonly all: readonly ParamAttrs[];
@@ -104,7 +106,7 @@ function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
   const all = params.map(({ attrs }) => attrs);
   if (new Set(all.map(({ path }) => path)).size !== all.length)
     throw new TypeError("two weights of one graph have the same path");
-  return { rounded, widened, norms, all };
+  return { rounded, slices: slicedLinears(outputs), widened, norms, all };
 }
 
 /** Of layers that are not rounded, whose LoRAs stay branches beside them. */
@@ -113,12 +115,12 @@ function branches(pairs: ToPrepare["pairs"], { rounded }: Plan): ToPrepare["pair
   return new Map([...pairs].filter(([path]) => !merged.has(path)));
 }
 
-async function keyOf(what: ToPrepare, { all, rounded }: Plan): Promise<string> {
+async function keyOf(what: ToPrepare, { all, rounded, slices }: Plan): Promise<string> {
   const { model, pairs } = what;
   const merged = rounded.flatMap(({ path }) => pairs.get(path) ?? []);
   const entries = [...all.map(({ path, entry }) => ({ ...entry, name: path })), ...merged.flatMap(({ down, up }) => [down, up])];
   const scales = JSON.stringify(rounded.map(({ path }) => (pairs.get(path) ?? []).map(({ scale }) => scale)));
-  return (await fingerprint(entries, policyOf(what), model, scales)).slice(0, 40);
+  return (await fingerprint(entries, policyOf(what), model, scales, JSON.stringify([...slices]))).slice(0, 40);
 }
 
 /** What was prepared before, if it is whole: what is not is removed, and said. */
@@ -152,7 +154,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOp
   const path = weightsPath(folder, key);
   try {
     const balanced = await balance(plan.norms, signal);
-    const rounded = plan.rounded.flatMap((attrs) => eightBits(attrs, what, balanced, rounder, advance));
+    const rounded = plan.rounded.flatMap((attrs) => eightBits(attrs, plan, what, balanced, rounder, advance));
     const widened = plan.widened.filter((attrs) => !balanced.norms.has(attrs.path)).map((attrs) => float32(attrs, advance));
     const norms = [...balanced.norms].map(([name, values]) => vector(name, values));
     await writeSafetensors(
@@ -177,6 +179,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOp
 
 function eightBits(
   attrs: ParamAttrs,
+  { slices }: Plan,
   { pairs, form }: ToPrepare,
   { columns }: Balance,
   rounder: Rounder,
@@ -185,22 +188,50 @@ function eightBits(
   const { path, entry } = attrs;
   const [out, channels, kernel = 1] = entry.shape as [number, number, number?];
   const into = channels * kernel ** 2;
-  let scales: Float32Array | undefined;
-  return [
+  let whole: Rounded | undefined; // until its last slice is written
+  const round = async (): Promise<Rounded> => {
+    const { rounded, scales } = await rounder.round({ ...entry, shape: [out, into] }, pairs.get(path) ?? [], columns.get(path));
+    advance(attrs);
+    return { rounded: kernel === 1 ? rounded : byPlace(rounded, channels, out), scales };
+  };
+  const tensors = (name: string, from: number, to: number): TensorToWrite[] => [
     {
-      name: path,
+      name,
       dtype: form === "unsigned" ? "U8" : "I8",
-      shape: [into, out],
+      shape: [into, to - from],
       data: async () => {
-        const result = await rounder.round({ ...entry, shape: [out, into] }, pairs.get(path) ?? [], columns.get(path));
-        scales = result.scales;
-        advance(attrs);
-        const rounded = kernel === 1 ? result.rounded : byPlace(result.rounded, channels, out);
-        return form === "unsigned" ? unsigned(rounded) : rounded;
+        whole ??= await round();
+        const some = to - from === out ? whole.rounded : columnsOf(whole.rounded, out, from, to);
+        return form === "unsigned" ? unsigned(some) : some;
       },
     },
-    { name: `${path}${SCALES}`, dtype: "F32", shape: [out], data: async () => scales! }, // written after the weight
+    {
+      name: `${name}${SCALES}`, // written after the weight
+      dtype: "F32",
+      shape: [to - from],
+      data: async () => {
+        const scales = whole!.scales.slice(from, to);
+        if (to === out) whole = undefined;
+        return scales;
+      },
+    },
   ];
+  const sizes = slices.get(path);
+  if (sizes === undefined) return tensors(path, 0, out);
+  let end = 0;
+  return sizes.flatMap((size) => {
+    const start = end;
+    end += size;
+    return tensors(slicePath(path, start), start, end);
+  });
+}
+
+/** Some columns of a matrix that has `all`. */
+function columnsOf(matrix: Int8Array, all: number, from: number, to: number): Int8Array {
+  const rows = matrix.length / all;
+  const some = new Int8Array(rows * (to - from));
+  for (let row = 0; row < rows; row++) some.set(matrix.subarray(row * all + from, row * all + to), row * (to - from));
+  return some;
 }
 
 /** The same numbers, 128 more. */
