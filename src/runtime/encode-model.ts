@@ -49,12 +49,17 @@ export function* encodeModel(
     enableMemPattern: planned && !lean,
     extra: {
       session: { model_external_initializers_file_folder_path: root.folder },
-      // it would join a reshape that waits for something with the next one, which does not
-      ...(waits(outputs) && { optimization: { disable_specified_optimizers: "ReshapeFusion" } }),
+      optimization: { disable_specified_optimizers: unwanted(outputs).join(";") },
     },
   };
   return { model, options };
 }
+
+/** What ONNX Runtime would do to the graph, and should not. */
+const unwanted = (outputs: Readonly<Record<string, Tensor>>): string[] => [
+  "BiasGeluFusion", // takes longer than the two that it joins
+  ...(waits(outputs) ? ["ReshapeFusion"] : []), // would join a reshape that waits for something with the next one, which does not
+];
 
 const waits = (outputs: Readonly<Record<string, Tensor>>): boolean =>
   inOrder(Object.values(outputs)).some((t) => is(t, afterOp) || is(t, lateParamOp));
