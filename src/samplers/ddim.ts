@@ -38,7 +38,8 @@ export function ddim(config: SchedulerConfig, steps: number): Sampler {
       const direction = toNoise(type, output, x, level);
       const original = fields.clip_sample ? clamp(toStart(output), fields.clip_sample_range) : toStart(output);
       const deviation = eta * Math.sqrt(((1 - then) / (1 - now)) * (1 - now / then));
-      x = combine([Math.sqrt(then), original], [Math.sqrt(1 - then - deviation ** 2), direction]);
+      const rest = Math.max(0, 1 - then - deviation ** 2); // nothing from pure noise with eta 1, which rounding may put below zero
+      x = combine([Math.sqrt(then), original], [Math.sqrt(rest), direction]);
       if (eta > 0) x = combine([1, x], [deviation, noise.randn(x.length)]);
     }
     return x;

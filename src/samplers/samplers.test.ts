@@ -97,6 +97,24 @@ test("the noise of a run comes from the seed's own generator", async () => {
   for (let i = 0; i < 5; i++) expect(generator.randn(size)).toMatchGolden(data.slice(i * size, (i + 1) * size), 5e-6);
 });
 
+test.each([10, 25, 50])(
+  "DDIM with eta 1 starts from pure noise, where a variance is rounded to nothing or less, in %d steps",
+  (steps) => {
+    const zeroSnr = {
+      rescale_betas_zero_snr: true,
+      prediction_type: "v_prediction",
+      timestep_spacing: "trailing",
+      clip_sample: false,
+    };
+    const sampler = createSampler("DDIMScheduler", { ...golden.base_config, ...zeroSnr }, steps);
+    const noise = new TorchCpuGenerator(0);
+    const sampling = sampler.sample(noise.randn(16), { noise, eta: 1 });
+    let next = sampling.next();
+    while (!next.done) next = sampling.next(denoiser(next.value.sample, next.value.timestep));
+    expect(next.value.every(Number.isFinite)).toBe(true);
+  },
+);
+
 describe("for data of a normal distribution, where the best denoiser is known", () => {
   const exact = (sampler: Sampler): number => 1 / Math.hypot(1, sampler.sigmas![0]!);
   const errorOf = (name: string, steps: number): number => {
