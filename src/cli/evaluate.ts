@@ -4,6 +4,7 @@ import type { Figure } from "../mini/figures.ts";
 import type { AdapterFigures, AgainstNone, TextKind } from "../mini/score.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type LoadOptions, parseLoadOptions } from "../pipeline/request.ts";
+import { SAMPLER_NAMES } from "../samplers/create-sampler.ts";
 import { asset } from "./asset.ts";
 import { addEvaluateAblations } from "./evaluate-ablations.ts";
 import { wholeNumberOption } from "./flag-values.ts";
@@ -23,6 +24,7 @@ interface Flags {
   readonly idImages: number;
   readonly steps: number;
   readonly guidanceScale: number;
+  readonly scheduler?: (typeof SAMPLER_NAMES)[number];
   readonly startMergeStep: number;
   readonly precision: "f32" | "int8";
   readonly full?: boolean;
@@ -58,6 +60,7 @@ export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): 
     .addOption(wholeNumberOption("--id-images <n>", "photos of each person", 1, 4).default(4))
     .addOption(wholeNumberOption("--steps <n>", "denoising steps", 1, 1000).default(25))
     .addOption(new Option("--guidance-scale <x>", "how closely to follow the text").argParser(Number).default(3))
+    .addOption(new Option("--scheduler <name>", "how it is sampled (default: the model's)").choices(SAMPLER_NAMES))
     .addOption(wholeNumberOption("--start-merge-step <n>", "the step after which the person is merged in", -1, 1000).default(0))
     .addOption(new Option("--precision <name>", "what the pictures are drawn in").choices(["f32", "int8"]).default("f32"))
     .option("--full", "also one and two photos, their average, and other merge steps")

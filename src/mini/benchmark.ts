@@ -24,6 +24,8 @@ export interface BenchmarkOptions {
   readonly pictures: number;
   readonly steps: number;
   readonly guidanceScale: number;
+  /** By default the model's own. */
+  readonly scheduler?: GenerateInput["scheduler"];
   readonly signal?: AbortSignal | undefined;
   readonly onPictures?: ((more: number) => void) | undefined;
 }
@@ -112,13 +114,13 @@ async function drawPeople(
 async function draw(
   model: Drawer,
   cases: readonly TestCase[],
-  { steps, guidanceScale, signal, onPictures }: BenchmarkOptions,
+  { steps, guidanceScale, scheduler, signal, onPictures }: BenchmarkOptions,
   more: (one: TestCase) => Pick<GenerateInput, "prompt" | "idTokens" | "startMergeStep"> & Sampling,
 ): Promise<Uint8Array[]> {
   const pictures: Uint8Array[] = [];
   for (let from = 0; from < cases.length; from += AT_ONCE) {
     const some = cases.slice(from, from + AT_ONCE);
-    const requests = some.map((one) => ({ seed: one.seed, numInferenceSteps: steps, guidanceScale, ...more(one) }));
+    const requests = some.map((one) => ({ seed: one.seed, numInferenceSteps: steps, guidanceScale, scheduler, ...more(one) }));
     for (const [image] of await model.generateTogether(requests, signal && { signal }))
       pictures.push((await decodePhoto(image!.png)).data);
     onPictures?.(some.length);
