@@ -1,7 +1,7 @@
 import { contactSheet, type SheetTile } from "../image/contact-sheet.ts";
 import { decodePhoto, encodePng, type Rgb8 } from "../image/index.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
-import { ALBUM_SHOWN, DEMO_GUIDANCE, DEMO_STEPS, type DemoPicture, type DemoPlan } from "./demo-plan.ts";
+import { ALBUM_SHOWN, DEMO_GUIDANCE, DEMO_SCHEDULER, DEMO_STEPS, type DemoPicture, type DemoPlan } from "./demo-plan.ts";
 import { drawnPortraits } from "./portraits.ts";
 
 export interface DemoModels {
@@ -18,6 +18,7 @@ const requestOf = (
   seed,
   numInferenceSteps: DEMO_STEPS,
   guidanceScale: DEMO_GUIDANCE,
+  scheduler: DEMO_SCHEDULER,
   ...(photos.length === 0
     ? {}
     : { startMergeStep, inputIdImages: photos.map(({ person, album }) => portraits[person]![album]!) }),
