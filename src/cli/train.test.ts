@@ -49,6 +49,14 @@ test("a run can start from an earlier one, and says so when there is none", asyn
   expect(out).toMatch(/vision starts from .*: (\d+) of \1 weights fit/);
   const half = await trainMini(...args.with(1, join(folder, "half")), "--from", join(folder, "miniature"));
   expect(half.out).toMatch(/vision starts from .*miniature: [1-9]\d* of \d+ weights fit/);
+  for (const stage of ["vae", "decoder"]) expect(half.out).toMatch(new RegExp(`${stage} is taken from .*miniature`));
+  const base = await trainMini(
+    ...args.with(1, join(folder, "half")).with(-1, "base=1").with(-3, "base"),
+    "--from",
+    join(folder, "miniature"),
+  );
+  expect(base.code, base.err).toBe(0);
+  expect(base.out).toMatch(/base starts from .*miniature: (\d+) of \1 weights fit/);
   const other = await trainMini("--out", join(folder, "third"), "--people", "12", "--stages", "vision", "--from", "nowhere");
   expect(other.code).toBe(1);
   expect(other.err).toContain('nowhere has no finished stage "vision"');

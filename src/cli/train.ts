@@ -84,7 +84,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
     .option("--stages <list>", "only these, such as vae,vision")
     .option(
       "--from <folder>",
-      "start from the stages of an earlier run, or from a miniature, where names and shapes are the same",
+      "start from an earlier run, or from a miniature: stages before those wanted are taken from it, and those begin with its weights",
     )
     .option("--steps <stage=n...>", "updates of a stage", [])
     .option("--json", "one JSON object a line for programs to read")

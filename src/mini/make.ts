@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { exists } from "../train/exists.ts";
 import { type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
-import type { Tensors } from "../weights/index.ts";
+import { readFloats, type Tensors } from "../weights/index.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
 import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
@@ -27,7 +27,7 @@ export interface MakeOptions {
   /** Updates of each stage. */
   readonly steps: Readonly<Record<StageName, number>>;
   readonly stages?: readonly StageName[];
-  /** Folder of an earlier run, or a finished miniature: weights that have the same name and shape there are where a stage starts. The decoder starts from `vae`. */
+  /** Folder of an earlier run, or a finished miniature: weights that have the same name and shape there are where a stage starts, and stages before the wanted ones are taken from it. The decoder starts from `vae`. */
   readonly from?: string | undefined;
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -60,6 +60,7 @@ export async function makeMiniature(options: MakeOptions): Promise<void> {
   const data = await dataSet(join(folder, "data"), { seed: TRAINING_SEED, people }, (done) => {
     if (done % 500 === 0 || done === people) onNote?.(`${done} of ${people} people are drawn`);
   });
+  await takeEarlier(options, stages);
   for (const stage of stages) {
     if (await exists(stageWeightsPath(folder, stage))) {
       onNote?.(`${stage} is finished already`);
@@ -92,12 +93,29 @@ async function startOf(
   return { from: new Map(same), config: { ...task.config, from: folder } };
 }
 
+/** Stages that come before those that are wanted are taken over as they are from an earlier run, where this one lacks them. */
+async function takeEarlier({ folder, from, onNote }: MakeOptions, wanted: readonly StageName[]): Promise<void> {
+  if (from === undefined) return;
+  const first = Math.min(...wanted.map((stage) => STAGES.indexOf(stage)));
+  for (const stage of STAGES.slice(0, first)) {
+    if (await exists(stageWeightsPath(folder, stage))) continue;
+    const earlier = await earlierWeights(from, stage);
+    if (earlier === undefined) continue;
+    const weights = new Map<string, { shape: readonly number[]; values: Float32Array }>();
+    for (const [name, entry] of earlier) weights.set(name, { shape: entry.shape, values: await readFloats(entry) });
+    await mkdir(join(folder, stage), { recursive: true });
+    await writeStageWeights(folder, stage, weights);
+    onNote?.(`${stage} is taken from ${from}`);
+  }
+}
+
 /** Of a folder in which stages were trained, or of a finished miniature. */
 async function earlierWeights(folder: string, stage: string): Promise<Tensors | undefined> {
   if (await exists(stageWeightsPath(folder, stage))) return readStageWeights(folder, stage);
   if (!(await exists(join(folder, "model_index.json")))) return undefined;
   const { vae, vision, base, adapter } = await readMiniature(folder);
-  const parts: Readonly<Record<string, Tensors>> = { vae, vision, base, adapter };
+  const decoder = new Map([...vae].filter(([name]) => /^(decoder|post_quant_conv)\./.test(name)));
+  const parts: Readonly<Record<string, Tensors>> = { vae, decoder, vision, base, adapter };
   return parts[stage];
 }
 
