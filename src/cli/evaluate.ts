@@ -4,7 +4,7 @@ import type { Figure } from "../mini/figures.ts";
 import type { AdapterFigures, AgainstNone, TextKind } from "../mini/score.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type LoadOptions, parseLoadOptions } from "../pipeline/request.ts";
-import { SAMPLER_NAMES } from "../samplers/create-sampler.ts";
+import { SAMPLER_NAMES, type SamplerName } from "../samplers/create-sampler.ts";
 import { asset } from "./asset.ts";
 import { addEvaluateAblations } from "./evaluate-ablations.ts";
 import { wholeNumberOption } from "./flag-values.ts";
@@ -24,7 +24,7 @@ interface Flags {
   readonly idImages: number;
   readonly steps: number;
   readonly guidanceScale: number;
-  readonly scheduler?: (typeof SAMPLER_NAMES)[number];
+  readonly scheduler?: SamplerName;
   readonly startMergeStep: number;
   readonly precision: "f32" | "int8";
   readonly full?: boolean;

@@ -1,6 +1,6 @@
 import { sliceRows } from "../weights/tensor-entry.ts";
 import { conv2dOp } from "./ops/convolution.ts";
-import { slice, sliceOp } from "./ops/layout.ts";
+import { type SliceAttrs, slice, sliceOp } from "./ops/layout.ts";
 import { linearOp } from "./ops/matrix.ts";
 import { layerNormOp } from "./ops/normalise.ts";
 import { type QuantisedWeight, quantisedConv, quantisedLinear } from "./ops/quantised.ts";
@@ -57,8 +57,8 @@ export function slicedLinears(outputs: readonly Tensor[]): Map<string, readonly 
   for (const y of order) {
     const weight = is(y, linearOp) && !outputs.includes(y) ? weightOf(y) : undefined;
     if (weight === undefined || users.get(weight)!.length > 1) continue;
-    const slices = (users.get(y) ?? []).map((t) => (is(t, sliceOp) && t.attrs.axis === y.shape.length - 1 ? t.attrs : undefined));
-    const sorted = slices.every((t) => t !== undefined) ? slices.sort((a, b) => a.start - b.start) : [];
+    const parts = users.get(y) ?? [];
+    const sorted = parts.every(isOutputs) ? parts.map(({ attrs }) => attrs).sort((a, b) => a.start - b.start) : [];
     let end = 0;
     for (const t of sorted) end = t.start === end ? end + (t.size as number) : Number.NaN;
     if (sorted.length > 1 && end === size(y, -1))
@@ -69,6 +69,10 @@ export function slicedLinears(outputs: readonly Tensor[]): Map<string, readonly 
   }
   return found;
 }
+
+/** Whether it is some of the outputs of a linear layer. */
+const isOutputs = (t: Tensor): t is Tensor<SliceAttrs> =>
+  is(t, sliceOp) && is(t.inputs[0]!, linearOp) && t.attrs.axis === t.shape.length - 1;
 
 function usersIn(order: readonly Tensor[]): Map<Tensor, Tensor[]> {
   const users = new Map<Tensor, Tensor[]>();
@@ -81,8 +85,8 @@ export const slicePath = (path: string, start: number): string => `${path}:${sta
 
 /** A slice of a linear layer as a layer of its own. */
 function sliced(y: Tensor, weights: ReadonlyMap<string, QuantisedWeight>): Tensor | undefined {
-  const layer = y.inputs[0];
-  if (!is(y, sliceOp) || layer === undefined || !is(layer, linearOp) || y.attrs.axis !== layer.shape.length - 1) return undefined;
+  if (!isOutputs(y)) return undefined;
+  const layer = y.inputs[0]!;
   const path = weightOf(layer)?.attrs.path;
   const { start, size } = y.attrs;
   const found = path === undefined ? undefined : weights.get(slicePath(path, start));

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
@@ -87,7 +87,6 @@ export async function runAblations(options: AblationOptions): Promise<void> {
   await keepSettings(folder, { steps, people, workers, batch: BATCH.adapter, ...tests, weights: weights.slice(0, 12) });
 
   const kept = join(folder, "data");
-  await mkdir(kept, { recursive: true });
   const data = await dataSet(kept, { seed: TRAINING_SEED, people });
   const latents = await scaledLatents(kept, data, miniature);
   const features = await encodeIdImages(kept, data, miniature.vision);

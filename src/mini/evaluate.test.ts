@@ -88,6 +88,19 @@ test("the autoencoder's figures, other uses of the adapter and samples come with
   expect(sheet.width).toBeGreaterThan(6 * 128);
 });
 
+test("the scheduler that is asked for draws with the adapter and without", async () => {
+  const asked = new Set<string | undefined>();
+  const listening = (shift: number): IdModel => ({
+    ...forger(shift),
+    generateTogether: (requests) => {
+      for (const { scheduler } of requests) asked.add(scheduler);
+      return forger(shift).generateTogether(requests);
+    },
+  });
+  await evaluation({ withAdapter: listening(0), without: listening(5), scheduler: "euler_a" });
+  expect([...asked]).toEqual(["euler_a"]);
+});
+
 test("other uses are told to the model", () => {
   const uses = otherUses({ idImages: 4, startMergeStep: 0 }, 25);
   expect(uses["idImages=2"]).toEqual({ idImages: 2, startMergeStep: 0 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { exists } from "../train/exists.ts";
 import { type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
-import { readFloats, type Tensors } from "../weights/index.ts";
+import { readManyFloats, type Tensors } from "../weights/index.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
 import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
@@ -27,7 +27,10 @@ export interface MakeOptions {
   /** Updates of each stage. */
   readonly steps: Readonly<Record<StageName, number>>;
   readonly stages?: readonly StageName[];
-  /** Folder of an earlier run, or a finished miniature: weights that have the same name and shape there are where a stage starts, and stages before the wanted ones are taken from it. The decoder starts from `vae`. */
+  /**
+   * Folder of an earlier run, or a finished miniature: weights that have the same name and shape there are where a stage starts, and stages
+   * before those that are wanted are taken from it. The decoder starts from `vae`.
+   */
   readonly from?: string | undefined;
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -101,10 +104,10 @@ async function takeEarlier({ folder, from, onNote }: MakeOptions, wanted: readon
     if (await exists(stageWeightsPath(folder, stage))) continue;
     const earlier = await earlierWeights(from, stage);
     if (earlier === undefined) continue;
-    const weights = new Map<string, { shape: readonly number[]; values: Float32Array }>();
-    for (const [name, entry] of earlier) weights.set(name, { shape: entry.shape, values: await readFloats(entry) });
+    const values = await readManyFloats([...earlier.values()]);
+    const weights = [...earlier].map(([name, { shape }], i) => [name, { shape, values: values[i]! }] as const);
     await mkdir(join(folder, stage), { recursive: true });
-    await writeStageWeights(folder, stage, weights);
+    await writeStageWeights(folder, stage, new Map(weights));
     onNote?.(`${stage} is taken from ${from}`);
   }
 }

@@ -49,15 +49,15 @@ export function* encodeModel(
     enableMemPattern: planned && !lean,
     extra: {
       session: { model_external_initializers_file_folder_path: root.folder },
-      optimization: { disable_specified_optimizers: unwanted(outputs).join(";") },
+      optimization: { disable_specified_optimizers: unwanted(outputs, device).join(";") },
     },
   };
   return { model, options };
 }
 
 /** What ONNX Runtime would do to the graph, and should not. */
-const unwanted = (outputs: Readonly<Record<string, Tensor>>): string[] => [
-  "BiasGeluFusion", // takes longer than the two that it joins
+const unwanted = (outputs: Readonly<Record<string, Tensor>>, device: Device): string[] => [
+  ...(device === "cpu" ? ["BiasGeluFusion"] : []), // takes longer there than the two that it joins
   ...(waits(outputs) ? ["ReshapeFusion"] : []), // would join a reshape that waits for something with the next one, which does not
 ];
 

@@ -9,6 +9,7 @@ const UINT8 = 2; // TensorProto.DataType
 const zeroOf = ({ weight }: Pick<QuantisedWeight, "weight">, e: Emitter): string =>
   weight.entry.dtype === "U8" ? middle(e) : "";
 
+/** The middle of what an unsigned byte holds. */
 const middle = (e: Emitter): string => e.node("Cast", [e.node("Squeeze", [e.ints([128])])], { attrs: { to: UINT8 } });
 
 /** Most strips that a picture is cut into. */

@@ -64,7 +64,13 @@ export const concatOp: Op<{ axis: number }> = {
 export const concat = (xs: readonly Tensor[], axis: number): Tensor =>
   apply(concatOp, xs, { axis: axisOf(axis, xs[0]!.shape.length) });
 
-export const sliceOp: Op<{ axis: number; start: number; size: Dim }> = {
+export interface SliceAttrs {
+  readonly axis: number;
+  readonly start: number;
+  readonly size: Dim;
+}
+
+export const sliceOp: Op<SliceAttrs> = {
   name: "slice",
   shape: ([x], { axis, start, size }) => {
     const whole = x!.shape[axis]!;
