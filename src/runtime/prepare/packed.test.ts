@@ -14,6 +14,7 @@ import { openModel } from "../../weights/index.ts";
 import { ortRuntime } from "../ort-runtime.ts";
 import { processor } from "../processor.ts";
 import { graphPath, listPrepared, packedPath } from "./cache-folder.ts";
+import { packedKey } from "./packed.ts";
 import { prepare } from "./prepare.ts";
 
 vi.mock("../processor.ts", () => ({ processor: vi.fn(() => ["this one"]) }));
@@ -102,6 +103,18 @@ async function edit(path: string): Promise<void> {
   bytes.fill(7, bytes.length - 600);
   await writeFile(path, bytes);
 }
+
+test("what ONNX Runtime is told to leave out makes another model of the same graph, threads do not", () => {
+  const model = Uint8Array.of(1, 2, 3);
+  const key = (without: string, threads: number): string =>
+    packedKey({
+      model,
+      options: { intraOpNumThreads: threads, extra: { optimization: { disable_specified_optimizers: without } } },
+    });
+  expect(key("", 1)).toBe(key("", 2));
+  expect(key("BiasGeluFusion", 1)).not.toBe(key("", 1));
+  expect(packedKey({ model, options: {} })).not.toBe(key("", 1));
+});
 
 test("another processor packs for itself", async () => {
   await decoded();

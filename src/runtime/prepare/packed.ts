@@ -42,7 +42,7 @@ export interface Keep {
  */
 export async function loadPacked(encoded: EncodedModel, keep: Keep, load: (model: EncodedModel) => Promise<void>): Promise<void> {
   const { folder } = keep.cache;
-  const key = keyOf(encoded);
+  const key = packedKey(encoded);
   await openFolder(folder);
   const found = await openPacked(encoded, key, keep);
   if (found !== undefined) {
@@ -85,13 +85,14 @@ const remove = async (folder: string | undefined): Promise<void> => {
 };
 
 /**
- * Stands for the graph, where its prepared weights lie, which are named by their content, and what packs them: packed weights are of use to the
- * same kind of processor alone.
+ * Stands for the graph, where its prepared weights lie, which are named by their content, what ONNX Runtime is told to make of it, and what packs
+ * them: packed weights are of use to the same kind of processor alone.
  */
-function keyOf({ model }: EncodedModel): string {
+export function packedKey({ model, options }: EncodedModel): string {
+  const { optimization } = (options.extra ?? {}) as Extra;
   const hash = createHash("sha256").update(model);
   return hash
-    .update(JSON.stringify([ortVersion(), processor()]))
+    .update(JSON.stringify([ortVersion(), processor(), options.graphOptimizationLevel, optimization]))
     .digest("hex")
     .slice(0, 40);
 }
@@ -153,7 +154,7 @@ async function removeAbandoned(folder: string): Promise<void> {
   }
 }
 
-type Extra = Readonly<Record<string, Readonly<Record<string, string>>>>;
+type Extra = Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
 
 /** The same model, with more settings of its session. */
 function withSettings({ model, options }: EncodedModel, more: Readonly<Record<string, string>>): EncodedModel {
