@@ -12,7 +12,6 @@ import { expandTrigger } from "../text/trigger.ts";
 import { diffusionInputs, diffusionLoss } from "../train/diffusion.ts";
 import type { TrainingTask } from "../train/run.ts";
 import { stackTokens } from "../train/stack-tokens.ts";
-import { logitNormalTimesteps } from "../train/timesteps.ts";
 import { TRANSFORMER_LAYERS, trainableLora } from "../train/trainable-lora.ts";
 import { TrainableWeights } from "../train/trainable-weights.ts";
 import { type Tensors, withoutPrefix } from "../weights/index.ts";
@@ -25,8 +24,8 @@ import { miniTokenizer, textEncoders } from "./text.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 export const TRIGGER = "img";
-/** Colours of skin and hair are decided at late timesteps, shapes of hair and eyes a little before. */
-const TIMESTEPS = logitNormalTimesteps({ middle: 0.35, uniform: 0.5 });
+/** Who somebody is shows at late timesteps; early ones would mostly add noise to the gradients. */
+const TIMESTEP_POWER = 0.6;
 
 export interface AdapterOptions extends TaskOptions {
   readonly base: Tensors;
@@ -154,7 +153,7 @@ function adapterBatch(
   }
   const weight = chosen.map((index) => (random.chance(masked) ? onlyPerson(data, index) : latentWeights(data, index)));
   return {
-    ...latentFeeds(data, chosen, weight, random, TIMESTEPS),
+    ...latentFeeds(data, chosen, weight, random, TIMESTEP_POWER),
     ...textFeeds(texts, tokenizer.end, random),
     idFeatures: floats(idFeatures, batch * most, VISION_WIDTH),
     places: floats(places, batch, POSITIONS, slots),

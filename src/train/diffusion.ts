@@ -7,7 +7,6 @@ import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Feeds } from "../runtime/runtime.ts";
 import { squaredError } from "./losses.ts";
-import { powerTimesteps, type TimestepQuantile } from "./timesteps.ts";
 
 export type Prediction = "epsilon" | "v_prediction";
 
@@ -52,17 +51,18 @@ export function diffusionLoss(
 /**
  * Everything that {@link diffusionInputs} wants but the weights and the latents. Timesteps are spread evenly over the batch, then shifted
  * at random.
+ * @param power below 1, late timesteps come more often: a share u of all lies below u^power
  */
 export function noiseFeeds(
   random: Random,
   dims: readonly [number, number, number, number],
   alphasCumprod: Float32Array,
-  quantile: TimestepQuantile = powerTimesteps(1),
+  power = 1,
 ): Feeds {
   const [b, c, h, w] = dims;
   const steps = alphasCumprod.length;
   const shift = random.uniform();
-  const timesteps = Float32Array.from({ length: b }, (_, i) => Math.floor(quantile((i + shift) / b) * steps));
+  const timesteps = Float32Array.from({ length: b }, (_, i) => Math.floor(((i + shift) / b) ** power * steps));
   const column = (value: (alpha: number) => number): Float32Array => timesteps.map((t) => value(alphasCumprod[t]!));
   return {
     noise: floats(gaussians(random, b * c * h * w), b, c, h, w),
