@@ -25,6 +25,11 @@ export interface ParameterGroup {
   readonly match: (name: string) => boolean;
   readonly learningRate: number;
   readonly weightDecay?: number;
+  /**
+   * Muon, for matrices alone: steps of equal length in all directions that the gradient has. Its steps are as long as AdamW's usual ones, so that
+   * a learning rate means the same: Liu et al. 2025 (arXiv 2502.16982), section 2.2.
+   */
+  readonly optimiser?: "adamw" | "muon";
 }
 
 /** Something to be trained. */
@@ -123,7 +128,9 @@ const PROGRESS_MS = 2000;
 export async function train(task: TrainingTask, options: TrainingOptions): Promise<TrainedWeights> {
   const { folder, signal } = options;
   await mkdir(folder, { recursive: true });
-  const parameters = task.weights.layout((name) => groupIndex(task, name));
+  const parameters = task.weights
+    .layout((name) => groupIndex(task, name))
+    .map((parameter) => ({ ...parameter, orthogonal: task.groups[parameter.group]!.optimiser === "muon" }));
   const size = parameters.reduce((sum, { length }) => sum + length, 0);
   const count = options.workers ?? availableParallelism();
   const { accumulate = 1, emaDecay } = task;
@@ -270,6 +277,7 @@ function updateOf({ groups, rate, steps, beta2 = 0.999, clip = 0, emaDecay = 0 }
     beta1: 0.9,
     beta2,
     eps: 1e-8,
+    momentum: 0.95,
     step: step + 1,
     clip,
     // young averages forget their random start sooner

@@ -11,6 +11,7 @@ const update: Update = {
   beta1: 0.9,
   beta2: 0.99,
   eps: 1e-8,
+  momentum: 0.95,
   step: 1,
   clip: 0,
   emaDecay: 0,

@@ -2,9 +2,12 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { NdArray } from "../../core/array.ts";
 import { inTurns } from "../../core/steps.ts";
+import { input } from "../../graph/ops/source.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { encodeModel } from "../encode-model.ts";
 import type { Feeds } from "../runtime.ts";
+import { orthogonalised } from "./orthogonal.ts";
+import { type Share, shares } from "./shares.ts";
 
 /** A weight that is trained: an input of the graph, and a part of one long array. */
 export interface Parameter {
@@ -15,12 +18,14 @@ export interface Parameter {
   readonly length: number;
   /** Which of the update's groups it belongs to. */
   readonly group: number;
+  /** Updated as a matrix, by Muon; the others by AdamW. */
+  readonly orthogonal?: boolean;
 }
 
 /** All that training changes, in shared memory: each array has the parameters one after the other. */
 export interface TrainingState {
   readonly params: Float32Array;
-  /** AdamW's means of gradients and of their squares. */
+  /** Means of the gradients, and of their squares, which Muon does without. */
   readonly m: Float32Array;
   readonly v: Float32Array;
   /** Exponential moving average of the parameters, where one is kept. */
@@ -38,6 +43,8 @@ export interface Update {
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;
+  /** Muon's share of the earlier gradients. */
+  readonly momentum: number;
   /** 1 for the first update. */
   readonly step: number;
   /** Largest norm of all gradients together; 0: any. */
@@ -122,7 +129,6 @@ export class ParallelSteps {
       parameters,
       metrics,
       loss,
-      count,
       params: buffer(state.params),
       m: buffer(state.m),
       v: buffer(state.v),
@@ -132,8 +138,11 @@ export class ParallelSteps {
       sums: new SharedArrayBuffer(8 * count),
     };
     const url = new URL("./training-worker.js", import.meta.url);
+    const own = await Promise.all(
+      shares(parameters, count).map(async (share) => ({ share, orthogonal: await orthogonaliser(share, threads) })),
+    );
     const steps = new ParallelSteps(
-      Array.from({ length: count }, (_, index) => new Worker(url, { workerData: { ...shared, index } })),
+      own.map((mine, index) => new Worker(url, { workerData: { ...shared, ...mine, index } })),
       new Int32Array(sync),
     );
     await steps.#all(() => {});
@@ -199,6 +208,13 @@ export class ParallelSteps {
     this.#failure ??= error;
     for (const settle of this.#waiting) settle(error);
   }
+}
+
+/** The graph that makes updates of a worker's matrices: y0 of x0 and so on. */
+async function orthogonaliser({ matrices }: Share, threads: number): Promise<Uint8Array | undefined> {
+  if (matrices.length === 0) return undefined;
+  const outputs = matrices.map(({ rows, columns }, i) => [`y${i}`, orthogonalised(input(`x${i}`, [rows, columns]))] as const);
+  return (await inTurns(encodeModel(Object.fromEntries(outputs), { threads }))).model;
 }
 
 const plain = (feeds: Feeds): Record<string, NdArray> => ({ ...feeds });

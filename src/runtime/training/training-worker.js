@@ -2,15 +2,16 @@
 // Plain JavaScript, because Node starts a worker from a file that it can run as it is.
 import { parentPort, workerData } from "node:worker_threads";
 import { accumulate, adamw, average, sumOfSquares } from "./adamw.js";
+import { direction, shrinkAndMove } from "./muon.js";
 
 /**
- * @typedef {{ name: string, dims: number[], offset: number, length: number, group: number }} Parameter
+ * @typedef {{ name: string, dims: number[], offset: number, length: number }} Parameter
  * @typedef {{ dtype: "f32" | "i64", dims: readonly number[], data: Float32Array | BigInt64Array }} Wire
  * @typedef {{ index: number, count: number, model: Uint8Array, options: import("onnxruntime-common").InferenceSession.SessionOptions,
  *   parameters: Parameter[], metrics: string[], loss: string, params: SharedArrayBuffer, m: SharedArrayBuffer, v: SharedArrayBuffer,
- *   ema: SharedArrayBuffer | undefined, gradients: SharedArrayBuffer[], sync: SharedArrayBuffer, sums: SharedArrayBuffer }} Setup
- * @typedef {{ groups: { lr: number, weightDecay: number }[], beta1: number, beta2: number, eps: number, step: number, clip: number,
- *   emaDecay: number }} Update
+ *   ema: SharedArrayBuffer | undefined, gradients: SharedArrayBuffer[], sync: SharedArrayBuffer, sums: SharedArrayBuffer,
+ *   share: import("./shares.ts").Share, orthogonal: Uint8Array | undefined }} Setup
+ * @typedef {import("./parallel-steps.ts").Update} Update
  * @typedef {{ batches: Record<string, Wire>[], update: Update }} Request
  */
 
@@ -21,7 +22,8 @@ const { InferenceSession, Tensor } = await import("onnxruntime-node");
 if (parentPort === null) throw new Error("training-worker.js runs as a worker thread only");
 const port = parentPort;
 const setup = /** @type {Setup} */ (workerData);
-const { index, count, parameters, metrics } = setup;
+const { index, parameters, metrics } = setup;
+const { pieces, matrices } = setup.share;
 const params = new Float32Array(setup.params);
 const state = { params, m: new Float32Array(setup.m), v: new Float32Array(setup.v) };
 const ema = setup.ema && new Float32Array(setup.ema);
@@ -30,8 +32,7 @@ const mine = /** @type {Float32Array} */ (everyone[index]);
 const sync = new Int32Array(setup.sync);
 const sums = new Float64Array(setup.sums);
 const total = params.length;
-const from = Math.floor((total * index) / count);
-const to = Math.floor((total * (index + 1)) / count);
+const count = everyone.length;
 
 // ONNX Runtime's tensors may not lie in shared memory: each worker computes with copies of its own.
 const weights = new Float32Array(total);
@@ -45,6 +46,43 @@ for (const { name, dims, offset, length } of parameters) {
   fetches[`grad:${name}`] = new Tensor("float32", gradients.subarray(offset, offset + length), dims);
 }
 const session = await InferenceSession.create(setup.model, setup.options);
+
+/** Numbers of the parameters that this worker updates, in order, joined where they lie side by side. */
+const own = joined([...pieces, ...matrices]);
+/** And those that others do. */
+const others = gaps(own);
+
+/** @param {readonly { offset: number, length: number }[]} parts */
+function joined(parts) {
+  /** @type {{ from: number, to: number }[]} */
+  const ranges = [];
+  for (const { offset, length } of parts.toSorted((a, b) => a.offset - b.offset)) {
+    const last = ranges.at(-1);
+    if (last?.to === offset) last.to += length;
+    else ranges.push({ from: offset, to: offset + length });
+  }
+  return ranges;
+}
+
+/** @param {readonly { from: number, to: number }[]} ranges */
+function gaps(ranges) {
+  const starts = [0, ...ranges.map(({ to }) => to)];
+  const ends = [...ranges.map(({ from }) => from), total];
+  return starts.map((from, i) => ({ from, to: /** @type {number} */ (ends[i]) })).filter(({ from, to }) => from < to);
+}
+
+const orthogonaliser = setup.orthogonal && (await InferenceSession.create(setup.orthogonal, setup.options));
+const directions = new Float32Array(matrices.reduce((sum, { length }) => sum + length, 0));
+/** @type {Record<string, import("onnxruntime-common").Tensor>} */
+const steepest = {};
+/** @type {Record<string, import("onnxruntime-common").Tensor>} */
+const orthogonal = {};
+let place = 0;
+for (const [i, { offset, length, rows, columns }] of matrices.entries()) {
+  steepest[`x${i}`] = new Tensor("float32", gradients.subarray(offset, offset + length), [rows, columns]);
+  orthogonal[`y${i}`] = new Tensor("float32", directions.subarray(place, place + length), [rows, columns]);
+  place += length;
+}
 
 /** Waits until every worker has come here. @throws when the workers are being ended: one that failed will never come */
 function barrier() {
@@ -82,10 +120,7 @@ async function differentiate(batches) {
     if (i > 0) accumulate(gradients, mine, 0, total);
     // all for the next batch to be added to; after the last what others apply, where they see it
     if (i + 1 < batches.length) mine.set(gradients);
-    else {
-      mine.set(gradients.subarray(0, from));
-      mine.set(gradients.subarray(to), to);
-    }
+    else for (const { from, to } of others) mine.set(gradients.subarray(from, to), from);
   }
   return measured;
 }
@@ -108,26 +143,37 @@ function inBlocks(first, after, each) {
  * @param {number} batches
  * @param {boolean} finite whether the losses of this worker are
  */
-function apply({ groups, clip, emaDecay, ...options }, batches, finite) {
+async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, finite) {
   barrier();
   const share = 1 / (count * batches);
   let squares = 0;
-  inBlocks(from, to, (start, end) => {
-    for (const [w, theirs] of everyone.entries()) if (w !== index) accumulate(gradients, theirs, start, end);
-    squares += sumOfSquares(gradients, start, end);
-  });
+  for (const { from, to } of own)
+    inBlocks(from, to, (start, end) => {
+      for (const [w, theirs] of everyone.entries()) if (w !== index) accumulate(gradients, theirs, start, end);
+      squares += sumOfSquares(gradients, start, end);
+    });
   sums[index] = finite ? squares : Number.NaN;
   barrier();
   const norm = share * Math.sqrt(sums.reduce((a, b) => a + b, 0));
   if (!Number.isFinite(norm)) return { norm, updated: false }; // every worker sees the same sum, so all of them leave the weights as they are
   const scale = share * (clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1); // torch.nn.utils.clip_grad_norm_
-  for (const { offset, length, group } of parameters) {
-    const [start, end] = [Math.max(from, offset), Math.min(to, offset + length)];
+  for (const { offset, length, group } of pieces) {
     const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[group]);
-    inBlocks(start, end, (first, after) => {
+    inBlocks(offset, offset + length, (first, after) => {
       adamw(state, gradients, scale, first, after, { ...options, lr, weightDecay });
       if (ema !== undefined) average(ema, params, emaDecay, first, after);
     });
+  }
+  if (orthogonaliser !== undefined) {
+    for (const { offset, length } of matrices) direction(state.m, gradients, scale, offset, offset + length, momentum);
+    await orthogonaliser.run(steepest, orthogonal);
+    let at = 0;
+    for (const matrix of matrices) {
+      const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[matrix.group]);
+      shrinkAndMove(params, directions.subarray(at, at + matrix.length), matrix, { lr, weightDecay });
+      if (ema !== undefined) average(ema, params, emaDecay, matrix.offset, matrix.offset + matrix.length);
+      at += matrix.length;
+    }
   }
   barrier();
   return { norm, updated: true };
@@ -142,7 +188,7 @@ port.on("message", async (/** @type {Request | "end"} */ request) => {
     const measured = await differentiate(batches);
     const computed = performance.now();
     const finite = measured.every((values) => Number.isFinite(values[setup.loss]?.[0]));
-    const { norm, updated } = apply(update, batches.length, finite);
+    const { norm, updated } = await apply(update, batches.length, finite);
     port.postMessage({
       measured,
       norm,

@@ -1,0 +1,55 @@
+import type { Parameter } from "./parallel-steps.ts";
+
+/** Numbers side by side of one group. */
+export interface Piece {
+  readonly offset: number;
+  readonly length: number;
+  readonly group: number;
+}
+
+/** A parameter that is updated as a matrix: [rows, columns], where a convolution's columns are all that lies under one output. */
+export interface Matrix extends Piece {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** What one worker updates. */
+export interface Share {
+  readonly pieces: readonly Piece[];
+  readonly matrices: readonly Matrix[];
+}
+
+/** Numbers are dealt out evenly, and matrices whole, so that each worker has about the same work. */
+export function shares(parameters: readonly Parameter[], count: number): Share[] {
+  const single = parameters.filter(({ orthogonal }) => !orthogonal);
+  const matrices = matrixShares(parameters.filter(({ orthogonal }) => orthogonal).map(matrixOf), count);
+  const total = single.reduce((sum, { length }) => sum + length, 0);
+  return matrices.map((own, index) => {
+    const [from, to] = [Math.floor((total * index) / count), Math.floor((total * (index + 1)) / count)];
+    const pieces: Piece[] = [];
+    let before = 0;
+    for (const { offset, length, group } of single) {
+      const [start, end] = [Math.max(from - before, 0), Math.min(to - before, length)];
+      if (start < end) pieces.push({ offset: offset + start, length: end - start, group });
+      before += length;
+    }
+    return { pieces, matrices: own };
+  });
+}
+
+function matrixOf({ name, dims, offset, length, group }: Parameter): Matrix {
+  if (dims.length < 2) throw new TypeError(`${name} is no matrix`);
+  return { offset, length, group, rows: dims[0]!, columns: length / dims[0]! };
+}
+
+/** The most laborious first, each to whom has least to do. */
+function matrixShares(matrices: readonly Matrix[], count: number): Matrix[][] {
+  const work = ({ rows, columns }: Matrix): number => Math.min(rows, columns) ** 2 * Math.max(rows, columns);
+  const loads = Array.from({ length: count }, (): { matrices: Matrix[]; work: number } => ({ matrices: [], work: 0 }));
+  for (const matrix of matrices.toSorted((a, b) => work(b) - work(a))) {
+    const least = loads.reduce((a, b) => (b.work < a.work ? b : a));
+    least.matrices.push(matrix);
+    least.work += work(matrix);
+  }
+  return loads.map((load) => load.matrices);
+}
