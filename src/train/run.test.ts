@@ -43,25 +43,30 @@ test("the loss falls", async () => {
   expect(lines.map(({ step }) => step)).toEqual(lines.map((_, i) => (i + 1) * 4));
 });
 
-test("a run that was stopped by its signal goes on as if it had not been: weights, average and metrics", async () => {
-  const whole = await run(smallTask(), "whole", { workers: 2 });
-  const stop = new AbortController();
-  const task = smallTask({
-    change: (t) => ({
-      ...t,
-      batch: (at) => {
-        if (at.step === 9) stop.abort(); // while the eighth step computes
-        return t.batch(at);
-      },
-    }),
-  });
-  await expect(run(task, "stopped", { workers: 2, signal: stop.signal })).rejects.toThrow("abort");
-  expect((await metricsOf("stopped")).length).toBeLessThan(3);
-  const resumed = await run(smallTask(), "stopped", { workers: 2 });
-  expect(valuesOf(resumed)).toEqual(valuesOf(whole));
-  expect((await stateOf("stopped")).equals(await stateOf("whole"))).toBe(true);
-  expect(await metricsOf("stopped")).toEqual(await metricsOf("whole"));
-});
+test.each(["adamw", "muon"] as const)(
+  "a run that was stopped by its signal goes on as if it had not been: weights, average and metrics, %s",
+  async (optimiser) => {
+    const matrices = { match: (name: string) => name.endsWith("weight"), learningRate: 0.02, optimiser };
+    const withMatrices = (t: TrainingTask): TrainingTask => ({ ...t, groups: [matrices, ...t.groups] });
+    const whole = await run(smallTask({ change: withMatrices }), "whole", { workers: 2 });
+    const stop = new AbortController();
+    const task = smallTask({
+      change: (t) => ({
+        ...withMatrices(t),
+        batch: (at) => {
+          if (at.step === 9) stop.abort(); // while the eighth step computes
+          return t.batch(at);
+        },
+      }),
+    });
+    await expect(run(task, "stopped", { workers: 2, signal: stop.signal })).rejects.toThrow("abort");
+    expect((await metricsOf("stopped")).length).toBeLessThan(3);
+    const resumed = await run(smallTask({ change: withMatrices }), "stopped", { workers: 2 });
+    expect(valuesOf(resumed)).toEqual(valuesOf(whole));
+    expect((await stateOf("stopped")).equals(await stateOf("whole"))).toBe(true);
+    expect(await metricsOf("stopped")).toEqual(await metricsOf("whole"));
+  },
+);
 
 test("a step of many batches tells of them, and stops between two of them, with nothing lost or done twice", async () => {
   const task = () => smallTask({ steps: 3, change: (t) => ({ ...t, accumulate: 50 }) });
