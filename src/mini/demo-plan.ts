@@ -25,7 +25,7 @@ export interface DemoPlan {
 export const ALBUM_SHOWN = 4;
 export const DEMO_STEPS = 25;
 export const DEMO_GUIDANCE = 3;
-/** New noise at each step mends what the small model got wrong before, such as eyes; DDIM keeps to the text a little better (docs/miniature.md). */
+/** New noise at each step mends what the small model got wrong before, such as eyes: docs/miniature.md. */
 export const DEMO_SCHEDULER = "euler_a" as const;
 const TRIGGER = "img";
 

@@ -1,5 +1,6 @@
 import { UserError } from "../core/errors.ts";
-import type { Parameter, TrainingState } from "../runtime/training/parallel-steps.ts";
+import type { TrainingState } from "../runtime/training/parallel-steps.ts";
+import type { Parameter } from "../runtime/training/parameter.ts";
 import { openTensors, readFloats, type TensorToWrite, writeSafetensors } from "../weights/index.ts";
 import { exists } from "./exists.ts";
 

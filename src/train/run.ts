@@ -9,10 +9,10 @@ import type { Feeds } from "../runtime/runtime.ts";
 import {
   ParallelSteps,
   type ParallelStepsOptions,
-  type Parameter,
   type TrainingState,
   trainingState,
 } from "../runtime/training/parallel-steps.ts";
+import type { Parameter } from "../runtime/training/parameter.ts";
 import type { Tensors } from "../weights/index.ts";
 import { type RecentSums, type RunConfig, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { type RateShape, rateShare } from "./learning-rate.ts";

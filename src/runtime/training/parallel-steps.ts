@@ -7,20 +7,8 @@ import type { Tensor } from "../../graph/tensor.ts";
 import { encodeModel } from "../encode-model.ts";
 import type { Feeds } from "../runtime.ts";
 import { orthogonalised } from "./orthogonal.ts";
+import type { Parameter } from "./parameter.ts";
 import { type Share, shares } from "./shares.ts";
-
-/** A weight that is trained: an input of the graph, and a part of one long array. */
-export interface Parameter {
-  readonly name: string;
-  readonly dims: readonly number[];
-  /** Where its values begin in {@link TrainingState}'s arrays. */
-  readonly offset: number;
-  readonly length: number;
-  /** Which of the update's groups it belongs to. */
-  readonly group: number;
-  /** Updated as a matrix, by Muon; the others by AdamW. */
-  readonly orthogonal?: boolean;
-}
 
 /** All that training changes, in shared memory: each array has the parameters one after the other. */
 export interface TrainingState {

@@ -1,4 +1,4 @@
-import type { Parameter } from "./parallel-steps.ts";
+import type { Parameter } from "./parameter.ts";
 
 /** Numbers side by side of one group. */
 export interface Piece {
