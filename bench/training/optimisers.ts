@@ -14,8 +14,8 @@ const { dataSet, TRAINING_SEED } = await import("../../src/mini/data-set.ts");
 const { scaledLatents } = await import("../../src/mini/make.ts");
 const { readMiniature } = await import("../../src/mini/read-miniature.ts");
 const { ortRuntime } = await import("../../src/runtime/ort-runtime.ts");
+const { trainedWeights } = await import("../../src/mini/stage-weights.ts");
 const { train } = await import("../../src/train/run.ts");
-const { readFloats } = await import("../../src/weights/index.ts");
 
 const { values: flags } = parseArgs({
   options: {
@@ -28,6 +28,7 @@ const [steps, people] = [Number(flags.steps), Number(flags.people)];
 const [SEED, UNSEEN_SEED, UNSEEN, BATCHES] = [1, 2, 200, 40];
 
 const folder = await mkdtemp(join(tmpdir(), "optimisers-"));
+const runtime = ortRuntime();
 try {
   const miniature = await readMiniature(join(import.meta.dirname, "../../assets/miniature"));
   const latents = async (seed: number, count: number) => {
@@ -36,7 +37,6 @@ try {
   };
   const task = { ...baseTask(await latents(TRAINING_SEED, people), { steps, batch: 16, seed: SEED }), from: miniature.base };
   const unseen = baseTask(await latents(UNSEEN_SEED, UNSEEN), { steps, batch: 32, seed: SEED });
-  const runtime = ortRuntime();
   const session = await runtime.load({ plain: unseen.metrics!.plain! });
   const lossOf = async (weights: TrainedWeights): Promise<number> => {
     const values = Object.fromEntries([...weights].map(([name, { shape, values }]) => [name, floats(values, ...shape)]));
@@ -47,9 +47,7 @@ try {
     }
     return sum / BATCHES;
   };
-  const before = new Map<string, { shape: readonly number[]; values: Float32Array }>();
-  for (const [name, entry] of miniature.base) before.set(name, { shape: entry.shape, values: await readFloats(entry) });
-  console.log(`before: loss on unseen people ${(await lossOf(before)).toFixed(4)}`);
+  console.log(`before: loss on unseen people ${(await lossOf(await trainedWeights(miniature.base))).toFixed(4)}`);
   for (const optimiser of ["adamw", "muon"] as const) {
     const groups = task.groups.map((group) => ({ ...group, ...(group.optimiser && { optimiser }) }));
     const started = performance.now();
@@ -58,7 +56,7 @@ try {
     const seconds = (performance.now() - started) / 1000 / steps;
     console.log(`${optimiser}: ${seconds.toFixed(2)} s an update, loss on unseen people ${(await lossOf(trained)).toFixed(4)}`);
   }
-  await runtime.close();
 } finally {
+  await runtime.close();
   await rm(folder, { recursive: true });
 }

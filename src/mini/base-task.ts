@@ -33,7 +33,7 @@ export interface LatentSet extends DataSet {
 /** How often each phrase about the person's looks stands in a caption: from these the model learns what they look like. */
 const IDENTITY_PHRASES = [0, 0.3, 0.6, 0.8] as const;
 const NO_TEXT = 0.1;
-/** Nearly as often the first timesteps, where little noise is to be told from fine detail, as the others. */
+/** The first timesteps, where little noise is to be told from fine detail, come a little less often. */
 const TIMESTEP_POWER = 0.9;
 /** What is no matrix, or one in which each row is a thing of its own. */
 const VECTORS = /norm|bias|embedding\.weight/;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { exists } from "../train/exists.ts";
 import { type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
-import { readManyFloats, type Tensors } from "../weights/index.ts";
+import type { Tensors } from "../weights/index.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
 import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
@@ -12,7 +12,7 @@ import { deviation, encodeIdImages, encodePictures, FEATURE_VARIANTS } from "./e
 import { exportMiniature, type TrainedParts } from "./export.ts";
 import { judgeTask } from "./judge.ts";
 import { readMiniature } from "./read-miniature.ts";
-import { readAutoencoder, readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
+import { readAutoencoder, readStageWeights, stageWeightsPath, trainedWeights, writeStageWeights } from "./stage-weights.ts";
 import { vaeTask } from "./vae-task.ts";
 import { visionTask } from "./vision-task.ts";
 
@@ -104,10 +104,8 @@ async function takeEarlier({ folder, from, onNote }: MakeOptions, wanted: readon
     if (await exists(stageWeightsPath(folder, stage))) continue;
     const earlier = await earlierWeights(from, stage);
     if (earlier === undefined) continue;
-    const values = await readManyFloats([...earlier.values()]);
-    const weights = [...earlier].map(([name, { shape }], i) => [name, { shape, values: values[i]! }] as const);
     await mkdir(join(folder, stage), { recursive: true });
-    await writeStageWeights(folder, stage, new Map(weights));
+    await writeStageWeights(folder, stage, await trainedWeights(earlier));
     onNote?.(`${stage} is taken from ${from}`);
   }
 }

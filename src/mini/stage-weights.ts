@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { TrainedWeights } from "../train/run.ts";
-import { openTensors, type Tensors, writeSafetensors } from "../weights/index.ts";
+import { openTensors, readManyFloats, type Tensors, writeSafetensors } from "../weights/index.ts";
 
 /** Where a finished stage keeps its weights. */
 export const stageWeightsPath = (folder: string, stage: string): string => join(folder, stage, "weights.safetensors");
@@ -18,6 +18,12 @@ export async function writeStageWeights(
 
 export const readStageWeights = async (folder: string, stage: string): Promise<Tensors> =>
   (await openTensors(stageWeightsPath(folder, stage))).tensors;
+
+/** The values of tensors that a file holds. */
+export async function trainedWeights(tensors: Tensors): Promise<TrainedWeights> {
+  const values = await readManyFloats([...tensors.values()]);
+  return new Map([...tensors].map(([name, { shape }], i) => [name, { shape, values: values[i]! }]));
+}
 
 /** The finished autoencoder: what the first stage made, with the decoder that went on alone. */
 export const readAutoencoder = async (folder: string): Promise<Tensors> =>

@@ -203,6 +203,16 @@ test("a checkpoint of other settings is refused, with those that differ", async 
   });
 });
 
+test("a checkpoint of another optimiser is refused", async () => {
+  await run(smallTask(), "a");
+  const muon = { match: (name: string) => name.endsWith("weight"), learningRate: 0.02, optimiser: "muon" } as const;
+  const other = smallTask({ change: (t) => ({ ...t, groups: [muon, ...t.groups] }) });
+  await expect(run(other, "a")).rejects.toMatchObject({
+    code: "train/other-config",
+    message: expect.stringMatching(/optimiser was undefined and is muon\.$/),
+  });
+});
+
 test("a checkpoint of another model is refused, and kept", async () => {
   await run(smallTask(), "a");
   const before = await readFile(checkpointOf("a"));

@@ -146,6 +146,7 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   const config = {
     ...task.config,
     ...(task.accumulate !== undefined && { accumulate: task.accumulate }),
+    ...(parameters.some(({ orthogonal }) => orthogonal) && { optimiser: "muon" }), // whose means are others
     ...{ task: task.name, seed: task.seed, steps: task.steps, workers: count },
   };
   const resumed = await readCheckpoint(path, state, parameters, config);

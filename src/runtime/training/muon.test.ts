@@ -11,7 +11,7 @@ import { ortRuntime } from "../ort-runtime.ts";
 import { direction, shrinkAndMove } from "./muon.js";
 import { orthogonalised } from "./orthogonal.ts";
 import { ParallelSteps, trainingState, type Update } from "./parallel-steps.ts";
-import { shares } from "./shares.ts";
+import { rangesOf, shares } from "./shares.ts";
 
 const runtime = ortRuntime({ threads: 1 });
 afterAll(() => runtime.close());
@@ -100,6 +100,32 @@ const update: Update = {
   clip: 0,
   emaDecay: 0,
 };
+
+test("a share's numbers are joined where they lie side by side, and the others have the rest", () => {
+  const matrix = { offset: 4, length: 6, group: 1, rows: 2, columns: 3 };
+  const share = {
+    pieces: [
+      { offset: 12, length: 3, group: 0 },
+      { offset: 2, length: 2, group: 0 },
+    ],
+    matrices: [matrix],
+  };
+  expect(rangesOf(share, 20)).toEqual({
+    own: [
+      { from: 2, to: 10 },
+      { from: 12, to: 15 },
+    ],
+    others: [
+      { from: 0, to: 2 },
+      { from: 10, to: 12 },
+      { from: 15, to: 20 },
+    ],
+  });
+  expect(rangesOf({ pieces: [{ offset: 0, length: 20, group: 0 }], matrices: [] }, 20)).toEqual({
+    own: [{ from: 0, to: 20 }],
+    others: [],
+  });
+});
 
 const rates = (step: number) => [0.1, 0.3].map((most) => ({ lr: most * (1 - step / 61), weightDecay: 0 }));
 

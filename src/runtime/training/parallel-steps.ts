@@ -8,7 +8,7 @@ import { encodeModel } from "../encode-model.ts";
 import type { Feeds } from "../runtime.ts";
 import { orthogonalised } from "./orthogonal.ts";
 import type { Parameter } from "./parameter.ts";
-import { type Share, shares } from "./shares.ts";
+import { rangesOf, type Share, shares } from "./shares.ts";
 
 /** All that training changes, in shared memory: each array has the parameters one after the other. */
 export interface TrainingState {
@@ -127,7 +127,10 @@ export class ParallelSteps {
     };
     const url = new URL("./training-worker.js", import.meta.url);
     const own = await Promise.all(
-      shares(parameters, count).map(async (share) => ({ share, orthogonal: await orthogonaliser(share, threads) })),
+      shares(parameters, count).map(async (share) => ({
+        ...{ share, ...rangesOf(share, state.params.length) },
+        orthogonal: await orthogonaliser(share),
+      })),
     );
     const steps = new ParallelSteps(
       own.map((mine, index) => new Worker(url, { workerData: { ...shared, ...mine, index } })),
@@ -199,10 +202,10 @@ export class ParallelSteps {
 }
 
 /** The graph that makes updates of a worker's matrices: y0 of x0 and so on. */
-async function orthogonaliser({ matrices }: Share, threads: number): Promise<Uint8Array | undefined> {
+async function orthogonaliser({ matrices }: Share): Promise<Uint8Array | undefined> {
   if (matrices.length === 0) return undefined;
   const outputs = matrices.map(({ rows, columns }, i) => [`y${i}`, orthogonalised(input(`x${i}`, [rows, columns]))] as const);
-  return (await inTurns(encodeModel(Object.fromEntries(outputs), { threads }))).model;
+  return (await inTurns(encodeModel(Object.fromEntries(outputs), {}))).model;
 }
 
 const plain = (feeds: Feeds): Record<string, NdArray> => ({ ...feeds });

@@ -37,6 +37,32 @@ export function shares(parameters: readonly Parameter[], count: number): Share[]
   });
 }
 
+/** Numbers from one place up to another. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * What a share has of so many numbers, joined where it lies side by side, and what others have.
+ * @returns both in order
+ */
+export function rangesOf({ pieces, matrices }: Share, total: number): { readonly own: Range[]; readonly others: Range[] } {
+  const own: { from: number; to: number }[] = [];
+  const others: Range[] = [];
+  for (const { offset, length } of [...pieces, ...matrices].toSorted((a, b) => a.offset - b.offset)) {
+    const last = own.at(-1);
+    if (last?.to === offset) last.to += length;
+    else own.push({ from: offset, to: offset + length });
+  }
+  let end = 0;
+  for (const { from, to } of [...own, { from: total, to: total }]) {
+    if (end < from) others.push({ from: end, to: from });
+    end = to;
+  }
+  return { own, others };
+}
+
 function matrixOf({ name, dims, offset, length, group }: Parameter): Matrix {
   if (dims.length < 2) throw new TypeError(`${name} is no matrix`);
   return { offset, length, group, rows: dims[0]!, columns: length / dims[0]! };

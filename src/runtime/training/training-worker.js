@@ -7,10 +7,11 @@ import { direction, shrinkAndMove } from "./muon.js";
 /**
  * @typedef {{ name: string, dims: number[], offset: number, length: number }} Parameter
  * @typedef {{ dtype: "f32" | "i64", dims: readonly number[], data: Float32Array | BigInt64Array }} Wire
- * @typedef {{ index: number, count: number, model: Uint8Array, options: import("onnxruntime-common").InferenceSession.SessionOptions,
+ * @typedef {{ index: number, model: Uint8Array, options: import("onnxruntime-common").InferenceSession.SessionOptions,
  *   parameters: Parameter[], metrics: string[], loss: string, params: SharedArrayBuffer, m: SharedArrayBuffer, v: SharedArrayBuffer,
  *   ema: SharedArrayBuffer | undefined, gradients: SharedArrayBuffer[], sync: SharedArrayBuffer, sums: SharedArrayBuffer,
- *   share: import("./shares.ts").Share, orthogonal: Uint8Array | undefined }} Setup
+ *   share: import("./shares.ts").Share, own: import("./shares.ts").Range[], others: import("./shares.ts").Range[],
+ *   orthogonal: Uint8Array | undefined }} Setup
  * @typedef {import("./parallel-steps.ts").Update} Update
  * @typedef {{ batches: Record<string, Wire>[], update: Update }} Request
  */
@@ -22,7 +23,7 @@ const { InferenceSession, Tensor } = await import("onnxruntime-node");
 if (parentPort === null) throw new Error("training-worker.js runs as a worker thread only");
 const port = parentPort;
 const setup = /** @type {Setup} */ (workerData);
-const { index, parameters, metrics } = setup;
+const { index, parameters, metrics, own, others } = setup; // own: what this worker updates
 const { pieces, matrices } = setup.share;
 const params = new Float32Array(setup.params);
 const state = { params, m: new Float32Array(setup.m), v: new Float32Array(setup.v) };
@@ -47,42 +48,18 @@ for (const { name, dims, offset, length } of parameters) {
 }
 const session = await InferenceSession.create(setup.model, setup.options);
 
-/** Numbers of the parameters that this worker updates, in order, joined where they lie side by side. */
-const own = joined([...pieces, ...matrices]);
-/** And those that others do. */
-const others = gaps(own);
-
-/** @param {readonly { offset: number, length: number }[]} parts */
-function joined(parts) {
-  /** @type {{ from: number, to: number }[]} */
-  const ranges = [];
-  for (const { offset, length } of parts.toSorted((a, b) => a.offset - b.offset)) {
-    const last = ranges.at(-1);
-    if (last?.to === offset) last.to += length;
-    else ranges.push({ from: offset, to: offset + length });
-  }
-  return ranges;
-}
-
-/** @param {readonly { from: number, to: number }[]} ranges */
-function gaps(ranges) {
-  const starts = [0, ...ranges.map(({ to }) => to)];
-  const ends = [...ranges.map(({ from }) => from), total];
-  return starts.map((from, i) => ({ from, to: /** @type {number} */ (ends[i]) })).filter(({ from, to }) => from < to);
-}
-
 const orthogonaliser = setup.orthogonal && (await InferenceSession.create(setup.orthogonal, setup.options));
-const directions = new Float32Array(matrices.reduce((sum, { length }) => sum + length, 0));
 /** @type {Record<string, import("onnxruntime-common").Tensor>} */
 const steepest = {};
 /** @type {Record<string, import("onnxruntime-common").Tensor>} */
 const orthogonal = {};
-let place = 0;
-for (const [i, { offset, length, rows, columns }] of matrices.entries()) {
+const moves = matrices.map((matrix, i) => {
+  const { offset, length, rows, columns } = matrix;
+  const directions = new Float32Array(length);
   steepest[`x${i}`] = new Tensor("float32", gradients.subarray(offset, offset + length), [rows, columns]);
-  orthogonal[`y${i}`] = new Tensor("float32", directions.subarray(place, place + length), [rows, columns]);
-  place += length;
-}
+  orthogonal[`y${i}`] = new Tensor("float32", directions, [rows, columns]);
+  return { matrix, directions };
+});
 
 /** Waits until every worker has come here. @throws when the workers are being ended: one that failed will never come */
 function barrier() {
@@ -167,12 +144,10 @@ async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, 
   if (orthogonaliser !== undefined) {
     for (const { offset, length } of matrices) direction(state.m, gradients, scale, offset, offset + length, momentum);
     await orthogonaliser.run(steepest, orthogonal);
-    let at = 0;
-    for (const matrix of matrices) {
+    for (const { matrix, directions } of moves) {
       const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[matrix.group]);
-      shrinkAndMove(params, directions.subarray(at, at + matrix.length), matrix, { lr, weightDecay });
+      shrinkAndMove(params, directions, matrix, { lr, weightDecay });
       if (ema !== undefined) average(ema, params, emaDecay, matrix.offset, matrix.offset + matrix.length);
-      at += matrix.length;
     }
   }
   barrier();
