@@ -11,7 +11,7 @@ const PANELS: readonly (readonly [SingleFigure, string])[] = [
   ["textAccuracy", "Text found, difference to the reference"],
 ];
 const FAMILIES = ["none", "DeepCache", "T-GATE", "guidance end", "DeepCache, guidance end"];
-const TICKS = [0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1];
+const TICKS = [0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2];
 /** Okabe and Ito's colours, told apart by most eyes. */
 const COLOURS = ["#16181d", "#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 

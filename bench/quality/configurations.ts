@@ -36,6 +36,8 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   ...STEPS.flatMap((steps) => shortcuts(steps).map((more) => of("f32", steps, more))),
   of("f32", 25, { deepCache: 5 }),
   of("f32", 25, { tGate: 18 }),
+  of("f32", 50),
+  ...[3, 5].map((deepCache) => of("int8", 50, { deepCache, guidanceEnd: 0.5 })),
   ...STEPS.map((steps) => of("int8", steps, { deepCache: 2, guidanceEnd: 0.5 })),
 ];
 
