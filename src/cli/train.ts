@@ -23,6 +23,7 @@ interface MiniFlags {
   readonly workers?: number;
   readonly stages?: string;
   readonly from?: string;
+  readonly loraStrength: number;
   readonly steps: readonly string[];
   readonly json?: boolean;
 }
@@ -86,6 +87,14 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
       "--from <folder>",
       "start from an earlier run, or from a miniature: stages before those wanted are taken from it, and those begin with its weights",
     )
+    .addOption(
+      wholeNumberOption(
+        "--lora-strength <percent>",
+        "of the adapter's LoRA in the model that is written: below 100 the text counts for more, the person for less",
+        1,
+        200,
+      ).default(100),
+    )
     .option("--steps <stage=n...>", "updates of a stage", [])
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", HELP)
@@ -93,7 +102,11 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
   addTrainAblations(train, io);
 }
 
-async function trainMini({ out, stages, steps, json = false, ...flags }: MiniFlags, io: CliIo, tools: TrainTools): Promise<void> {
+async function trainMini(
+  { out, stages, steps, loraStrength, json = false, ...flags }: MiniFlags,
+  io: CliIo,
+  tools: TrainTools,
+): Promise<void> {
   const { makeMiniature, DEFAULT_STEPS, STAGES } = await tools.mini();
   const progress = createProgress(io, { json });
   const stageOf = (name: string): StageName => {
@@ -113,6 +126,7 @@ async function trainMini({ out, stages, steps, json = false, ...flags }: MiniFla
     await makeMiniature({
       ...flags,
       folder: out,
+      loraStrength: loraStrength / 100,
       signal: io.signal,
       steps: { ...DEFAULT_STEPS, ...Object.fromEntries(wanted) },
       ...(stages === undefined ? {} : { stages: stages.split(",").map(stageOf) }),

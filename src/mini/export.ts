@@ -32,8 +32,11 @@ const MODEL_INDEX = {
   vae: ["diffusers", "AutoencoderKL"],
 };
 
-/** Writes the miniature as users' models are: a diffusers folder in half precision, and in it the adapter. */
-export async function exportMiniature(folder: string, parts: TrainedParts): Promise<void> {
+/**
+ * Writes the miniature as users' models are: a diffusers folder in half precision, and in it the adapter.
+ * @param loraStrength what the adapter's LoRA is multiplied by
+ */
+export async function exportMiniature(folder: string, parts: TrainedParts, loraStrength = 1): Promise<void> {
   const { ids, files } = TOKENIZER_FOLDER;
   const json = (path: string, value: unknown): Promise<void> => writeJson(join(folder, path), value);
   for (const name of ["scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "unet", "vae"])
@@ -53,14 +56,18 @@ export async function exportMiniature(folder: string, parts: TrainedParts): Prom
   await weights("unet/diffusion_pytorch_model.safetensors", halves(withoutPrefix(parts.base, "unet.")));
   for (const name of ["text_encoder", "text_encoder_2"])
     await weights(`${name}/model.safetensors`, halves(withoutPrefix(parts.base, `${name}.`)));
-  await exportAdapter(folder, parts);
+  await exportAdapter(folder, parts, loraStrength);
 }
 
 /**
  * Writes the adapter as `photomaker-v1.safetensors` with its `photomaker-config.json`.
  * @returns the adapter's path
  */
-export async function exportAdapter(folder: string, parts: Pick<TrainedParts, "vision" | "adapter">): Promise<string> {
+export async function exportAdapter(
+  folder: string,
+  parts: Pick<TrainedParts, "vision" | "adapter">,
+  loraStrength = 1,
+): Promise<string> {
   await mkdir(folder, { recursive: true });
   await writeJson(join(folder, "photomaker-config.json"), { miniature: { vision: VISION_CONFIG } });
   const vision = [...parts.vision.keys()].filter((name) => name.startsWith("vision_model."));
@@ -69,17 +76,18 @@ export async function exportAdapter(folder: string, parts: Pick<TrainedParts, "v
     ...halves(new Map(vision.map((name) => [`id_encoder.${name}`, parts.vision.get(name)!]))),
     ...halves(
       new Map([...parts.adapter].map(([name, entry]) => [name.startsWith("unet.") ? `lora_weights.${name}` : name, entry])),
+      (name) => (name.endsWith(".lora_B.weight") ? loraStrength : 1),
     ),
   ]);
   return path;
 }
 
-const halves = (tensors: Tensors): TensorToWrite[] =>
+const halves = (tensors: Tensors, factor: (name: string) => number = () => 1): TensorToWrite[] =>
   [...tensors].map(([name, entry]) => ({
     name,
     dtype: "F16",
     shape: entry.shape,
-    data: async () => floatsToHalves(await readFloats(entry)),
+    data: async () => floatsToHalves((await readFloats(entry)).map((v) => v * factor(name))),
   }));
 
 const writeJson = (path: string, value: unknown): Promise<void> => text(path, `${JSON.stringify(value, null, 2)}\n`);

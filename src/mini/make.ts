@@ -32,6 +32,8 @@ export interface MakeOptions {
    * before those that are wanted are taken from it. The decoder starts from `vae`.
    */
   readonly from?: string | undefined;
+  /** What the adapter's LoRA is multiplied by in the model that is written: below 1 likeness is given away for the text. */
+  readonly loraStrength?: number | undefined;
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: TrainingProgress) => void;
@@ -74,7 +76,7 @@ export async function makeMiniature(options: MakeOptions): Promise<void> {
     const weights = await train({ ...task, ...earlier }, trainingOptions(stage, options));
     await writeStageWeights(folder, stage, weights);
   }
-  if (await allExist(folder)) await exportAll(folder, data);
+  if (await allExist(folder)) await exportAll(folder, data, options.loraStrength);
 }
 
 /** @throws UserError train/no-start */
@@ -185,13 +187,14 @@ async function allExist(folder: string): Promise<boolean> {
   return (await Promise.all(NEEDED.map((stage) => exists(stageWeightsPath(folder, stage))))).every(Boolean);
 }
 
-async function exportAll(folder: string, data: DataSet): Promise<void> {
+async function exportAll(folder: string, data: DataSet, loraStrength: number | undefined): Promise<void> {
   const { scalingFactor } = await latentSet(folder, data);
-  await exportMiniature(join(folder, "miniature"), {
+  const parts = {
     vae: await readAutoencoder(folder),
     vision: await readStageWeights(folder, "vision"),
     base: await readStageWeights(folder, "base"),
     adapter: await readStageWeights(folder, "adapter"),
     scalingFactor,
-  });
+  };
+  await exportMiniature(join(folder, "miniature"), parts, loraStrength);
 }

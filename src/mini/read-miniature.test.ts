@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { exportMiniature } from "./export.ts";
+import { readFloats } from "../weights/index.ts";
+import { exportAdapter, exportMiniature } from "./export.ts";
 import { readMiniature } from "./read-miniature.ts";
 
 test("what is read from the embedded miniature gives its files again when it is written", async () => {
@@ -18,6 +19,17 @@ test("what is read from the embedded miniature gives its files again when it is 
       expect([...again[part].keys()].sort()).toEqual([...parts[part].keys()].sort());
     for (const name of ["unet/diffusion_pytorch_model.safetensors", "photomaker-v1.safetensors", "vae/config.json"])
       expect((await readFile(join(folder, name))).equals(await readFile(join(embedded, name))), name).toBe(true);
+
+    await exportAdapter(folder, parts, 0.5); // halving is exact in half precision, but for the smallest numbers
+    const weaker = await readMiniature(folder);
+    const lora = [...parts.adapter.keys()].filter((name) => /\.lora_[AB]\.weight$/.test(name));
+    expect(lora.length).toBeGreaterThan(0);
+    for (const name of lora) {
+      const before = await readFloats(parts.adapter.get(name)!);
+      const after = await readFloats(weaker.adapter.get(name)!);
+      const factor = name.includes("lora_B") ? 0.5 : 1;
+      expect(Math.max(...after.map((v, i) => Math.abs(v - factor * before[i]!))), name).toBeLessThan(1e-7);
+    }
   } finally {
     await rm(folder, { recursive: true });
   }
