@@ -2,8 +2,10 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { readMiniature } from "../mini/read-miniature.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { cli } from "../testing/run-cli.ts";
+import { readFloats } from "../weights/index.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "train-mini-"));
 afterAll(() => rm(folder, { recursive: true }));
@@ -39,6 +41,21 @@ test("a stage that does not exist is refused with the names of those that do", a
   expect(code).toBe(1);
   expect(err).toContain('There is no stage "unet"');
   expect(err).toContain("vae, decoder, vision, judge, base, adapter");
+});
+
+test("a finished miniature is written again with a weaker LoRA", async () => {
+  const model = join(folder, "miniature");
+  const highest = async (): Promise<number> => {
+    const { adapter } = await readMiniature(model);
+    const lora = [...adapter].filter(([name]) => name.endsWith("lora_B.weight"));
+    const values = await Promise.all(lora.map(([, entry]) => readFloats(entry)));
+    return Math.max(...values.map((v) => v.reduce((most, x) => Math.max(most, Math.abs(x)), 0)));
+  };
+  const before = await highest();
+  const { code, err } = await trainMini("--out", folder, "--people", "12", "--lora-strength", "50");
+  expect(code, err).toBe(0);
+  expect(before).toBeGreaterThan(0);
+  expect((await highest()) / before).toBeCloseTo(0.5, 2);
 });
 
 test("a run can start from an earlier one, and says so when there is none", async () => {

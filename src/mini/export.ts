@@ -61,6 +61,7 @@ export async function exportMiniature(folder: string, parts: TrainedParts, loraS
 
 /**
  * Writes the adapter as `photomaker-v1.safetensors` with its `photomaker-config.json`.
+ * @param loraStrength what its LoRA is multiplied by
  * @returns the adapter's path
  */
 export async function exportAdapter(
@@ -87,8 +88,11 @@ const halves = (tensors: Tensors, factor: (name: string) => number = () => 1): T
     name,
     dtype: "F16",
     shape: entry.shape,
-    data: async () => floatsToHalves((await readFloats(entry)).map((v) => v * factor(name))),
+    data: async () => floatsToHalves(multiplied(await readFloats(entry), factor(name))),
   }));
+
+const multiplied = (values: Float32Array, factor: number): Float32Array =>
+  factor === 1 ? values : values.map((v) => v * factor);
 
 const writeJson = (path: string, value: unknown): Promise<void> => text(path, `${JSON.stringify(value, null, 2)}\n`);
 
