@@ -3,8 +3,9 @@ import { conv2dOp } from "./ops/convolution.ts";
 import { type SliceAttrs, slice, sliceOp } from "./ops/layout.ts";
 import { linearOp } from "./ops/matrix.ts";
 import { layerNormOp } from "./ops/normalise.ts";
-import { type QuantisedWeight, quantisedConv, quantisedLinear } from "./ops/quantised.ts";
+import { type QuantisedWeight, quantisedConv, quantisedLinear, quantisedUpsampledConv } from "./ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "./ops/source.ts";
+import { joinUpsampling } from "./ops/upsampled-conv.ts";
 import { inOrder, type Rule } from "./rewrite.ts";
 import { is, size, type Tensor } from "./tensor.ts";
 
@@ -23,6 +24,10 @@ export function quantisable(outputs: readonly Tensor[]): ParamAttrs[] {
   }
   return [...found.values()];
 }
+
+/** The paths of weights of convolutions behind an enlargement, which can be one operation with it. */
+export const upsampledKernels = (outputs: readonly Tensor[]): Set<string> =>
+  new Set(inOrder(outputs).flatMap((t) => (joinUpsampling(t) === undefined ? [] : (weightOf(t)?.attrs.path ?? []))));
 
 /** A layer norm's scale and shift, and the weights of the layers that it feeds. */
 export interface NormBefore {
@@ -101,9 +106,13 @@ function rowsOf(bias: Tensor, start: number, size: number): Tensor {
   return param(slicePath(path, start), sliceRows(entry, start, start + size));
 }
 
-/** Linear layers and convolutions whose weights are there in 8 bits use them, whole or in slices. @param weights by path */
+/**
+ * Linear layers and convolutions whose weights are there in 8 bits use them, whole or in slices.
+ * @param weights by path
+ * @param upsampled paths of those that stand for a convolution and the enlargement before it
+ */
 export const quantise =
-  (weights: ReadonlyMap<string, QuantisedWeight>): Rule =>
+  (weights: ReadonlyMap<string, QuantisedWeight>, upsampled: ReadonlySet<string>): Rule =>
   (y) => {
     const part = sliced(y, weights);
     if (part !== undefined) return part;
@@ -112,5 +121,6 @@ export const quantise =
     if (found === undefined) return undefined;
     const [x, , bias] = y.inputs;
     if (!is(y, conv2dOp)) return quantisedLinear(x!, found, bias);
+    if (upsampled.has(weight!.attrs.path)) return quantisedUpsampledConv(x!.inputs[0]!, found, bias);
     return quantisedConv(x!, { ...found, ...y.attrs, kernel: weight!.attrs.entry.shape[2]! }, bias);
   };

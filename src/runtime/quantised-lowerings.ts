@@ -1,7 +1,15 @@
 import { addDims, type Dim, divideDims, mulDims } from "../graph/dim.ts";
 import { type Emitter, lower } from "../graph/onnx/emitter.ts";
-import { type QuantisedKernel, type QuantisedWeight, quantisedConvOp, quantisedLinearOp } from "../graph/ops/quantised.ts";
-import { fixedSize, size, type Tensor } from "../graph/tensor.ts";
+import { type Layout, type Pixels, pixelsOf } from "../graph/ops/channels.ts";
+import {
+  type QuantisedKernel,
+  type QuantisedWeight,
+  quantisedConvOp,
+  quantisedLinearOp,
+  quantisedUpsampledConvOp,
+} from "../graph/ops/quantised.ts";
+
+type Pads = QuantisedKernel["pads"];
 
 const UINT8 = 2; // TensorProto.DataType
 
@@ -22,58 +30,125 @@ export const quantisedLowerings = [
     const most = e.node("ReduceMax", [e.node("Abs", [x!]), e.ints([-1])]);
     const range = e.node("Max", [most, e.floats([1e-20], [])]); // a row of zeros has none
     const [scale, zero] = [e.floats([1 / 127], []), middle(e)];
-    const rounded = e.node("QuantizeLinear", [e.node("Div", [x!, range]), scale, zero]);
-    const inputs = [rounded, e.weight(attrs.weight).name, scale, e.weight(attrs.scales).name, zero, zeroOf(attrs, e)];
-    const product = e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
+    const bytes = e.node("QuantizeLinear", [e.node("Div", [x!, range]), scale, zero]);
+    const product = productOf(bytes, { bytes, scale, zero }, attrs, undefined, e);
     const y = e.node("Mul", [product, range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);
   }),
   // Windows are gathered in 8 bits, a quarter of what they are in float32, with the channels side by side, and for a strip of rows at a time.
   lower(quantisedConvOp, (y, [x, bias], e) => {
-    const { weight, scales, pads } = y.attrs;
-    const weightZero = zeroOf(y.attrs, e);
-    const rounded = e.node("DynamicQuantizeLinear", [x!], { outputs: 3 });
-    const [scale, zero] = [`${rounded}_1`, `${rounded}_2`];
-    const turned = e.node("Transpose", [rounded], { attrs: { perm: [0, 2, 3, 1] } });
-    const [top, left, bottom, right] = pads;
-    const around = e.ints([0, top, left, 0, 0, bottom, right, 0]);
-    const padded = pads.some((n) => n > 0) ? e.node("Pad", [turned, around, zero]) : turned;
-    const rest = [e.weight(weight).name, scale, e.weight(scales).name, zero, weightZero, ...(bias === undefined ? [] : [bias])];
-    const strips = windowStrips(y, padded, e).map((windows) =>
-      e.node("MatMulIntegerToFloat", [windows, ...rest], { domain: "com.microsoft" }),
-    );
-    const product = strips.length === 1 ? strips[0]! : e.node("Concat", strips, { attrs: { axis: 1 } });
-    return e.node("Transpose", [product], { attrs: { perm: [0, 3, 1, 2] } });
+    const { pads, kernel, stride, layout } = y.attrs;
+    const one = toBytes(x!, e);
+    const product = (windows: string): string => productOf(windows, one, y.attrs, bias, e);
+    const source = padded(one, pixelsOf(y.inputs[0]!, layout), layout, pads, e);
+    if (kernel === 1 && stride === 1) return product(source.pixels);
+    const { height: rows, width } = pixelsOf(y, "channelsLast");
+    const strips = stripsOf(rows, stride === 1 ? STRIPS : 1);
+    return inStrips(strips, e, (from) => product(windowsOf(source, from, { rows: strips.rows, width, kernel, stride }, e)));
+  }),
+  // Four pixels of the result meet in each corner between pixels of the picture, and see the four around it. Those of all corners are cut to size.
+  lower(quantisedUpsampledConvOp, (y, [x, bias], e) => {
+    const { layout } = y.attrs;
+    const from = pixelsOf(y.inputs[0]!, layout);
+    const { channels: out } = pixelsOf(y, "channelsLast");
+    const sources = inTwoBytes(x!, e).map((part) => ({
+      ...part,
+      ...padded(part, from, layout, [1, 1, 1, 1], e),
+    }));
+    const shift = bias && e.node("Concat", [bias, bias, bias, bias], { attrs: { axis: 0 } });
+    const strips = stripsOf(from.height, STRIPS);
+    const seen = { rows: addDims(strips.rows, 1), width: addDims(from.width, 1), kernel: 2, stride: 1 };
+    const [high, wide] = [mulDims(seen.rows, 2), mulDims(seen.width, 2)];
+    return inStrips(strips, e, (start) => {
+      const parts = sources.map((source, i) =>
+        productOf(windowsOf(source, start, seen, e), source, y.attrs, i === 0 ? shift : undefined, e),
+      );
+      const sum = parts.reduce((a, b) => e.node("Add", [a, b]));
+      const corners = e.node("Reshape", [sum, e.dims([from.batch, seen.rows, seen.width, 2, 2 * out])]);
+      const inRows = e.node("Transpose", [corners], { attrs: { perm: [0, 1, 3, 2, 4] } });
+      const all = e.node("Reshape", [inRows, e.dims([from.batch, high, wide, out])]);
+      return e.node("Slice", [all, e.ints([1, 1]), e.dims([addDims(high, -1), addDims(wide, -1)]), e.ints([1, 2])]);
+    });
   }),
 ];
 
-/**
- * What the kernel sees of `padded` [B, H + pads, W + pads, C] for each pixel of the result: [B, rows, W', k·k·C] for each strip of equal
- * height, of which there are as many as the height is known to divide into. Pixels are gathered by their numbers, which layers of one size
- * share: one copy, where slices put side by side are two.
- */
-function windowStrips(y: Tensor<QuantisedKernel>, padded: string, e: Emitter): string[] {
-  const { kernel, stride, pads } = y.attrs;
-  if (kernel === 1 && stride === 1) return [padded];
+/** A picture in 8 bits. */
+interface Bytes {
+  readonly bytes: string;
+  readonly scale: string;
+  readonly zero: string;
+}
+
+function toBytes(x: string, e: Emitter): Bytes {
+  const bytes = e.node("DynamicQuantizeLinear", [x], { outputs: 3 });
+  return { bytes, scale: `${bytes}_1`, zero: `${bytes}_2` };
+}
+
+/** The product of bytes, as float32, with what is added to each row. */
+function productOf(
+  bytes: string,
+  { scale, zero }: Bytes,
+  { weight, scales }: QuantisedWeight,
+  bias: string | undefined,
+  e: Emitter,
+): string {
+  const rest = [e.weight(scales).name, zero, zeroOf({ weight }, e), ...(bias === undefined ? [] : [bias])];
+  return e.node("MatMulIntegerToFloat", [bytes, e.weight(weight).name, scale, ...rest], { domain: "com.microsoft" });
+}
+
+/** A picture as the sum of two in 8 bits: the second is what the first has rounded away, at most half of a step. */
+function inTwoBytes(x: string, e: Emitter): Bytes[] {
+  const first = toBytes(x, e);
+  const rest = e.node("Sub", [x, e.node("DequantizeLinear", [first.bytes, first.scale, first.zero])]);
+  const [scale, zero] = [e.node("Mul", [first.scale, e.floats([1 / 254], [])]), middle(e)];
+  return [first, { bytes: e.node("QuantizeLinear", [rest, scale, zero]), scale, zero }];
+}
+
+/** A picture in 8 bits with zeros around it, channels last. */
+interface Padded {
+  /** [B, H + pads, W + pads, C] */
+  readonly pixels: string;
+  readonly size: Pixels;
+}
+
+function padded(
+  { bytes, zero }: Bytes,
+  { batch, height, width, channels }: Pixels,
+  layout: Layout,
+  pads: Pads,
+  e: Emitter,
+): Padded {
+  const turned = layout === "channelsFirst" ? e.node("Transpose", [bytes], { attrs: { perm: [0, 2, 3, 1] } }) : bytes;
   const [top, left, bottom, right] = pads;
-  const x = y.inputs[0]!;
-  const [batch, channels] = [size(x, 0), fixedSize(x, 1)];
-  const [width, across] = [size(y, 3), addDims(size(x, 3), left + right)];
-  const count = stride === 1 ? stripsOf(size(y, 2)) : 1;
-  const rows = divideDims(size(y, 2), count)!;
-  const numbers = numbersInWindows(rows, width, across, y.attrs, e);
-  const seen = count === 1 ? addDims(size(x, 2), top + bottom) : addDims(rows, kernel - 1);
-  return Array.from({ length: count }, (_, strip) => {
-    const from = mulDims(rows, strip);
-    const part = count === 1 ? padded : e.node("Slice", [padded, e.dims([from]), e.dims([addDims(from, seen)]), e.ints([1])]);
-    const pixels = e.node("Reshape", [part, e.dims([batch, mulDims(seen, across), channels])]);
-    const windows = e.node("Gather", [pixels, numbers], { attrs: { axis: 1 } });
-    return e.node("Reshape", [windows, e.dims([batch, rows, width, kernel ** 2 * channels])]);
-  });
+  const size = { batch, height: addDims(height, top + bottom), width: addDims(width, left + right), channels };
+  if (!pads.some((n) => n > 0)) return { pixels: turned, size };
+  return { pixels: e.node("Pad", [turned, e.ints([0, top, left, 0, 0, bottom, right, 0]), zero]), size };
+}
+
+/** Windows of a kernel at `rows` times `width` places. */
+interface Seen extends Pick<QuantisedKernel, "kernel" | "stride"> {
+  readonly rows: Dim;
+  readonly width: Dim;
+}
+
+/**
+ * What a kernel sees at each place: [B, rows, width, k·k·C]. Pixels are gathered by their numbers, which layers of one size share: one
+ * copy, where slices put side by side are two.
+ * @param from the first row of a strip; undefined where it is the whole picture
+ */
+function windowsOf({ pixels, size }: Padded, from: Dim | undefined, seen: Seen, e: Emitter): string {
+  const { batch, width: across, channels } = size;
+  const { rows, width, kernel } = seen;
+  const high = from === undefined ? size.height : addDims(rows, kernel - 1);
+  const part =
+    from === undefined ? pixels : e.node("Slice", [pixels, e.dims([from]), e.dims([addDims(from, high)]), e.ints([1])]);
+  const flat = e.node("Reshape", [part, e.dims([batch, mulDims(high, across), channels])]);
+  const windows = e.node("Gather", [flat, numbersInWindows(across, seen, e)], { attrs: { axis: 1 } });
+  return e.node("Reshape", [windows, e.dims([batch, rows, width, kernel ** 2 * channels])]);
 }
 
 /** Which pixels of a picture that is `across` wide the kernel sees at each place of the result: [rows · width · k · k]. */
-function numbersInWindows(rows: Dim, width: Dim, across: Dim, { kernel, stride }: QuantisedKernel, e: Emitter): string {
+function numbersInWindows(across: Dim, { rows, width, kernel, stride }: Seen, e: Emitter): string {
   const every = (n: Dim, shape: readonly number[]): string => {
     const to = e.node("Squeeze", [e.dims([mulDims(n, stride)])]);
     const [from, step] = [0, stride].map((value) => e.node("Squeeze", [e.ints([value])])) as [string, string];
@@ -87,8 +162,22 @@ function numbersInWindows(rows: Dim, width: Dim, across: Dim, { kernel, stride }
   return e.node("Reshape", [e.node("Add", [corners, inWindow]), e.ints([-1])]);
 }
 
-function stripsOf(height: Dim): number {
+interface Strips {
+  readonly count: number;
+  /** Of each strip. */
+  readonly rows: Dim;
+}
+
+/** Strips of equal height, of which there are as many as the height is known to divide into. */
+function stripsOf(height: Dim, most: number): Strips {
   let count = 1;
-  if (typeof height !== "number") while (count < STRIPS && divideDims(height, 2 * count) !== undefined) count *= 2;
-  return count;
+  if (typeof height !== "number") while (count < most && divideDims(height, 2 * count) !== undefined) count *= 2;
+  return { count, rows: divideDims(height, count)! };
+}
+
+/** @param strip is given the first row, or undefined where one strip is all */
+function inStrips({ count, rows }: Strips, e: Emitter, strip: (from: Dim | undefined) => string): string {
+  if (count === 1) return strip(undefined);
+  const strips = Array.from({ length: count }, (_, i) => strip(mulDims(rows, i)));
+  return e.node("Concat", strips, { attrs: { axis: 1 } });
 }

@@ -1,5 +1,6 @@
-import { addDims, ceilDim, type Dim } from "../dim.ts";
+import { addDims, ceilDim, type Dim, mulDims } from "../dim.ts";
 import { apply, type Op, shapeText, size, type Tensor } from "../tensor.ts";
+import { type Layout, pixelsOf, toChannelsFirst } from "./channels.ts";
 import type { ConvAttrs } from "./convolution.ts";
 import type { ParamAttrs } from "./source.ts";
 
@@ -31,16 +32,19 @@ export const quantisedLinear = (x: Tensor, weight: QuantisedWeight, bias?: Tenso
 
 export interface QuantisedKernel extends QuantisedWeight, ConvAttrs {
   readonly kernel: number;
+  /** How x lies; the result lies channels last. */
+  readonly layout: Layout;
 }
 
 export const quantisedConvOp: Op<QuantisedKernel> = {
   name: "quantisedConv",
-  shape: ([x], { weight, kernel, stride, pads }) => {
+  shape: ([x], { weight, kernel, stride, pads, layout }) => {
     const [into, out] = weight.entry.shape as [number, number];
-    if ((size(x!, 1) as number) * kernel ** 2 !== into)
+    const { batch, height, width, channels } = pixelsOf(x!, layout);
+    if (channels * kernel ** 2 !== into)
       throw new TypeError(`input ${shapeText(x!.shape)} does not fit ${weight.path} [${into}, ${out}] of ${kernel}x${kernel}`);
-    const along = (axis: number, pad: number): Dim => ceilDim(addDims(size(x!, axis), pad + 1 - kernel), stride);
-    return [size(x!, 0), out, along(2, pads[0] + pads[2]), along(3, pads[1] + pads[3])];
+    const along = (size: Dim, pad: number): Dim => ceilDim(addDims(size, pad + 1 - kernel), stride);
+    return [batch, along(height, pads[0] + pads[2]), along(width, pads[1] + pads[3]), out];
   },
 };
 
@@ -49,6 +53,36 @@ export const quantisedConvOp: Op<QuantisedKernel> = {
  * @param x [B, C, H, W]
  * @param kernel weight I8 or U8 [k·k·C, out]: rows lie by place in the window first, then by channel
  * @param bias [out]
+ * @returns [B, out, H', W']
  */
-export const quantisedConv = (x: Tensor, kernel: QuantisedKernel, bias?: Tensor): Tensor =>
-  apply(quantisedConvOp, bias === undefined ? [x] : [x, bias], kernel);
+export const quantisedConv = (x: Tensor, kernel: Omit<QuantisedKernel, "layout">, bias?: Tensor): Tensor =>
+  toChannelsFirst(apply(quantisedConvOp, bias === undefined ? [x] : [x, bias], { ...kernel, layout: "channelsFirst" as const }));
+
+export interface QuantisedUpsampling extends QuantisedWeight {
+  /** How x lies; the result lies channels last. */
+  readonly layout: Layout;
+}
+
+export const quantisedUpsampledConvOp: Op<QuantisedUpsampling> = {
+  name: "quantisedUpsampledConv",
+  shape: ([x], { weight, layout }) => {
+    const [into, out] = weight.entry.shape as [number, number];
+    const { batch, height, width, channels } = pixelsOf(x!, layout);
+    if (4 * channels !== into) throw new TypeError(`input ${shapeText(x!.shape)} does not fit ${weight.path} [${into}, ${out}]`);
+    return [batch, mulDims(height, 2), mulDims(width, 2), out / 4];
+  },
+};
+
+/**
+ * A 3x3 convolution behind an enlargement by 2 (`upsampled-conv.ts`), whose weight has 8 bits. No norm stands before it, so that x has
+ * 16, as the sum of two pictures in 8.
+ * @param x [B, C, H, W]
+ * @param kernel weight I8 or U8 [4·C, 4·out], for what each corner between pixels gives to those of the result around it: rows by the
+ * place of its four pixels and then channel, columns by the four of the result that meet there and then output
+ * @param bias [out]
+ * @returns [B, out, 2H, 2W]
+ */
+export const quantisedUpsampledConv = (x: Tensor, kernel: Omit<QuantisedUpsampling, "layout">, bias?: Tensor): Tensor =>
+  toChannelsFirst(
+    apply(quantisedUpsampledConvOp, bias === undefined ? [x] : [x, bias], { ...kernel, layout: "channelsFirst" as const }),
+  );

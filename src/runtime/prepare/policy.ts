@@ -2,7 +2,7 @@ import type { ParamAttrs } from "../../graph/ops/source.ts";
 import { elementCount } from "../../weights/index.ts";
 
 /** Changes when the same weights would be prepared otherwise: what was prepared before is then made anew. */
-export const POLICY = "int8-5";
+export const POLICY = "int8-6";
 
 /** What is computed for one row of a picture or a prompt only: it costs next to nothing, and all that follows depends on it. */
 const FEW_ROWS = /(^|\.)(time_embedding|add_embedding|time_emb_proj|text_projection|visual_projection\w*|fuse_module)\./;
@@ -16,6 +16,8 @@ const ENDS = /(^|\.)(conv_in|conv_out|patch_embedding|patch_embed\w*)\./;
  * In a VAE: what stands behind a norm. Elsewhere its values reach into the thousands beside others near one, and a picture shows each rounding.
  */
 const BEHIND_NORM = /\.resnets\.\d+\.conv[12]\.weight$/;
+/** Behind an enlargement there is no norm, but what goes into these convolutions has 16 bits. */
+const UPSAMPLER = /\.upsamplers\.\d+\.conv\.weight$/;
 
 /**
  * Whether a layer is computed in 8 bits.
@@ -25,6 +27,6 @@ const BEHIND_NORM = /\.resnets\.\d+\.conv[12]\.weight$/;
 export function inEightBits({ path, entry }: ParamAttrs, model: string, branched: { has(path: string): boolean }): boolean {
   const [out, into, ...kernel] = entry.shape as [number, number, ...number[]];
   if (elementCount(entry.shape) < SMALL || out % 8 !== 0 || into % 8 !== 0 || FEW_ROWS.test(path)) return false;
-  if (model === "vae") return BEHIND_NORM.test(path);
+  if (model === "vae") return BEHIND_NORM.test(path) || UPSAMPLER.test(path);
   return kernel.length === 0 || (kernel.every((n) => n === 1 || n === 3) && !ENDS.test(path) && !branched.has(path));
 }

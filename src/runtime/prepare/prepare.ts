@@ -1,10 +1,19 @@
 import { rm } from "node:fs/promises";
 import { UserError } from "../../core/errors.ts";
+import { channelsLast } from "../../graph/channels-last.ts";
 import { type LoraPair, lora } from "../../graph/lora.ts";
 import { gatherOp } from "../../graph/ops/gather.ts";
 import type { QuantisedWeight } from "../../graph/ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "../../graph/ops/source.ts";
-import { type NormBefore, normsBefore, quantisable, quantise, slicedLinears, slicePath } from "../../graph/quantise.ts";
+import {
+  type NormBefore,
+  normsBefore,
+  quantisable,
+  quantise,
+  slicedLinears,
+  slicePath,
+  upsampledKernels,
+} from "../../graph/quantise.ts";
 import { inOrder, rewriteNamed } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
 import {
@@ -30,6 +39,7 @@ import {
   weightsPath,
   writeNote,
 } from "./cache-folder.ts";
+import { cornerKernel } from "./corner-kernel.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { inEightBits, POLICY } from "./policy.ts";
 import { type Rounded, Rounder } from "./rounder.ts";
@@ -65,6 +75,8 @@ interface Plan {
   readonly rounded: readonly ParamAttrs[];
   /** Outputs of each slice of a layer that is used in slices, by the weight's path. */
   readonly slices: ReadonlyMap<string, readonly number[]>;
+  /** Paths of those of convolutions behind an enlargement. */
+  readonly upsampled: ReadonlySet<string>;
   readonly widened: readonly ParamAttrs[];
   readonly norms: readonly NormBefore[];
   readonly all: readonly ParamAttrs[];
@@ -89,7 +101,8 @@ export async function prepare(what: ToPrepare, options: PrepareOptions): Promise
   const found = (await openPrepared(folder, key, options)) ?? (await make(what, plan, key, options));
   await touch(folder, key);
   const beside = branches(what.pairs, plan);
-  return (outputs) => rewriteNamed(rewriteNamed(outputs, over(found)), lora(beside, new Set()));
+  const rounded = over(found, plan);
+  return (outputs) => rewriteNamed(rewriteNamed(rewriteNamed(outputs, rounded), channelsLast), lora(beside, new Set()));
 }
 
 function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
@@ -106,7 +119,7 @@ function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
   const all = params.map(({ attrs }) => attrs);
   if (new Set(all.map(({ path }) => path)).size !== all.length)
     throw new TypeError("two weights of one graph have the same path");
-  return { rounded, slices: slicedLinears(outputs), widened, norms, all };
+  return { rounded, slices: slicedLinears(outputs), upsampled: upsampledKernels(outputs), widened, norms, all };
 }
 
 /** Of layers that are not rounded, whose LoRAs stay branches beside them. */
@@ -179,20 +192,22 @@ async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOp
 
 function eightBits(
   attrs: ParamAttrs,
-  { slices }: Plan,
+  { slices, upsampled }: Plan,
   { pairs, form }: ToPrepare,
   { columns }: Balance,
   rounder: Rounder,
   advance: (attrs: ParamAttrs) => void,
 ): TensorToWrite[] {
   const { path, entry } = attrs;
-  const [out, channels, kernel = 1] = entry.shape as [number, number, number?];
-  const into = channels * kernel ** 2;
+  const atCorners = upsampled.has(path);
+  const [outputs, channels, kernel = 1] = entry.shape as [number, number, number?];
+  const [out, into] = atCorners ? [4 * outputs, 4 * channels] : [outputs, channels * kernel ** 2];
   let whole: Rounded | undefined; // until its last slice is written
   const round = async (): Promise<Rounded> => {
-    const { rounded, scales } = await rounder.round({ ...entry, shape: [out, into] }, pairs.get(path) ?? [], columns.get(path));
+    const weight = atCorners ? await cornerKernel(entry) : { ...entry, shape: [out, into] };
+    const { rounded, scales } = await rounder.round(weight, pairs.get(path) ?? [], columns.get(path));
     advance(attrs);
-    return { rounded: kernel === 1 ? rounded : byPlace(rounded, channels, out), scales };
+    return { rounded: kernel === 1 || atCorners ? rounded : byPlace(rounded, channels, out), scales };
   };
   const tensors = (name: string, from: number, to: number): TensorToWrite[] => [
     {
@@ -277,13 +292,13 @@ const vector = (name: string, values: Float32Array): TensorToWrite => ({
 });
 
 /** The rule that puts prepared weights in the place of the original ones. */
-function over(tensors: Tensors): (t: Tensor) => Tensor | undefined {
+function over(tensors: Tensors, { upsampled }: Plan): (t: Tensor) => Tensor | undefined {
   const eight = new Map<string, QuantisedWeight>();
   for (const [path, entry] of tensors) {
     const scales: TensorEntry | undefined = tensors.get(`${path}${SCALES}`);
     if (scales !== undefined) eight.set(path, { weight: { path, entry }, scales: { path: `${path}${SCALES}`, entry: scales } });
   }
-  const layer = quantise(eight);
+  const layer = quantise(eight, upsampled);
   return (t) => {
     if (!is(t, paramOp)) return layer(t);
     const entry = tensors.get(t.attrs.path);

@@ -1,0 +1,63 @@
+import { siluOp } from "./ops/activation.ts";
+import { channelsLastOf, toChannelsFirst, toChannelsLast } from "./ops/channels.ts";
+import { type ConvAttrs, conv2dOp } from "./ops/convolution.ts";
+import { add, addOp, div, mul, relu, sqrt, sub } from "./ops/elementwise.ts";
+import { permuteOp, reshape } from "./ops/layout.ts";
+import { linear } from "./ops/matrix.ts";
+import { groupNormOp } from "./ops/normalise.ts";
+import { quantisedConvOp, quantisedUpsampledConvOp } from "./ops/quantised.ts";
+import { reduceMean } from "./ops/reduce.ts";
+import { paramOp } from "./ops/source.ts";
+import type { Rule } from "./rewrite.ts";
+import { apply, fixedSize, is, sameShape, size, type Tensor } from "./tensor.ts";
+
+const LAST = "channelsLast";
+
+/**
+ * What follows on a picture that was turned to channels first is done on it as it was before, and turned afterwards, where it is the same
+ * there: convolutions in 8 bits, which give and take pictures channels last, are then not turned between each other.
+ */
+export const channelsLast: Rule = (y) => {
+  const x = y.inputs[0] && channelsLastOf(y.inputs[0]);
+  if (y.op === addOp) return sum(y);
+  if (x === undefined) return undefined;
+  const rest = y.inputs.slice(1);
+  if (is(y, quantisedConvOp)) return apply(quantisedConvOp, [x, ...rest], { ...y.attrs, layout: LAST });
+  if (is(y, quantisedUpsampledConvOp)) return apply(quantisedUpsampledConvOp, [x, ...rest], { ...y.attrs, layout: LAST });
+  if (y.op === siluOp) return toChannelsFirst(apply(siluOp, [x], {}));
+  if (is(y, groupNormOp)) return toChannelsFirst(groupNormLast(x, rest[0]!, rest[1]!, y.attrs));
+  if (is(y, conv2dOp)) return byPixel(x, rest, y.attrs);
+  if (is(y, permuteOp) && y.attrs.order.join() === "0,2,3,1") return x;
+  return undefined;
+};
+
+/** The sum of two pictures of one size, of which one was turned at least. */
+function sum({ inputs }: Tensor): Tensor | undefined {
+  const [a, b] = inputs as [Tensor, Tensor];
+  if (!sameShape(a.shape, b.shape) || (channelsLastOf(a) ?? channelsLastOf(b)) === undefined) return undefined;
+  return toChannelsFirst(add(toChannelsLast(a), toChannelsLast(b)));
+}
+
+/** A convolution of single pixels is a linear layer over the channels. */
+function byPixel(x: Tensor, [w, bias]: readonly Tensor[], { stride, pads }: ConvAttrs): Tensor | undefined {
+  const fits = stride === 1 && pads.every((n) => n === 0) && size(w!, 2) === 1 && size(w!, 3) === 1;
+  if (!fits || !is(w!, paramOp)) return undefined;
+  return toChannelsFirst(linear(x, reshape(w, [fixedSize(w, 0), fixedSize(w, 1)]), bias));
+}
+
+/**
+ * `groupNorm` of x [B, H, W, C]: means of x and of its squares over the width, then the height, then each group, which ONNX Runtime has quick
+ * forms of, and one scale and shift for each channel.
+ */
+function groupNormLast(x: Tensor, weight: Tensor, bias: Tensor, { groups, eps }: { groups: number; eps: number }): Tensor {
+  const [batch, channels] = [size(x, 0), fixedSize(x, 3)];
+  const inGroups = (t: Tensor): Tensor => reshape(t, [t.shape.length === 1 ? 1 : batch, groups, channels / groups]);
+  const mean = (t: Tensor): Tensor => reduceMean(inGroups(reduceMean(reduceMean(t, [2]), [1])), [2], true);
+  const middle = mean(x);
+  const variance = relu(sub(mean(mul(x, x)), mul(middle, middle))); // rounding may take it below zero
+  const deviation = sqrt(add(variance, eps));
+  const scale = div(inGroups(weight), deviation);
+  const shift = sub(inGroups(bias), mul(middle, scale));
+  const perChannel = (t: Tensor): Tensor => reshape(t, [batch, 1, 1, channels]);
+  return add(mul(x, perChannel(scale)), perChannel(shift));
+}

@@ -1,0 +1,31 @@
+import type { Dim } from "../dim.ts";
+import { fixedSize, is, size, type Tensor } from "../tensor.ts";
+import { permute, permuteOp } from "./layout.ts";
+
+/** How the axes of pictures lie: [B, C, H, W], as models are written, or [B, H, W, C]. */
+export type Layout = "channelsFirst" | "channelsLast";
+
+const [TO_FIRST, TO_LAST] = [
+  [0, 3, 1, 2],
+  [0, 2, 3, 1],
+];
+
+export const toChannelsFirst = (x: Tensor): Tensor => permute(x, TO_FIRST!);
+export const toChannelsLast = (x: Tensor): Tensor => channelsLastOf(x) ?? permute(x, TO_LAST!);
+
+/** The same picture channels last, where `x` is one that was turned from that. */
+export const channelsLastOf = (x: Tensor): Tensor | undefined =>
+  is(x, permuteOp) && x.attrs.order.join() === TO_FIRST!.join() ? x.inputs[0] : undefined;
+
+export interface Pixels {
+  readonly batch: Dim;
+  readonly height: Dim;
+  readonly width: Dim;
+  readonly channels: number;
+}
+
+/** Sizes of a picture. */
+export function pixelsOf(x: Tensor, layout: Layout): Pixels {
+  const [channels, height, width] = layout === "channelsFirst" ? [1, 2, 3] : [3, 1, 2];
+  return { batch: size(x, 0), height: size(x, height!), width: size(x, width!), channels: fixedSize(x, channels!) };
+}
