@@ -12,10 +12,11 @@ import { gather, takeRows } from "../graph/ops/gather.ts";
 import { broadcastTo, concat, permute, reshape, slice } from "../graph/ops/layout.ts";
 import { linear } from "../graph/ops/matrix.ts";
 import { groupNorm, layerNorm } from "../graph/ops/normalise.ts";
-import { type QuantisedWeight, quantisedConv, quantisedLinear } from "../graph/ops/quantised.ts";
+import { type QuantisedWeight, quantisedAttention, quantisedConv, quantisedLinear } from "../graph/ops/quantised.ts";
 import { upsample } from "../graph/ops/resample.ts";
 import { constant, input } from "../graph/ops/source.ts";
 import { joinUpsampling } from "../graph/ops/upsampled-conv.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import type { TensorEntry } from "../weights/index.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
@@ -274,6 +275,32 @@ describe("8 bits", () => {
     const y = await session.run({ x, tall: x });
     expect(y.strips.dims).toEqual([1, out, 16, 5]);
     expect(y.strips.data).toEqual(y.whole.data);
+  });
+
+  test("attention with one head is nearly that of float32, also where one of many keys is far ahead, and in strips", async () => {
+    const [width, rows] = [32, 48];
+    const [q, k, v] = ["q", "k", "v"].map((name) => input(name, [b, mulDims(s, 16), width])) as [Tensor, Tensor, Tensor];
+    const short = ["ql", "kl", "vl"].map((name) => input(name, [b, h, width])) as [Tensor, Tensor, Tensor];
+    const session = await runtime.load({
+      exact: attention(q, k, v, { heads: 1, causal: false }),
+      found: quantisedAttention(q, k, v, { unsigned: false }),
+      unsigned: quantisedAttention(q, k, v, { unsigned: true }),
+      whole: quantisedAttention(...short, { unsigned: false }),
+    });
+    for (const ahead of [0, 6]) {
+      const feed = (first: number) => {
+        const values = normal(2 * rows * width);
+        for (let i = 0; i < width; i++) values[i] = values[i]! + first;
+        return floats(values, 2, rows, width);
+      };
+      // to a query that lies in its direction, the first key is far ahead
+      const [ql, kl, vl] = [feed(0), feed(ahead), feed(0)];
+      const y = await session.run({ q: ql, k: kl, v: vl, ql, kl, vl });
+      expect(y.found.dims).toEqual(y.exact.dims);
+      expect(snr(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(30);
+      expect(y.unsigned.data as Float32Array).toMatchGolden(y.found.data as Float32Array, 1e-5, { relative: true });
+      expect(y.whole.data).toEqual(y.found.data);
+    }
   });
 });
 

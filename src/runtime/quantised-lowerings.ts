@@ -2,16 +2,19 @@ import { addDims, type Dim, divideDims, mulDims } from "../graph/dim.ts";
 import { type Emitter, lower } from "../graph/onnx/emitter.ts";
 import { type Layout, type Pixels, pixelsOf } from "../graph/ops/channels.ts";
 import {
+  type QuantisedAttention,
   type QuantisedKernel,
   type QuantisedWeight,
+  quantisedAttentionOp,
   quantisedConvOp,
   quantisedLinearOp,
   quantisedUpsampledConvOp,
 } from "../graph/ops/quantised.ts";
+import { fixedSize, size } from "../graph/tensor.ts";
 
 type Pads = QuantisedKernel["pads"];
 
-const UINT8 = 2; // TensorProto.DataType
+const [UINT8, INT8] = [2, 3]; // TensorProto.DataType
 
 /** What stands for zero in a weight of 8 bits. */
 const zeroOf = ({ weight }: Pick<QuantisedWeight, "weight">, e: Emitter): string =>
@@ -22,6 +25,8 @@ const middle = (e: Emitter): string => e.node("Cast", [e.node("Squeeze", [e.ints
 
 /** Most strips that a picture is cut into. */
 const STRIPS = 8;
+/** Most strips that the rows of attention are cut into. */
+const ATTENTION_STRIPS = 16;
 
 /** Layers in 8 bits, as the processor multiplies whole numbers. */
 export const quantisedLowerings = [
@@ -51,7 +56,7 @@ export const quantisedLowerings = [
     const { layout } = y.attrs;
     const from = pixelsOf(y.inputs[0]!, layout);
     const { channels: out } = pixelsOf(y, "channelsLast");
-    const sources = inTwoBytes(x!, e).map((part) => ({
+    const sources = inTwoBytes(x!, undefined, e).map((part) => ({
       ...part,
       ...padded(part, from, layout, [1, 1, 1, 1], e),
     }));
@@ -68,6 +73,25 @@ export const quantisedLowerings = [
       const inRows = e.node("Transpose", [corners], { attrs: { perm: [0, 1, 3, 2, 4] } });
       const all = e.node("Reshape", [inRows, e.dims([from.batch, high, wide, out])]);
       return e.node("Slice", [all, e.ints([1, 1]), e.dims([addDims(high, -1), addDims(wide, -1)]), e.ints([1, 2])]);
+    });
+  }),
+  // Scores are made for a strip of rows at a time.
+  lower(quantisedAttentionOp, ({ inputs, attrs }, [q, k, v], e) => {
+    const [queries, width] = [inputs[0]!, fixedSize(inputs[0]!, -1)];
+    const scores = toBytes(q!, e);
+    const keys = symmetric(k!, [0, 1, 2], attrs, e);
+    const values = symmetric(v!, [0, 1], attrs, e);
+    const turned = { ...keys, bytes: e.node("Transpose", [keys.bytes], { attrs: { perm: [0, 2, 1] } }) };
+    const scaled = { ...turned, scale: e.node("Mul", [keys.scale, e.floats([1 / Math.sqrt(width)], [])]) };
+    const zero = e.node("Cast", [e.node("Squeeze", [e.ints([0])])], { attrs: { to: UINT8 } });
+    const strips = stripsOf(size(queries, 1), ATTENTION_STRIPS);
+    return inStrips(strips, e, (from) => {
+      const ends = from === undefined ? undefined : [e.dims([from]), e.dims([addDims(from, strips.rows)]), e.ints([1])];
+      const rows = ends === undefined ? scores.bytes : e.node("Slice", [scores.bytes, ...ends]);
+      const weights = e.node("Softmax", [times({ ...scores, bytes: rows }, scaled, e)], { attrs: { axis: -1 } });
+      const most = e.node("ReduceMax", [weights, e.ints([-1])]);
+      const parts = inTwoBytes(e.node("Div", [weights, most]), { scale: e.floats([1 / 255], []), zero }, e);
+      return e.node("Mul", [parts.map((part) => times(part, values, e)).reduce((a, b) => e.node("Add", [a, b])), most]);
     });
   }),
 ];
@@ -96,13 +120,30 @@ function productOf(
   return e.node("MatMulIntegerToFloat", [bytes, e.weight(weight).name, scale, ...rest], { domain: "com.microsoft" });
 }
 
-/** A picture as the sum of two in 8 bits: the second is what the first has rounded away, at most half of a step. */
-function inTwoBytes(x: string, e: Emitter): Bytes[] {
-  const first = toBytes(x, e);
+/** As the sum of two in 8 bits: the second is what the first has rounded away, at most half of a step. */
+function inTwoBytes(x: string, known: Pick<Bytes, "scale" | "zero"> | undefined, e: Emitter): Bytes[] {
+  const first = known === undefined ? toBytes(x, e) : { ...known, bytes: e.node("QuantizeLinear", [x, known.scale, known.zero]) };
   const rest = e.node("Sub", [x, e.node("DequantizeLinear", [first.bytes, first.scale, first.zero])]);
   const [scale, zero] = [e.node("Mul", [first.scale, e.floats([1 / 254], [])]), middle(e)];
   return [first, { bytes: e.node("QuantizeLinear", [rest, scale, zero]), scale, zero }];
 }
+
+/** As the second factor of a product, with one scale for what `axes` leave. */
+function symmetric(x: string, axes: readonly number[], { unsigned }: QuantisedAttention, e: Emitter): Bytes {
+  const most = e.node("ReduceMax", [e.node("Abs", [x]), e.ints(axes)], { attrs: { keepdims: 0 } });
+  const range = e.node("Max", [most, e.floats([1e-20], [])]);
+  const zero = unsigned ? middle(e) : e.node("Cast", [e.node("Squeeze", [e.ints([0])])], { attrs: { to: INT8 } });
+  const step = e.floats([1 / 127], []);
+  return {
+    bytes: e.node("QuantizeLinear", [e.node("Div", [x, range]), step, zero]),
+    scale: e.node("Mul", [range, step]),
+    zero,
+  };
+}
+
+/** The product of two matrices of bytes as float32. */
+const times = (a: Bytes, b: Bytes, e: Emitter): string =>
+  e.node("MatMulIntegerToFloat", [a.bytes, b.bytes, a.scale, b.scale, a.zero, b.zero], { domain: "com.microsoft" });
 
 /** A picture in 8 bits with zeros around it, channels last. */
 interface Padded {

@@ -1,5 +1,6 @@
 import { addDims, ceilDim, type Dim, mulDims } from "../dim.ts";
 import { apply, type Op, shapeText, size, type Tensor } from "../tensor.ts";
+import { attentionOp } from "./attention.ts";
 import { type Layout, pixelsOf, toChannelsFirst } from "./channels.ts";
 import type { ConvAttrs } from "./convolution.ts";
 import type { ParamAttrs } from "./source.ts";
@@ -86,3 +87,22 @@ export const quantisedUpsampledConv = (x: Tensor, kernel: Omit<QuantisedUpsampli
   toChannelsFirst(
     apply(quantisedUpsampledConvOp, bias === undefined ? [x] : [x, bias], { ...kernel, layout: "channelsFirst" as const }),
   );
+
+export interface QuantisedAttention {
+  /** Whether whole numbers in the second place of a product are unsigned, as weights are then. */
+  readonly unsigned: boolean;
+}
+
+export const quantisedAttentionOp: Op<QuantisedAttention> = {
+  name: "quantisedAttention",
+  shape: ([q, k, v]) => attentionOp.shape([q!, k!, v!], { heads: 1, causal: false }),
+};
+
+/**
+ * Attention with one head as products of 8 bits: q and k are rounded to 8 bits of their own range, v to 8 of each channel's, and the
+ * weights of each row, which its largest is the scale of, to 16, so that many small ones are not lost beside a large one.
+ * @param q [B, S, D] @param k [B, T, D] @param v [B, T, E]
+ * @returns [B, S, E]
+ */
+export const quantisedAttention = (q: Tensor, k: Tensor, v: Tensor, attrs: QuantisedAttention): Tensor =>
+  apply(quantisedAttentionOp, [q, k, v], attrs);

@@ -2,7 +2,7 @@ import type { ParamAttrs } from "../../graph/ops/source.ts";
 import { elementCount } from "../../weights/index.ts";
 
 /** Changes when the same weights would be prepared otherwise: what was prepared before is then made anew. */
-export const POLICY = "int8-6";
+export const POLICY = "int8-7";
 
 /** What is computed for one row of a picture or a prompt only: it costs next to nothing, and all that follows depends on it. */
 const FEW_ROWS = /(^|\.)(time_embedding|add_embedding|time_emb_proj|text_projection|visual_projection\w*|fuse_module)\./;
@@ -30,3 +30,9 @@ export function inEightBits({ path, entry }: ParamAttrs, model: string, branched
   if (model === "vae") return BEHIND_NORM.test(path) || UPSAMPLER.test(path);
   return kernel.length === 0 || (kernel.every((n) => n === 1 || n === 3) && !ENDS.test(path) && !branched.has(path));
 }
+
+/** Width of a head from which scores cost more to compute than to write: a VAE's one head of 512, and no other that is known. */
+const WIDE = 128;
+
+/** Whether attention is computed in 8 bits. */
+export const attentionInEightBits = (heads: number, width: number): boolean => heads === 1 && width >= WIDE;

@@ -2,8 +2,9 @@ import { rm } from "node:fs/promises";
 import { UserError } from "../../core/errors.ts";
 import { channelsLast } from "../../graph/channels-last.ts";
 import { type LoraPair, lora } from "../../graph/lora.ts";
+import { attentionOp } from "../../graph/ops/attention.ts";
 import { gatherOp } from "../../graph/ops/gather.ts";
-import type { QuantisedWeight } from "../../graph/ops/quantised.ts";
+import { type QuantisedWeight, quantisedAttention } from "../../graph/ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "../../graph/ops/source.ts";
 import {
   type NormBefore,
@@ -15,7 +16,7 @@ import {
   upsampledKernels,
 } from "../../graph/quantise.ts";
 import { inOrder, rewriteNamed } from "../../graph/rewrite.ts";
-import { is, type Tensor } from "../../graph/tensor.ts";
+import { fixedSize, is, type Tensor } from "../../graph/tensor.ts";
 import {
   DTYPE_BYTES,
   elementCount,
@@ -41,7 +42,7 @@ import {
 } from "./cache-folder.ts";
 import { cornerKernel } from "./corner-kernel.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { inEightBits, POLICY } from "./policy.ts";
+import { attentionInEightBits, inEightBits, POLICY } from "./policy.ts";
 import { type Rounded, Rounder } from "./rounder.ts";
 
 export interface ToPrepare {
@@ -101,7 +102,7 @@ export async function prepare(what: ToPrepare, options: PrepareOptions): Promise
   const found = (await openPrepared(folder, key, options)) ?? (await make(what, plan, key, options));
   await touch(folder, key);
   const beside = branches(what.pairs, plan);
-  const rounded = over(found, plan);
+  const rounded = over(found, plan, what);
   return (outputs) => rewriteNamed(rewriteNamed(rewriteNamed(outputs, rounded), channelsLast), lora(beside, new Set()));
 }
 
@@ -292,7 +293,7 @@ const vector = (name: string, values: Float32Array): TensorToWrite => ({
 });
 
 /** The rule that puts prepared weights in the place of the original ones. */
-function over(tensors: Tensors, { upsampled }: Plan): (t: Tensor) => Tensor | undefined {
+function over(tensors: Tensors, { upsampled }: Plan, { form }: ToPrepare): (t: Tensor) => Tensor | undefined {
   const eight = new Map<string, QuantisedWeight>();
   for (const [path, entry] of tensors) {
     const scales: TensorEntry | undefined = tensors.get(`${path}${SCALES}`);
@@ -300,6 +301,10 @@ function over(tensors: Tensors, { upsampled }: Plan): (t: Tensor) => Tensor | un
   }
   const layer = quantise(eight, upsampled);
   return (t) => {
+    if (is(t, attentionOp) && !t.attrs.causal && attentionInEightBits(t.attrs.heads, fixedSize(t.inputs[0]!, -1))) {
+      const [q, k, v] = t.inputs as [Tensor, Tensor, Tensor];
+      return quantisedAttention(q, k, v, { unsigned: form === "unsigned" });
+    }
     if (!is(t, paramOp)) return layer(t);
     const entry = tensors.get(t.attrs.path);
     return entry?.dtype === "F32" ? param(t.attrs.path, entry) : undefined;
