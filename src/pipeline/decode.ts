@@ -6,10 +6,10 @@ import type { Decoder, Models } from "./models.ts";
 import type { GenerateRequest } from "./request.ts";
 import { type Plane, tiled, tilesOf } from "./tiles.ts";
 
-/** Pictures of more pixels are decoded in tiles: whole, one of 768x768 takes about 4.5 GB in 8 bits. */
-export const LARGEST_WHOLE = { f32: 1280 * 1280, int8: 768 * 768 } as const;
+/** Pictures of more pixels are decoded in tiles: whole, one of 1024x1024 takes 4.9 GB in 8 bits. */
+export const LARGEST_WHOLE = { f32: 1280 * 1280, int8: 1024 * 1024 } as const;
 /** Latents in a tile, and how far tiles overlap: as far as diffusers' do. */
-const TILES = { area: 96 * 96, overlap: 16 };
+const TILES = { area: 128 * 128, overlap: 16 };
 
 /** Pixels that are decoded in one piece. @param width, height of the picture */
 export function pixelsAtOnce(largestWhole: number, factor: number, width: number, height: number): number {

@@ -45,14 +45,19 @@ const HELD = { f32: 4, int8: 1.05 };
 /** How many times a model's size is taken while it is loaded: in float32 while half precision is widened, in int8 when it is prepared. */
 const LOADING = { f32: 1.17, int8: 1.4 };
 /** Memory at work, in maps of the narrowest width in float32: a map of 1024x1024 is 21 MB in SDXL's UNet, and 537 MB in its VAE. */
-const WORK = { unet: { least: 15, f32: 85, int8: 176 }, decoder: { least: 3, f32: 6, int8: 16.6 } };
+const WORK = { unet: { least: 15, f32: 85, int8: 176 }, decoder: { least: 3, f32: 6, int8: 9.2 } };
+/**
+ * What an int8 decoder takes beside: ONNX Runtime gets memory in regions of up to 1 GB, and where its widest maps fill somewhat more than half of
+ * one, the rest of some stays empty.
+ */
+const emptyIn = (widest: number): number => (widest > 2 ** 29 && widest < 0.75 * 2 ** 30 ? 1.8e9 : 0);
 /** The process that asks: photos, pictures, program. */
 const BESIDE = 0.3e9;
 
 /**
  * The memory that drawing takes on the processor. The constants were fitted to what was measured: SDXL takes 12.3 GB for 512x512 in float32 and in
- * int8 6.7 GB for 1024x1024, 4.1 GB to be prepared; its VAE takes 5 GB for 1280x1280 in float32, and for 768x768 in int8
- * (docs/performance.md, `LARGEST_WHOLE`). `least` is below all that was ever measured.
+ * int8 6.7 GB for 1024x1024, 4.1 GB to be prepared; its VAE takes 5 GB for 1280x1280 in float32, and in int8 1.3 GB for 512x512, 2.3 for 704x704,
+ * 4.8 for 768x768, 3.7 for 960x960 and 4.9 for 1024x1024 (`LARGEST_WHOLE`). `least` is below all that was ever measured.
  */
 export function memoryNeed(model: ModelSizes, { precision, latents, decoder, unloadAfterUse }: Drawing): MemoryNeed {
   const held = (numbers: number): number => numbers * HELD[precision];
@@ -63,7 +68,8 @@ export function memoryNeed(model: ModelSizes, { precision, latents, decoder, unl
   const decoderMap = decoder.channels * 4 * decoder.pixels;
   const least = Math.max(...encoders, unet + WORK.unet.least * unetMap, decoding + WORK.decoder.least * decoderMap);
   const loading = [...encoders, unet].map((bytes) => bytes * LOADING[precision]);
-  const work = [unet + WORK.unet[precision] * unetMap, decoding + WORK.decoder[decoderIn] * decoderMap];
+  const empty = decoderIn === "int8" ? emptyIn(2 * decoderMap) : 0;
+  const work = [unet + WORK.unet[precision] * unetMap, decoding + WORK.decoder[decoderIn] * decoderMap + empty];
   if (unloadAfterUse) return { least, about: Math.max(...loading, ...work) + BESIDE };
   const others = encoders.reduce((sum, bytes) => sum + bytes, 0);
   return { least, about: others + Math.max(...loading, work[0]!, unet + work[1]!) + BESIDE };

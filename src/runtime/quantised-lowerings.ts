@@ -25,7 +25,7 @@ const middle = (e: Emitter): string => e.node("Cast", [e.node("Squeeze", [e.ints
 
 /** Most strips that a picture is cut into. */
 const STRIPS = 8;
-/** Most strips that the rows of attention are cut into. */
+/** Strips that the rows of attention are cut into. */
 const ATTENTION_STRIPS = 16;
 
 /** Layers in 8 bits, as the processor multiplies whole numbers. */
@@ -75,7 +75,7 @@ export const quantisedLowerings = [
       return e.node("Slice", [all, e.ints([1, 1]), e.dims([addDims(high, -1), addDims(wide, -1)]), e.ints([1, 2])]);
     });
   }),
-  // Scores are made for a strip of rows at a time.
+  // Scores are made for a strip of rows at a time. The strips need not be of one height, and with a few rows more none is empty.
   lower(quantisedAttentionOp, ({ inputs, attrs }, [q, k, v], e) => {
     const [queries, width] = [inputs[0]!, fixedSize(inputs[0]!, -1)];
     const scores = toBytes(q!, e);
@@ -84,15 +84,17 @@ export const quantisedLowerings = [
     const turned = { ...keys, bytes: e.node("Transpose", [keys.bytes], { attrs: { perm: [0, 2, 1] } }) };
     const scaled = { ...turned, scale: e.node("Mul", [keys.scale, e.floats([1 / Math.sqrt(width)], [])]) };
     const zero = e.node("Cast", [e.node("Squeeze", [e.ints([0])])], { attrs: { to: UINT8 } });
-    const strips = stripsOf(size(queries, 1), ATTENTION_STRIPS);
-    return inStrips(strips, e, (from) => {
-      const ends = from === undefined ? undefined : [e.dims([from]), e.dims([addDims(from, strips.rows)]), e.ints([1])];
-      const rows = ends === undefined ? scores.bytes : e.node("Slice", [scores.bytes, ...ends]);
+    const [tokens, more] = [size(queries, 1), ATTENTION_STRIPS - 1];
+    const longer = e.node("Pad", [scores.bytes, e.ints([0, 0, 0, 0, more, 0]), scores.zero]);
+    const place = (i: number): string => e.node("Div", [e.dims([mulDims(addDims(tokens, more), i)]), e.ints([ATTENTION_STRIPS])]);
+    const strips = Array.from({ length: ATTENTION_STRIPS }, (_, i) => {
+      const rows = e.node("Slice", [longer, place(i), place(i + 1), e.ints([1])]);
       const weights = e.node("Softmax", [times({ ...scores, bytes: rows }, scaled, e)], { attrs: { axis: -1 } });
       const most = e.node("ReduceMax", [weights, e.ints([-1])]);
       const parts = inTwoBytes(e.node("Div", [weights, most]), { scale: e.floats([1 / 255], []), zero }, e);
       return e.node("Mul", [parts.map((part) => times(part, values, e)).reduce((a, b) => e.node("Add", [a, b])), most]);
     });
+    return e.node("Slice", [e.node("Concat", strips, { attrs: { axis: 1 } }), e.ints([0]), e.dims([tokens]), e.ints([1])]);
   }),
 ];
 
