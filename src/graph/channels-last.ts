@@ -1,8 +1,8 @@
 import { siluOp } from "./ops/activation.ts";
-import { channelsLastOf, toChannelsFirst, toChannelsLast } from "./ops/channels.ts";
+import { channelsFirstOf, channelsLastOf, toChannelsFirst, toChannelsLast } from "./ops/channels.ts";
 import { type ConvAttrs, conv2dOp } from "./ops/convolution.ts";
 import { add, addOp, div, mul, relu, sqrt, sub } from "./ops/elementwise.ts";
-import { permuteOp, reshape } from "./ops/layout.ts";
+import { reshape } from "./ops/layout.ts";
 import { linear } from "./ops/matrix.ts";
 import { groupNormOp } from "./ops/normalise.ts";
 import { quantisedConvOp, quantisedUpsampledConvOp } from "./ops/quantised.ts";
@@ -27,8 +27,7 @@ export const channelsLast: Rule = (y) => {
   if (y.op === siluOp) return toChannelsFirst(apply(siluOp, [x], {}));
   if (is(y, groupNormOp)) return toChannelsFirst(groupNormLast(x, rest[0]!, rest[1]!, y.attrs));
   if (is(y, conv2dOp)) return byPixel(x, rest, y.attrs);
-  if (is(y, permuteOp) && y.attrs.order.join() === "0,2,3,1") return x;
-  return undefined;
+  return channelsFirstOf(y) && x;
 };
 
 /** The sum of two pictures of one size, of which one was turned at least. */

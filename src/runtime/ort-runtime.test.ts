@@ -17,6 +17,7 @@ import { upsample } from "../graph/ops/resample.ts";
 import { constant, input } from "../graph/ops/source.ts";
 import { joinUpsampling } from "../graph/ops/upsampled-conv.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { decibels } from "../testing/decibels.ts";
 import type { TensorEntry } from "../weights/index.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
@@ -212,11 +213,6 @@ describe("8 bits", () => {
     const bytes = (entry.source as { bytes: Uint8Array }).bytes.map((v) => v ^ 0x80);
     return { weight: { path: "u", entry: { ...entry, dtype: "U8", source: { kind: "bytes", bytes } } }, scales };
   }
-  /** Signal to noise in dB. */
-  function snr(exact: Float32Array, found: Float32Array): number {
-    const power = exact.reduce((sum, v) => sum + v * v, 0);
-    return 10 * Math.log10(power / exact.reduce((sum, v, i) => sum + (v - found[i]!) ** 2, 0));
-  }
 
   test("a linear layer is nearly that of float32, also where rows differ in range by a thousand, and a row of zeros stays zero", async () => {
     const [out, into] = [24, 64];
@@ -229,7 +225,7 @@ describe("8 bits", () => {
     expect(y.found.dims).toEqual([2, 3, out]);
     for (let row = 1; row < 6; row++) {
       const part = (values: unknown) => (values as Float32Array).subarray(row * out, (row + 1) * out);
-      expect(snr(part(y.exact.data), part(y.found.data))).toBeGreaterThan(36);
+      expect(decibels(part(y.exact.data), part(y.found.data))).toBeGreaterThan(36);
     }
     expect(Array.from((y.found.data as Float32Array).subarray(0, out))).toEqual(Array(out).fill(0));
     const biased = await runtime.load({
@@ -260,7 +256,7 @@ describe("8 bits", () => {
     });
     const y = await session.run({ x: floats(values, 2, channels, 9, 7), w: floats(weights, out, channels, kernel, kernel) });
     expect(y.found.dims).toEqual(y.exact.dims);
-    expect(snr(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(34);
+    expect(decibels(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(34);
     expect(y.unsigned.data as Float32Array).toMatchGolden(y.found.data as Float32Array, 1e-6, { relative: true });
   });
 
@@ -295,7 +291,7 @@ describe("8 bits", () => {
         };
         const y = await session.run({ q: feed(0), k: feed(ahead), v: feed(0) }); // ahead for a query that lies in its direction
         expect(y.found.dims).toEqual(y.exact.dims);
-        expect(snr(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(30);
+        expect(decibels(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(30);
         expect(y.unsigned.data as Float32Array).toMatchGolden(y.found.data as Float32Array, 1e-5, { relative: true });
       }
     },

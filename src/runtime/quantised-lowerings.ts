@@ -2,7 +2,6 @@ import { addDims, type Dim, divideDims, mulDims } from "../graph/dim.ts";
 import { type Emitter, lower } from "../graph/onnx/emitter.ts";
 import { type Layout, type Pixels, pixelsOf } from "../graph/ops/channels.ts";
 import {
-  type QuantisedAttention,
   type QuantisedKernel,
   type QuantisedWeight,
   quantisedAttentionOp,
@@ -16,12 +15,11 @@ type Pads = QuantisedKernel["pads"];
 
 const [UINT8, INT8] = [2, 3]; // TensorProto.DataType
 
-/** What stands for zero in a weight of 8 bits. */
-const zeroOf = ({ weight }: Pick<QuantisedWeight, "weight">, e: Emitter): string =>
-  weight.entry.dtype === "U8" ? middle(e) : "";
-
+/** A whole number of one byte. */
+const byteOf = (value: number, type: number, e: Emitter): string =>
+  e.node("Cast", [e.node("Squeeze", [e.ints([value])])], { attrs: { to: type } });
 /** The middle of what an unsigned byte holds. */
-const middle = (e: Emitter): string => e.node("Cast", [e.node("Squeeze", [e.ints([128])])], { attrs: { to: UINT8 } });
+const middle = (e: Emitter): string => byteOf(128, UINT8, e);
 
 /** Most strips that a picture is cut into. */
 const STRIPS = 8;
@@ -32,41 +30,33 @@ const ATTENTION_STRIPS = 16;
 export const quantisedLowerings = [
   // Rows are brought to one range before: the product knows one scale for all of them, which is then known beforehand.
   lower(quantisedLinearOp, ({ attrs }, [x, bias], e) => {
-    const most = e.node("ReduceMax", [e.node("Abs", [x!]), e.ints([-1])]);
-    const range = e.node("Max", [most, e.floats([1e-20], [])]); // a row of zeros has none
-    const [scale, zero] = [e.floats([1 / 127], []), middle(e)];
-    const bytes = e.node("QuantizeLinear", [e.node("Div", [x!, range]), scale, zero]);
-    const product = productOf(bytes, { bytes, scale, zero }, attrs, undefined, e);
-    const y = e.node("Mul", [product, range]);
+    const { range, ...rows } = inRange(x!, [-1], true, middle(e), e);
+    const y = e.node("Mul", [product(rows, weightOf(attrs, e), undefined, e), range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);
   }),
   // Windows are gathered in 8 bits, a quarter of what they are in float32, with the channels side by side, and for a strip of rows at a time.
   lower(quantisedConvOp, (y, [x, bias], e) => {
     const { pads, kernel, stride, layout } = y.attrs;
-    const one = toBytes(x!, e);
-    const product = (windows: string): string => productOf(windows, one, y.attrs, bias, e);
-    const source = padded(one, pixelsOf(y.inputs[0]!, layout), layout, pads, e);
-    if (kernel === 1 && stride === 1) return product(source.pixels);
+    const source = padded(toBytes(x!, e), pixelsOf(y.inputs[0]!, layout), layout, pads, e);
+    const times = (windows: Bytes): string => product(windows, weightOf(y.attrs, e), bias, e);
+    if (kernel === 1 && stride === 1) return times(source);
     const { height: rows, width } = pixelsOf(y, "channelsLast");
     const strips = stripsOf(rows, stride === 1 ? STRIPS : 1);
-    return inStrips(strips, e, (from) => product(windowsOf(source, from, { rows: strips.rows, width, kernel, stride }, e)));
+    return inStrips(strips, e, (from) => times(windowsOf(source, from, { rows: strips.rows, width, kernel, stride }, e)));
   }),
   // Four pixels of the result meet in each corner between pixels of the picture, and see the four around it. Those of all corners are cut to size.
   lower(quantisedUpsampledConvOp, (y, [x, bias], e) => {
     const { layout } = y.attrs;
     const from = pixelsOf(y.inputs[0]!, layout);
     const { channels: out } = pixelsOf(y, "channelsLast");
-    const sources = inTwoBytes(x!, undefined, e).map((part) => ({
-      ...part,
-      ...padded(part, from, layout, [1, 1, 1, 1], e),
-    }));
+    const sources = inTwoBytes(x!, toBytes(x!, e), e).map((part) => padded(part, from, layout, [1, 1, 1, 1], e));
     const shift = bias && e.node("Concat", [bias, bias, bias, bias], { attrs: { axis: 0 } });
     const strips = stripsOf(from.height, STRIPS);
     const seen = { rows: addDims(strips.rows, 1), width: addDims(from.width, 1), kernel: 2, stride: 1 };
     const [high, wide] = [mulDims(seen.rows, 2), mulDims(seen.width, 2)];
     return inStrips(strips, e, (start) => {
       const parts = sources.map((source, i) =>
-        productOf(windowsOf(source, start, seen, e), source, y.attrs, i === 0 ? shift : undefined, e),
+        product(windowsOf(source, start, seen, e), weightOf(y.attrs, e), i === 0 ? shift : undefined, e),
       );
       const sum = parts.reduce((a, b) => e.node("Add", [a, b]));
       const corners = e.node("Reshape", [sum, e.dims([from.batch, seen.rows, seen.width, 2, 2 * out])]);
@@ -78,94 +68,101 @@ export const quantisedLowerings = [
   // Scores are made for a strip of rows at a time. The strips need not be of one height, and with a few rows more none is empty.
   lower(quantisedAttentionOp, ({ inputs, attrs }, [q, k, v], e) => {
     const [queries, width] = [inputs[0]!, fixedSize(inputs[0]!, -1)];
-    const scores = toBytes(q!, e);
-    const keys = symmetric(k!, [0, 1, 2], attrs, e);
-    const values = symmetric(v!, [0, 1], attrs, e);
-    const turned = { ...keys, bytes: e.node("Transpose", [keys.bytes], { attrs: { perm: [0, 2, 1] } }) };
-    const scaled = { ...turned, scale: e.node("Mul", [keys.scale, e.floats([1 / Math.sqrt(width)], [])]) };
-    const zero = e.node("Cast", [e.node("Squeeze", [e.ints([0])])], { attrs: { to: UINT8 } });
+    const rows = toBytes(q!, e);
+    const zero = attrs.unsigned ? middle(e) : byteOf(0, INT8, e);
+    const keys = inRange(k!, [0, 1, 2], false, zero, e);
+    const values = scaledBy(inRange(v!, [0, 1], false, zero, e), e);
+    const turned = {
+      ...scaledBy(keys, e),
+      bytes: e.node("Transpose", [keys.bytes], { attrs: { perm: [0, 2, 1] } }),
+    };
+    const scaled = { ...turned, scale: e.node("Mul", [turned.scale, e.floats([1 / Math.sqrt(width)], [])]) };
+    const first = { scale: e.floats([1 / 255], []), zero: byteOf(0, UINT8, e) };
     const [tokens, more] = [size(queries, 1), ATTENTION_STRIPS - 1];
-    const longer = e.node("Pad", [scores.bytes, e.ints([0, 0, 0, 0, more, 0]), scores.zero]);
+    const longer = e.node("Pad", [rows.bytes, e.ints([0, 0, 0, 0, more, 0]), rows.zero]);
     const place = (i: number): string => e.node("Div", [e.dims([mulDims(addDims(tokens, more), i)]), e.ints([ATTENTION_STRIPS])]);
     const strips = Array.from({ length: ATTENTION_STRIPS }, (_, i) => {
-      const rows = e.node("Slice", [longer, place(i), place(i + 1), e.ints([1])]);
-      const weights = e.node("Softmax", [times({ ...scores, bytes: rows }, scaled, e)], { attrs: { axis: -1 } });
+      const bytes = e.node("Slice", [longer, place(i), place(i + 1), e.ints([1])]);
+      const weights = e.node("Softmax", [product({ ...rows, bytes }, scaled, undefined, e)], { attrs: { axis: -1 } });
       const most = e.node("ReduceMax", [weights, e.ints([-1])]);
-      const parts = inTwoBytes(e.node("Div", [weights, most]), { scale: e.floats([1 / 255], []), zero }, e);
-      return e.node("Mul", [parts.map((part) => times(part, values, e)).reduce((a, b) => e.node("Add", [a, b])), most]);
+      const shares = e.node("Div", [weights, most]);
+      const parts = inTwoBytes(shares, quantised(shares, first, e), e).map((part) => product(part, values, undefined, e));
+      return e.node("Mul", [parts.reduce((a, b) => e.node("Add", [a, b])), most]);
     });
     return e.node("Slice", [e.node("Concat", strips, { attrs: { axis: 1 } }), e.ints([0]), e.dims([tokens]), e.ints([1])]);
   }),
 ];
 
-/** A picture in 8 bits. */
+/** Numbers in 8 bits: each stands for (byte - zero) · scale. */
 interface Bytes {
   readonly bytes: string;
   readonly scale: string;
+  /** "" where it is 0. */
   readonly zero: string;
 }
 
+/** With the least scale that holds all of x. */
 function toBytes(x: string, e: Emitter): Bytes {
   const bytes = e.node("DynamicQuantizeLinear", [x], { outputs: 3 });
   return { bytes, scale: `${bytes}_1`, zero: `${bytes}_2` };
 }
 
-/** The product of bytes, as float32, with what is added to each row. */
-function productOf(
-  bytes: string,
-  { scale, zero }: Bytes,
-  { weight, scales }: QuantisedWeight,
-  bias: string | undefined,
+const quantised = (x: string, { scale, zero }: Omit<Bytes, "bytes">, e: Emitter): Bytes => ({
+  bytes: e.node("QuantizeLinear", [x, scale, zero]),
+  scale,
+  zero,
+});
+
+/** x divided by its largest number over `axes`, the range. */
+function inRange(
+  x: string,
+  axes: readonly number[],
+  keep: boolean,
+  zero: string,
   e: Emitter,
-): string {
-  const rest = [e.weight(scales).name, zero, zeroOf({ weight }, e), ...(bias === undefined ? [] : [bias])];
-  return e.node("MatMulIntegerToFloat", [bytes, e.weight(weight).name, scale, ...rest], { domain: "com.microsoft" });
+): Bytes & { readonly range: string } {
+  const most = e.node("ReduceMax", [e.node("Abs", [x]), e.ints(axes)], { attrs: { keepdims: keep ? 1 : 0 } });
+  const range = e.node("Max", [most, e.floats([1e-20], [])]); // zeros alone have none
+  return { range, ...quantised(e.node("Div", [x, range]), { scale: e.floats([1 / 127], []), zero }, e) };
 }
+
+/** The same before it was divided, for what allows for one scale or one for each column. */
+const scaledBy = ({ range, scale, ...rest }: ReturnType<typeof inRange>, e: Emitter): Bytes => ({
+  ...rest,
+  scale: e.node("Mul", [range, scale]),
+});
 
 /** As the sum of two in 8 bits: the second is what the first has rounded away, at most half of a step. */
-function inTwoBytes(x: string, known: Pick<Bytes, "scale" | "zero"> | undefined, e: Emitter): Bytes[] {
-  const first = known === undefined ? toBytes(x, e) : { ...known, bytes: e.node("QuantizeLinear", [x, known.scale, known.zero]) };
+function inTwoBytes(x: string, first: Bytes, e: Emitter): readonly [Bytes, Bytes] {
   const rest = e.node("Sub", [x, e.node("DequantizeLinear", [first.bytes, first.scale, first.zero])]);
-  const [scale, zero] = [e.node("Mul", [first.scale, e.floats([1 / 254], [])]), middle(e)];
-  return [first, { bytes: e.node("QuantizeLinear", [rest, scale, zero]), scale, zero }];
+  const scale = e.node("Mul", [first.scale, e.floats([1 / 254], [])]);
+  return [first, quantised(rest, { scale, zero: middle(e) }, e)];
 }
 
-/** As the second factor of a product, with one scale for what `axes` leave. */
-function symmetric(x: string, axes: readonly number[], { unsigned }: QuantisedAttention, e: Emitter): Bytes {
-  const most = e.node("ReduceMax", [e.node("Abs", [x]), e.ints(axes)], { attrs: { keepdims: 0 } });
-  const range = e.node("Max", [most, e.floats([1e-20], [])]);
-  const zero = unsigned ? middle(e) : e.node("Cast", [e.node("Squeeze", [e.ints([0])])], { attrs: { to: INT8 } });
-  const step = e.floats([1 / 127], []);
-  return {
-    bytes: e.node("QuantizeLinear", [e.node("Div", [x, range]), step, zero]),
-    scale: e.node("Mul", [range, step]),
-    zero,
-  };
-}
+const weightOf = ({ weight, scales }: QuantisedWeight, e: Emitter): Bytes => ({
+  bytes: e.weight(weight).name,
+  scale: e.weight(scales).name,
+  zero: weight.entry.dtype === "U8" ? middle(e) : "",
+});
 
-/** The product of two matrices of bytes as float32. */
-const times = (a: Bytes, b: Bytes, e: Emitter): string =>
-  e.node("MatMulIntegerToFloat", [a.bytes, b.bytes, a.scale, b.scale, a.zero, b.zero], { domain: "com.microsoft" });
+/** The product of two matrices as float32, with what is added to each row. */
+function product(a: Bytes, b: Bytes, bias: string | undefined, e: Emitter): string {
+  const inputs = [a.bytes, b.bytes, a.scale, b.scale, a.zero, b.zero, ...(bias === undefined ? [] : [bias])];
+  return e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
+}
 
 /** A picture in 8 bits with zeros around it, channels last. */
-interface Padded {
+interface Padded extends Bytes {
   /** [B, H + pads, W + pads, C] */
-  readonly pixels: string;
   readonly size: Pixels;
 }
 
-function padded(
-  { bytes, zero }: Bytes,
-  { batch, height, width, channels }: Pixels,
-  layout: Layout,
-  pads: Pads,
-  e: Emitter,
-): Padded {
-  const turned = layout === "channelsFirst" ? e.node("Transpose", [bytes], { attrs: { perm: [0, 2, 3, 1] } }) : bytes;
+function padded(x: Bytes, { batch, height, width, channels }: Pixels, layout: Layout, pads: Pads, e: Emitter): Padded {
+  const turned = layout === "channelsFirst" ? e.node("Transpose", [x.bytes], { attrs: { perm: [0, 2, 3, 1] } }) : x.bytes;
   const [top, left, bottom, right] = pads;
   const size = { batch, height: addDims(height, top + bottom), width: addDims(width, left + right), channels };
-  if (!pads.some((n) => n > 0)) return { pixels: turned, size };
-  return { pixels: e.node("Pad", [turned, e.ints([0, top, left, 0, 0, bottom, right, 0]), zero]), size };
+  if (!pads.some((n) => n > 0)) return { ...x, bytes: turned, size };
+  return { ...x, bytes: e.node("Pad", [turned, e.ints([0, top, left, 0, 0, bottom, right, 0]), x.zero]), size };
 }
 
 /** Windows of a kernel at `rows` times `width` places. */
@@ -179,15 +176,16 @@ interface Seen extends Pick<QuantisedKernel, "kernel" | "stride"> {
  * copy, where slices put side by side are two.
  * @param from the first row of a strip; undefined where it is the whole picture
  */
-function windowsOf({ pixels, size }: Padded, from: Dim | undefined, seen: Seen, e: Emitter): string {
+function windowsOf({ size, ...source }: Padded, from: Dim | undefined, seen: Seen, e: Emitter): Bytes {
   const { batch, width: across, channels } = size;
   const { rows, width, kernel } = seen;
   const high = from === undefined ? size.height : addDims(rows, kernel - 1);
+  const pixels = source.bytes;
   const part =
     from === undefined ? pixels : e.node("Slice", [pixels, e.dims([from]), e.dims([addDims(from, high)]), e.ints([1])]);
   const flat = e.node("Reshape", [part, e.dims([batch, mulDims(high, across), channels])]);
   const windows = e.node("Gather", [flat, numbersInWindows(across, seen, e)], { attrs: { axis: 1 } });
-  return e.node("Reshape", [windows, e.dims([batch, rows, width, kernel ** 2 * channels])]);
+  return { ...source, bytes: e.node("Reshape", [windows, e.dims([batch, rows, width, kernel ** 2 * channels])]) };
 }
 
 /** Which pixels of a picture that is `across` wide the kernel sees at each place of the result: [rows · width · k · k]. */

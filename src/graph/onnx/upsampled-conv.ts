@@ -1,12 +1,6 @@
-import { upsampledConvOp } from "../ops/upsampled-conv.ts";
+import { upsampledConvOp, weightsThatSee } from "../ops/upsampled-conv.ts";
 import { fixedSize } from "../tensor.ts";
 import { lower } from "./emitter.ts";
-
-/** Of the kernel's three rows, which lie on the first and on the second of the two source rows that an even and an odd row of the result see. */
-const ROWS = [
-  [[0], [1, 2]],
-  [[0, 1], [2]],
-] as const;
 
 /**
  * One convolution of 2x2 for each of the four places that a pixel of the result has within its source pixel, and the results laid into each
@@ -30,9 +24,5 @@ export const upsampledConvLowering = lower(upsampledConvOp, (y, [x, w, b], e) =>
 /** Which of the 9 weights each of the 4 is the sum of: [9, 4]. */
 const sumsOf = (row: number, column: number): number[] =>
   Array.from({ length: 9 }, (_, place) =>
-    [0, 1, 2, 3].map((at) => {
-      const isIn = (axis: number, index: number, kernelAt: number) =>
-        (ROWS[axis]![index]! as readonly number[]).includes(kernelAt);
-      return isIn(row, at >> 1, Math.floor(place / 3)) && isIn(column, at & 1, place % 3) ? 1 : 0;
-    }),
+    [0, 1, 2, 3].map((at) => (weightsThatSee(row, column, at >> 1, at & 1).includes(place) ? 1 : 0)),
   ).flat();

@@ -57,7 +57,7 @@ export const quantisedConvOp: Op<QuantisedKernel> = {
  * @returns [B, out, H', W']
  */
 export const quantisedConv = (x: Tensor, kernel: Omit<QuantisedKernel, "layout">, bias?: Tensor): Tensor =>
-  toChannelsFirst(apply(quantisedConvOp, bias === undefined ? [x] : [x, bias], { ...kernel, layout: "channelsFirst" as const }));
+  channelsFirst(quantisedConvOp, x, { ...kernel, layout: "channelsFirst" }, bias);
 
 export interface QuantisedUpsampling extends QuantisedWeight {
   /** How x lies; the result lies channels last. */
@@ -84,9 +84,10 @@ export const quantisedUpsampledConvOp: Op<QuantisedUpsampling> = {
  * @returns [B, out, 2H, 2W]
  */
 export const quantisedUpsampledConv = (x: Tensor, kernel: Omit<QuantisedUpsampling, "layout">, bias?: Tensor): Tensor =>
-  toChannelsFirst(
-    apply(quantisedUpsampledConvOp, bias === undefined ? [x] : [x, bias], { ...kernel, layout: "channelsFirst" as const }),
-  );
+  channelsFirst(quantisedUpsampledConvOp, x, { ...kernel, layout: "channelsFirst" }, bias);
+
+const channelsFirst = <A>(op: Op<A>, x: Tensor, attrs: A, bias: Tensor | undefined): Tensor =>
+  toChannelsFirst(apply(op, bias === undefined ? [x] : [x, bias], attrs));
 
 export interface QuantisedAttention {
   /** Whether whole numbers in the second place of a product are unsigned, as weights are then. */

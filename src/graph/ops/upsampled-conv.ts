@@ -11,6 +11,20 @@ export const upsampledConvOp: Op = {
   expand: ([x, w, b]) => conv2d(upsample(x!, 2), w!, b, { stride: 1, pads: [1, 1, 1, 1] }),
 };
 
+/** Of the kernel's three rows, which lie on the first and on the second of the two source rows that an even and an odd row of the result see. */
+const ROWS = [
+  [[0], [1, 2]],
+  [[0, 1], [2]],
+] as const;
+
+/**
+ * Which of the kernel's 9 weights see one of the four source pixels that a pixel of the result sees.
+ * @param row, column of the result's pixel, 0 where it is even
+ * @param down, across which source pixel
+ */
+export const weightsThatSee = (row: number, column: number, down: number, across: number): number[] =>
+  ROWS[row]![down]!.flatMap((i) => ROWS[column]![across]!.map((j) => 3 * i + j));
+
 /**
  * An enlargement and the convolution behind it as one operation. Of the nine pixels that the kernel sees, those of one source pixel are equal,
  * so that four sums of weights do (Shi et al. 2016, arXiv 1609.07009): a provider can save more than half of the work.

@@ -12,7 +12,8 @@ import { normsBefore } from "../../graph/quantise.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { Weights } from "../../graph/weights.ts";
 import { layerNorm, linear } from "../../nn/layers.ts";
-import { openTensors, type Tensors, writeSafetensors } from "../../weights/index.ts";
+import { randomWeights } from "../../testing/random-weights.ts";
+import type { Tensors } from "../../weights/index.ts";
 import { ortRuntime } from "../ort-runtime.ts";
 import { balance } from "./balance.ts";
 import { prepare } from "./prepare.ts";
@@ -21,36 +22,15 @@ const folder = await mkdtemp(join(tmpdir(), "balance-"));
 afterAll(() => rm(folder, { recursive: true }));
 
 const [WIDTH, OUT, ROWS] = [128, 64, 32];
-const SIZES = new Map([
-  ["norm.weight", [WIDTH]],
-  ["norm.bias", [WIDTH]],
-  ["a.weight", [OUT, WIDTH]],
-  ["b.weight", [OUT, WIDTH]],
-]);
+const SHAPES = { "norm.weight": [WIDTH], "norm.bias": [WIDTH], "a.weight": [OUT, WIDTH], "b.weight": [OUT, WIDTH] };
 
 /** Every 32nd channel behind the norm is `factor` times as large, and its columns as much smaller: the same function. */
-async function weights(factor: number): Promise<Tensors> {
-  const path = join(folder, `${factor}.safetensors`);
-  const random = seededRandom(5);
-  await writeSafetensors(
-    path,
-    [...SIZES].map(([name, shape]) => ({
-      name,
-      dtype: "F32" as const,
-      shape,
-      data: async () => {
-        const values = gaussians(
-          random,
-          shape.reduce((a, b) => a * b),
-        );
-        if (name === "norm.weight") values.fill(1);
-        const by = name.startsWith("norm") ? factor : 1 / factor;
-        return values.map((v, i) => ((i % WIDTH) % 32 === 0 ? v * by : v));
-      },
-    })),
-  );
-  return (await openTensors(path)).tensors;
-}
+const weights = (factor: number): Promise<Tensors> =>
+  randomWeights(join(folder, `${factor}.safetensors`), SHAPES, 5, (values, name) => {
+    if (name === "norm.weight") values.fill(1);
+    const by = name.startsWith("norm") ? factor : 1 / factor;
+    return values.map((v, i) => ((i % WIDTH) % 32 === 0 ? v * by : v));
+  });
 
 function graph(tensors: Tensors): { readonly a: Tensor; readonly b: Tensor } {
   const w = new Weights(new Checkpoint(tensors, "test"));

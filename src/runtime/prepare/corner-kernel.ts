@@ -1,10 +1,5 @@
+import { weightsThatSee } from "../../graph/ops/upsampled-conv.ts";
 import { readFloats, type TensorEntry } from "../../weights/index.ts";
-
-/** Which rows of a 3x3 kernel lie on the first and on the second of the two source pixels that a pixel of the result sees, by its own place. */
-const SEEN = [
-  [[0], [1, 2]],
-  [[0, 1], [2]],
-] as const;
 
 /**
  * The kernel of a 3x3 convolution behind an enlargement by 2, as what each corner between source pixels gives to the four pixels of the
@@ -19,8 +14,7 @@ export async function cornerKernel(entry: TensorEntry): Promise<TensorEntry> {
   const sums = new Float32Array(16 * out * channels);
   for (let place = 0; place < 16; place++) {
     const [below, right, down, across] = [place >> 3, (place >> 2) & 1, (place >> 1) & 1, place & 1];
-    const [rows, columns] = [SEEN[1 - below]![down]!, SEEN[1 - right]![across]!];
-    const within = rows.flatMap((row) => columns.map((column) => 3 * row + column));
+    const within = weightsThatSee(1 - below, 1 - right, down, across);
     for (let o = 0; o < out; o++) {
       const to = ((place >> 2) * out + o) * 4 * channels + (place & 3) * channels;
       for (let c = 0; c < channels; c++) {

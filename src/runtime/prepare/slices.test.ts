@@ -14,7 +14,8 @@ import { inOrder } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
 import { Weights } from "../../graph/weights.ts";
 import { linear } from "../../nn/layers.ts";
-import { openTensors, type Tensors, writeSafetensors } from "../../weights/index.ts";
+import { randomWeights } from "../../testing/random-weights.ts";
+import type { Tensors } from "../../weights/index.ts";
 import { ortRuntime } from "../ort-runtime.ts";
 import { prepare } from "./prepare.ts";
 
@@ -23,21 +24,8 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const [WIDTH, OUT, ROWS] = [96, 128, 24];
 
-async function weights(): Promise<Tensors> {
-  const path = join(folder, "weights.safetensors");
-  const random = seededRandom(3);
-  const tensor = (name: string, shape: readonly number[]) => ({
-    name,
-    dtype: "F32" as const,
-    shape,
-    data: gaussians(
-      random,
-      shape.reduce((a, b) => a * b),
-    ),
-  });
-  await writeSafetensors(path, [tensor("both.weight", [OUT, WIDTH]), tensor("both.bias", [OUT])]);
-  return (await openTensors(path)).tensors;
-}
+const weights = (): Promise<Tensors> =>
+  randomWeights(join(folder, "weights.safetensors"), { "both.weight": [OUT, WIDTH], "both.bias": [OUT] }, 3);
 
 /** Two slices of a layer; whole as well, where that is wanted. */
 function graph(tensors: Tensors, cut: number, whole: boolean): Record<string, Tensor> {

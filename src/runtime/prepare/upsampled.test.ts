@@ -14,7 +14,9 @@ import { inOrder } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
 import { Weights } from "../../graph/weights.ts";
 import { conv2d } from "../../nn/layers.ts";
-import { openTensors, type Tensors, writeSafetensors } from "../../weights/index.ts";
+import { decibels } from "../../testing/decibels.ts";
+import { randomWeights } from "../../testing/random-weights.ts";
+import type { Tensors } from "../../weights/index.ts";
 import { ortRuntime } from "../ort-runtime.ts";
 import { prepare } from "./prepare.ts";
 
@@ -24,21 +26,8 @@ afterAll(() => rm(folder, { recursive: true }));
 const [CHANNELS, OUT, H, W] = [24, 32, 8, 6];
 const KEY = "up_blocks.0.upsamplers.0.conv";
 
-async function weights(): Promise<Tensors> {
-  const path = join(folder, "weights.safetensors");
-  const random = seededRandom(3);
-  const tensor = (name: string, shape: readonly number[]) => ({
-    name,
-    dtype: "F32" as const,
-    shape,
-    data: gaussians(
-      random,
-      shape.reduce((a, b) => a * b),
-    ),
-  });
-  await writeSafetensors(path, [tensor(`${KEY}.weight`, [OUT, CHANNELS, 3, 3]), tensor(`${KEY}.bias`, [OUT])]);
-  return (await openTensors(path)).tensors;
-}
+const weights = (): Promise<Tensors> =>
+  randomWeights(join(folder, "weights.safetensors"), { [`${KEY}.weight`]: [OUT, CHANNELS, 3, 3], [`${KEY}.bias`]: [OUT] }, 3);
 
 /** The same of a picture of any height, and of one that is cut into strips. */
 function graph(tensors: Tensors): Record<"whole" | "strips", Tensor> {
@@ -49,17 +38,6 @@ function graph(tensors: Tensors): Record<"whole" | "strips", Tensor> {
     whole: enlarged(input("x", [b!, CHANNELS, h!, w!])),
     strips: enlarged(input("tall", [b!, CHANNELS, mulDims(quarter!, 4), w!])),
   };
-}
-
-/** Signal to noise in dB, over the places that are told. */
-function snr(exact: Float32Array, found: Float32Array, counts: (i: number) => boolean = () => true): number {
-  let [power, noise] = [0, 0];
-  for (const [i, v] of exact.entries()) {
-    if (!counts(i)) continue;
-    power += v * v;
-    noise += (v - found[i]!) ** 2;
-  }
-  return 10 * Math.log10(power / noise);
 }
 
 test.each([
@@ -84,12 +62,12 @@ test.each([
       const found = await session.run(feeds(values));
       expect(found.whole.dims).toEqual([2, OUT, 2 * H, 2 * W]);
       expect(found.strips.data).toEqual(found.whole.data);
-      expect(snr(data(exact.whole), data(found.whole))).toBeGreaterThan(35);
+      expect(decibels(data(exact.whole), data(found.whole))).toBeGreaterThan(35);
       // one pixel a thousand times as large as the others: eight bits for all would leave nothing of them
       for (let channel = 0; channel < CHANNELS; channel++) values[channel * H * W] = 1000;
       const far = (i: number): boolean => Math.floor(i / (2 * W)) % (2 * H) > 3 && i < OUT * 4 * H * W;
       const outlier = await (await runtime.load(outputs)).run(feeds(values));
-      const left = snr(data(outlier.whole), data((await session.run(feeds(values))).whole), far);
+      const left = decibels(data(outlier.whole), data((await session.run(feeds(values))).whole), far);
       expect(left).toBeGreaterThan(25);
     } finally {
       await runtime.close();
