@@ -116,17 +116,17 @@ export async function denoise(
 /** Answers a query, with what the request asks for to save work. */
 async function evaluator(
   sessions: UNetSessions,
-  { deepCache, tGate }: SettledRequest,
+  request: SettledRequest,
   images: number,
   progress: Progress,
 ): Promise<(query: Query, texts: readonly TextEmbeds[], conditioning: Conditioning) => Promise<Float32Array>> {
-  if (tGate !== undefined) {
-    const gate = new TGate(await sessions.gated(progress), tGate, images);
+  const form = sessions.formFor(request);
+  if (form === "gated") {
+    const gate = new TGate(await sessions.gated(progress), request.tGate!, images);
     return ({ sample, timestep, index }, texts, how) => evaluate(gate, sample, timestep, texts, gate.begin(index, how));
   }
-  const interval = deepCache ?? (sessions.form === "parts" ? 1 : undefined); // what is loaded serves, and gives the same
-  if (interval !== undefined) {
-    const cache = new DeepCache(await sessions.parts(progress), interval);
+  if (form === "parts") {
+    const cache = new DeepCache(await sessions.parts(progress), request.deepCache ?? 1);
     return ({ sample, timestep }, texts, how) => {
       cache.begin(texts, how);
       return evaluate(cache, sample, timestep, texts, how);

@@ -42,7 +42,7 @@ export interface ImageEvent {
 
 /** Seconds that each part took. */
 export interface Timings {
-  /** Loading of each model, by name; absent where it was loaded already. */
+  /** What was waited for the loading of each model, by name; absent where it was loaded before the request. */
   readonly load: Readonly<Record<string, number>>;
   readonly encode: number;
   /** Each evaluation of the denoiser. */

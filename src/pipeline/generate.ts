@@ -212,7 +212,7 @@ async function encode(
   note: (notices: readonly Notice[]) => void,
   signal: AbortSignal,
 ): Promise<Texts> {
-  const { identity, text, options, cache } = models;
+  const { identity, text, unet, options, cache } = models;
   checkPhotos(identity !== undefined, request);
   const photos = request.inputIdImages;
   const given = request.idTokens && checkIdTokens(identity!.graph, request.idTokens);
@@ -230,6 +230,7 @@ async function encode(
   // Photos are read first: what is wrong with them is found before anything is loaded.
   const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
   const pixels = identity === undefined ? [] : await readPhotos(identity, photos);
+  if (models.apart) void unet.sessions.loadAhead(unet.sessions.formFor(request), (notice) => note([notice]));
 
   const negativeIds = guided ? ids.negative : undefined;
   const steps = (negativeIds === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);

@@ -28,6 +28,8 @@ export class LazySession<Output extends string> {
   readonly #outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>;
   readonly #half: boolean;
   #session: Promise<Session<Output>> | undefined;
+  /** What was begun before anyone asked. */
+  #ahead: Promise<Session<Output>> | undefined;
 
   /** @param half whether to compute in float16 */
   constructor(runtime: Runtime, name: string, outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>, half = false) {
@@ -41,17 +43,31 @@ export class LazySession<Output extends string> {
   async prepare(observer: LoadObserver): Promise<boolean> {
     if (typeof this.#outputs !== "function") return false;
     const { outputs, keep } = await this.#outputs(observer);
-    if (keep !== undefined && this.#session === undefined)
+    if (keep !== undefined && this.#session === undefined && this.#ahead === undefined)
       await (await this.#runtime.load(outputs, { half: this.#half }, keep)).close();
     return true;
   }
 
-  /** The loaded model. Two callers at once load it once; a load that failed is tried again. */
+  /**
+   * Begins to load, in the hope that it is done when the model is needed. It is given up if the weights are not in the form in which
+   * they are computed with: bringing them there takes long and is shown. What fails is tried again, and thrown, when the model is needed.
+   * @returns when that has come to an end
+   */
+  async loadAhead(noted: LoadObserver["noted"]): Promise<void> {
+    if (this.#session !== undefined || this.#ahead !== undefined) return;
+    const preparing = (): never => {
+      throw new Error(`${this.name} is not prepared`);
+    };
+    this.#ahead = this.#load({ loading: () => {}, loaded: () => {}, noted, preparing });
+    await this.#ahead.catch(() => undefined);
+  }
+
+  /** The loaded model. Two callers at once load it once; a load that failed is tried again. What is told is how long the caller waited. */
   async get(observer: LoadObserver): Promise<Session<Output>> {
     if (this.#session !== undefined) return this.#session;
     const start = performance.now();
     observer.loading(this.name);
-    this.#session = this.#load(observer);
+    this.#session = this.#begun(observer);
     try {
       const session = await this.#session;
       observer.loaded(this.name, (performance.now() - start) / 1000);
@@ -62,6 +78,12 @@ export class LazySession<Output extends string> {
     }
   }
 
+  async #begun(observer: LoadObserver): Promise<Session<Output>> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    return (await ahead?.catch(() => undefined)) ?? this.#load(observer);
+  }
+
   async #load(observer: LoadObserver): Promise<Session<Output>> {
     const { outputs, keep } =
       typeof this.#outputs === "function" ? await this.#outputs(observer) : { outputs: this.#outputs, keep: undefined };
@@ -70,8 +92,9 @@ export class LazySession<Output extends string> {
 
   /** Frees the memory; the next use loads again. */
   async unload(): Promise<void> {
-    const session = this.#session;
+    const sessions = [this.#session, this.#ahead];
     this.#session = undefined;
-    await (await session?.catch(() => undefined))?.close();
+    this.#ahead = undefined;
+    await Promise.all(sessions.map(async (session) => (await session?.catch(() => undefined))?.close()));
   }
 }

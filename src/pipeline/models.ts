@@ -28,6 +28,8 @@ export interface Room {
 export interface Models {
   readonly options: LoadOptions;
   readonly device: Device;
+  /** Whether encoders run in a process of their own, beside which the denoiser can be loaded. */
+  readonly apart: boolean;
   /** What the processor's memory is to hold; absent on a graphics card, which does not tell its memory. */
   readonly room: Room | undefined;
   /** The most memory that the models have taken, in bytes. */

@@ -6,6 +6,7 @@ import { type Work, workOf } from "../graph/work.ts";
 import { availableMemory } from "../runtime/available-memory.ts";
 import type { Device } from "../runtime/device.ts";
 import { probeEightBits } from "../runtime/eight-bit-probe.ts";
+import { MemoryGauge } from "../runtime/memory-gauge.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import type { ToPrepare } from "../runtime/prepare/prepare.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -15,6 +16,7 @@ import { elementCount, type Tensors } from "../weights/index.ts";
 import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
 import { openTinyVae } from "../weights/tiny-vae.ts";
+import { runsApart } from "./apart.ts";
 import { usualNeed } from "./check-room.ts";
 import { LARGEST_WHOLE } from "./decode.ts";
 import { EncodingCache } from "./encoding-cache.ts";
@@ -63,16 +65,16 @@ export interface RunsOn {
  */
 export class PhotoMaker implements AsyncDisposable {
   readonly #models: Models;
-  readonly #runtime: Runtime;
+  readonly #runtimes: readonly Runtime[];
   #last: Promise<unknown> = Promise.resolve();
   /** What the user should know about the files. */
   readonly notices: readonly Notice[];
   /** Where and how the models run. */
   readonly runsOn: RunsOn;
 
-  private constructor(models: Models, runtime: Runtime, notices: readonly Notice[], runsOn: RunsOn) {
+  private constructor(models: Models, runtimes: readonly Runtime[], notices: readonly Notice[], runsOn: RunsOn) {
     this.#models = models;
-    this.#runtime = runtime;
+    this.#runtimes = runtimes;
     this.notices = notices;
     this.runsOn = runsOn;
   }
@@ -84,16 +86,20 @@ export class PhotoMaker implements AsyncDisposable {
   static async load(input: LoadInput): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
     const device = chooseDevice(options);
-    const runtime = ortRuntime({ threads: options.threads, device });
+    const gauge = new MemoryGauge();
+    const how = { threads: options.threads, device };
+    const runtime = ortRuntime(how, gauge);
+    const beside = (): Runtime => ortRuntime({ ...how, spin: false }, gauge);
     try {
-      return await PhotoMaker.#on(runtime, device, options);
+      return await PhotoMaker.#on(runtime, beside, device, options);
     } catch (error) {
       await runtime.close();
       throw error;
     }
   }
 
-  static async #on(runtime: Runtime, device: Device, options: LoadOptions): Promise<PhotoMaker> {
+  /** @param beside makes another runtime, for models that compute while that one loads others */
+  static async #on(runtime: Runtime, beside: () => Runtime, device: Device, options: LoadOptions): Promise<PhotoMaker> {
     const deviceNotices = await runtime.open({ half: options.precision === "f16" });
     const model = await openModel(
       await resolveHubOrPath(options.model),
@@ -121,34 +127,37 @@ export class PhotoMaker implements AsyncDisposable {
       ...{ unet: numbersIn(model.components.unet.tensors), unetChannels: unet.settings.channels[0]! },
     };
     const available = availableMemory();
+    const need = (unloadAfterUse: boolean) => usualNeed(sizes, vae, unet.settings.sampleSize, unloadAfterUse);
     const {
       precision,
       form,
       notices: chosen,
-    } = await choosePrecision(
-      options,
-      device,
-      sizes.unet,
-      { about: usualNeed(sizes, vae, unet.settings.sampleSize, options.unloadAfterUse), available },
-      () => probeEightBits(runtime),
+    } = await choosePrecision(options, device, sizes.unet, { about: need(options.unloadAfterUse), available }, () =>
+      probeEightBits(runtime),
     );
-    const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false) =>
-      new LazySession(runtime, name, outputs, half);
-    /** A model in the precision that was chosen, with its LoRAs. @param outputs of it or over the same weights @param half false where float16 overflows */
+    const apart = precision !== "f16" && runsApart(device, sizes.unet, need(false)[precision], available);
+    const encoders = apart ? beside() : runtime;
+    const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false, on = runtime) =>
+      new LazySession(on, name, outputs, half);
+    /**
+     * A model in the precision that was chosen, with its LoRAs.
+     * @param outputs of it or over the same weights
+     * @param half false where float16 overflows
+     */
     const inPrecision = <Name extends string>(
       whole: ToPrepare,
       outputs: Outputs<Name>,
-      { name = whole.model, half = precision === "f16" } = {},
+      { name = whole.model, half = precision === "f16", on = runtime } = {},
     ) =>
       precision === "int8"
-        ? lazy(name, inEightBits({ ...whole, form }, outputs))
-        : lazy(name, withLoras(outputs, whole.pairs), half);
+        ? lazy(name, inEightBits({ ...whole, form }, outputs), false, on)
+        : lazy(name, withLoras(outputs, whole.pairs), half, on);
     const from = basename(options.model);
 
     const textSession = (model: string, { unfinished }: TextGraph) =>
-      inPrecision({ model, from, ...unfinished }, unfinished.outputs);
+      inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders });
     const models: Models = {
-      ...{ options, device },
+      ...{ options, device, apart },
       room: device === "cpu" && precision !== "f16" ? { sizes, precision, available } : undefined,
       memory: () => runtime.peakMemory(),
       scheduler: model.scheduler,
@@ -165,8 +174,9 @@ export class PhotoMaker implements AsyncDisposable {
         encode: inPrecision(
           { model: "id_encoder", from: basename(adapter.path), outputs: identity.encode, pairs: NO_PAIRS },
           identity.encode,
+          { on: encoders },
         ),
-        fuse: lazy("fuse_module", identity.fuse),
+        fuse: lazy("fuse_module", identity.fuse, false, encoders),
         everyToken: adapter.version === "v2",
       },
       unet: {
@@ -184,7 +194,7 @@ export class PhotoMaker implements AsyncDisposable {
     };
     return new PhotoMaker(
       models,
-      runtime,
+      apart ? [runtime, encoders] : [runtime],
       [...model.notices, ...read, ...notices, ...chosen, ...deviceNotices, ...fewStepNotices(fewStep), ...sizeNotices(vae)],
       { device, precision },
     );
@@ -284,7 +294,7 @@ export class PhotoMaker implements AsyncDisposable {
 
   /** Frees all memory at once. A request under way fails. */
   async close(): Promise<void> {
-    await this.#runtime.close();
+    await Promise.all(this.#runtimes.map((runtime) => runtime.close()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Session } from "../runtime/runtime.ts";
 import type { CrossAttentionLayer, Outputs, UNetGraph } from "./graphs.ts";
 import type { LazySession, LoadObserver } from "./lazy-session.ts";
+import type { SettledRequest } from "./settle.ts";
 
 /** A UNet in two parts, as DeepCache runs it. */
 export interface UNetPartSessions {
@@ -17,14 +18,16 @@ export interface GatedSession {
 /** Makes a session of an unfinished graph over the UNet's weights: with its LoRAs, in the precision that is wished. */
 export type OpenForm = (name: string, outputs: Outputs) => LazySession<string>;
 
-type Form = "whole" | "parts" | "gated";
+export type UNetForm = "whole" | "parts" | "gated";
 
 /** The UNet whole, or as a request's shortcut needs it. Only one form is in memory: to ask for another frees it. */
 export class UNetSessions {
   readonly #graph: UNetGraph;
   readonly #lazy: OpenForm;
-  #form: Form | undefined;
+  #form: UNetForm | undefined;
   #sessions: readonly LazySession<string>[] = [];
+  /** Until what was there before is out of memory. */
+  #freed: Promise<unknown> = Promise.resolve();
 
   constructor(graph: UNetGraph, lazy: OpenForm) {
     this.#graph = graph;
@@ -37,44 +40,64 @@ export class UNetSessions {
     return whole!.prepare(observer);
   }
 
-  /** The form in memory. */
-  get form(): Form | undefined {
-    return this.#form;
+  /** The form that a request needs. What is in memory serves where it gives the same. */
+  formFor({ deepCache, tGate }: Pick<SettledRequest, "deepCache" | "tGate">): UNetForm {
+    if (tGate !== undefined) return "gated";
+    return deepCache !== undefined || this.#form === "parts" ? "parts" : "whole";
+  }
+
+  /** Begins to load a form, as {@link LazySession.loadAhead} says, once what was there is freed. */
+  async loadAhead(form: UNetForm, noted: LoadObserver["noted"]): Promise<void> {
+    for (const session of await this.#of(form)) await session.loadAhead(noted);
   }
 
   async whole(observer: LoadObserver): Promise<Session<"noise">> {
-    const [whole] = await this.#as("whole", observer, () => [this.#lazy("unet", this.#graph.unfinished.outputs)]);
+    const [whole] = await this.#loaded("whole", observer);
     return whole as Session<"noise">;
   }
 
   /** The same numbers to the bit, in two steps. */
   async parts(observer: LoadObserver): Promise<UNetPartSessions> {
-    const [deep, outer] = await this.#as("parts", observer, () => {
-      const graphs = this.#graph.parts();
-      return [this.#lazy("unet: deep layers", graphs.deep), this.#lazy("unet: outer layers", graphs.outer)];
-    });
+    const [deep, outer] = await this.#loaded("parts", observer);
     return { deep, outer } as UNetPartSessions;
   }
 
   async gated(observer: LoadObserver): Promise<GatedSession> {
-    const { outputs, layers } = this.#graph.gated();
-    const [session] = await this.#as("gated", observer, () => [this.#lazy("unet", outputs)]);
-    return { session: session!, layers };
+    const [session] = await this.#loaded("gated", observer);
+    return { session: session!, layers: this.#graph.gated().layers };
   }
 
   async unload(): Promise<void> {
+    const before = this.#sessions;
+    this.#sessions = [];
     this.#form = undefined;
-    await Promise.all(this.#sessions.map((session) => session.unload()));
+    this.#freed = Promise.allSettled([this.#freed, ...before.map((session) => session.unload())]); // what fails has ended, and holds nothing
+    await this.#freed;
   }
 
-  async #as(form: Form, observer: LoadObserver, create: () => LazySession<string>[]): Promise<Session[]> {
-    if (this.#form !== form) {
-      await this.unload();
-      this.#sessions = create();
-      this.#form = form;
-    }
+  async #loaded(form: UNetForm, observer: LoadObserver): Promise<Session[]> {
     const loaded: Session[] = [];
-    for (const session of this.#sessions) loaded.push(await session.get(observer));
+    for (const session of await this.#of(form)) loaded.push(await session.get(observer));
     return loaded;
+  }
+
+  /** The sessions of a form, loaded or yet to be loaded, when no other is left in memory. */
+  async #of(form: UNetForm): Promise<readonly LazySession<string>[]> {
+    if (this.#form !== form) {
+      const freed = this.unload();
+      this.#sessions = this.#create(form);
+      this.#form = form;
+      await freed;
+    }
+    const sessions = this.#sessions;
+    await this.#freed;
+    return sessions;
+  }
+
+  #create(form: UNetForm): LazySession<string>[] {
+    if (form === "gated") return [this.#lazy("unet", this.#graph.gated().outputs)];
+    if (form === "whole") return [this.#lazy("unet", this.#graph.unfinished.outputs)];
+    const { deep, outer } = this.#graph.parts();
+    return [this.#lazy("unet: deep layers", deep), this.#lazy("unet: outer layers", outer)];
   }
 }

@@ -23,6 +23,8 @@ export interface ModelOptions {
   readonly lean?: boolean | undefined;
   /** Memory is laid out beforehand, for sizes that are the same in each run; otherwise the layout comes on top of what is taken anyway. */
   readonly planned?: boolean;
+  /** Whether threads stay awake for a while when there is nothing to do: quicker, and not for a process beside which another computes. */
+  readonly spin?: boolean;
 }
 
 export interface EncodedModel {
@@ -33,7 +35,7 @@ export interface EncodedModel {
 /** A graph as ONNX Runtime takes it, with the options that its session needs. With pauses. */
 export function* encodeModel(
   outputs: Readonly<Record<string, Tensor>>,
-  { threads, device = "cpu", plainAttention = false, half = false, lean = false, planned = true }: ModelOptions,
+  { threads, device = "cpu", plainAttention = false, half = false, lean = false, planned = true, spin = true }: ModelOptions,
 ): Steps<EncodedModel> {
   const root = new ExternalRoot();
   const model = yield* encodeOnnx(outputs, {
@@ -48,7 +50,10 @@ export function* encodeModel(
     enableCpuMemArena: !lean,
     enableMemPattern: planned && !lean,
     extra: {
-      session: { model_external_initializers_file_folder_path: root.folder },
+      session: {
+        model_external_initializers_file_folder_path: root.folder,
+        ...(!spin && { intra_op: { allow_spinning: "0" } }),
+      },
       optimization: { disable_specified_optimizers: unwanted(outputs, device).join(";") },
     },
   };

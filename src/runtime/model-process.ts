@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../core/errors.ts";
+import type { MemoryGauge } from "./memory-gauge.ts";
 import { type Answer, Pending } from "./pending.ts";
 import type { Feeds } from "./runtime.ts";
 
@@ -10,6 +11,8 @@ export type Question =
   | { kind: "release"; session: number };
 
 interface Reply extends Answer<unknown> {
+  /** Bytes that the process holds, and the most that it has held. */
+  readonly memory: number;
   readonly peakMemory: number;
 }
 
@@ -26,9 +29,12 @@ export class ModelProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   readonly #pending = new Pending<unknown>();
-  #peakMemory = 0;
+  readonly #gauge: MemoryGauge;
 
-  constructor() {
+  /** @param gauge is told what memory the process holds */
+  constructor(gauge: MemoryGauge) {
+    this.#gauge = gauge;
+    gauge.started(this);
     this.#child = fork(new URL("./ort-process.js", import.meta.url), {
       serialization: "advanced",
       execArgv: [],
@@ -44,6 +50,7 @@ export class ModelProcess {
     this.#ended = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => {
         this.#pending.fail(ended(code, signal));
+        gauge.ended(this);
         resolve();
       });
     });
@@ -53,11 +60,6 @@ export class ModelProcess {
   /** False once the process has ended, and its sessions with it. */
   get alive(): boolean {
     return this.#pending.failure === undefined;
-  }
-
-  /** The most memory that the process has held, in bytes, as far as it has told. */
-  get peakMemory(): number {
-    return this.#peakMemory;
   }
 
   /** @throws UserError if the process ends before it has answered */
@@ -79,7 +81,7 @@ export class ModelProcess {
   }
 
   #settle(reply: Reply): void {
-    this.#peakMemory = reply.peakMemory;
+    this.#gauge.told(this, reply.memory, reply.peakMemory);
     this.#pending.settle(reply);
     if (this.#pending.size === 0) this.#idle();
   }

@@ -47,7 +47,8 @@ async function answer(request) {
 }
 
 /** @param {{ id: number, value?: unknown, error?: string }} reply */
-const send = (reply) => process.send?.({ ...reply, peakMemory: process.resourceUsage().maxRSS * 1024 });
+const send = (reply) =>
+  process.send?.({ ...reply, memory: process.memoryUsage.rss(), peakMemory: process.resourceUsage().maxRSS * 1024 });
 
 /** @param {Request} request */
 async function settle(request) {

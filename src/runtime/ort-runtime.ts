@@ -6,6 +6,7 @@ import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { deviceFailed } from "./device.ts";
 import { type EncodedModel, encodeModel, type ModelOptions } from "./encode-model.ts";
+import { MemoryGauge } from "./memory-gauge.ts";
 import { ModelProcess, type Question } from "./model-process.ts";
 import { checkHalf, type OpenDevice, openDevice } from "./open-device.ts";
 import { type Keep, loadPacked } from "./prepare/packed.ts";
@@ -14,18 +15,22 @@ import type { Feeds, Runtime, Session } from "./runtime.ts";
 /**
  * ONNX Runtime in a process of its own, which does one thing at a time. If that ends, models are loaded again, in a new one, when they are
  * next run; so they are after a failure on a device other than the processor, since all that was on a lost device is lost.
+ *
+ * @param gauge shared by runtimes whose memory is to be counted together
  */
-export function ortRuntime(how: Omit<ModelOptions, "plainAttention" | "half" | "planned"> = {}): Runtime {
+export function ortRuntime(
+  how: Omit<ModelOptions, "plainAttention" | "half" | "planned"> = {},
+  gauge = new MemoryGauge(),
+): Runtime {
   const { device = "cpu" } = how;
   let current: { readonly process: ModelProcess; readonly opened: Promise<OpenDevice> } | undefined;
   let closed = false;
   let sessions = 0;
-  let peakMemory = 0;
 
   function home(): NonNullable<typeof current> {
     if (closed) throw new Error("the runtime was closed");
     if (current?.process.alive !== true) {
-      const process = new ModelProcess();
+      const process = new ModelProcess(gauge);
       const opened = device === "cpu" ? Promise.resolve({ notices: [] }) : openDevice(process, device);
       current = { process, opened };
     }
@@ -82,7 +87,6 @@ export function ortRuntime(how: Omit<ModelOptions, "plainAttention" | "half" | "
           if (!(await alive)) opened = open();
           const process = await opened;
           const value = await asked(process, { kind: "run", session, feeds, fetches: names ?? all });
-          peakMemory = Math.max(peakMemory, process.peakMemory);
           return value as Record<Name, NdArray>;
         },
         async close() {
@@ -92,7 +96,7 @@ export function ortRuntime(how: Omit<ModelOptions, "plainAttention" | "half" | "
         },
       };
     },
-    peakMemory: () => Math.max(peakMemory, current?.process.peakMemory ?? 0),
+    peakMemory: () => gauge.peak,
     async close() {
       closed = true;
       await current?.process.end(new Error("the runtime was closed"));

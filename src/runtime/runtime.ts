@@ -33,7 +33,7 @@ export interface Runtime {
     arithmetic?: { readonly half: boolean },
     keep?: Keep,
   ): Promise<Session<Output>>;
-  /** The most memory that the models have taken, in bytes, as far as is known. */
+  /** The most memory that the models have taken, in bytes, as far as is known; with those of other runtimes of the same gauge. */
   peakMemory(): number;
   /** Frees everything at once, even while a run is under way, which then fails. Sessions that are open can no longer be used. */
   close(): Promise<void>;

@@ -164,6 +164,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOp
     done += bytes(attrs);
     onProgress?.(done, total);
   };
+  onProgress?.(done, total);
   const rounder = new Rounder();
   const path = weightsPath(folder, key);
   try {

@@ -1,0 +1,84 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { goldenPath } from "../testing/golden.ts";
+import { TINY_V1 } from "../testing/tiny-model.ts";
+import type { GenerateEvent } from "./events.ts";
+import { PhotoMaker } from "./photomaker.ts";
+import type { GenerateInput, LoadInput } from "./request.ts";
+
+/** What is told of large models, said of the tiny one. */
+const apart = vi.hoisted(() => ({ value: true }));
+vi.mock("./apart.ts", () => ({ runsApart: () => apart.value }));
+
+const request: GenerateInput = {
+  prompt: "a photo of a man img",
+  inputIdImages: [goldenPath("photos", "person_0.png")],
+  ...{ width: 64, height: 64, numInferenceSteps: 2, startMergeStep: 0, seed: 1 },
+};
+
+let cache: string;
+beforeAll(async () => {
+  cache = await mkdtemp(join(tmpdir(), "photomaker-"));
+  vi.stubEnv("PHOTOMAKER_CACHE", cache);
+});
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await rm(cache, { recursive: true });
+});
+
+async function drawn(more: Partial<LoadInput>, requests: readonly GenerateInput[]) {
+  await using pm = await PhotoMaker.load({ ...TINY_V1, ...more });
+  const pictures: Uint8Array[] = [];
+  const events: GenerateEvent[] = [];
+  for (const one of requests)
+    for await (const event of pm.generate(one)) {
+      events.push(event);
+      if (event.type === "image") pictures.push(event.png);
+    }
+  return { pictures, events };
+}
+
+test.each(["f32", "int8"] as const)("%s: the pictures of one process, whatever form the UNet is in", async (precision) => {
+  const requests = [request, { ...request, deepCache: 2 }, request];
+  apart.value = false;
+  const alone = await drawn({ precision }, requests);
+  apart.value = true;
+  for (const unloadAfterUse of [false, true]) {
+    const beside = await drawn({ precision, unloadAfterUse }, requests);
+    for (const [i, picture] of beside.pictures.entries()) {
+      // the settings in the PNG say whether models were unloaded: the pixels are what is compared
+      const [expected, got] = await Promise.all([alone.pictures[i]!, picture].map(pixels));
+      expect(got).toEqual(expected);
+    }
+    expect(memoryOf(beside.events)).toBeGreaterThan(memoryOf(alone.events)); // of two processes
+  }
+});
+
+test("what was loaded ahead is named like the other models, and loaded once", async () => {
+  await using pm = await PhotoMaker.load(TINY_V1);
+  const { timings } = await pm.generate(request);
+  expect(Object.keys(timings.load)).toEqual(["text_encoder", "text_encoder_2", "id_encoder", "fuse_module", "unet", "vae"]);
+  const again = await pm.generate({ ...request, prompt: "a drawing of a man img" });
+  expect(again.timings.load).toEqual({});
+});
+
+test("a request that is cancelled while it encodes leaves nothing behind", async () => {
+  await using pm = await PhotoMaker.load({ ...TINY_V1, unloadAfterUse: true });
+  const stop = new AbortController();
+  const cancelled = (async () => {
+    for await (const event of pm.generate(request, { signal: stop.signal }))
+      if (event.type === "progress" && event.phase === "encode") stop.abort();
+  })();
+  await expect(cancelled).rejects.toMatchObject({ name: "AbortError" });
+  expect((await pm.generate(request)).images.length).toBe(1);
+});
+
+const memoryOf = (events: readonly GenerateEvent[]): number =>
+  Math.max(...events.map((event) => (event.type === "done" ? event.modelMemory : 0)));
+
+async function pixels(png: Uint8Array): Promise<Buffer> {
+  const { default: sharp } = await import("sharp");
+  return sharp(png).raw().toBuffer();
+}
