@@ -1,5 +1,5 @@
 // One training step (forward and all gradients) of the miniature's UNet in ONNX Runtime, one thread: milliseconds.
-// npx tsx bench/training/step.ts [steps] [--profile]
+// npx tsx bench/training/step.ts [steps] [--profile [--shapes]] [--plain: convolutions as where weights are constants]
 // Whole updates, beside PyTorch: bench/training/run.ts.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,12 +9,14 @@ process.env.ORT_DISABLE_TELEMETRY = "1";
 const { InferenceSession, Tensor: OrtTensor } = await import("onnxruntime-node");
 const { atOnce } = await import("../../src/core/steps.ts");
 const { grad } = await import("../../src/graph/grad.ts");
+const { blockedConvolutions } = await import("../../src/graph/onnx/blocked-convolution.ts");
 const { encodeOnnx } = await import("../../src/graph/onnx/encode.ts");
 const { mul, sub } = await import("../../src/graph/ops/elementwise.ts");
 const { reduceMean } = await import("../../src/graph/ops/reduce.ts");
 const { input } = await import("../../src/graph/ops/source.ts");
 const { Weights } = await import("../../src/graph/weights.ts");
 const { unet } = await import("../../src/models/unet.ts");
+const { channelBlock } = await import("../../src/runtime/channel-block.ts");
 const { cpuLowerings } = await import("../../src/runtime/lowerings.ts");
 
 const config = {
@@ -67,11 +69,13 @@ const error = sub(
   unet(inputs, new Weights(source), config),
   feed("target", [BATCH, 4, 16, 16], () => noise(1.7)),
 );
+const block = process.argv.includes("--plain") ? undefined : await channelBlock();
+const lowerings = new Map([...cpuLowerings, ...(block === undefined ? [] : blockedConvolutions(block))]);
 const loss = reduceMean(mul(error, error));
 const paths = Object.keys(weights);
 const gradients = grad(loss, Object.values(weights));
 const outputs = Object.fromEntries(gradients.map((g, i) => [`d:${paths[i]}`, g]));
-const model = atOnce(encodeOnnx({ loss, ...outputs }, { lowerings: cpuLowerings, locate: (file) => file }));
+const model = atOnce(encodeOnnx({ loss, ...outputs }, { lowerings, locate: (file) => file }));
 const built = performance.now();
 const folder = mkdtempSync(join(tmpdir(), "training-step-"));
 const session = await InferenceSession.create(model, {

@@ -3,6 +3,7 @@ import { parse, relative, sep } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../core/errors.ts";
 import type { Steps } from "../core/steps.ts";
+import { blockedConvolutions } from "../graph/onnx/blocked-convolution.ts";
 import { encodeOnnx } from "../graph/onnx/encode.ts";
 import { afterOp, lateParamOp } from "../graph/ops/after.ts";
 import { inOrder } from "../graph/rewrite.ts";
@@ -25,6 +26,8 @@ export interface ModelOptions {
   readonly planned?: boolean;
   /** Whether threads stay awake for a while when there is nothing to do: quicker, and not for a process beside which another computes. */
   readonly spin?: boolean;
+  /** For convolutions whose weights are inputs: how many channels the processor's kernels want side by side, see channel-block.ts. */
+  readonly block?: number | undefined;
 }
 
 export interface EncodedModel {
@@ -35,11 +38,21 @@ export interface EncodedModel {
 /** A graph as ONNX Runtime takes it, with the options that its session needs. With pauses. */
 export function* encodeModel(
   outputs: Readonly<Record<string, Tensor>>,
-  { threads, device = "cpu", plainAttention = false, half = false, lean = false, planned = true, spin = true }: ModelOptions,
+  {
+    threads,
+    device = "cpu",
+    plainAttention = false,
+    half = false,
+    lean = false,
+    planned = true,
+    spin = true,
+    block,
+  }: ModelOptions,
 ): Steps<EncodedModel> {
   const root = new ExternalRoot();
+  const known = plainAttention ? withoutAttention(lowerings[device]) : lowerings[device];
   const model = yield* encodeOnnx(outputs, {
-    lowerings: plainAttention ? withoutAttention(lowerings[device]) : lowerings[device],
+    lowerings: block === undefined ? known : new Map([...known, ...blockedConvolutions(block)]),
     arithmetic: half ? halfArithmetic : undefined,
     locate: (file) => root.locate(file),
   });

@@ -82,6 +82,8 @@ function expandedIn(order: readonly Tensor[]): Set<Tensor> {
 
 class Writer implements Emitter {
   readonly #options: EncodeOptions;
+  /** Of operations that are not ONNX's own. */
+  readonly #domains = new Set(["com.microsoft"]);
   readonly #nodes: NodeProto[] = [];
   readonly #initializers: TensorProto[] = [];
   readonly #inputs: ValueInfoProto[] = [];
@@ -140,10 +142,7 @@ class Writer implements Emitter {
     const head = create(ModelProtoSchema, {
       irVersion: BigInt(IR_VERSION),
       producerName: "photomaker",
-      opsetImport: [
-        { domain: "", version: BigInt(OPSET) },
-        { domain: "com.microsoft", version: 1n },
-      ],
+      opsetImport: [{ domain: "", version: BigInt(OPSET) }, ...[...this.#domains].map((domain) => ({ domain, version: 1n }))],
       graph: { name: "model", input: this.#inputs, output: this.#outputs },
     });
     const pieces = [toBinary(ModelProtoSchema, head)];
@@ -171,6 +170,7 @@ class Writer implements Emitter {
     this.#computed.add(name);
     const names = Array.from({ length: outputs }, (_, i) => (i === 0 ? name : `${name}_${i}`));
     const attribute = Object.entries(attrs).map(([key, value]) => encodeAttribute(key, value));
+    if (domain !== "") this.#domains.add(domain);
     this.#nodes.push(create(NodeProtoSchema, { opType: type, domain, input: [...inputs], output: names, name, attribute }));
     return name;
   }

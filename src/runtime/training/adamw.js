@@ -1,8 +1,9 @@
 // @ts-check
 // Plain JavaScript, because the training workers import it and Node starts those from files that it can run as they are.
+import { inBlocks, kernels } from "./kernels.js";
 
 /**
- * @typedef {object} AdamWState
+ * @typedef {object} AdamWState numbers of the same parameters
  * @property {Float32Array} params
  * @property {Float32Array} m mean of the gradients
  * @property {Float32Array} v mean of their squares
@@ -18,28 +19,20 @@
  */
 
 /**
- * One update of the numbers from `from` to `to`: Loshchilov and Hutter 2017 (arXiv 1711.05101), algorithm 2, with the arithmetic of
- * torch.optim.AdamW. A loop over plain arrays: as ONNX nodes each of its fifteen operations would go through memory on its own.
+ * One update: Loshchilov and Hutter 2017 (arXiv 1711.05101), algorithm 2, with the arithmetic of torch.optim.AdamW. Not as ONNX nodes,
+ * each of whose fifteen operations would go through memory on its own.
  * @param {AdamWState} state
- * @param {Float32Array} grads
+ * @param {Float32Array} gradients
  * @param {number} scale what gradients are multiplied by first, as clipping asks
- * @param {number} from
- * @param {number} to
  * @param {AdamWOptions} options
  */
-export function adamw({ params, m, v }, grads, scale, from, to, { lr, weightDecay, beta1, beta2, eps, step }) {
+export function adamw({ params, m, v }, gradients, scale, { lr, weightDecay, beta1, beta2, eps, step }) {
   const keep = 1 - lr * weightDecay;
-  const stepSize = lr / (1 - beta1 ** step);
+  const size = lr / (1 - beta1 ** step);
   const perRoot = 1 / Math.sqrt(1 - beta2 ** step);
-  const [left1, left2] = [1 - beta1, 1 - beta2];
-  for (let i = from; i < to; i++) {
-    const g = /** @type {number} */ (grads[i]) * scale;
-    const mean = beta1 * /** @type {number} */ (m[i]) + left1 * g;
-    const square = beta2 * /** @type {number} */ (v[i]) + left2 * g * g;
-    m[i] = mean;
-    v[i] = square;
-    params[i] = /** @type {number} */ (params[i]) * keep - (stepSize * mean) / (Math.sqrt(square) * perRoot + eps);
-  }
+  inBlocks([params, m, v, gradients], [0, 1, 2], (n, [p, mean, square, g]) =>
+    kernels.adamw(at(p), at(mean), at(square), at(g), n, scale, keep, size, perRoot, beta1, 1 - beta1, beta2, 1 - beta2, eps),
+  );
 }
 
 /**
@@ -47,33 +40,35 @@ export function adamw({ params, m, v }, grads, scale, from, to, { lr, weightDeca
  * @param {Float32Array} ema
  * @param {Float32Array} params
  * @param {number} decay
- * @param {number} from
- * @param {number} to
  */
-export function average(ema, params, decay, from, to) {
-  const rest = 1 - decay;
-  for (let i = from; i < to; i++) ema[i] = decay * /** @type {number} */ (ema[i]) + rest * /** @type {number} */ (params[i]);
+export function average(ema, params, decay) {
+  inBlocks([ema, params], [0], (n, [into, values]) => kernels.approach(at(into), at(values), n, 1 - decay));
 }
 
 /**
  * into = into + values
  * @param {Float32Array} into
  * @param {Float32Array} values
- * @param {number} from
- * @param {number} to
  */
-export function accumulate(into, values, from, to) {
-  for (let i = from; i < to; i++) into[i] = /** @type {number} */ (into[i]) + /** @type {number} */ (values[i]);
+export function accumulate(into, values) {
+  inBlocks([into, values], [0], (n, [sum, more]) => kernels.blend(at(sum), at(more), n, 1, 1));
 }
 
 /**
- * @param {Float32Array} values
- * @param {number} from
- * @param {number} to
- * @returns {number} NaN or infinite if a value is
+ * into = into + all others
+ * @param {Float32Array} into
+ * @param {readonly Float32Array[]} others
+ * @returns {number} the sum of the squares of the result: NaN or infinite if a value is
  */
-export function sumOfSquares(values, from, to) {
-  let sum = 0;
-  for (let i = from; i < to; i++) sum += /** @type {number} */ (values[i]) * /** @type {number} */ (values[i]);
-  return sum;
+export function gather(into, others) {
+  const last = others.at(-1);
+  for (const values of others.slice(0, -1)) accumulate(into, values);
+  let squares = 0;
+  inBlocks(last === undefined ? [into] : [into, last], last === undefined ? [] : [0], (n, [sum, more]) => {
+    if (last !== undefined) kernels.blend(at(sum), at(more), n, 1, 1);
+    squares += kernels.sumOfSquares(at(sum), n);
+  });
+  return squares;
 }
+
+const at = (/** @type {number | undefined} */ address) => /** @type {number} */ (address);

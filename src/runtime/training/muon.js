@@ -1,31 +1,27 @@
 // @ts-check
 // Plain JavaScript, because the training workers import it and Node starts those from files that it can run as they are.
 
+import { inBlocks, kernels } from "./kernels.js";
+
 const TINY = 1e-7; // a matrix of zeros stays one
 
 /**
- * Takes new gradients into their mean, and leaves in their place what is to be orthogonalised: the mean as the next gradient would move it
- * (Nesterov), at Frobenius norm 1. Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/).
+ * Takes new gradients of a matrix into their mean, and leaves in their place what is to be orthogonalised: the mean as the next gradient would
+ * move it (Nesterov), at Frobenius norm 1. Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/).
  * @param {Float32Array} mean
  * @param {Float32Array} gradients
  * @param {number} scale what gradients are multiplied by first
- * @param {number} from
- * @param {number} to
  * @param {number} momentum
  */
-export function direction(mean, gradients, scale, from, to, momentum) {
+export function direction(mean, gradients, scale, momentum) {
   const rest = (1 - momentum) * scale;
   let squares = 0;
-  for (let i = from; i < to; i++) {
-    const fresh = rest * /** @type {number} */ (gradients[i]);
-    const kept = momentum * /** @type {number} */ (mean[i]) + fresh;
-    const ahead = momentum * kept + fresh;
-    mean[i] = kept;
-    gradients[i] = ahead;
-    squares += ahead * ahead;
-  }
+  inBlocks([mean, gradients], [0, 1], (n, [means, ahead]) => {
+    kernels.direction(at(means), at(ahead), n, momentum, rest);
+    squares += kernels.sumOfSquares(at(ahead), n);
+  });
   const unit = 1 / (Math.sqrt(squares) + TINY);
-  for (let i = from; i < to; i++) gradients[i] = /** @type {number} */ (gradients[i]) * unit;
+  inBlocks([gradients], [0], (n, [ahead]) => kernels.blend(at(ahead), at(ahead), n, unit, 0));
 }
 
 /** AdamW's steps have about this root mean square. */
@@ -33,14 +29,15 @@ const USUAL_STEP = 0.2;
 
 /**
  * Decays a matrix and moves it along orthogonal directions, so far that its numbers change as by AdamW: Liu et al. 2025 (arXiv 2502.16982), equation 4.
- * @param {Float32Array} params
- * @param {Float32Array} directions of the matrix alone
- * @param {import("./shares.ts").Matrix} matrix
+ * @param {Float32Array} params of the matrix
+ * @param {Float32Array} directions
+ * @param {Pick<import("./shares.ts").Matrix, "rows" | "columns">} matrix
  * @param {{ lr: number, weightDecay: number }} options
  */
-export function shrinkAndMove(params, directions, { offset, length, rows, columns }, { lr, weightDecay }) {
+export function shrinkAndMove(params, directions, { rows, columns }, { lr, weightDecay }) {
   const keep = 1 - lr * weightDecay;
   const step = lr * USUAL_STEP * Math.sqrt(Math.max(rows, columns));
-  for (let i = 0; i < length; i++)
-    params[offset + i] = keep * /** @type {number} */ (params[offset + i]) - step * /** @type {number} */ (directions[i]);
+  inBlocks([params, directions], [0], (n, [into, along]) => kernels.blend(at(into), at(along), n, keep, -step));
 }
+
+const at = (/** @type {number | undefined} */ address) => /** @type {number} */ (address);

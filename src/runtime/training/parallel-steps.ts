@@ -2,8 +2,11 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { NdArray } from "../../core/array.ts";
 import { inTurns } from "../../core/steps.ts";
+import { isTrainedConvolution } from "../../graph/onnx/blocked-convolution.ts";
 import { input } from "../../graph/ops/source.ts";
+import { inOrder } from "../../graph/rewrite.ts";
 import type { Tensor } from "../../graph/tensor.ts";
+import { channelBlock } from "../channel-block.ts";
 import { encodeModel } from "../encode-model.ts";
 import type { Feeds } from "../runtime.ts";
 import { orthogonalised } from "./orthogonal.ts";
@@ -108,7 +111,8 @@ export class ParallelSteps {
   static async open(options: ParallelStepsOptions): Promise<ParallelSteps> {
     const { outputs, metrics, loss, parameters, state, threads = 1, lean } = options;
     const count = options.workers ?? availableParallelism();
-    const { model, options: session } = await inTurns(encodeModel(outputs, { threads, lean }));
+    const block = inOrder(Object.values(outputs)).some(isTrainedConvolution) ? await channelBlock() : undefined;
+    const { model, options: session } = await inTurns(encodeModel(outputs, { threads, lean, block }));
     const buffer = (array: Float32Array): SharedArrayBuffer => array.buffer as unknown as SharedArrayBuffer;
     const sync = new SharedArrayBuffer(16);
     const shared = {

@@ -1,7 +1,7 @@
 // @ts-check
 // Plain JavaScript, because Node starts a worker from a file that it can run as it is.
 import { parentPort, workerData } from "node:worker_threads";
-import { accumulate, adamw, average, sumOfSquares } from "./adamw.js";
+import { accumulate, adamw, average, gather } from "./adamw.js";
 import { direction, shrinkAndMove } from "./muon.js";
 
 /**
@@ -26,10 +26,11 @@ const setup = /** @type {Setup} */ (workerData);
 const { index, parameters, metrics, own, others } = setup; // own: what this worker updates
 const { pieces, matrices } = setup.share;
 const params = new Float32Array(setup.params);
-const state = { params, m: new Float32Array(setup.m), v: new Float32Array(setup.v) };
+const [m, v] = [new Float32Array(setup.m), new Float32Array(setup.v)];
 const ema = setup.ema && new Float32Array(setup.ema);
 const everyone = setup.gradients.map((buffer) => new Float32Array(buffer));
 const mine = /** @type {Float32Array} */ (everyone[index]);
+const theirs = everyone.filter((_, worker) => worker !== index);
 const sync = new Int32Array(setup.sync);
 const sums = new Float64Array(setup.sums);
 const total = params.length;
@@ -94,24 +95,12 @@ async function differentiate(batches) {
       Object.fromEntries(metrics.map((name) => [name, Float32Array.from(/** @type {Float32Array} */ (out[name]?.data))])),
     );
     if (batches.length > 1) port.postMessage({ batch: i + 1 });
-    if (i > 0) accumulate(gradients, mine, 0, total);
+    if (i > 0) accumulate(gradients, mine);
     // all for the next batch to be added to; after the last what others apply, where they see it
     if (i + 1 < batches.length) mine.set(gradients);
     else for (const { from, to } of others) mine.set(gradients.subarray(from, to), from);
   }
   return measured;
-}
-
-/** Numbers that stay in the processor's cache from one loop over them to the next. */
-const BLOCK = 8192;
-
-/**
- * @param {number} first
- * @param {number} after
- * @param {(from: number, to: number) => void} each
- */
-function inBlocks(first, after, each) {
-  for (let at = first; at < after; at += BLOCK) each(at, Math.min(after, at + BLOCK));
 }
 
 /**
@@ -125,10 +114,10 @@ async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, 
   const share = 1 / (count * batches);
   let squares = 0;
   for (const { from, to } of own)
-    inBlocks(from, to, (start, end) => {
-      for (const [w, theirs] of everyone.entries()) if (w !== index) accumulate(gradients, theirs, start, end);
-      squares += sumOfSquares(gradients, start, end);
-    });
+    squares += gather(
+      gradients.subarray(from, to),
+      theirs.map((each) => each.subarray(from, to)),
+    );
   sums[index] = finite ? squares : Number.NaN;
   barrier();
   const norm = share * Math.sqrt(sums.reduce((a, b) => a + b, 0));
@@ -136,18 +125,19 @@ async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, 
   const scale = share * (clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1); // torch.nn.utils.clip_grad_norm_
   for (const { offset, length, group } of pieces) {
     const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[group]);
-    inBlocks(offset, offset + length, (first, after) => {
-      adamw(state, gradients, scale, first, after, { ...options, lr, weightDecay });
-      if (ema !== undefined) average(ema, params, emaDecay, first, after);
-    });
+    const of = (/** @type {Float32Array} */ all) => all.subarray(offset, offset + length);
+    adamw({ params: of(params), m: of(m), v: of(v) }, of(gradients), scale, { ...options, lr, weightDecay });
+    if (ema !== undefined) average(of(ema), of(params), emaDecay);
   }
   if (orthogonaliser !== undefined) {
-    for (const { offset, length } of matrices) direction(state.m, gradients, scale, offset, offset + length, momentum);
+    for (const { offset, length } of matrices)
+      direction(m.subarray(offset, offset + length), gradients.subarray(offset, offset + length), scale, momentum);
     await orthogonaliser.run(steepest, orthogonal);
     for (const { matrix, directions } of moves) {
       const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[matrix.group]);
-      shrinkAndMove(params, directions, matrix, { lr, weightDecay });
-      if (ema !== undefined) average(ema, params, emaDecay, matrix.offset, matrix.offset + matrix.length);
+      const own = params.subarray(matrix.offset, matrix.offset + matrix.length);
+      shrinkAndMove(own, directions, matrix, { lr, weightDecay });
+      if (ema !== undefined) average(ema.subarray(matrix.offset, matrix.offset + matrix.length), own, emaDecay);
     }
   }
   barrier();

@@ -1,0 +1,101 @@
+import { type ConvAttrs, type ConvGradAttrs, conv2dOp, convInputGradOp } from "../ops/convolution.ts";
+import { paramOp } from "../ops/source.ts";
+import { fixedSize, is, type Op, type Tensor } from "../tensor.ts";
+import { convolutionLowerings } from "./convolution.ts";
+import { type Emitter, type Lowering, lower } from "./emitter.ts";
+
+const NCHWC = { domain: "com.microsoft.nchwc" };
+const plain = new Map<Op, Lowering>(convolutionLowerings);
+
+/**
+ * Convolutions and their gradients for x in ONNX Runtime's form for the processor, in which so many channels of a pixel lie side by
+ * side. It brings them there itself where weights are constants; in training they are not. Where channels do not fit, they stay plain.
+ * @param block channels side by side: what this processor's kernels take, see runtime/channel-block.ts
+ * @see https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/optimizer/nchwc_transformer.cc
+ */
+export const blockedConvolutions = (block: number) => [
+  lower(conv2dOp, (y, inputs, e) => {
+    const [x, w, b] = inputs;
+    if (!isBlockable(y, block)) return plain.get(conv2dOp as Op)!(y, inputs, e);
+    const { stride, pads } = y.attrs;
+    const [out, into, rows, columns] = sizes(y.inputs[1]!);
+    const turned = e.node("Transpose", [e.node("Reshape", [w!, e.ints([out, -1])])], { attrs: { perm: [1, 0] } }); // [in, places, out]
+    const weight = weightRows(
+      turned,
+      [out, into, rows, columns],
+      block,
+      (o, i, place) => ((i * rows * columns + place) * out) / block + o,
+      e,
+    );
+    return blocked([x!, weight, ...(b === undefined ? [] : [b])], out, { stride, pads, kernel: [rows, columns] }, e);
+  }),
+  lower(convInputGradOp, (dx, inputs, e) => {
+    const [dy, w] = inputs;
+    const { stride, pads } = dx.attrs;
+    if (stride !== 1 || !isBlockable(dx, block)) return plain.get(convInputGradOp as Op)!(dx as Tensor, inputs, e);
+    // a convolution with the kernel turned by half a turn, and with input and output channels exchanged
+    const [out, into, rows, columns] = sizes(dx.inputs[1]!);
+    const area = rows * columns;
+    const turned = e.node("Transpose", [e.node("Reshape", [w!, e.ints([out, into, area])])], { attrs: { perm: [0, 2, 1] } }); // [out, places, in]
+    const weight = weightRows(
+      turned,
+      [into, out, rows, columns],
+      block,
+      (i, o, place) => ((o * area + area - 1 - place) * into) / block + i,
+      e,
+    );
+    const [top, left, bottom, right] = pads;
+    const around = [rows - 1 - top, columns - 1 - left, rows - 1 - bottom, columns - 1 - right];
+    return blocked([dy!, weight], into, { stride, pads: around, kernel: [rows, columns] }, e);
+  }),
+];
+
+/** Whether weights that are trained lie behind some convolution that would be in blocks of any usual size. */
+export const isTrainedConvolution = (t: Tensor): boolean =>
+  (is(t, conv2dOp) || is(t, convInputGradOp)) && isBlockable(t as Tensor<ConvAttrs>, SMALLEST);
+const SMALLEST = 8;
+
+function isBlockable({ inputs }: Tensor<ConvAttrs> | Tensor<ConvGradAttrs>, block: number): boolean {
+  const weight = inputs[1]!;
+  const [out, into, rows, columns] = sizes(weight);
+  return !is(weight, paramOp) && out % block === 0 && into % block === 0 && rows * columns > 1;
+}
+
+const sizes = (w: Tensor): [number, number, number, number] =>
+  [0, 1, 2, 3].map((axis) => fixedSize(w, axis)) as [number, number, number, number];
+
+/**
+ * Weights as the kernels read them: [out/block, in/block, rows, columns, in of the block, out of the block].
+ * @param values rows of numbers that lie side by side in the result, each a block of output channels
+ * @param rowOf which row of `values` has output channels from `block · o` on, of an input channel and a place of the kernel
+ */
+function weightRows(
+  values: string,
+  [out, into, rows, columns]: readonly [number, number, number, number],
+  block: number,
+  rowOf: (o: number, i: number, place: number) => number,
+  e: Emitter,
+): string {
+  const area = rows * columns;
+  const index = Array.from({ length: (out / block) * into * area }, (_, n) => {
+    const within = n % block;
+    const place = Math.floor(n / block) % area;
+    const [i, o] = [Math.floor(n / (block * area)) % (into / block), Math.floor(n / (area * into))];
+    return rowOf(o, i * block + within, place);
+  });
+  const taken = e.node("Gather", [e.node("Reshape", [values, e.ints([-1, block])]), e.ints(index)], { attrs: { axis: 0 } });
+  return e.node("Reshape", [taken, e.ints([out, into, rows, columns])]);
+}
+
+interface Geometry {
+  readonly stride: number;
+  readonly pads: readonly number[];
+  readonly kernel: readonly [number, number];
+}
+
+function blocked([x, ...weights]: readonly string[], channels: number, { stride, pads, kernel }: Geometry, e: Emitter): string {
+  const ordered = e.node("ReorderInput", [x!], NCHWC);
+  const attrs = { strides: [stride, stride], pads, kernel_shape: kernel };
+  const y = e.node("Conv", [ordered, ...weights], { ...NCHWC, attrs });
+  return e.node("ReorderOutput", [y], { ...NCHWC, attrs: { channels } });
+}
