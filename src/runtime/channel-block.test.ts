@@ -63,7 +63,7 @@ test.each<Case>([
   );
   const [expected, got] = await Promise.all([plain!, blocked!].map(async (runtime) => (await runtime.load(outputs)).run(feeds)));
   for (const [name, { data }] of Object.entries(expected!)) {
-    const largest = Math.max(...Array.from(data, (v) => Math.abs(Number(v))));
+    const largest = Math.max(...Array.from(data as Float32Array, Math.abs));
     for (const [i, v] of data.entries())
       expect(Math.abs(Number(v) - Number(got![name as "y"].data[i]))).toBeLessThan(largest * 1e-5);
   }
