@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -74,6 +74,12 @@ test("a run can start from an earlier one, and says so when there is none", asyn
   );
   expect(base.code, base.err).toBe(0);
   expect(base.out).toMatch(/base starts from .*miniature: (\d+) of \1 weights fit/);
+  const begun = join(folder, "begun");
+  await mkdir(join(begun, "base"), { recursive: true });
+  await writeFile(join(begun, "base", "checkpoint.safetensors"), "");
+  const hidden = await trainMini(...args.with(1, begun).with(-1, "adapter=1").with(-3, "adapter"), "--from", folder);
+  expect(hidden.code).toBe(1);
+  expect(hidden.err).toContain(`The stage "base" is begun in ${begun}`);
   const other = await trainMini("--out", join(folder, "third"), "--people", "12", "--stages", "vision", "--from", "nowhere");
   expect(other.code).toBe(1);
   expect(other.err).toContain('nowhere has no finished stage "vision"');

@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { exists } from "../train/exists.ts";
-import { type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
+import { checkpointPath, type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
 import type { Tensors } from "../weights/index.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
@@ -57,7 +57,7 @@ export const DEFAULT_PEOPLE = 6000;
 /**
  * Makes the miniature end to end: draws its world, trains each stage, and writes the model to `<folder>/miniature`. Stages that are
  * finished are not done again, and one that was stopped goes on from its last checkpoint.
- * @throws UserError those of train
+ * @throws UserError those of train, train/no-start, train/unfinished-stage
  */
 export async function makeMiniature(options: MakeOptions): Promise<void> {
   const { folder, people, stages = STAGES, onNote } = options;
@@ -98,7 +98,10 @@ async function startOf(
   return { from: new Map(same), config: { ...task.config, from: folder } };
 }
 
-/** Stages that come before those that are wanted are taken over as they are from an earlier run, where this one lacks them. */
+/**
+ * Stages that come before those that are wanted are taken over as they are from an earlier run, where this one lacks them.
+ * @throws UserError train/unfinished-stage, where taking one over would hide what was trained here
+ */
 async function takeEarlier({ folder, from, onNote }: MakeOptions, wanted: readonly StageName[]): Promise<void> {
   if (from === undefined) return;
   const first = Math.min(...wanted.map((stage) => STAGES.indexOf(stage)));
@@ -106,6 +109,12 @@ async function takeEarlier({ folder, from, onNote }: MakeOptions, wanted: readon
     if (await exists(stageWeightsPath(folder, stage))) continue;
     const earlier = await earlierWeights(from, stage);
     if (earlier === undefined) continue;
+    if (await exists(checkpointPath(join(folder, stage))))
+      throw new UserError(
+        "train/unfinished-stage",
+        `The stage "${stage}" is begun in ${folder} and not finished, and what comes after it is to be trained upon that of ${from}.`,
+        `Finish it first (--stages ${stage}), or remove ${join(folder, stage)}, or name another --out.`,
+      );
     await mkdir(join(folder, stage), { recursive: true });
     await writeStageWeights(folder, stage, await trainedWeights(earlier));
     onNote?.(`${stage} is taken from ${from}`);

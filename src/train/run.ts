@@ -113,6 +113,9 @@ export interface TrainingOptions {
 /** Values of parameters by name. */
 export type TrainedWeights = ReadonlyMap<string, { readonly shape: readonly number[]; readonly values: Float32Array }>;
 
+/** Where a run that is not finished has its state, in its folder. */
+export const checkpointPath = (folder: string): string => join(folder, "checkpoint.safetensors");
+
 const EMA_WARM_UP = 10;
 /** Before the names of metrics among the graph's outputs, since inputs may have the same names. */
 const METRIC = "metric:";
@@ -142,7 +145,7 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   await task.prepare?.();
   signal?.throwIfAborted();
   const state = trainingState(size, task.emaDecay !== undefined);
-  const path = join(folder, "checkpoint.safetensors");
+  const path = checkpointPath(folder);
   const config = {
     ...task.config,
     ...(task.accumulate !== undefined && { accumulate: task.accumulate }),
