@@ -48,7 +48,8 @@ export class UNetSessions {
 
   /** Begins to load a form, as {@link LazySession.loadAhead} says, once what was there is freed. */
   async loadAhead(form: UNetForm, noted: LoadObserver["noted"]): Promise<void> {
-    for (const session of await this.#of(form)) await session.loadAhead(noted);
+    const sessions = await this.#of(form);
+    for (const session of sessions) if (this.#sessions === sessions) await session.loadAhead(noted);
   }
 
   async whole(observer: LoadObserver): Promise<Session<"noise">> {
@@ -84,10 +85,9 @@ export class UNetSessions {
   /** The sessions of a form, loaded or yet to be loaded, when no other is left in memory. */
   async #of(form: UNetForm): Promise<readonly LazySession<string>[]> {
     if (this.#form !== form) {
-      const freed = this.unload();
+      void this.unload();
       this.#sessions = this.#create(form);
       this.#form = form;
-      await freed;
     }
     const sessions = this.#sessions;
     await this.#freed;
