@@ -9,7 +9,6 @@ process.env.ORT_DISABLE_TELEMETRY = "1";
 const { InferenceSession, Tensor: OrtTensor } = await import("onnxruntime-node");
 const { atOnce } = await import("../../src/core/steps.ts");
 const { grad } = await import("../../src/graph/grad.ts");
-const { blockedConvolutions } = await import("../../src/graph/onnx/blocked-convolution.ts");
 const { encodeOnnx } = await import("../../src/graph/onnx/encode.ts");
 const { mul, sub } = await import("../../src/graph/ops/elementwise.ts");
 const { reduceMean } = await import("../../src/graph/ops/reduce.ts");
@@ -17,7 +16,7 @@ const { input } = await import("../../src/graph/ops/source.ts");
 const { Weights } = await import("../../src/graph/weights.ts");
 const { unet } = await import("../../src/models/unet.ts");
 const { channelBlock } = await import("../../src/runtime/channel-block.ts");
-const { cpuLowerings } = await import("../../src/runtime/lowerings.ts");
+const { cpuLowerings, withBlocks } = await import("../../src/runtime/lowerings.ts");
 
 const config = {
   inChannels: 4,
@@ -70,7 +69,7 @@ const error = sub(
   feed("target", [BATCH, 4, 16, 16], () => noise(1.7)),
 );
 const block = process.argv.includes("--plain") ? undefined : await channelBlock();
-const lowerings = new Map([...cpuLowerings, ...(block === undefined ? [] : blockedConvolutions(block))]);
+const lowerings = withBlocks(cpuLowerings, block);
 const loss = reduceMean(mul(error, error));
 const paths = Object.keys(weights);
 const gradients = grad(loss, Object.values(weights));

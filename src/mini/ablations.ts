@@ -5,7 +5,7 @@ import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import { fingerprint } from "../runtime/prepare/fingerprint.ts";
 import { exists } from "../train/exists.ts";
-import { type TrainingProgress, train } from "../train/run.ts";
+import { checkpointPath, type TrainingProgress, train } from "../train/run.ts";
 import { openTensors, readFloats, type Tensors } from "../weights/index.ts";
 import { keepSettings, readAblations, writeAblations } from "./ablation-results.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
@@ -106,7 +106,7 @@ export async function runAblations(options: AblationOptions): Promise<void> {
       const adapter = await trained({ ...task, name }, options, workers);
       const figures = await judged(variant, { adapter, vision: miniature.vision }, bench, options);
       await writeAblations(folder, [...rows, { variant, seed, figures }]);
-      await rm(join(folder, name, "checkpoint.safetensors"), { force: true });
+      await rm(checkpointPath(join(folder, name)), { force: true });
       onNote?.(
         `${name}: likeness ${figures.faceSimShare.value.toFixed(3)}, text lost ${figures.textLoss.value.toFixed(1)} points`,
       );

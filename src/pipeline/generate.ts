@@ -230,7 +230,7 @@ async function encode(
   // Photos are read first: what is wrong with them is found before anything is loaded.
   const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
   const pixels = identity === undefined ? [] : await readPhotos(identity, photos);
-  if (models.apart) void unet.sessions.loadAhead(unet.sessions.formFor(request), (notice) => note([notice]));
+  if (models.apart) void unet.sessions.loadAhead(unet.sessions.formFor(request), progress);
 
   const negativeIds = guided ? ids.negative : undefined;
   const steps = (negativeIds === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);

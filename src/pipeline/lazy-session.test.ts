@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { input } from "../graph/ops/source.ts";
+import type { Keep } from "../runtime/prepare/packed.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
 import { LazySession, type LoadObserver, type Prepare } from "./lazy-session.ts";
 
@@ -28,13 +29,14 @@ function observed() {
 }
 
 const outputs = { y: input("x", [1]) };
+const silent = { noted: () => {} };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("what was begun ahead serves the one who needs it, who is told how long it waited, and nothing is loaded twice", async () => {
   const { log, waiting, runtime } = heldRuntime();
   const { told, observer } = observed();
   const lazy = new LazySession(runtime, "unet", outputs);
-  const ahead = lazy.loadAhead(() => {});
+  const ahead = lazy.loadAhead(silent);
   await turn();
   expect(log).toEqual(["load"]);
   expect(told).toEqual([]);
@@ -44,7 +46,7 @@ test("what was begun ahead serves the one who needs it, who is told how long it 
   const session = await got;
   await ahead;
   expect(await lazy.get(observer)).toBe(session);
-  await lazy.loadAhead(() => {});
+  await lazy.loadAhead(silent);
   expect(told).toEqual(["loading unet", "loaded unet"]);
   expect(log).toEqual(["load"]);
 });
@@ -53,7 +55,7 @@ test("what failed ahead is tried again when it is needed, and only then thrown",
   const { log, waiting, runtime } = heldRuntime();
   const { observer } = observed();
   const lazy = new LazySession(runtime, "unet", outputs);
-  const ahead = lazy.loadAhead(() => {});
+  const ahead = lazy.loadAhead(silent);
   await turn();
   waiting[0]!.fail(new Error("first"));
   await ahead;
@@ -62,6 +64,25 @@ test("what failed ahead is tried again when it is needed, and only then thrown",
   expect(log).toEqual(["load", "load"]);
   waiting[1]!.fail(new Error("second"));
   await expect(got).rejects.toThrow("second");
+});
+
+test("what failed ahead keeps nothing from being prepared, or begun ahead again", async () => {
+  const { log, waiting, runtime } = heldRuntime();
+  const { observer } = observed();
+  const keep = {} as Keep;
+  const lazy = new LazySession(runtime, "unet", async () => ({ outputs, keep }));
+  for (const again of [1, 2]) {
+    const ahead = lazy.loadAhead(silent);
+    await turn();
+    expect(log.length).toBe(again);
+    waiting.at(-1)!.fail(new Error("it failed"));
+    await ahead;
+  }
+  const prepared = lazy.prepare(observer);
+  await turn();
+  waiting.at(-1)!.settle();
+  expect(await prepared).toBe(true);
+  expect(log).toEqual(["load", "load", "load", "close"]);
 });
 
 test("nothing is prepared ahead: that is shown, by the one who needs it", async () => {
@@ -76,7 +97,7 @@ test("nothing is prepared ahead: that is shown, by the one who needs it", async 
   };
   const lazy = new LazySession(runtime, "unet", prepare);
   const notes: string[] = [];
-  await lazy.loadAhead(({ code }) => notes.push(code));
+  await lazy.loadAhead({ noted: ({ code }) => notes.push(code) });
   expect([made, log, notes]).toEqual([0, [], ["cache/prepared-again"]]);
   const got = lazy.get(observer);
   await turn();
@@ -89,7 +110,7 @@ test("nothing is prepared ahead: that is shown, by the one who needs it", async 
 test("to unload frees what was begun ahead, too", async () => {
   const { log, waiting, runtime } = heldRuntime();
   const lazy = new LazySession(runtime, "unet", outputs);
-  void lazy.loadAhead(() => {});
+  void lazy.loadAhead(silent);
   await turn();
   const unloaded = lazy.unload();
   waiting[0]!.settle();

@@ -53,13 +53,17 @@ export class LazySession<Output extends string> {
    * they are computed with: bringing them there takes long and is shown. What fails is tried again, and thrown, when the model is needed.
    * @returns when that has come to an end
    */
-  async loadAhead(noted: LoadObserver["noted"]): Promise<void> {
+  async loadAhead(observer: Pick<LoadObserver, "noted">): Promise<void> {
     if (this.#session !== undefined || this.#ahead !== undefined) return;
     const preparing = (): never => {
       throw new Error(`${this.name} is not prepared`);
     };
-    this.#ahead = this.#load({ loading: () => {}, loaded: () => {}, noted, preparing });
-    await this.#ahead.catch(() => undefined);
+    const noted = (notice: Notice): void => observer.noted(notice);
+    const ahead = this.#load({ loading: () => {}, loaded: () => {}, noted, preparing });
+    this.#ahead = ahead;
+    await ahead.catch(() => {
+      if (this.#ahead === ahead) this.#ahead = undefined;
+    });
   }
 
   /** The loaded model. Two callers at once load it once; a load that failed is tried again. What is told is how long the caller waited. */

@@ -88,18 +88,18 @@ export class PhotoMaker implements AsyncDisposable {
     const device = chooseDevice(options);
     const gauge = new MemoryGauge();
     const how = { threads: options.threads, device };
-    const runtime = ortRuntime(how, gauge);
-    const beside = (): Runtime => ortRuntime({ ...how, spin: false }, gauge);
+    const runtimes = [ortRuntime(how, gauge), ortRuntime({ ...how, spin: false }, gauge)] as const;
     try {
-      return await PhotoMaker.#on(runtime, beside, device, options);
+      return await PhotoMaker.#on(runtimes, device, options);
     } catch (error) {
-      await runtime.close();
+      await closeAll(runtimes);
       throw error;
     }
   }
 
-  /** @param beside makes another runtime, for models that compute while that one loads others */
-  static async #on(runtime: Runtime, beside: () => Runtime, device: Device, options: LoadOptions): Promise<PhotoMaker> {
+  /** @param runtimes the second is for models that compute while the first loads others; each has a process once it is needed */
+  static async #on(runtimes: readonly [Runtime, Runtime], device: Device, options: LoadOptions): Promise<PhotoMaker> {
+    const [runtime, beside] = runtimes;
     const deviceNotices = await runtime.open({ half: options.precision === "f16" });
     const model = await openModel(
       await resolveHubOrPath(options.model),
@@ -136,7 +136,7 @@ export class PhotoMaker implements AsyncDisposable {
       probeEightBits(runtime),
     );
     const apart = precision !== "f16" && runsApart(device, sizes.unet, need(false)[precision], available);
-    const encoders = apart ? beside() : runtime;
+    const encoders = apart ? beside : runtime;
     const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false, on = runtime) =>
       new LazySession(on, name, outputs, half);
     /**
@@ -194,7 +194,7 @@ export class PhotoMaker implements AsyncDisposable {
     };
     return new PhotoMaker(
       models,
-      apart ? [runtime, encoders] : [runtime],
+      runtimes,
       [...model.notices, ...read, ...notices, ...chosen, ...deviceNotices, ...fewStepNotices(fewStep), ...sizeNotices(vae)],
       { device, precision },
     );
@@ -294,13 +294,15 @@ export class PhotoMaker implements AsyncDisposable {
 
   /** Frees all memory at once. A request under way fails. */
   async close(): Promise<void> {
-    await Promise.all(this.#runtimes.map((runtime) => runtime.close()));
+    await closeAll(this.#runtimes);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 }
+
+const closeAll = (runtimes: readonly Runtime[]): Promise<unknown> => Promise.all(runtimes.map((runtime) => runtime.close()));
 
 const numbersIn = (tensors: Tensors = new Map()): number =>
   [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);

@@ -38,7 +38,7 @@ test("a request's shortcut says which form it needs, and parts in memory serve a
 test("only one form is in memory: another is loaded when the one before is freed, ahead as well", async () => {
   const { log, unet } = sessions();
   await unet.whole(silent);
-  await unet.loadAhead("parts", () => {});
+  await unet.loadAhead("parts", silent);
   expect(log).toEqual(["load unet", "free unet", "load unet: deep layers", "load unet: outer layers"]);
   await unet.parts(silent);
   expect(log.length).toBe(4);
@@ -46,7 +46,7 @@ test("only one form is in memory: another is loaded when the one before is freed
 
 test("who needs another form than the one that is loaded ahead waits until that is freed", async () => {
   const { log, unet } = sessions();
-  const ahead = unet.loadAhead("whole", () => {});
+  const ahead = unet.loadAhead("whole", silent);
   const { deep } = await unet.parts(silent);
   await ahead;
   expect(deep).toBeDefined();

@@ -25,6 +25,8 @@ export class UNetSessions {
   readonly #graph: UNetGraph;
   readonly #lazy: OpenForm;
   #form: UNetForm | undefined;
+  /** Made when it is first needed. */
+  #gated: ReturnType<UNetGraph["gated"]> | undefined;
   #sessions: readonly LazySession<string>[] = [];
   /** Until what was there before is out of memory. */
   #freed: Promise<unknown> = Promise.resolve();
@@ -47,9 +49,9 @@ export class UNetSessions {
   }
 
   /** Begins to load a form, as {@link LazySession.loadAhead} says, once what was there is freed. */
-  async loadAhead(form: UNetForm, noted: LoadObserver["noted"]): Promise<void> {
+  async loadAhead(form: UNetForm, observer: Pick<LoadObserver, "noted">): Promise<void> {
     const sessions = await this.#of(form);
-    for (const session of sessions) if (this.#sessions === sessions) await session.loadAhead(noted);
+    for (const session of sessions) if (this.#sessions === sessions) await session.loadAhead(observer);
   }
 
   async whole(observer: LoadObserver): Promise<Session<"noise">> {
@@ -65,7 +67,7 @@ export class UNetSessions {
 
   async gated(observer: LoadObserver): Promise<GatedSession> {
     const [session] = await this.#loaded("gated", observer);
-    return { session: session!, layers: this.#graph.gated().layers };
+    return { session: session!, layers: this.#gatedGraph().layers };
   }
 
   async unload(): Promise<void> {
@@ -95,9 +97,14 @@ export class UNetSessions {
   }
 
   #create(form: UNetForm): LazySession<string>[] {
-    if (form === "gated") return [this.#lazy("unet", this.#graph.gated().outputs)];
+    if (form === "gated") return [this.#lazy("unet", this.#gatedGraph().outputs)];
     if (form === "whole") return [this.#lazy("unet", this.#graph.unfinished.outputs)];
     const { deep, outer } = this.#graph.parts();
     return [this.#lazy("unet: deep layers", deep), this.#lazy("unet: outer layers", outer)];
+  }
+
+  #gatedGraph(): ReturnType<UNetGraph["gated"]> {
+    this.#gated ??= this.#graph.gated();
+    return this.#gated;
   }
 }

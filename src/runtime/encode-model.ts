@@ -3,14 +3,13 @@ import { parse, relative, sep } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../core/errors.ts";
 import type { Steps } from "../core/steps.ts";
-import { blockedConvolutions } from "../graph/onnx/blocked-convolution.ts";
 import { encodeOnnx } from "../graph/onnx/encode.ts";
 import { afterOp, lateParamOp } from "../graph/ops/after.ts";
 import { inOrder } from "../graph/rewrite.ts";
 import { is, type Tensor } from "../graph/tensor.ts";
 import type { Device } from "./device.ts";
 import { halfArithmetic } from "./half-arithmetic.ts";
-import { lowerings, withoutAttention } from "./lowerings.ts";
+import { lowerings, withBlocks, withoutAttention } from "./lowerings.ts";
 
 export interface ModelOptions {
   /** Threads for one operation; all cores when absent. */
@@ -52,7 +51,7 @@ export function* encodeModel(
   const root = new ExternalRoot();
   const known = plainAttention ? withoutAttention(lowerings[device]) : lowerings[device];
   const model = yield* encodeOnnx(outputs, {
-    lowerings: block === undefined ? known : new Map([...known, ...blockedConvolutions(block)]),
+    lowerings: withBlocks(known, block),
     arithmetic: half ? halfArithmetic : undefined,
     locate: (file) => root.locate(file),
   });

@@ -1,3 +1,4 @@
+import { blockedConvolutions } from "../graph/onnx/blocked-convolution.ts";
 import { type Lowerings, lower } from "../graph/onnx/emitter.ts";
 import { standardLowerings } from "../graph/onnx/standard.ts";
 import { upsampledConvLowering } from "../graph/onnx/upsampled-conv.ts";
@@ -60,3 +61,7 @@ export function withoutAttention(all: Lowerings): Lowerings {
   rest.delete(attentionOp as Op);
   return rest;
 }
+
+/** The same, with convolutions of trained weights in blocks of so many channels: see channel-block.ts. */
+export const withBlocks = (all: Lowerings, block: number | undefined): Lowerings =>
+  block === undefined ? all : new Map([...all, ...blockedConvolutions(block)]);

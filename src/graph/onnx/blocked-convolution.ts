@@ -1,7 +1,7 @@
-import { type ConvAttrs, type ConvGradAttrs, conv2dOp, convInputGradOp } from "../ops/convolution.ts";
+import { type ConvAttrs, conv2dOp, convInputGradOp } from "../ops/convolution.ts";
 import { paramOp } from "../ops/source.ts";
 import { fixedSize, is, type Op, type Tensor } from "../tensor.ts";
-import { convolutionLowerings } from "./convolution.ts";
+import { convolutionLowerings, padsOfTurned } from "./convolution.ts";
 import { type Emitter, type Lowering, lower } from "./emitter.ts";
 
 const NCHWC = { domain: "com.microsoft.nchwc" };
@@ -31,8 +31,7 @@ export const blockedConvolutions = (block: number) => [
   }),
   lower(convInputGradOp, (dx, inputs, e) => {
     const [dy, w] = inputs;
-    const { stride, pads } = dx.attrs;
-    if (stride !== 1 || !isBlockable(dx, block)) return plain.get(convInputGradOp as Op)!(dx as Tensor, inputs, e);
+    if (dx.attrs.stride !== 1 || !isBlockable(dx, block)) return plain.get(convInputGradOp as Op)!(dx as Tensor, inputs, e);
     // a convolution with the kernel turned by half a turn, and with input and output channels exchanged
     const [out, into, rows, columns] = sizes(dx.inputs[1]!);
     const area = rows * columns;
@@ -44,18 +43,16 @@ export const blockedConvolutions = (block: number) => [
       (i, o, place) => ((o * area + area - 1 - place) * into) / block + i,
       e,
     );
-    const [top, left, bottom, right] = pads;
-    const around = [rows - 1 - top, columns - 1 - left, rows - 1 - bottom, columns - 1 - right];
-    return blocked([dy!, weight], into, { stride, pads: around, kernel: [rows, columns] }, e);
+    const pads = padsOfTurned([rows, columns], dx.attrs);
+    return blocked([dy!, weight], into, { stride: 1, pads, kernel: [rows, columns] }, e);
   }),
 ];
 
-/** Whether weights that are trained lie behind some convolution that would be in blocks of any usual size. */
-export const isTrainedConvolution = (t: Tensor): boolean =>
-  (is(t, conv2dOp) || is(t, convInputGradOp)) && isBlockable(t as Tensor<ConvAttrs>, SMALLEST);
+/** Whether it is a convolution of trained weights that would be in blocks of some usual size. */
+export const isTrainedConvolution = (t: Tensor): boolean => is(t, conv2dOp) && isBlockable(t, SMALLEST);
 const SMALLEST = 8;
 
-function isBlockable({ inputs }: Tensor<ConvAttrs> | Tensor<ConvGradAttrs>, block: number): boolean {
+function isBlockable({ inputs }: Tensor<ConvAttrs>, block: number): boolean {
   const weight = inputs[1]!;
   const [out, into, rows, columns] = sizes(weight);
   return !is(weight, paramOp) && out % block === 0 && into % block === 0 && rows * columns > 1;

@@ -14,12 +14,16 @@ export const convolutionLowerings = [
   lower(convWeightGradOp, weightGrad),
 ];
 
+/** What is added around the result of a convolution of stride 1, so that its kernel, turned by half a turn, sees it from each pixel of x. */
+export function padsOfTurned([rows, columns]: readonly [number, number], { pads }: Pick<ConvAttrs, "pads">): number[] {
+  const [top, left, bottom, right] = pads;
+  return [rows - 1 - top, columns - 1 - left, rows - 1 - bottom, columns - 1 - right];
+}
+
 /** Convolution with the kernel turned by half a turn, input and output channels exchanged: faster than ConvTranspose. */
 function flippedConv(dx: Tensor<ConvAttrs>, dy: string, w: string, e: Emitter): string {
-  const [rows, columns] = kernelOf(dx.inputs[1]!);
-  const [top, left, bottom, right] = dx.attrs.pads;
-  const pads = [rows - 1 - top, columns - 1 - left, rows - 1 - bottom, columns - 1 - right];
-  const attrs = { strides: [1, 1], pads, kernel_shape: [rows, columns] };
+  const kernel = kernelOf(dx.inputs[1]!);
+  const attrs = { strides: [1, 1], pads: padsOfTurned(kernel, dx.attrs), kernel_shape: kernel };
   return e.node("Conv", [dy, flipped(dx.inputs[1]!, w, e)], { attrs });
 }
 
@@ -65,8 +69,7 @@ function weightGrad(dw: Tensor<ConvGradAttrs>, [dy, x]: readonly string[], e: Em
     return e.node("Reshape", [product, e.ints([out, channels, 1, 1])]);
   }
   if (stride === 1 && out < channels) {
-    const [top, left, bottom, right] = pads;
-    const around = [rows - 1 - top, columns - 1 - left, rows - 1 - bottom, columns - 1 - right];
+    const around = padsOfTurned([rows, columns], dw.attrs);
     const windows = windowRows(dyTensor, dy!, xTensor, { stride, pads: around, kernel: [rows, columns], turned: true }, e);
     return back(e.node("Gemm", [byChannel(x!, channels), windows]), [channels, area, out], [2, 0, 1]);
   }

@@ -22,7 +22,7 @@ export const kernels = /** @type {Kernels} */ (new Instance(new Module(Buffer.fr
 
 /** Numbers at once, of each array: what is computed with stays in the processor's first cache. */
 const BLOCK = 2048;
-const [ARRAYS, LANES] = [6, 4];
+const [ARRAYS, LANES] = [4, 4]; // the most that a kernel takes, and what it takes at once
 const places = Array.from({ length: ARRAYS }, (_, i) => new Float32Array(kernels.memory.buffer, i * BLOCK * 4, BLOCK));
 const addresses = places.map(({ byteOffset }) => byteOffset);
 
@@ -30,8 +30,8 @@ const addresses = places.map(({ byteOffset }) => byteOffset);
  * Computes with arrays of one length, block by block, in the memory of the kernels.
  * @param {readonly Float32Array[]} arrays
  * @param {readonly number[]} changed which of them are changed
- * @param {(n: number, at: readonly number[]) => void} compute addresses of the arrays' blocks, whose length is rounded up to a multiple of
- *   four: numbers beyond the end are 0
+ * @param {(n: number, ...at: number[]) => void} compute is given how many numbers a block has, rounded up to a multiple of four with zeros, and
+ *   where each array's block lies
  */
 export function inBlocks(arrays, changed, compute) {
   const total = /** @type {Float32Array} */ (arrays[0]).length;
@@ -43,7 +43,7 @@ export function inBlocks(arrays, changed, compute) {
       place.set(/** @type {Float32Array} */ (arrays[i]).subarray(first, first + count));
       if (padded > count) place.fill(0, count, padded);
     }
-    compute(padded, addresses);
+    compute(padded, ...addresses);
     for (const i of changed) {
       const place = /** @type {Float32Array} */ (places[i]);
       /** @type {Float32Array} */ (arrays[i]).set(count === BLOCK ? place : place.subarray(0, count), first);

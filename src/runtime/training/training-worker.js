@@ -43,9 +43,10 @@ const gradients = new Float32Array(total);
 const weightFeeds = {};
 /** @type {Record<string, import("onnxruntime-common").Tensor | null>} */
 const fetches = Object.fromEntries(metrics.map((name) => [name, null]));
-for (const { name, dims, offset, length } of parameters) {
-  weightFeeds[name] = new Tensor("float32", weights.subarray(offset, offset + length), dims);
-  fetches[`grad:${name}`] = new Tensor("float32", gradients.subarray(offset, offset + length), dims);
+for (const parameter of parameters) {
+  const { name, dims } = parameter;
+  weightFeeds[name] = new Tensor("float32", part(weights, parameter), dims);
+  fetches[`grad:${name}`] = new Tensor("float32", part(gradients, parameter), dims);
 }
 const session = await InferenceSession.create(setup.model, setup.options);
 
@@ -55,12 +56,20 @@ const steepest = {};
 /** @type {Record<string, import("onnxruntime-common").Tensor>} */
 const orthogonal = {};
 const moves = matrices.map((matrix, i) => {
-  const { offset, length, rows, columns } = matrix;
+  const { length, rows, columns } = matrix;
   const directions = new Float32Array(length);
-  steepest[`x${i}`] = new Tensor("float32", gradients.subarray(offset, offset + length), [rows, columns]);
+  steepest[`x${i}`] = new Tensor("float32", part(gradients, matrix), [rows, columns]);
   orthogonal[`y${i}`] = new Tensor("float32", directions, [rows, columns]);
   return { matrix, directions };
 });
+
+/**
+ * @param {Float32Array} all
+ * @param {{ offset: number, length: number }} place
+ */
+function part(all, { offset, length }) {
+  return all.subarray(offset, offset + length);
+}
 
 /** Waits until every worker has come here. @throws when the workers are being ended: one that failed will never come */
 function barrier() {
@@ -123,21 +132,20 @@ async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, 
   const norm = share * Math.sqrt(sums.reduce((a, b) => a + b, 0));
   if (!Number.isFinite(norm)) return { norm, updated: false }; // every worker sees the same sum, so all of them leave the weights as they are
   const scale = share * (clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1); // torch.nn.utils.clip_grad_norm_
-  for (const { offset, length, group } of pieces) {
-    const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[group]);
-    const of = (/** @type {Float32Array} */ all) => all.subarray(offset, offset + length);
-    adamw({ params: of(params), m: of(m), v: of(v) }, of(gradients), scale, { ...options, lr, weightDecay });
-    if (ema !== undefined) average(of(ema), of(params), emaDecay);
+  for (const piece of pieces) {
+    const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[piece.group]);
+    const state = { params: part(params, piece), m: part(m, piece), v: part(v, piece) };
+    adamw(state, part(gradients, piece), scale, { ...options, lr, weightDecay });
+    if (ema !== undefined) average(part(ema, piece), state.params, emaDecay);
   }
   if (orthogonaliser !== undefined) {
-    for (const { offset, length } of matrices)
-      direction(m.subarray(offset, offset + length), gradients.subarray(offset, offset + length), scale, momentum);
+    for (const matrix of matrices) direction(part(m, matrix), part(gradients, matrix), scale, momentum);
     await orthogonaliser.run(steepest, orthogonal);
     for (const { matrix, directions } of moves) {
       const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[matrix.group]);
-      const own = params.subarray(matrix.offset, matrix.offset + matrix.length);
-      shrinkAndMove(own, directions, matrix, { lr, weightDecay });
-      if (ema !== undefined) average(ema.subarray(matrix.offset, matrix.offset + matrix.length), own, emaDecay);
+      const moved = part(params, matrix);
+      shrinkAndMove(moved, directions, matrix, { lr, weightDecay });
+      if (ema !== undefined) average(part(ema, matrix), moved, emaDecay);
     }
   }
   barrier();
