@@ -1,12 +1,13 @@
 import { sliceRows } from "../weights/tensor-entry.ts";
 import { conv2dOp } from "./ops/convolution.ts";
-import { type SliceAttrs, slice, sliceOp } from "./ops/layout.ts";
+import { slice } from "./ops/layout.ts";
 import { linearOp } from "./ops/matrix.ts";
 import { layerNormOp } from "./ops/normalise.ts";
 import { type QuantisedWeight, quantisedConv, quantisedLinear, quantisedUpsampledConv } from "./ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "./ops/source.ts";
 import { joinUpsampling } from "./ops/upsampled-conv.ts";
 import { inOrder, type Rule } from "./rewrite.ts";
+import { isOutputs } from "./sliced-linear.ts";
 import { is, size, type Tensor } from "./tensor.ts";
 
 /** The weight of a linear layer or a convolution, where it is one that a file holds. */
@@ -74,10 +75,6 @@ export function slicedLinears(outputs: readonly Tensor[]): Map<string, readonly 
   }
   return found;
 }
-
-/** Whether it is some of the outputs of a linear layer. */
-const isOutputs = (t: Tensor): t is Tensor<SliceAttrs> =>
-  is(t, sliceOp) && is(t.inputs[0]!, linearOp) && t.attrs.axis === t.shape.length - 1;
 
 function usersIn(order: readonly Tensor[]): Map<Tensor, Tensor[]> {
   const users = new Map<Tensor, Tensor[]>();

@@ -23,6 +23,8 @@ beforeAll(async () => {
 afterAll(() => Promise.all([plain?.close(), blocked?.close()]));
 
 interface Case {
+  /** Samples: 2 when absent. */
+  readonly batch?: number;
   readonly out: number;
   readonly into: number;
   readonly kernel: readonly [number, number];
@@ -30,8 +32,8 @@ interface Case {
   readonly pads: readonly [number, number, number, number];
 }
 
-const graph = ({ out, into, kernel, stride, pads }: Case) => {
-  const [x, w, b] = [input("x", [2, into, 6, 5]), input("w", [out, into, ...kernel]), input("b", [out])];
+const graph = ({ batch = 2, out, into, kernel, stride, pads }: Case) => {
+  const [x, w, b] = [input("x", [batch, into, 6, 5]), input("w", [out, into, ...kernel]), input("b", [out])];
   const y = conv2d(x, w, b, { stride, pads });
   const [dx, dw, db] = grad(reduceSum(mul(y, y), [0, 1, 2, 3]), [x, w, b]);
   return { inputs: [x, w, b], outputs: { y, dx: dx!, dw: dw!, db: db! } };
@@ -43,6 +45,11 @@ test.each<Case>([
   { out: 32, into: 16, kernel: [3, 2], stride: 1, pads: [0, 1, 2, 0] },
   { out: 24, into: 8, kernel: [2, 2], stride: 1, pads: [0, 0, 0, 0] },
   { out: 20, into: 16, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] }, // does not fit
+  { batch: 16, out: 48, into: 32, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] }, // the gradient of w in blocks of samples
+  { batch: 32, out: 16, into: 4, kernel: [3, 2], stride: 1, pads: [0, 1, 2, 0] },
+  { batch: 16, out: 32, into: 16, kernel: [3, 3], stride: 2, pads: [1, 1, 1, 1] },
+  { batch: 48, out: 16, into: 16, kernel: [2, 2], stride: 2, pads: [0, 0, 0, 0] }, // a row and a column that no kernel reaches
+  { batch: 24, out: 16, into: 16, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] },
   { out: 16, into: 16, kernel: [1, 1], stride: 1, pads: [0, 0, 0, 0] },
 ])("a convolution in blocks of channels and its gradients are the plain ones: %j", async (how) => {
   const { inputs, outputs } = graph(how);
@@ -80,6 +87,7 @@ test("on this kind of processor there are such kernels, and graphs that have no 
   const fits: Case = { out: 32, into: 32, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] };
   expect(named(fits)).toBe(block !== undefined);
   expect(named({ ...fits, out: 20 })).toBe(false);
+  expect(named({ ...fits, out: 20, batch: 16 })).toBe(false);
   expect(isTrainedConvolution(graph(fits).outputs.y)).toBe(true);
   expect(isTrainedConvolution(graph({ ...fits, into: 20 }).outputs.y)).toBe(false);
 });

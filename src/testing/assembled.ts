@@ -2,5 +2,5 @@ import wabt from "wabt";
 
 /** WebAssembly of its text. */
 export async function assembled(source: string): Promise<Uint8Array> {
-  return (await wabt()).parseWat("kernels.wat", source, { simd: true }).toBinary({}).buffer;
+  return (await wabt()).parseWat("kernels.wat", source, { simd: true, threads: true }).toBinary({}).buffer;
 }

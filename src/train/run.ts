@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { checkpointedGrad } from "../graph/checkpointing.ts";
 import { grad } from "../graph/grad.ts";
+import { rewriteNamed } from "../graph/rewrite.ts";
+import { sliceTrained } from "../graph/sliced-linear.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Feeds } from "../runtime/runtime.ts";
 import {
@@ -144,7 +146,7 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   requireMemory(memory, available);
   await task.prepare?.();
   signal?.throwIfAborted();
-  const state = trainingState(size, task.emaDecay !== undefined);
+  const state = trainingState(size, { ema: task.emaDecay !== undefined, workers: count });
   const path = checkpointPath(folder);
   const config = {
     ...task.config,
@@ -159,7 +161,7 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   const recent = new Recent(resumed?.recent);
   const opened = performance.now();
   const { threads, lean } = options;
-  const workers = await ParallelSteps.open({ ...graph, parameters, state, workers: count, threads, lean });
+  const workers = await ParallelSteps.open({ ...graph, parameters, state, threads, lean });
   const stop = (): void => workers.stop();
   options.onPhase?.({ phase: "load", seconds: (performance.now() - opened) / 1000, peakMemory: peakMemory() });
   try {
@@ -182,15 +184,18 @@ function groupIndex({ groups, name: task }: TrainingTask, name: string): number 
   return index;
 }
 
+const measuredOf = ({ loss, metrics }: Pick<TrainingTask, "loss" | "metrics">) => ({ ...metrics, loss });
+
 /** The loss, other metrics and the gradients. */
 export function trainingOutputs(
   task: Pick<TrainingTask, "weights" | "loss" | "metrics" | "kept">,
 ): Pick<ParallelStepsOptions, "outputs" | "metrics" | "loss"> {
   const tensors = [...task.weights.tensors()];
   const wrt = tensors.map(([, tensor]) => tensor);
-  const gradients = task.kept === undefined ? grad(task.loss, wrt) : checkpointedGrad(task.loss, wrt, task.kept);
-  const values = Object.entries({ loss: task.loss, ...task.metrics });
-  const measured = Object.fromEntries(values.map(([name, value]) => [`${METRIC}${name}`, value]));
+  // what is kept names tensors of the graph as it is
+  const values = task.kept === undefined ? rewriteNamed(measuredOf(task), sliceTrained) : measuredOf(task);
+  const gradients = task.kept === undefined ? grad(values.loss, wrt) : checkpointedGrad(values.loss, wrt, task.kept);
+  const measured = Object.fromEntries(Object.entries(values).map(([name, value]) => [`${METRIC}${name}`, value]));
   const named = Object.fromEntries(tensors.map(([name], i) => [`grad:${name}`, gradients[i]!]));
   const metrics = Object.keys(measured);
   return { outputs: { ...measured, ...named }, metrics, loss: metrics[0]! };

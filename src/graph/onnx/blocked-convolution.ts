@@ -1,6 +1,6 @@
-import { type ConvAttrs, conv2dOp, convInputGradOp } from "../ops/convolution.ts";
+import { type ConvAttrs, type ConvGradAttrs, conv2dOp, convInputGradOp, convWeightGradOp } from "../ops/convolution.ts";
 import { paramOp } from "../ops/source.ts";
-import { fixedSize, is, type Op, type Tensor } from "../tensor.ts";
+import { fixedSize, is, type Op, size, type Tensor } from "../tensor.ts";
 import { convolutionLowerings, padsOfTurned } from "./convolution.ts";
 import { type Emitter, type Lowering, lower } from "./emitter.ts";
 
@@ -19,14 +19,10 @@ export const blockedConvolutions = (block: number) => [
     if (!isBlockable(y, block)) return plain.get(conv2dOp as Op)!(y, inputs, e);
     const { stride, pads } = y.attrs;
     const [out, into, rows, columns] = sizes(y.inputs[1]!);
-    const turned = e.node("Transpose", [e.node("Reshape", [w!, e.ints([out, -1])])], { attrs: { perm: [1, 0] } }); // [in, places, out]
-    const weight = weightRows(
-      turned,
-      [out, into, rows, columns],
-      block,
-      (o, i, place) => ((i * rows * columns + place) * out) / block + o,
-      e,
-    );
+    const area = rows * columns;
+    const byBlock = e.node("Reshape", [w!, e.ints([out / block, block, into * area])]);
+    const turned = e.node("Transpose", [byBlock], { attrs: { perm: [0, 2, 1] } });
+    const weight = weightRows(turned, [out, into, rows, columns], block, (o, i, place) => (o * into + i) * area + place, e);
     return blocked([x!, weight, ...(b === undefined ? [] : [b])], out, { stride, pads, kernel: [rows, columns] }, e);
   }),
   lower(convInputGradOp, (dx, inputs, e) => {
@@ -46,7 +42,57 @@ export const blockedConvolutions = (block: number) => [
     const pads = padsOfTurned([rows, columns], dx.attrs);
     return blocked([dy!, weight], into, { stride: 1, pads, kernel: [rows, columns] }, e);
   }),
+  lower(convWeightGradOp, (dw, inputs, e) => {
+    const batch = size(dw.inputs[0]!, 0);
+    const [out, , rows, columns] = dw.shape as [number, number, number, number];
+    const fits = typeof batch === "number" && batch % block === 0 && out % block === 0 && rows * columns > 1;
+    return fits ? weightGrad(dw, inputs, { batch, block }, e) : plain.get(convWeightGradOp as Op)!(dw as Tensor, inputs, e);
+  }),
 ];
+
+/**
+ * d(loss)/dw as a convolution whose kernels are dy: what is summed up, the samples, are its channels, and each channel of x is a
+ * picture. No windows of x are copied, and the result has as many pixels as the kernel has places.
+ */
+function weightGrad(
+  dw: Tensor<ConvGradAttrs>,
+  [dy, x]: readonly string[],
+  { batch, block }: { readonly batch: number; readonly block: number },
+  e: Emitter,
+): string {
+  const [out, into, rows, columns] = dw.shape as [number, number, number, number];
+  const { stride, pads } = dw.attrs;
+  const [[height, width], kernel] = [dw.inputs[1]!, dw.inputs[0]!].map((t) => [fixedSize(t, 2), fixedSize(t, 3)]) as [
+    number[],
+    number[],
+  ];
+  const blocks = batch / block;
+  const turned = (value: string, shape: readonly number[], perm: readonly number[]): string =>
+    e.node("Transpose", [e.node("Reshape", [value, e.ints(shape)])], { attrs: { perm } });
+  const shaped = (value: string, shape: readonly number[]): string => e.node("Reshape", [value, e.ints(shape)]);
+
+  const last =
+    blocks === 1
+      ? turned(x!, [batch, -1], [1, 0]) // a matrix, which is faster
+      : turned(x!, [blocks, block, into, -1], [2, 0, 3, 1]);
+  // what the last kernels do not reach is cut off
+  const around = [height!, width!].map((n, axis) => stride * (kernel[axis]! - 1) + [rows, columns][axis]! - pads[axis]! - n);
+  const places = e.ints([0, pads[0], pads[1], 0, 0, ...around, 0]);
+  const padded = e.node("Pad", [shaped(last, [-1, height!, width!, block]), places]);
+  const pictures = shaped(padded, [into, batch, pads[0] + height! + around[0]!, pads[1] + width! + around[1]!]);
+
+  const ordered = e.node("ReorderInput", [dy!], NCHWC);
+  const area = kernel[0]! * kernel[1]!;
+  const kernels =
+    blocks === 1
+      ? turned(ordered, [batch, out / block, area, block], [1, 2, 0, 3])
+      : turned(ordered, [blocks, block, out / block, area, block], [2, 0, 3, 1, 4]);
+  const attrs = { dilations: [stride, stride], kernel_shape: kernel };
+  const product = e.node("Conv", [pictures, shaped(kernels, [out, batch, ...kernel])], { ...NCHWC, attrs }); // [into, out/block, rows, columns, block]
+  // in two steps, each of which ONNX Runtime has a fast way for
+  const outermost = turned(product, [into, out / block, rows * columns * block], [1, 0, 2]);
+  return shaped(turned(outermost, [out / block, into * rows * columns, block], [0, 2, 1]), [out, into, rows, columns]);
+}
 
 /** Whether it is a convolution of trained weights that would be in blocks of some usual size. */
 export const isTrainedConvolution = (t: Tensor): boolean => is(t, conv2dOp) && isBlockable(t, SMALLEST);

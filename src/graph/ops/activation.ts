@@ -1,5 +1,6 @@
 import { apply, expansion, type Op, type Tensor } from "../tensor.ts";
 import { add, erf, exp, mul, sigmoid, sub } from "./elementwise.ts";
+import { scalar } from "./source.ts";
 
 /** y = x · s(x) with slope s·(1 + k·(x - y)), for s the sigmoid of k·x. */
 const gated = (name: string, k: number): Op => ({
@@ -25,8 +26,9 @@ export const geluOp: Op = {
   // Φ(x) + x · φ(x)
   gradient: (dy, y) => {
     const [x, below] = expansion(y).inputs as [Tensor, Tensor];
-    const density = exp(mul(mul(x, x), -0.5));
-    return [() => mul(dy, add(below, mul(mul(x, 1 / Math.sqrt(2 * Math.PI)), density)))];
+    const root = mul(x, Math.SQRT1_2); // as in the expansion
+    const density = exp(sub(scalar(-0.5 * Math.log(2 * Math.PI)), mul(root, root)));
+    return [() => mul(dy, add(below, mul(x, density)))];
   },
 };
 export const silu = (x: Tensor): Tensor => apply(siluOp, [x], {});

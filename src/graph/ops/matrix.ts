@@ -47,11 +47,7 @@ export const linearOp: Op = {
   },
   gradient: (dy, { inputs: [x, w] }) => {
     const rows = rowsOf(dy);
-    return [
-      () => reshape(matmul(rows, w!), x!.shape),
-      () => matmul(rows, rowsOf(x!), { transA: true }),
-      () => reduceSum(rows, [0]),
-    ];
+    return [() => matmul(dy, w!), () => matmul(rows, rowsOf(x!), { transA: true }), () => reduceSum(rows, [0])];
   },
 };
 /** x·Wᵀ (+ b) over the last axis: x [..., in], w [out, in], b [out]. */

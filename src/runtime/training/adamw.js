@@ -1,6 +1,6 @@
 // @ts-check
 // Plain JavaScript, because the training workers import it and Node starts those from files that it can run as they are.
-import { inBlocks, kernels } from "./kernels.js";
+import { withKernels } from "./kernels.js";
 
 /**
  * @typedef {object} AdamWState numbers of the same parameters
@@ -30,7 +30,7 @@ export function adamw({ params, m, v }, gradients, scale, { lr, weightDecay, bet
   const keep = 1 - lr * weightDecay;
   const size = lr / (1 - beta1 ** step);
   const perRoot = 1 / Math.sqrt(1 - beta2 ** step);
-  inBlocks([params, m, v, gradients], [0, 1, 2], (n, p, mean, square, g) =>
+  withKernels([params, m, v, gradients], [0, 1, 2], (kernels, n, p, mean, square, g) =>
     kernels.adamw(p, mean, square, g, n, scale, keep, size, perRoot, beta1, 1 - beta1, beta2, 1 - beta2, eps),
   );
 }
@@ -42,7 +42,7 @@ export function adamw({ params, m, v }, gradients, scale, { lr, weightDecay, bet
  * @param {number} decay
  */
 export function average(ema, params, decay) {
-  inBlocks([ema, params], [0], (n, mean, values) => kernels.approach(mean, values, n, 1 - decay));
+  withKernels([ema, params], [0], (kernels, n, mean, values) => kernels.approach(mean, values, n, 1 - decay));
 }
 
 /**
@@ -51,7 +51,7 @@ export function average(ema, params, decay) {
  * @param {Float32Array} values
  */
 export function accumulate(into, values) {
-  inBlocks([into, values], [0], (n, sum, more) => kernels.blend(sum, more, n, 1, 1));
+  withKernels([into, values], [0], (kernels, n, sum, more) => kernels.blend(sum, more, n, 1, 1));
 }
 
 /**
@@ -64,7 +64,7 @@ export function gather(into, others) {
   const last = others.at(-1);
   for (const values of others.slice(0, -1)) accumulate(into, values);
   let squares = 0;
-  inBlocks(last === undefined ? [into] : [into, last], last === undefined ? [] : [0], (n, sum, more) => {
+  withKernels(last === undefined ? [into] : [into, last], last === undefined ? [] : [0], (kernels, n, sum, more) => {
     if (last !== undefined) kernels.blend(sum, more, n, 1, 1);
     squares += kernels.sumOfSquares(sum, n);
   });

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { assembled } from "../../testing/assembled.ts";
 import { goldenTensors } from "../../testing/tensors.ts";
 import { accumulate, adamw, average, gather } from "./adamw.js";
+import { computeIn, sharedMemory } from "./kernels.js";
 import { kernelBytes } from "./kernels-bytes.js";
 
 test("twelve clipped updates of two groups are torch's", async () => {
@@ -56,6 +57,25 @@ test.each([1, 3, 2047, 2048, 2049, 5000])("of %d numbers each is reached once, a
   accumulate(all.subarray(1, count + 1), new Float32Array(count).fill(0.5));
   expect(all.every((v, i) => v === (i === 0 || i === count + 1 ? i : i + 0.5))).toBe(true);
 });
+
+test.each([1, 3, 4, 2049, 5000])(
+  "of %d numbers in a shared memory each is reached once where it is, and nothing behind them",
+  (count) => {
+    const memory = sharedMemory(2 * (count + 2) * 4);
+    computeIn(memory);
+    const all = new Float32Array(memory.buffer as unknown as ArrayBuffer, 0, 2 * (count + 2)).map((_, i) => i);
+    const here = new Float32Array(memory.buffer as unknown as ArrayBuffer, 0, all.length);
+    here.set(all);
+    const [into, values] = [here.subarray(1, count + 1), here.subarray(count + 2, 2 * count + 2)];
+    const sums = all.slice(1, count + 1).map((v, i) => v + all[count + 2 + i]!);
+    expect(gather(into, [values])).toBeCloseTo(
+      sums.reduce((sum, v) => sum + v * v, 0),
+      -6,
+    );
+    expect(into).toEqual(sums);
+    expect([here[0], ...here.subarray(count + 1)]).toEqual([all[0], ...all.subarray(count + 1)]);
+  },
+);
 
 test("the bytes are those of kernels.wat", async () => {
   const source = await readFile(new URL("./kernels.wat", import.meta.url), "utf8");

@@ -4,49 +4,84 @@ import { kernelBytes } from "./kernels-bytes.js";
 
 /**
  * @typedef {object} Kernels see kernels.wat
- * @property {{ readonly buffer: ArrayBuffer }} memory
  * @property {(into: number, values: number, n: number, a: number, b: number) => void} blend
  * @property {(into: number, values: number, n: number, share: number) => void} approach
  * @property {(at: number, n: number) => number} sumOfSquares
  * @property {(params: number, m: number, v: number, gradients: number, n: number, scale: number, keep: number, step: number, perRoot: number,
  *   beta1: number, rest1: number, beta2: number, rest2: number, eps: number) => void} adamw
  * @property {(mean: number, gradients: number, n: number, momentum: number, rest: number) => void} direction
+ * @typedef {{ readonly buffer: SharedArrayBuffer }} Memory of WebAssembly, shared
  */
 
 /** Of which Node's types have no more than the name. */
-const { Instance, Module } =
-  /** @type {{ Instance: new (module: object) => { exports: unknown }, Module: new (bytes: Uint8Array) => object }} */ (
+const { Instance, Memory, Module } =
+  /** @type {{ Instance: new (module: object, imports: object) => { exports: unknown }, Module: new (bytes: Uint8Array) => object,
+   *   Memory: new (size: { initial: number, maximum: number, shared: true }) => Memory }} */ (
     Reflect.get(globalThis, "WebAssembly")
   );
-export const kernels = /** @type {Kernels} */ (new Instance(new Module(Buffer.from(kernelBytes, "base64"))).exports);
+const module = new Module(Buffer.from(kernelBytes, "base64"));
 
-/** Numbers at once, of each array: what is computed with stays in the processor's first cache. */
+const PAGE = 65536;
+/** The most bytes of one memory: addresses have 32 bits. */
+export const MOST_BYTES = 2 ** 32;
+
+/** @param {number} bytes */
+export function sharedMemory(bytes) {
+  const pages = Math.ceil(bytes / PAGE);
+  return new Memory({ initial: pages, maximum: pages, shared: true });
+}
+
+/** @param {Memory} memory */
+const kernelsIn = (memory) => /** @type {Kernels} */ (new Instance(module, { env: { memory } }).exports);
+
+/** @type {WeakMap<object, Kernels>} */
+const byBuffer = new WeakMap();
+/**
+ * From now on arrays that lie in this memory are computed with where they are.
+ * @param {Memory} memory
+ */
+export function computeIn(memory) {
+  byBuffer.set(memory.buffer, kernelsIn(memory));
+}
+
+/** Numbers at once, of each array that lies elsewhere: what is computed with stays in the processor's first cache. */
 const BLOCK = 2048;
 const [ARRAYS, LANES] = [4, 4]; // the most that a kernel takes, and what it takes at once
-const places = Array.from({ length: ARRAYS }, (_, i) => new Float32Array(kernels.memory.buffer, i * BLOCK * 4, BLOCK));
+const scratch = sharedMemory(ARRAYS * BLOCK * 4);
+const scratchKernels = kernelsIn(scratch);
+const places = Array.from({ length: ARRAYS }, (_, i) => new Float32Array(scratch.buffer, i * BLOCK * 4, BLOCK));
 const addresses = places.map(({ byteOffset }) => byteOffset);
 
 /**
- * Computes with arrays of one length, block by block, in the memory of the kernels.
+ * Computes with arrays of one length: where they are if they share a memory that computeIn was told of, else block by block in copies.
  * @param {readonly Float32Array[]} arrays
  * @param {readonly number[]} changed which of them are changed
- * @param {(n: number, ...at: number[]) => void} compute is given how many numbers a block has, rounded up to a multiple of four with zeros, and
- *   where each array's block lies
+ * @param {(kernels: Kernels, n: number, ...at: number[]) => void} compute is given how many numbers there are, a multiple of four (what is
+ *   missing are zeros), and where each array's lie
  */
-export function inBlocks(arrays, changed, compute) {
-  const total = /** @type {Float32Array} */ (arrays[0]).length;
-  for (let first = 0; first < total; first += BLOCK) {
-    const count = Math.min(BLOCK, total - first);
+export function withKernels(arrays, changed, compute) {
+  const { buffer, length } = /** @type {Float32Array} */ (arrays[0]);
+  const kernels = byBuffer.get(buffer);
+  const here = kernels !== undefined && arrays.every((array) => array.buffer === buffer);
+  for (let first = 0; first < length; ) {
+    const count = Math.min(BLOCK, length - first);
+    if (here && count >= LANES) {
+      const whole = count - (count % LANES);
+      compute(kernels, whole, ...arrays.map(({ byteOffset }) => byteOffset + first * 4));
+      first += whole;
+      continue;
+    }
     const padded = Math.ceil(count / LANES) * LANES;
     for (let i = 0; i < arrays.length; i++) {
       const place = /** @type {Float32Array} */ (places[i]);
       place.set(/** @type {Float32Array} */ (arrays[i]).subarray(first, first + count));
       if (padded > count) place.fill(0, count, padded);
     }
-    compute(padded, ...addresses);
+    compute(scratchKernels, padded, ...addresses);
     for (const i of changed) {
       const place = /** @type {Float32Array} */ (places[i]);
       /** @type {Float32Array} */ (arrays[i]).set(count === BLOCK ? place : place.subarray(0, count), first);
     }
+    first += count;
   }
 }

@@ -1,7 +1,7 @@
 ;; What updates do to every number, four at a time. `npm run kernels` makes kernels-bytes.js of it.
 ;; Addresses are bytes, and n, how many numbers lie from there on, is a multiple of four.
 (module
-  (memory (export "memory") 2)
+  (import "env" "memory" (memory 1 65536 shared))
 
   ;; into = a into + b values
   (func (export "blend") (param $into i32) (param $values i32) (param $n i32) (param $a f32) (param $b f32)

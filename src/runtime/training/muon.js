@@ -1,7 +1,7 @@
 // @ts-check
 // Plain JavaScript, because the training workers import it and Node starts those from files that it can run as they are.
 
-import { inBlocks, kernels } from "./kernels.js";
+import { withKernels } from "./kernels.js";
 
 const TINY = 1e-7; // a matrix of zeros stays one
 
@@ -16,12 +16,12 @@ const TINY = 1e-7; // a matrix of zeros stays one
 export function direction(mean, gradients, scale, momentum) {
   const rest = (1 - momentum) * scale;
   let squares = 0;
-  inBlocks([mean, gradients], [0, 1], (n, means, ahead) => {
+  withKernels([mean, gradients], [0, 1], (kernels, n, means, ahead) => {
     kernels.direction(means, ahead, n, momentum, rest);
     squares += kernels.sumOfSquares(ahead, n);
   });
   const unit = 1 / (Math.sqrt(squares) + TINY);
-  inBlocks([gradients], [0], (n, ahead) => kernels.blend(ahead, ahead, n, unit, 0));
+  withKernels([gradients], [0], (kernels, n, ahead) => kernels.blend(ahead, ahead, n, unit, 0));
 }
 
 /** AdamW's steps have about this root mean square. */
@@ -37,5 +37,5 @@ const USUAL_STEP = 0.2;
 export function shrinkAndMove(params, directions, { rows, columns }, { lr, weightDecay }) {
   const keep = 1 - lr * weightDecay;
   const step = lr * USUAL_STEP * Math.sqrt(Math.max(rows, columns));
-  inBlocks([params, directions], [0], (n, into, along) => kernels.blend(into, along, n, keep, -step));
+  withKernels([params, directions], [0], (kernels, n, into, along) => kernels.blend(into, along, n, keep, -step));
 }

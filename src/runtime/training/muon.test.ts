@@ -101,7 +101,7 @@ const update: Update = {
   emaDecay: 0,
 };
 
-test("a share's numbers are joined where they lie side by side, and the others have the rest", () => {
+test("a share's numbers are joined where they lie side by side", () => {
   const matrix = { offset: 4, length: 6, group: 1, rows: 2, columns: 3 };
   const share = {
     pieces: [
@@ -110,21 +110,10 @@ test("a share's numbers are joined where they lie side by side, and the others h
     ],
     matrices: [matrix],
   };
-  expect(rangesOf(share, 20)).toEqual({
-    own: [
-      { from: 2, to: 10 },
-      { from: 12, to: 15 },
-    ],
-    others: [
-      { from: 0, to: 2 },
-      { from: 10, to: 12 },
-      { from: 15, to: 20 },
-    ],
-  });
-  expect(rangesOf({ pieces: [{ offset: 0, length: 20, group: 0 }], matrices: [] }, 20)).toEqual({
-    own: [{ from: 0, to: 20 }],
-    others: [],
-  });
+  expect(rangesOf(share)).toEqual([
+    { from: 2, to: 10 },
+    { from: 12, to: 15 },
+  ]);
 });
 
 const rates = (step: number) => [0.1, 0.3].map((most) => ({ lr: most * (1 - step / 61), weightDecay: 0 }));
@@ -139,7 +128,7 @@ async function learnt(workers: number) {
     offset += length;
     return parameter;
   });
-  const state = trainingState(offset, true);
+  const state = trainingState(offset, { ema: true, workers });
   state.params.set(random(offset, 1).map((v) => 0.3 * v));
   const [first, second, bias] = parameters.map(({ name, dims }) => input(name, dims));
   const y = add(matmul(matmul(input("x", [12, 5]), first!, { transB: true }), second!, { transB: true }), bias!);
@@ -150,7 +139,7 @@ async function learnt(workers: number) {
     ["loss", loss] as const,
     ...gradients.map((g, i) => [`grad:${parameters[i]!.name}`, g] as const),
   ]);
-  const steps = await ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", parameters, state, workers });
+  const steps = await ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", parameters, state });
   const losses: number[] = [];
   const map = random(15, 5);
   for (let step = 1; step <= 60; step++) {

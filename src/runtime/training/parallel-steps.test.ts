@@ -17,30 +17,30 @@ const update: Update = {
   emaDecay: 0,
 };
 
-async function open(workers: number, state = trainingState(4, false)) {
+async function open(state = trainingState(4, { ema: false, workers: 2 })) {
   const w = input("w", [4]);
   const loss = reduceMean(mul(w, input("x", [4])));
   const parameters = [{ name: "w", dims: [4], offset: 0, length: 4, group: 0 }];
   const outputs = { loss, "grad:w": grad(loss, [w])[0]! };
-  return ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", parameters, state, workers });
+  return ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", parameters, state });
 }
 const batch = [{ x: floats(Float32Array.of(1, 2, 3, 4), 4) }];
 
 test("a worker that ends while nothing is asked of it is told at the next step, and nothing waits for ever", async () => {
-  const steps = await open(2);
+  const steps = await open();
   expect((await steps.step([batch, batch], update)).updated).toBe(true);
   await steps.close();
   await expect(steps.step([batch, batch], update)).rejects.toThrow("a training worker has ended");
 });
 
 test("when one worker fails in a step, the other does not wait for it", async () => {
-  const steps = await open(2);
+  const steps = await open();
   await expect(steps.step([batch, [{ x: floats(new Float32Array(3), 3) }]], update)).rejects.toThrow(/x|shape|dimension/i);
   await expect(steps.step([batch, batch], update)).rejects.toThrow("a training worker has ended");
 });
 
 test("gradients are averaged, and the norm is theirs", async () => {
-  const steps = await open(2);
+  const steps = await open();
   const other = [{ x: floats(Float32Array.of(3, 2, 1, 0), 4) }];
   const { norm, measured } = await steps.step([batch, other], update);
   expect(norm).toBeCloseTo(Math.hypot(2, 2, 2, 2) / 4, 6);
@@ -49,8 +49,8 @@ test("gradients are averaged, and the norm is theirs", async () => {
 });
 
 test("a step that is stopped changes nothing, and no other follows", async () => {
-  const state = trainingState(4, false);
-  const steps = await open(2, state);
+  const state = trainingState(4, { ema: false, workers: 2 });
+  const steps = await open(state);
   steps.stop();
   await expect(steps.step([batch, batch], update)).rejects.toThrow("the step was stopped");
   expect([...state.params, ...state.m]).toEqual(Array(8).fill(0));

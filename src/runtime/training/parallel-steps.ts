@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { NdArray } from "../../core/array.ts";
 import { inTurns } from "../../core/steps.ts";
@@ -9,23 +8,46 @@ import type { Tensor } from "../../graph/tensor.ts";
 import { channelBlock } from "../channel-block.ts";
 import { encodeModel } from "../encode-model.ts";
 import type { Feeds } from "../runtime.ts";
+import { type Memory, MOST_BYTES, sharedMemory } from "./kernels.js";
 import { orthogonalised } from "./orthogonal.ts";
 import type { Parameter } from "./parameter.ts";
 import { rangesOf, type Share, shares } from "./shares.ts";
 
 /** All that training changes, in shared memory: each array has the parameters one after the other. */
 export interface TrainingState {
+  /** The one memory that all arrays lie in, where they fit: then updates compute with them where they are. */
+  readonly memory: Memory | undefined;
   readonly params: Float32Array;
   /** Means of the gradients, and of their squares, which Muon does without. */
   readonly m: Float32Array;
   readonly v: Float32Array;
   /** Exponential moving average of the parameters, where one is kept. */
   readonly ema: Float32Array | undefined;
+  /** What each worker found in the last step. */
+  readonly gradients: readonly Float32Array[];
 }
 
-export function trainingState(size: number, ema: boolean): TrainingState {
-  const shared = (): Float32Array => new Float32Array(new SharedArrayBuffer(size * 4));
-  return { params: shared(), m: shared(), v: shared(), ema: ema ? shared() : undefined };
+/** @param workers how many there are, each with gradients of its own */
+export function trainingState(
+  size: number,
+  { ema, workers }: { readonly ema: boolean; readonly workers: number },
+): TrainingState {
+  const { memory, arrays } = sharedArrays(size, 3 + (ema ? 1 : 0) + workers);
+  const [params, m, v, ...others] = arrays as [Float32Array, Float32Array, Float32Array, ...Float32Array[]];
+  return { memory, params, m, v, ema: ema ? others[0] : undefined, gradients: others.slice(ema ? 1 : 0) };
+}
+
+const LINE = 64; // bytes of a line of the processor's cache
+
+function sharedArrays(size: number, count: number): { memory: Memory | undefined; arrays: Float32Array[] } {
+  const bytes = Math.ceil((size * 4) / LINE) * LINE;
+  const memory = bytes * count <= MOST_BYTES ? sharedMemory(bytes * count) : undefined;
+  const arrays = Array.from({ length: count }, (_, i) =>
+    memory === undefined
+      ? new Float32Array(new SharedArrayBuffer(size * 4))
+      : new Float32Array(memory.buffer as unknown as ArrayBuffer, i * bytes, size),
+  );
+  return { memory, arrays };
 }
 
 export interface Update {
@@ -60,9 +82,8 @@ export interface ParallelStepsOptions {
   /** Which of the metrics is the loss. */
   readonly loss: string;
   readonly parameters: readonly Parameter[];
+  /** With gradients for each worker: one for each core computes with one thread, which is faster than one worker with several. */
   readonly state: TrainingState;
-  /** One for each core when absent; each computes with one thread, which is faster here than one with several threads. */
-  readonly workers?: number | undefined;
   /** Threads of each worker's session. */
   readonly threads?: number | undefined;
   /** See ModelOptions. */
@@ -110,29 +131,21 @@ export class ParallelSteps {
 
   static async open(options: ParallelStepsOptions): Promise<ParallelSteps> {
     const { outputs, metrics, loss, parameters, state, threads = 1, lean } = options;
-    const count = options.workers ?? availableParallelism();
+    const count = state.gradients.length;
     const block = inOrder(Object.values(outputs)).some(isTrainedConvolution) ? await channelBlock() : undefined;
     const { model, options: session } = await inTurns(encodeModel(outputs, { threads, lean, block }));
-    const buffer = (array: Float32Array): SharedArrayBuffer => array.buffer as unknown as SharedArrayBuffer;
     const sync = new SharedArrayBuffer(16);
     const shared = {
       model,
       options: session,
-      parameters,
-      metrics,
-      loss,
-      params: buffer(state.params),
-      m: buffer(state.m),
-      v: buffer(state.v),
-      ema: state.ema && buffer(state.ema),
-      gradients: Array.from({ length: count }, () => new SharedArrayBuffer(state.params.byteLength)),
+      ...{ parameters, metrics, loss, state },
       sync, // how many have come to the barrier, its round, whether all shall end, and whether no batch shall be begun
       sums: new SharedArrayBuffer(8 * count),
     };
     const url = new URL("./training-worker.js", import.meta.url);
     const own = await Promise.all(
       shares(parameters, count).map(async (share) => ({
-        ...{ share, ...rangesOf(share, state.params.length) },
+        ...{ share, own: rangesOf(share) },
         orthogonal: await orthogonaliser(share),
       })),
     );

@@ -43,24 +43,15 @@ export interface Range {
   readonly to: number;
 }
 
-/**
- * What a share has of so many numbers, joined where it lies side by side, and what others have.
- * @returns both in order
- */
-export function rangesOf({ pieces, matrices }: Share, total: number): { readonly own: Range[]; readonly others: Range[] } {
-  const own: { from: number; to: number }[] = [];
-  const others: Range[] = [];
+/** What a share has, in order, joined where it lies side by side. */
+export function rangesOf({ pieces, matrices }: Share): Range[] {
+  const ranges: { from: number; to: number }[] = [];
   for (const { offset, length } of [...pieces, ...matrices].toSorted((a, b) => a.offset - b.offset)) {
-    const last = own.at(-1);
+    const last = ranges.at(-1);
     if (last?.to === offset) last.to += length;
-    else own.push({ from: offset, to: offset + length });
+    else ranges.push({ from: offset, to: offset + length });
   }
-  let end = 0;
-  for (const { from, to } of [...own, { from: total, to: total }]) {
-    if (end < from) others.push({ from: end, to: from });
-    end = to;
-  }
-  return { own, others };
+  return ranges;
 }
 
 function matrixOf({ name, dims, offset, length, group }: Parameter): Matrix {

@@ -2,15 +2,15 @@
 // Plain JavaScript, because Node starts a worker from a file that it can run as it is.
 import { parentPort, workerData } from "node:worker_threads";
 import { accumulate, adamw, average, gather } from "./adamw.js";
+import { computeIn } from "./kernels.js";
 import { direction, shrinkAndMove } from "./muon.js";
 
 /**
  * @typedef {{ name: string, dims: number[], offset: number, length: number }} Parameter
  * @typedef {{ dtype: "f32" | "i64", dims: readonly number[], data: Float32Array | BigInt64Array }} Wire
  * @typedef {{ index: number, model: Uint8Array, options: import("onnxruntime-common").InferenceSession.SessionOptions,
- *   parameters: Parameter[], metrics: string[], loss: string, params: SharedArrayBuffer, m: SharedArrayBuffer, v: SharedArrayBuffer,
- *   ema: SharedArrayBuffer | undefined, gradients: SharedArrayBuffer[], sync: SharedArrayBuffer, sums: SharedArrayBuffer,
- *   share: import("./shares.ts").Share, own: import("./shares.ts").Range[], others: import("./shares.ts").Range[],
+ *   parameters: Parameter[], metrics: string[], loss: string, state: import("./parallel-steps.ts").TrainingState, sync: SharedArrayBuffer,
+ *   sums: SharedArrayBuffer, share: import("./shares.ts").Share, own: import("./shares.ts").Range[],
  *   orthogonal: Uint8Array | undefined }} Setup
  * @typedef {import("./parallel-steps.ts").Update} Update
  * @typedef {{ batches: Record<string, Wire>[], update: Update }} Request
@@ -23,12 +23,18 @@ const { InferenceSession, Tensor } = await import("onnxruntime-node");
 if (parentPort === null) throw new Error("training-worker.js runs as a worker thread only");
 const port = parentPort;
 const setup = /** @type {Setup} */ (workerData);
-const { index, parameters, metrics, own, others } = setup; // own: what this worker updates
+const { index, parameters, metrics, own } = setup; // own: what this worker updates
 const { pieces, matrices } = setup.share;
-const params = new Float32Array(setup.params);
-const [m, v] = [new Float32Array(setup.m), new Float32Array(setup.v)];
-const ema = setup.ema && new Float32Array(setup.ema);
-const everyone = setup.gradients.map((buffer) => new Float32Array(buffer));
+const { memory, ...arrays } = setup.state;
+if (memory !== undefined) computeIn(memory);
+/** @param {Float32Array} array an array came with a buffer of its own, if of the same memory */
+const inMemory = (array) =>
+  memory === undefined
+    ? array
+    : new Float32Array(/** @type {ArrayBuffer} */ (/** @type {unknown} */ (memory.buffer)), array.byteOffset, array.length);
+const [params, m, v] = [inMemory(arrays.params), inMemory(arrays.m), inMemory(arrays.v)];
+const ema = arrays.ema && inMemory(arrays.ema);
+const everyone = arrays.gradients.map(inMemory);
 const mine = /** @type {Float32Array} */ (everyone[index]);
 const theirs = everyone.filter((_, worker) => worker !== index);
 const sync = new Int32Array(setup.sync);
@@ -104,10 +110,8 @@ async function differentiate(batches) {
       Object.fromEntries(metrics.map((name) => [name, Float32Array.from(/** @type {Float32Array} */ (out[name]?.data))])),
     );
     if (batches.length > 1) port.postMessage({ batch: i + 1 });
-    if (i > 0) accumulate(gradients, mine);
-    // all for the next batch to be added to; after the last what others apply, where they see it
-    if (i + 1 < batches.length) mine.set(gradients);
-    else for (const { from, to } of others) mine.set(gradients.subarray(from, to), from);
+    if (i === 0) mine.set(gradients);
+    else accumulate(mine, gradients);
   }
   return measured;
 }
@@ -124,7 +128,7 @@ async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, 
   let squares = 0;
   for (const { from, to } of own)
     squares += gather(
-      gradients.subarray(from, to),
+      mine.subarray(from, to),
       theirs.map((each) => each.subarray(from, to)),
     );
   sums[index] = finite ? squares : Number.NaN;
@@ -135,16 +139,20 @@ async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, 
   for (const piece of pieces) {
     const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[piece.group]);
     const state = { params: part(params, piece), m: part(m, piece), v: part(v, piece) };
-    adamw(state, part(gradients, piece), scale, { ...options, lr, weightDecay });
+    adamw(state, part(mine, piece), scale, { ...options, lr, weightDecay });
     if (ema !== undefined) average(part(ema, piece), state.params, emaDecay);
   }
   if (orthogonaliser !== undefined) {
-    for (const matrix of matrices) direction(part(m, matrix), part(gradients, matrix), scale, momentum);
+    for (const matrix of matrices) {
+      direction(part(m, matrix), part(mine, matrix), scale, momentum);
+      part(gradients, matrix).set(part(mine, matrix));
+    }
     await orthogonaliser.run(steepest, orthogonal);
     for (const { matrix, directions } of moves) {
       const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[matrix.group]);
       const moved = part(params, matrix);
-      shrinkAndMove(moved, directions, matrix, { lr, weightDecay });
+      part(mine, matrix).set(directions);
+      shrinkAndMove(moved, part(mine, matrix), matrix, { lr, weightDecay });
       if (ema !== undefined) average(part(ema, matrix), moved, emaDecay);
     }
   }
