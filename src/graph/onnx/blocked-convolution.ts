@@ -18,11 +18,8 @@ export const blockedConvolutions = (block: number) => [
     const [x, w, b] = inputs;
     if (!isBlockable(y, block)) return plain.get(conv2dOp as Op)!(y, inputs, e);
     const { stride, pads } = y.attrs;
-    const [out, into, rows, columns] = sizes(y.inputs[1]!);
-    const area = rows * columns;
-    const byBlock = e.node("Reshape", [w!, e.ints([out / block, block, into * area])]);
-    const turned = e.node("Transpose", [byBlock], { attrs: { perm: [0, 2, 1] } });
-    const weight = weightRows(turned, [out, into, rows, columns], block, (o, i, place) => (o * into + i) * area + place, e);
+    const [out, , rows, columns] = sizes(y.inputs[1]!);
+    const weight = blockedWeight(y.inputs[1]!, w!, block, e);
     return blocked([x!, weight, ...(b === undefined ? [] : [b])], out, { stride, pads, kernel: [rows, columns] }, e);
   }),
   lower(convInputGradOp, (dx, inputs, e) => {
@@ -31,14 +28,14 @@ export const blockedConvolutions = (block: number) => [
     // a convolution with the kernel turned by half a turn, and with input and output channels exchanged
     const [out, into, rows, columns] = sizes(dx.inputs[1]!);
     const area = rows * columns;
-    const turned = e.node("Transpose", [e.node("Reshape", [w!, e.ints([out, into, area])])], { attrs: { perm: [0, 2, 1] } }); // [out, places, in]
-    const weight = weightRows(
-      turned,
-      [into, out, rows, columns],
-      block,
-      (i, o, place) => ((o * area + area - 1 - place) * into) / block + i,
-      e,
-    );
+    const squares = e.node("Reshape", [blockedWeight(dx.inputs[1]!, w!, block, e), e.ints([-1, block * block])]);
+    const index = Array.from({ length: (out / block) * (into / block) * area }, (_, n) => {
+      const [i, o, place] = [Math.floor((n * block) / (out * area)), Math.floor(n / area) % (out / block), n % area];
+      return ((o * into) / block + i) * area + area - 1 - place;
+    });
+    const taken = e.node("Gather", [squares, e.ints(index)], { attrs: { axis: 0 } });
+    const turned = e.node("Transpose", [e.node("Reshape", [taken, e.ints([-1, block, block])])], { attrs: { perm: [0, 2, 1] } });
+    const weight = e.node("Reshape", [turned, e.ints([into, out, rows, columns])]);
     const pads = padsOfTurned([rows, columns], dx.attrs);
     return blocked([dy!, weight], into, { stride: 1, pads, kernel: [rows, columns] }, e);
   }),
@@ -107,26 +104,17 @@ function isBlockable({ inputs }: Tensor<ConvAttrs>, block: number): boolean {
 const sizes = (w: Tensor): [number, number, number, number] =>
   [0, 1, 2, 3].map((axis) => fixedSize(w, axis)) as [number, number, number, number];
 
-/**
- * Weights as the kernels read them: [out/block, in/block, rows, columns, in of the block, out of the block].
- * @param values rows of numbers that lie side by side in the result, each a block of output channels
- * @param rowOf which row of `values` has output channels from `block · o` on, of an input channel and a place of the kernel
- */
-function weightRows(
-  values: string,
-  [out, into, rows, columns]: readonly [number, number, number, number],
-  block: number,
-  rowOf: (o: number, i: number, place: number) => number,
-  e: Emitter,
-): string {
+/** A weight as the kernels read it: [out/block, in/block, rows, columns, in of the block, out of the block]. */
+function blockedWeight(weight: Tensor, name: string, block: number, e: Emitter): string {
+  const [out, into, rows, columns] = sizes(weight);
   const area = rows * columns;
+  const byBlock = e.node("Reshape", [name, e.ints([out / block, block, into * area])]);
+  const turned = e.node("Transpose", [byBlock], { attrs: { perm: [0, 2, 1] } });
   const index = Array.from({ length: (out / block) * into * area }, (_, n) => {
-    const within = n % block;
-    const place = Math.floor(n / block) % area;
-    const [i, o] = [Math.floor(n / (block * area)) % (into / block), Math.floor(n / (area * into))];
-    return rowOf(o, i * block + within, place);
+    const [o, i] = [Math.floor(n / (area * into)), Math.floor(n / (block * area)) % (into / block)];
+    return (o * into + i * block + (n % block)) * area + (Math.floor(n / block) % area);
   });
-  const taken = e.node("Gather", [e.node("Reshape", [values, e.ints([-1, block])]), e.ints(index)], { attrs: { axis: 0 } });
+  const taken = e.node("Gather", [e.node("Reshape", [turned, e.ints([-1, block])]), e.ints(index)], { attrs: { axis: 0 } });
   return e.node("Reshape", [taken, e.ints([out, into, rows, columns])]);
 }
 
