@@ -17,6 +17,7 @@ import {
 import type { Parameter } from "../runtime/training/parameter.ts";
 import type { Tensors } from "../weights/index.ts";
 import { type RecentSums, type RunConfig, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { joinVectors } from "./joined-vectors.ts";
 import { type RateShape, rateShare } from "./learning-rate.ts";
 import { requireMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
 import { MetricsFile } from "./metrics-file.ts";
@@ -139,7 +140,7 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   const size = parameters.reduce((sum, { length }) => sum + length, 0);
   const count = options.workers ?? availableParallelism();
   const { accumulate = 1, emaDecay } = task;
-  const graph = trainingOutputs(task);
+  const graph = trainingOutputs(task, parameters);
   const memory = trainingMemory(Object.values(graph.outputs), { size, ema: emaDecay !== undefined, workers: count, accumulate });
   const { availableMemory: available = process.availableMemory() } = options;
   options.onPhase?.({ phase: "memory", weights: size, ...memory, available });
@@ -189,16 +190,20 @@ const measuredOf = ({ loss, metrics }: Pick<TrainingTask, "loss" | "metrics">) =
 /** The loss, other metrics and the gradients. */
 export function trainingOutputs(
   task: Pick<TrainingTask, "weights" | "loss" | "metrics" | "kept">,
-): Pick<ParallelStepsOptions, "outputs" | "metrics" | "loss"> {
-  const tensors = [...task.weights.tensors()];
-  const wrt = tensors.map(([, tensor]) => tensor);
+  parameters: readonly Parameter[],
+): Pick<ParallelStepsOptions, "outputs" | "fed" | "metrics" | "loss"> {
+  const tensors = task.weights.tensors();
   // what is kept names tensors of the graph as it is
-  const values = task.kept === undefined ? rewriteNamed(measuredOf(task), sliceTrained) : measuredOf(task);
-  const gradients = task.kept === undefined ? grad(values.loss, wrt) : checkpointedGrad(values.loss, wrt, task.kept);
+  const { fed, inputs, parts } =
+    task.kept === undefined
+      ? joinVectors(parameters, tensors)
+      : { fed: parameters, inputs: parameters.map(({ name }) => tensors.get(name)!), parts: undefined };
+  const values = parts === undefined ? measuredOf(task) : rewriteNamed(measuredOf(task), (t) => parts.get(t) ?? sliceTrained(t));
+  const gradients = task.kept === undefined ? grad(values.loss, inputs) : checkpointedGrad(values.loss, inputs, task.kept);
   const measured = Object.fromEntries(Object.entries(values).map(([name, value]) => [`${METRIC}${name}`, value]));
-  const named = Object.fromEntries(tensors.map(([name], i) => [`grad:${name}`, gradients[i]!]));
+  const named = Object.fromEntries(fed.map(({ name }, i) => [`grad:${name}`, gradients[i]!]));
   const metrics = Object.keys(measured);
-  return { outputs: { ...measured, ...named }, metrics, loss: metrics[0]! };
+  return { outputs: { ...measured, ...named }, fed, metrics, loss: `${METRIC}loss` };
 }
 
 async function begin(task: TrainingTask, parameters: readonly Parameter[], state: TrainingState): Promise<void> {

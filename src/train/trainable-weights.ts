@@ -42,10 +42,12 @@ export class TrainableWeights implements WeightSource {
     return new Map([...this.#wanted].map(([name, { tensor }]) => [name, tensor]));
   }
 
-  /** One place for each weight in a long array. @param groupOf the optimiser's group for a name */
+  /** One place for each weight in a long array, vectors behind the others, so that they lie side by side. @param groupOf the optimiser's group for a name */
   layout(groupOf: (name: string) => number): Parameter[] {
     let offset = 0;
-    return [...this.#wanted].map(([name, { shape }]) => {
+    const wanted = [...this.#wanted];
+    const isVector = ([, { shape }]: (typeof wanted)[number]): boolean => shape.length === 1;
+    return [...wanted.filter((each) => !isVector(each)), ...wanted.filter(isVector)].map(([name, { shape }]) => {
       const length = elementCount(shape);
       const parameter = { name, dims: shape, offset, length, group: groupOf(name) };
       offset += length;

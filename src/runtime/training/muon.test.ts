@@ -139,7 +139,7 @@ async function learnt(workers: number) {
     ["loss", loss] as const,
     ...gradients.map((g, i) => [`grad:${parameters[i]!.name}`, g] as const),
   ]);
-  const steps = await ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", parameters, state });
+  const steps = await ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", fed: parameters, parameters, state });
   const losses: number[] = [];
   const map = random(15, 5);
   for (let step = 1; step <= 60; step++) {

@@ -22,7 +22,7 @@ async function open(state = trainingState(4, { ema: false, workers: 2 })) {
   const loss = reduceMean(mul(w, input("x", [4])));
   const parameters = [{ name: "w", dims: [4], offset: 0, length: 4, group: 0 }];
   const outputs = { loss, "grad:w": grad(loss, [w])[0]! };
-  return ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", parameters, state });
+  return ParallelSteps.open({ outputs, metrics: ["loss"], loss: "loss", fed: parameters, parameters, state });
 }
 const batch = [{ x: floats(Float32Array.of(1, 2, 3, 4), 4) }];
 

@@ -10,7 +10,7 @@ import { encodeModel } from "../encode-model.ts";
 import type { Feeds } from "../runtime.ts";
 import { type Memory, MOST_BYTES, sharedMemory } from "./kernels.js";
 import { orthogonalised } from "./orthogonal.ts";
-import type { Parameter } from "./parameter.ts";
+import type { Fed, Parameter } from "./parameter.ts";
 import { rangesOf, type Share, shares } from "./shares.ts";
 
 /** All that training changes, in shared memory: each array has the parameters one after the other. */
@@ -76,8 +76,10 @@ export interface StepResult {
 }
 
 export interface ParallelStepsOptions {
-  /** What is differentiated: a scalar under `grad:<parameter>` for each parameter, and metrics. */
+  /** Gradients of all that is fed, and metrics. */
   readonly outputs: Readonly<Record<string, Tensor>>;
+  /** The inputs that hold the parameters: a parameter each, or several that lie side by side. */
+  readonly fed: readonly Fed[];
   readonly metrics: readonly string[];
   /** Which of the metrics is the loss. */
   readonly loss: string;
@@ -130,7 +132,7 @@ export class ParallelSteps {
   }
 
   static async open(options: ParallelStepsOptions): Promise<ParallelSteps> {
-    const { outputs, metrics, loss, parameters, state, threads = 1, lean } = options;
+    const { outputs, fed, metrics, loss, parameters, state, threads = 1, lean } = options;
     const count = state.gradients.length;
     const block = inOrder(Object.values(outputs)).some(isTrainedConvolution) ? await channelBlock() : undefined;
     const { model, options: session } = await inTurns(encodeModel(outputs, { threads, lean, block }));
@@ -138,7 +140,7 @@ export class ParallelSteps {
     const shared = {
       model,
       options: session,
-      ...{ parameters, metrics, loss, state },
+      ...{ fed, metrics, loss, state },
       sync, // how many have come to the barrier, its round, whether all shall end, and whether no batch shall be begun
       sums: new SharedArrayBuffer(8 * count),
     };

@@ -6,10 +6,9 @@ import { computeIn } from "./kernels.js";
 import { direction, shrinkAndMove } from "./muon.js";
 
 /**
- * @typedef {{ name: string, dims: number[], offset: number, length: number }} Parameter
  * @typedef {{ dtype: "f32" | "i64", dims: readonly number[], data: Float32Array | BigInt64Array }} Wire
  * @typedef {{ index: number, model: Uint8Array, options: import("onnxruntime-common").InferenceSession.SessionOptions,
- *   parameters: Parameter[], metrics: string[], loss: string, state: import("./parallel-steps.ts").TrainingState, sync: SharedArrayBuffer,
+ *   fed: import("./parameter.ts").Fed[], metrics: string[], loss: string, state: import("./parallel-steps.ts").TrainingState, sync: SharedArrayBuffer,
  *   sums: SharedArrayBuffer, share: import("./shares.ts").Share, own: import("./shares.ts").Range[],
  *   orthogonal: Uint8Array | undefined }} Setup
  * @typedef {import("./parallel-steps.ts").Update} Update
@@ -23,7 +22,7 @@ const { InferenceSession, Tensor } = await import("onnxruntime-node");
 if (parentPort === null) throw new Error("training-worker.js runs as a worker thread only");
 const port = parentPort;
 const setup = /** @type {Setup} */ (workerData);
-const { index, parameters, metrics, own } = setup; // own: what this worker updates
+const { index, fed, metrics, own } = setup; // own: what this worker updates
 const { pieces, matrices } = setup.share;
 const { memory, ...arrays } = setup.state;
 if (memory !== undefined) computeIn(memory);
@@ -49,10 +48,9 @@ const gradients = new Float32Array(total);
 const weightFeeds = {};
 /** @type {Record<string, import("onnxruntime-common").Tensor | null>} */
 const fetches = Object.fromEntries(metrics.map((name) => [name, null]));
-for (const parameter of parameters) {
-  const { name, dims } = parameter;
-  weightFeeds[name] = new Tensor("float32", part(weights, parameter), dims);
-  fetches[`grad:${name}`] = new Tensor("float32", part(gradients, parameter), dims);
+for (const place of fed) {
+  weightFeeds[place.name] = new Tensor("float32", part(weights, place), place.dims);
+  fetches[`grad:${place.name}`] = new Tensor("float32", part(gradients, place), place.dims);
 }
 const session = await InferenceSession.create(setup.model, setup.options);
 

@@ -34,7 +34,12 @@ function step(resolution: number) {
   const { weights, loss, kept } = adapterGraph(model, start, { config, prediction: "epsilon", latents, positions: 77 });
   const task = { weights, loss, kept };
   const outputs = (checkpointed: boolean) =>
-    Object.values(trainingOutputs({ ...task, kept: checkpointed ? kept : undefined }).outputs);
+    Object.values(
+      trainingOutputs(
+        { ...task, kept: checkpointed ? kept : undefined },
+        weights.layout(() => 0),
+      ).outputs,
+    );
   return { weights, outputs };
 }
 
