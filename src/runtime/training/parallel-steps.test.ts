@@ -39,12 +39,16 @@ test("when one worker fails in a step, the other does not wait for it", async ()
   await expect(steps.step([batch, batch], update)).rejects.toThrow("a training worker has ended");
 });
 
-test("gradients are averaged, and the norm is theirs", async () => {
-  const steps = await open();
+test.each([true, false])("gradients are averaged, and the norm is theirs; in one memory: %s", async (together) => {
+  const state = trainingState(4, { ema: true, workers: 2 });
+  expect(state.memory).toBeDefined();
+  const steps = await open(together ? state : { ...state, memory: undefined }); // as where one memory is too small
   const other = [{ x: floats(Float32Array.of(3, 2, 1, 0), 4) }];
-  const { norm, measured } = await steps.step([batch, other], update);
+  const { norm, measured } = await steps.step([batch, other], { ...update, emaDecay: 0.5 });
   expect(norm).toBeCloseTo(Math.hypot(2, 2, 2, 2) / 4, 6);
   expect(measured).toEqual([[{ loss: Float32Array.of(0) }], [{ loss: Float32Array.of(0) }]]);
+  expect([...state.params].map((v) => v.toFixed(5))).toEqual(Array(4).fill("-0.10000")); // AdamW's first step is as long as its rate
+  expect([...state.ema!].map((v) => v.toFixed(5))).toEqual(Array(4).fill("-0.05000"));
   await steps.close();
 });
 
