@@ -105,7 +105,10 @@ async function peer(processes: number, more: readonly string[]): Promise<Measure
   return JSON.parse(stdout.trim().split("\n").at(-1)!) as Measured;
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+}
 
 const ways: [string, () => Promise<Measured>][] = [
   [`photomaker, ${cores} workers`, ours],
