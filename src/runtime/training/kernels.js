@@ -22,8 +22,8 @@ const { Instance, Memory, Module } =
 const module = new Module(Buffer.from(kernelBytes, "base64"));
 
 const PAGE = 65536;
-/** The most bytes of one memory: addresses have 32 bits. */
-export const MOST_BYTES = 2 ** 32;
+/** The most bytes of one memory: addresses have 32 bits, and so has the one behind the last number. */
+export const MOST_BYTES = 2 ** 32 - PAGE;
 
 /** @param {number} bytes */
 export function sharedMemory(bytes) {
