@@ -9,7 +9,6 @@ import { Weights } from "../graph/weights.ts";
 import { projectId } from "../models/id-encoder-v1.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { expandTrigger } from "../text/trigger.ts";
-import { encodePlain } from "../text/window.ts";
 import { diffusionInputs, diffusionLoss } from "../train/diffusion.ts";
 import type { TrainingTask } from "../train/run.ts";
 import { stackTokens } from "../train/stack-tokens.ts";
@@ -27,7 +26,6 @@ import type { TaskOptions } from "./vae-task.ts";
 export const TRIGGER = "img";
 /** Who somebody is shows at late timesteps; early ones would mostly add noise to the gradients. */
 const TIMESTEP_POWER = 0.6;
-const TEXT_ONLY = 0.15;
 
 export interface AdapterOptions extends TaskOptions {
   readonly base: Tensors;
@@ -42,8 +40,6 @@ export interface AdapterOptions extends TaskOptions {
   readonly idImages?: number;
   /** Share of samples whose loss counts the person alone: the paper's 0.5. */
   readonly masked?: number;
-  /** Share of samples that have no ID image: LoRA is there in the first steps too, which see the text alone. */
-  readonly textOnly?: number;
   readonly lora?: boolean;
 }
 
@@ -67,7 +63,6 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
     embedding = "stacked",
     idImages = MOST_ID_IMAGES,
     masked = 0.5,
-    textOnly = TEXT_ONLY,
     lora = true,
     behind,
   } = options;
@@ -95,7 +90,7 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
     loss,
     metrics: { plain },
     batch: ({ step, worker }) =>
-      adapterBatch(data, { ...options, embedding, idImages, masked, textOnly }, tokenizer, seededRandom(seed, step, worker)),
+      adapterBatch(data, { ...options, embedding, idImages, masked }, tokenizer, seededRandom(seed, step, worker)),
     groups: [
       { match: (name) => /norm|bias/.test(name), learningRate: 2e-3 },
       { match: () => true, learningRate: 2e-3, weightDecay: 0.01 },
@@ -103,17 +98,7 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
     rate: { kind: "cosine", warmUp: 100, flat: 0.3 },
     steps,
     seed,
-    config: {
-      batch,
-      people: data.people,
-      data: data.seed,
-      embedding,
-      idImages,
-      masked,
-      textOnly,
-      lora,
-      ...(behind && { behind }),
-    },
+    config: { batch, people: data.people, data: data.seed, embedding, idImages, masked, lora, ...(behind && { behind }) },
     beta2: 0.99,
     clip: 1,
     emaDecay: 0.998,
@@ -130,8 +115,7 @@ function adapterBatch(
     embedding,
     idImages,
     masked,
-    textOnly,
-  }: AdapterOptions & Required<Pick<AdapterOptions, "embedding" | "idImages" | "masked" | "textOnly">>,
+  }: AdapterOptions & { readonly embedding: Embedding; readonly idImages: number; readonly masked: number },
   tokenizer: Tokenizer,
   random: Random,
 ): Record<string, NdArray> {
@@ -144,12 +128,6 @@ function adapterBatch(
   const texts: (readonly number[])[] = [];
   for (const [row, index] of chosen.entries()) {
     const person = Math.floor(index / PICTURES);
-    const scene = data.scenes[index]!;
-    const caption = captionOf(data.persons[person]!, scene, random, { identity: 0 });
-    if (random.chance(textOnly)) {
-      texts.push(encodePlain(tokenizer, caption, window, "caption").ids);
-      continue;
-    }
     const album = random.shuffle(Array.from({ length: ALBUM }, (_, i) => i).filter((i) => i !== index % PICTURES));
     const images = album.slice(0, 1 + random.integer(Math.min(idImages, album.length)));
     const vectors = images.map((i) => {
@@ -159,6 +137,8 @@ function adapterBatch(
     // the projection is linear, so that the mean of features gives the mean of tokens
     const shown = embedding === "average" ? [mean(vectors)] : vectors;
     const tokens = embedding === "linear" ? inTurn(shown.length).map((i) => shown[i]!) : shown;
+    const scene = data.scenes[index]!;
+    const caption = captionOf(data.persons[person]!, scene, random, { identity: 0 });
     const word = classWordOf(data.persons[person]!, scene);
     const prompt = caption.replace(new RegExp(`\\b${word}\\b`), `${word} ${TRIGGER}`);
     const { ids, classPlaces } = expandTrigger(tokenizer, prompt, {
