@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 
 process.env.ORT_DISABLE_TELEMETRY = "1";
+const { spread } = await import("../../src/bench/summary.ts");
 const { floats } = await import("../../src/core/array.ts");
 const { gaussians } = await import("../../src/core/random/gaussians.ts");
 const { seededRandom } = await import("../../src/core/random/seeded-random.ts");
@@ -89,7 +90,7 @@ async function ours(): Promise<Measured> {
     (sum, { shape }) => sum + shape.reduce<number>((a, b) => a * Number(b), 1),
     0,
   );
-  return { samplesPerSecond: (BATCH * cores) / median(updates), parameters, version: "photomaker" };
+  return { samplesPerSecond: (BATCH * cores) / spread(updates).median, parameters, version: "photomaker" };
 }
 
 async function peer(processes: number, more: readonly string[]): Promise<Measured> {
@@ -103,11 +104,6 @@ async function peer(processes: number, more: readonly string[]): Promise<Measure
     },
   );
   return JSON.parse(stdout.trim().split("\n").at(-1)!) as Measured;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
 
 const ways: [string, () => Promise<Measured>][] = [
@@ -134,9 +130,8 @@ console.log(`${BATCH * cores} samples an update, medians of ${rounds} rounds of 
 for (const [name, found] of results) {
   const { parameters, version } = found[0]!;
   const theirs = rates(found);
-  const ratios = theirs.map((rate, round) => own[round]! / rate);
-  const [least, most] = [Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toFixed(2));
+  const { median, min, max } = spread(theirs.map((rate, round) => own[round]! / rate));
   console.log(
-    `${name} (${version}, ${parameters} numbers): ${median(theirs).toFixed(1)} samples/s, ours is ${median(ratios).toFixed(2)} times (${least} to ${most})`,
+    `${name} (${version}, ${parameters} numbers): ${spread(theirs).median.toFixed(1)} samples/s, ours is ${median.toFixed(2)} times (${min.toFixed(2)} to ${max.toFixed(2)})`,
   );
 }

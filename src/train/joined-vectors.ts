@@ -20,29 +20,31 @@ export function joinVectors(parameters: readonly Parameter[], tensors: ReadonlyM
   const fed: Fed[] = [];
   const inputs: Tensor[] = [];
   const parts = new Map<Tensor, Tensor>();
-  for (let i = 0; i < parameters.length; ) {
-    const run = parameters.slice(i, i + runLength(parameters, i));
-    const { name, dims, offset } = run[0]!;
-    const length = run.reduce((sum, parameter) => sum + parameter.length, 0);
-    const tensor = run.length === 1 ? tensors.get(name)! : input(`${name} and ${run.length - 1} more`, [length]);
-    if (run.length > 1)
-      for (const part of run) parts.set(tensors.get(part.name)!, slice(tensor, 0, part.offset - offset, part.length));
-    fed.push(
-      run.length === 1
-        ? { name, dims, offset, length }
-        : { name: `${name} and ${run.length - 1} more`, dims: [length], offset, length },
-    );
-    inputs.push(tensor);
-    i += run.length;
+  for (const run of runs(parameters)) {
+    const { name, dims, offset, length } = run[0]!;
+    if (run.length === 1) {
+      fed.push({ name, dims, offset, length });
+      inputs.push(tensors.get(name)!);
+      continue;
+    }
+    const last = run.at(-1)!;
+    const all = { name: `${name} and ${run.length - 1} more`, offset, length: last.offset + last.length - offset };
+    const whole = input(all.name, [all.length]);
+    for (const part of run) parts.set(tensors.get(part.name)!, slice(whole, 0, part.offset - offset, part.length));
+    fed.push({ ...all, dims: [all.length] });
+    inputs.push(whole);
   }
   return { fed, inputs, parts };
 }
 
-/** How many vectors lie side by side from there on; 1 where there is none. */
-function runLength(parameters: readonly Parameter[], from: number): number {
-  const end = parameters.findIndex(
-    ({ dims, offset }, i) =>
-      i >= from && (dims.length !== 1 || (i > from && offset !== parameters[i - 1]!.offset + parameters[i - 1]!.length)),
-  );
-  return Math.max((end < 0 ? parameters.length : end) - from, 1);
+/** In their order: vectors that lie side by side together, and each other parameter alone. */
+function runs(parameters: readonly Parameter[]): Parameter[][] {
+  const found: Parameter[][] = [];
+  for (const parameter of parameters) {
+    const before = found.at(-1)?.at(-1);
+    const joins = before?.dims.length === 1 && parameter.dims.length === 1 && before.offset + before.length === parameter.offset;
+    if (joins) found.at(-1)!.push(parameter);
+    else found.push([parameter]);
+  }
+  return found;
 }

@@ -185,25 +185,29 @@ function groupIndex({ groups, name: task }: TrainingTask, name: string): number 
   return index;
 }
 
-const measuredOf = ({ loss, metrics }: Pick<TrainingTask, "loss" | "metrics">) => ({ ...metrics, loss });
-
 /** The loss, other metrics and the gradients. */
 export function trainingOutputs(
   task: Pick<TrainingTask, "weights" | "loss" | "metrics" | "kept">,
   parameters: readonly Parameter[],
 ): Pick<ParallelStepsOptions, "outputs" | "fed" | "metrics" | "loss"> {
-  const tensors = task.weights.tensors();
-  // what is kept names tensors of the graph as it is
-  const { fed, inputs, parts } =
-    task.kept === undefined
-      ? joinVectors(parameters, tensors)
-      : { fed: parameters, inputs: parameters.map(({ name }) => tensors.get(name)!), parts: undefined };
-  const values = parts === undefined ? measuredOf(task) : rewriteNamed(measuredOf(task), (t) => parts.get(t) ?? sliceTrained(t));
-  const gradients = task.kept === undefined ? grad(values.loss, inputs) : checkpointedGrad(values.loss, inputs, task.kept);
+  const { fed, values, gradients } = differentiated(task, parameters);
   const measured = Object.fromEntries(Object.entries(values).map(([name, value]) => [`${METRIC}${name}`, value]));
   const named = Object.fromEntries(fed.map(({ name }, i) => [`grad:${name}`, gradients[i]!]));
   const metrics = Object.keys(measured);
   return { outputs: { ...measured, ...named }, fed, metrics, loss: `${METRIC}loss` };
+}
+
+function differentiated({ weights, kept, ...task }: Parameters<typeof trainingOutputs>[0], parameters: readonly Parameter[]) {
+  const tensors = weights.tensors();
+  const values = { ...task.metrics, loss: task.loss };
+  if (kept !== undefined) {
+    // it names tensors of the graph as it is
+    const inputs = parameters.map(({ name }) => tensors.get(name)!);
+    return { fed: parameters, values, gradients: checkpointedGrad(values.loss, inputs, kept) };
+  }
+  const { fed, inputs, parts } = joinVectors(parameters, tensors);
+  const changed = rewriteNamed(values, (t) => parts.get(t) ?? sliceTrained(t));
+  return { fed, values: changed, gradients: grad(changed.loss, inputs) };
 }
 
 async function begin(task: TrainingTask, parameters: readonly Parameter[], state: TrainingState): Promise<void> {

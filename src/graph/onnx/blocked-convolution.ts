@@ -28,14 +28,13 @@ export const blockedConvolutions = (block: number) => [
     // a convolution with the kernel turned by half a turn, and with input and output channels exchanged
     const [out, into, rows, columns] = sizes(dx.inputs[1]!);
     const area = rows * columns;
-    const squares = e.node("Reshape", [blockedWeight(dx.inputs[1]!, w!, block, e), e.ints([-1, block * block])]);
+    const squares = shaped(blockedWeight(dx.inputs[1]!, w!, block, e), [-1, block * block], e);
     const index = Array.from({ length: (out / block) * (into / block) * area }, (_, n) => {
       const [i, o, place] = [Math.floor((n * block) / (out * area)), Math.floor(n / area) % (out / block), n % area];
       return ((o * into) / block + i) * area + area - 1 - place;
     });
     const taken = e.node("Gather", [squares, e.ints(index)], { attrs: { axis: 0 } });
-    const turned = e.node("Transpose", [e.node("Reshape", [taken, e.ints([-1, block, block])])], { attrs: { perm: [0, 2, 1] } });
-    const weight = e.node("Reshape", [turned, e.ints([into, out, rows, columns])]);
+    const weight = shaped(turned(taken, [-1, block, block], [0, 2, 1], e), [into, out, rows, columns], e);
     const pads = padsOfTurned([rows, columns], dx.attrs);
     return blocked([dy!, weight], into, { stride: 1, pads, kernel: [rows, columns] }, e);
   }),
@@ -64,31 +63,28 @@ function weightGrad(
     number[],
   ];
   const blocks = batch / block;
-  const turned = (value: string, shape: readonly number[], perm: readonly number[]): string =>
-    e.node("Transpose", [e.node("Reshape", [value, e.ints(shape)])], { attrs: { perm } });
-  const shaped = (value: string, shape: readonly number[]): string => e.node("Reshape", [value, e.ints(shape)]);
 
   const last =
     blocks === 1
-      ? turned(x!, [batch, -1], [1, 0]) // a matrix, which is faster
-      : turned(x!, [blocks, block, into, -1], [2, 0, 3, 1]);
+      ? turned(x!, [batch, -1], [1, 0], e) // a matrix, which is faster
+      : turned(x!, [blocks, block, into, -1], [2, 0, 3, 1], e);
   // what the last kernels do not reach is cut off
   const around = [height!, width!].map((n, axis) => stride * (kernel[axis]! - 1) + [rows, columns][axis]! - pads[axis]! - n);
   const places = e.ints([0, pads[0], pads[1], 0, 0, ...around, 0]);
-  const padded = e.node("Pad", [shaped(last, [-1, height!, width!, block]), places]);
-  const pictures = shaped(padded, [into, batch, pads[0] + height! + around[0]!, pads[1] + width! + around[1]!]);
+  const padded = e.node("Pad", [shaped(last, [-1, height!, width!, block], e), places]);
+  const pictures = shaped(padded, [into, batch, pads[0] + height! + around[0]!, pads[1] + width! + around[1]!], e);
 
   const ordered = e.node("ReorderInput", [dy!], NCHWC);
   const area = kernel[0]! * kernel[1]!;
   const kernels =
     blocks === 1
-      ? turned(ordered, [batch, out / block, area, block], [1, 2, 0, 3])
-      : turned(ordered, [blocks, block, out / block, area, block], [2, 0, 3, 1, 4]);
+      ? turned(ordered, [batch, out / block, area, block], [1, 2, 0, 3], e)
+      : turned(ordered, [blocks, block, out / block, area, block], [2, 0, 3, 1, 4], e);
   const attrs = { dilations: [stride, stride], kernel_shape: kernel };
-  const product = e.node("Conv", [pictures, shaped(kernels, [out, batch, ...kernel])], { ...NCHWC, attrs }); // [into, out/block, rows, columns, block]
+  const product = e.node("Conv", [pictures, shaped(kernels, [out, batch, ...kernel], e)], { ...NCHWC, attrs }); // [into, out/block, rows, columns, block]
   // in two steps, each of which ONNX Runtime has a fast way for
-  const outermost = turned(product, [into, out / block, rows * columns * block], [1, 0, 2]);
-  return shaped(turned(outermost, [out / block, into * rows * columns, block], [0, 2, 1]), [out, into, rows, columns]);
+  const outermost = turned(product, [into, out / block, rows * columns * block], [1, 0, 2], e);
+  return shaped(turned(outermost, [out / block, into * rows * columns, block], [0, 2, 1], e), [out, into, rows, columns], e);
 }
 
 /** Whether it is a convolution of trained weights that would be in blocks of some usual size. */
@@ -108,15 +104,20 @@ const sizes = (w: Tensor): [number, number, number, number] =>
 function blockedWeight(weight: Tensor, name: string, block: number, e: Emitter): string {
   const [out, into, rows, columns] = sizes(weight);
   const area = rows * columns;
-  const byBlock = e.node("Reshape", [name, e.ints([out / block, block, into * area])]);
-  const turned = e.node("Transpose", [byBlock], { attrs: { perm: [0, 2, 1] } });
+  const rowsOfBlocks = turned(name, [out / block, block, into * area], [0, 2, 1], e);
   const index = Array.from({ length: (out / block) * into * area }, (_, n) => {
     const [o, i] = [Math.floor(n / (area * into)), Math.floor(n / (block * area)) % (into / block)];
     return (o * into + i * block + (n % block)) * area + (Math.floor(n / block) % area);
   });
-  const taken = e.node("Gather", [e.node("Reshape", [turned, e.ints([-1, block])]), e.ints(index)], { attrs: { axis: 0 } });
-  return e.node("Reshape", [taken, e.ints([out, into, rows, columns])]);
+  const taken = e.node("Gather", [shaped(rowsOfBlocks, [-1, block], e), e.ints(index)], { attrs: { axis: 0 } });
+  return shaped(taken, [out, into, rows, columns], e);
 }
+
+const shaped = (value: string, shape: readonly number[], e: Emitter): string => e.node("Reshape", [value, e.ints(shape)]);
+
+/** Axes in another order, of the value in a shape. */
+const turned = (value: string, shape: readonly number[], perm: readonly number[], e: Emitter): string =>
+  e.node("Transpose", [shaped(value, shape, e)], { attrs: { perm } });
 
 interface Geometry {
   readonly stride: number;
