@@ -10,7 +10,7 @@ import { broadcastTo, concat, pad, permute, reduceSum, reshape, slice } from "..
 import { linear, matmul } from "../graph/ops/matrix.ts";
 import { groupNorm, layerNorm, logSoftmax, softmax } from "../graph/ops/normalise.ts";
 import { reduceMean } from "../graph/ops/reduce.ts";
-import { averagePool, upsample } from "../graph/ops/resample.ts";
+import { averagePool, depthToSpace, spaceToDepth, upsample } from "../graph/ops/resample.ts";
 import { constant, input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { compareWithDifferences, scattered } from "../testing/finite-differences.ts";
@@ -61,6 +61,8 @@ const cases: Record<string, [(...inputs: Tensor[]) => Tensor, ...(readonly numbe
   broadcastTo: [(x) => broadcastTo(x, [2, 3, 4]), [3, 1]],
   upsample: [(x) => upsample(x, 2), [1, 2, 2, 3]],
   averagePool: [(x) => averagePool(x, 2), [1, 2, 4, 6]],
+  spaceToDepth: [(x) => spaceToDepth(x, 2), [2, 2, 4, 6]],
+  depthToSpace: [(x) => depthToSpace(x, 2), [2, 8, 2, 3]],
   linear: [linear, [2, 3, 4], [5, 4], [5]],
   "linear without bias": [linear, [3, 4], [5, 4]],
   matmul: [(a, b) => matmul(a, b), [2, 3, 4], [2, 4, 2]],

@@ -6,6 +6,7 @@ import { checkpointedGrad } from "../graph/checkpointing.ts";
 import { grad } from "../graph/grad.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import { sliceTrained } from "../graph/sliced-linear.ts";
+import { splitUpsampling } from "../graph/split-upsampling.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Feeds } from "../runtime/runtime.ts";
 import {
@@ -206,7 +207,7 @@ function differentiated({ weights, kept, ...task }: Parameters<typeof trainingOu
     return { fed: parameters, values, gradients: checkpointedGrad(values.loss, inputs, kept) };
   }
   const { fed, inputs, parts } = joinVectors(parameters, tensors);
-  const changed = rewriteNamed(values, (t) => parts.get(t) ?? sliceTrained(t));
+  const changed = rewriteNamed(values, (t) => parts.get(t) ?? splitUpsampling(t) ?? sliceTrained(t));
   return { fed, values: changed, gradients: grad(changed.loss, inputs) };
 }
 

@@ -23,7 +23,7 @@ import { gatherOp, oneHotOp, scatterRowsOp, takeRowsOp } from "../ops/gather.ts"
 import { broadcastToOp, concatOp, padOp, permuteOp, reduceSumOp, reshapeOp, sliceOp } from "../ops/layout.ts";
 import { linearOp, type MatmulAttrs, matmulOp } from "../ops/matrix.ts";
 import { reduceMeanOp } from "../ops/reduce.ts";
-import { averagePoolOp, upsampleOp } from "../ops/resample.ts";
+import { averagePoolOp, depthToSpaceOp, spaceToDepthOp, upsampleOp } from "../ops/resample.ts";
 import { rangeOp } from "../ops/source.ts";
 import { fixedSize, type Op, size, type Tensor } from "../tensor.ts";
 import { afterLowerings } from "./after.ts";
@@ -88,6 +88,8 @@ export const standardLowerings: Lowerings = new Map([
     const attrs = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
     return e.node("Resize", [x!, "", scales], { attrs });
   }),
+  lower(spaceToDepthOp, (y, [x], e) => e.node("SpaceToDepth", [x!], { attrs: { blocksize: y.attrs.factor } })),
+  lower(depthToSpaceOp, depthToSpace),
   lower(takeRowsOp, (_, [x, at], e) => {
     const index = e.node("Unsqueeze", [at!, e.ints([1])]);
     return e.node("GatherND", [x!, index], { attrs: { batch_dims: 1 } });
@@ -113,6 +115,21 @@ function matmul(y: Tensor<MatmulAttrs>, [a, b]: readonly string[], e: Emitter): 
   };
   const product = e.node("MatMul", [transA ? turned(a!, left) : a!, transB ? turned(b!, right) : b!]);
   return scale === 1 ? product : e.node("Mul", [product, e.floats([scale], [])]);
+}
+
+/** Columns first, then rows: two plain turns, which ONNX Runtime has done before its DepthToSpace is half way. */
+function depthToSpace(y: Tensor<{ factor: number }>, [x]: readonly string[], e: Emitter): string {
+  const { factor } = y.attrs;
+  const { shape } = y.inputs[0]!;
+  if (!shape.every((d) => typeof d === "number"))
+    return e.node("DepthToSpace", [x!], { attrs: { blocksize: factor, mode: "DCR" } });
+  const [batch, depth, rows, columns] = shape as [number, number, number, number];
+  const channels = depth / factor ** 2;
+  const turned = (value: string, dims: readonly number[], perm: readonly number[]): string =>
+    e.node("Transpose", [e.node("Reshape", [value, e.ints(dims)])], { attrs: { perm } });
+  const across = turned(x!, [batch * factor, factor, channels * rows * columns], [0, 2, 1]);
+  const down = turned(across, [batch, factor, channels * rows, factor * columns], [0, 2, 1, 3]);
+  return e.node("Reshape", [down, e.ints([batch, channels, factor * rows, factor * columns])]);
 }
 
 /** Tables up to this many rows are summed by a product with ones and zeros: it needs no order among equal ids. */

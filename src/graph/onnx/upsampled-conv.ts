@@ -1,4 +1,4 @@
-import { upsampledConvOp, weightsThatSee } from "../ops/upsampled-conv.ts";
+import { sumsThatSee, upsampledConvOp } from "../ops/upsampled-conv.ts";
 import { fixedSize } from "../tensor.ts";
 import { lower } from "./emitter.ts";
 
@@ -11,7 +11,7 @@ export const upsampledConvLowering = lower(upsampledConvOp, (y, [x, w, b], e) =>
   const places = e.node("Reshape", [w!, e.ints([-1, 9])]);
   const parts = [0, 1].flatMap((row) =>
     [0, 1].map((column) => {
-      const sums = e.node("MatMul", [places, e.floats(sumsOf(row, column), [9, 4])]);
+      const sums = e.node("MatMul", [places, e.floats(sumsThatSee(row, column), [9, 4])]);
       const kernel = e.node("Reshape", [sums, e.ints([out, into, 2, 2])]);
       const pads = [1 - row, 1 - column, row, column];
       return e.node("Conv", [x!, kernel, ...(b === undefined ? [] : [b])], { attrs: { pads, kernel_shape: [2, 2] } });
@@ -20,9 +20,3 @@ export const upsampledConvLowering = lower(upsampledConvOp, (y, [x, w, b], e) =>
   const together = e.node("Concat", parts, { attrs: { axis: 1 } });
   return e.node("DepthToSpace", [together], { attrs: { blocksize: 2, mode: "DCR" } });
 });
-
-/** Which of the 9 weights each of the 4 is the sum of: [9, 4]. */
-const sumsOf = (row: number, column: number): number[] =>
-  Array.from({ length: 9 }, (_, place) =>
-    [0, 1, 2, 3].map((at) => (weightsThatSee(row, column, at >> 1, at & 1).includes(place) ? 1 : 0)),
-  ).flat();

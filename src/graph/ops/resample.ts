@@ -1,4 +1,4 @@
-import { divideDims, mulDims } from "../dim.ts";
+import { type Dim, divideDims, mulDims } from "../dim.ts";
 import { apply, type Op, shapeText, type Tensor } from "../tensor.ts";
 import { mul } from "./elementwise.ts";
 
@@ -13,16 +13,45 @@ export const upsampleOp: Op<{ factor: number }> = {
 /** Nearest-neighbour enlargement of [B, C, H, W] by a whole factor. */
 export const upsample = (x: Tensor, factor: number): Tensor => apply(upsampleOp, [x], { factor });
 
+/** How many blocks of factor x factor pixels lie below and beside each other. */
+function blocks({ shape }: Tensor, factor: number): [Dim, Dim] {
+  const [rows, columns] = [divideDims(shape[2]!, factor), divideDims(shape[3]!, factor)];
+  if (rows === undefined || columns === undefined)
+    throw new TypeError(`${shapeText(shape)} does not divide into blocks of side ${factor}`);
+  return [rows, columns];
+}
+
 export const averagePoolOp: Op<{ factor: number }> = {
   name: "averagePool",
   shape: ([x], { factor }) => {
-    const [b, c, h, w] = x!.shape;
-    const [rows, columns] = [divideDims(h!, factor), divideDims(w!, factor)];
-    if (rows === undefined || columns === undefined)
-      throw new TypeError(`${shapeText(x!.shape)} does not divide into blocks of side ${factor}`);
-    return [b!, c!, rows, columns];
+    const [b, c] = x!.shape;
+    return [b!, c!, ...blocks(x!, factor)];
   },
   gradient: (dy, { attrs: { factor } }) => [() => mul(upsample(dy, factor), 1 / (factor * factor))],
 };
 /** Mean of each block of factor x factor pixels of [B, C, H, W]. */
 export const averagePool = (x: Tensor, factor: number): Tensor => apply(averagePoolOp, [x], { factor });
+
+/** [B, C, H, W] → [B, factor² · C, H / factor, W / factor]: each place within a block of factor x factor pixels has its own channels. */
+export const spaceToDepthOp: Op<{ factor: number }> = {
+  name: "spaceToDepth",
+  shape: ([x], { factor }) => {
+    const [b, c] = x!.shape;
+    return [b!, mulDims(c!, factor * factor), ...blocks(x!, factor)];
+  },
+  gradient: (dy, { attrs: { factor } }) => [() => depthToSpace(dy, factor)],
+};
+export const spaceToDepth = (x: Tensor, factor: number): Tensor => apply(spaceToDepthOp, [x], { factor });
+
+/** The inverse of spaceToDepth. */
+export const depthToSpaceOp: Op<{ factor: number }> = {
+  name: "depthToSpace",
+  shape: ([x], { factor }) => {
+    const [b, c, h, w] = x!.shape;
+    const channels = divideDims(c!, factor * factor);
+    if (channels === undefined) throw new TypeError(`${shapeText(x!.shape)} has no ${factor * factor} parts`);
+    return [b!, channels, mulDims(h!, factor), mulDims(w!, factor)];
+  },
+  gradient: (dy, { attrs: { factor } }) => [() => spaceToDepth(dy, factor)],
+};
+export const depthToSpace = (x: Tensor, factor: number): Tensor => apply(depthToSpaceOp, [x], { factor });

@@ -25,6 +25,12 @@ const ROWS = [
 export const weightsThatSee = (row: number, column: number, down: number, across: number): number[] =>
   ROWS[row]![down]!.flatMap((i) => ROWS[column]![across]!.map((j) => 3 * i + j));
 
+/** The same as a matrix that makes the four sums of the nine weights: [9, 4]. */
+export const sumsThatSee = (row: number, column: number): number[] =>
+  Array.from({ length: 9 }, (_, place) =>
+    [0, 1, 2, 3].map((at) => (weightsThatSee(row, column, at >> 1, at & 1).includes(place) ? 1 : 0)),
+  ).flat();
+
 /**
  * An enlargement and the convolution behind it as one operation. Of the nine pixels that the kernel sees, those of one source pixel are equal,
  * so that four sums of weights do (Shi et al. 2016, arXiv 1609.07009): a provider can save more than half of the work.
