@@ -1,26 +1,26 @@
 """Training steps of the miniature's UNet in PyTorch: forward, gradients, clipping, AdamW, moving average.
 
-python peer.py --processes N --threads N --batch N --steps N [--channels-last] [--compile]
+python peer.py --processes N --threads N --batch N [--channels-last] [--compile]
 
-With several processes each has its own batch, and gradients are averaged (DistributedDataParallel over gloo). Prints one JSON object:
-samples a second over the median step. Needs torch 2.8 and diffusers 0.35.2.
+Prints a JSON object that says what it is, and then for each line of standard input, a number of updates, the seconds that each of them
+took as a JSON list. "> " is before both, since libraries print lines of their own. With several processes each has its own batch, and gradients are averaged (DistributedDataParallel over gloo).
+Needs torch 2.8 and diffusers 0.35.2.
 """
 
 import argparse
 import json
 import os
-import statistics
+import sys
 import time
 
 import torch
 from diffusers import UNet2DConditionModel
 
 parser = argparse.ArgumentParser()
-for name in ("processes", "threads", "batch", "steps"):
+for name in ("processes", "threads", "batch"):
     parser.add_argument(f"--{name}", type=int, required=True)
 parser.add_argument("--channels-last", action="store_true")
 parser.add_argument("--compile", action="store_true")
-WARM_UP = 5
 
 
 def model(config):
@@ -29,7 +29,7 @@ def model(config):
     return unet.train()
 
 
-def train(rank, args, config, port, results):
+def train(rank, args, config, port, turns, results):
     torch.set_num_threads(args.threads)
     unet = model(config)
     if args.channels_last:
@@ -53,21 +53,22 @@ def train(rank, args, config, port, results):
     pooled = config["projection_class_embeddings_input_dim"] - 6 * config["addition_time_embed_dim"]
     added = {"text_embeds": torch.randn(args.batch, pooled), "time_ids": torch.full((args.batch, 6), 64.0)}
     t = torch.randint(0, 1000, (args.batch,))
-    times = []
-    for step in range(args.steps + WARM_UP):
-        start = time.perf_counter()
-        optimiser.zero_grad(set_to_none=args.processes == 1)
-        loss = ((call(x, t, context, added_cond_kwargs=added).sample - target) ** 2).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(average, parameters, 0.001)
-        if step >= WARM_UP:
+    results.put(None)
+    while (updates := turns.get()) is not None:
+        times = []
+        for _ in range(updates):
+            start = time.perf_counter()
+            optimiser.zero_grad(set_to_none=args.processes == 1)
+            loss = ((call(x, t, context, added_cond_kwargs=added).sample - target) ** 2).mean()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimiser.step()
+            with torch.no_grad():
+                torch._foreach_lerp_(average, parameters, 0.001)
             times.append(time.perf_counter() - start)
+        results.put(times)
     if args.processes > 1:
         torch.distributed.destroy_process_group()
-    results.put(statistics.median(times))
 
 
 def main():
@@ -75,16 +76,24 @@ def main():
     config = json.loads(os.environ["UNET_CONFIG"])
     context = torch.multiprocessing.get_context("spawn")
     results = context.Queue()
+    turns = [context.Queue() for _ in range(args.processes)]
     port = 20000 + os.getpid() % 20000
-    workers = [context.Process(target=train, args=(i, args, config, port, results)) for i in range(args.processes)]
+    workers = [context.Process(target=train, args=(i, args, config, port, turns[i], results)) for i in range(args.processes)]
     for worker in workers:
         worker.start()
-    seconds = max(results.get() for _ in workers)
+    for _ in workers:
+        results.get()
+    parameters = sum(p.numel() for p in model(config).parameters())
+    print(">", json.dumps({"parameters": parameters, "version": f"PyTorch {torch.__version__}"}), flush=True)
+    for line in sys.stdin:
+        for turn in turns:
+            turn.put(int(line))
+        # an update is over when the slowest process is
+        print(">", json.dumps([max(times) for times in zip(*(results.get() for _ in workers))]), flush=True)
+    for turn in turns:
+        turn.put(None)
     for worker in workers:
         worker.join()
-    parameters = sum(p.numel() for p in model(config).parameters())
-    samples = args.batch * args.processes / seconds
-    print(json.dumps({"samplesPerSecond": samples, "parameters": parameters, "version": f"PyTorch {torch.__version__}"}))
 
 
 if __name__ == "__main__":

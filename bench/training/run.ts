@@ -1,10 +1,12 @@
-// Samples a second in training the miniature's UNet, whole updates: forward, gradients, clipping, AdamW, moving average. Here and in PyTorch, in turns.
-// npx tsx bench/training/run.ts --python <with torch and diffusers> [--rounds 3] [--steps 30] [--compile]
-import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { availableParallelism, tmpdir } from "node:os";
+// Samples a second in training the miniature's UNet, whole updates: forward, gradients, clipping, AdamW, moving average. Here and in PyTorch,
+// all loaded at once and in short turns, so that a machine whose speed changes from minute to minute is as fast for one as for the other.
+// npx tsx bench/training/run.ts --python <with torch and diffusers> [--rounds 40] [--steps 5: updates of a turn] [--compile]
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { parseArgs, promisify } from "node:util";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
 
 process.env.ORT_DISABLE_TELEMETRY = "1";
 const { spread } = await import("../../src/bench/summary.ts");
@@ -18,30 +20,34 @@ const { Weights } = await import("../../src/graph/weights.ts");
 const { LATENT_CHANNELS, LATENT_SIDE, POSITIONS, UNET_CONFIG } = await import("../../src/mini/configs.ts");
 const { unet } = await import("../../src/models/unet.ts");
 const { unetConfig } = await import("../../src/models/unet-config.ts");
-const { train } = await import("../../src/train/run.ts");
+const { ParallelSteps, trainingState } = await import("../../src/runtime/training/parallel-steps.ts");
+const { trainingOutputs } = await import("../../src/train/run.ts");
 const { TrainableWeights } = await import("../../src/train/trainable-weights.ts");
 
 const { values: flags } = parseArgs({
   options: {
     python: { type: "string" },
-    rounds: { type: "string", default: "3" },
-    steps: { type: "string", default: "30" },
+    rounds: { type: "string", default: "40" },
+    steps: { type: "string", default: "5" },
     compile: { type: "boolean", default: false },
   },
 });
 const [rounds, steps] = [Number(flags.rounds), Number(flags.steps)];
 const cores = availableParallelism();
 const BATCH = 16;
-const WARM_UP = 5;
+/** Updates before the first turn, and updates of a turn that do not count: what the others have left in the caches is gone then. */
+const [WARM_UP, FIRST] = [5, 1];
 
-interface Measured {
-  readonly samplesPerSecond: number;
-  readonly parameters: number;
+interface Way {
   readonly version: string;
+  readonly parameters: number;
+  /** Makes so many updates. @returns seconds of each */
+  turn(updates: number): Promise<number[]>;
+  close(): Promise<unknown>;
 }
 
 /** A worker for each core, each with a batch of its own. */
-async function ours(): Promise<Measured> {
+async function ours(): Promise<Way> {
   const weights = new TrainableWeights();
   const config = unetConfig(UNET_CONFIG, new Map());
   const latents = [BATCH, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE];
@@ -62,76 +68,98 @@ async function ours(): Promise<Measured> {
       return [name, floats(name === "timestep" ? new Float32Array(count).fill(500) : gaussians(random, count), ...dims)];
     }),
   );
-  const folder = await mkdtemp(join(tmpdir(), "training-bench-"));
-  const seconds: number[] = [];
-  let last = performance.now();
-  try {
-    await train(
-      {
-        ...{ name: "unet", weights, loss: reduceMean(mul(d, d)), steps: steps + WARM_UP, seed: 1, config: {} },
-        batch: () => {
-          const now = performance.now();
-          seconds.push((now - last) / 1000);
-          last = now;
-          return feeds;
-        },
-        groups: [{ match: () => true, learningRate: 1e-3, weightDecay: 0.01 }],
-        rate: { kind: "cosine", warmUp: 10, flat: 1 },
-        ...{ beta2: 0.99, clip: 1, emaDecay: 0.999 },
-      },
-      { folder, workers: cores, threads: 1 },
-    );
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-  // a worker's batches of one update are asked for together: the first of each has the time since the update before
-  const updates = seconds.filter((_, i) => i % cores === 0).slice(WARM_UP);
-  const parameters = [...weights.tensors().values()].reduce(
-    (sum, { shape }) => sum + shape.reduce<number>((a, b) => a * Number(b), 1),
-    0,
-  );
-  return { samplesPerSecond: (BATCH * cores) / spread(updates).median, parameters, version: "photomaker" };
-}
-
-async function peer(processes: number, more: readonly string[]): Promise<Measured> {
-  const args = Object.entries({ processes, threads: cores / processes, batch: (BATCH * cores) / processes, steps });
-  const path = join(import.meta.dirname, "peer.py");
-  const { stdout } = await promisify(execFile)(
-    flags.python!,
-    [path, ...args.flatMap(([name, n]) => [`--${name}`, `${n}`]), ...more],
-    {
-      env: { ...process.env, UNET_CONFIG: JSON.stringify(UNET_CONFIG) },
+  const parameters = weights.layout(() => 0);
+  const size = parameters.reduce((sum, { length }) => sum + length, 0);
+  const state = trainingState(size, { ema: true, workers: cores });
+  await weights.initialise(state.params, parameters, 1);
+  state.ema!.set(state.params);
+  const graph = trainingOutputs({ weights, loss: reduceMean(mul(d, d)) }, parameters);
+  const workers = await ParallelSteps.open({ ...graph, parameters, state, threads: 1 });
+  const batches = Array.from({ length: cores }, () => [feeds]);
+  let step = 0;
+  const update = async (): Promise<number> => {
+    const start = performance.now();
+    await workers.step(batches, {
+      ...{ groups: [{ lr: 1e-3, weightDecay: 0.01 }], beta1: 0.9, beta2: 0.99, eps: 1e-8, momentum: 0.95 },
+      ...{ step: ++step, clip: 1, emaDecay: 0.999 },
+    });
+    return (performance.now() - start) / 1000;
+  };
+  return {
+    version: "photomaker",
+    parameters: size,
+    turn: async (updates) => {
+      const seconds: number[] = [];
+      for (let i = 0; i < updates; i++) seconds.push(await update());
+      return seconds;
     },
-  );
-  return JSON.parse(stdout.trim().split("\n").at(-1)!) as Measured;
+    close: () => workers.close(),
+  };
 }
 
-const ways: [string, () => Promise<Measured>][] = [
-  [`photomaker, ${cores} workers`, ours],
-  ...(flags.python === undefined
-    ? []
-    : [1, cores].flatMap((processes) =>
-        [[], ["--channels-last"], ...(flags.compile ? [["--compile"]] : [])].map((more): [string, () => Promise<Measured>] => [
-          `PyTorch, ${processes} x ${cores / processes} threads${more.length > 0 ? `, ${more.join(" ").replaceAll("--", "")}` : ""}`,
-          () => peer(processes, more),
-        ]),
-      )),
-];
-const results = new Map(ways.map(([name]) => [name, [] as Measured[]]));
-for (let round = 0; round < rounds; round++)
-  for (const [name, measure] of ways) {
-    const found = await measure();
-    results.get(name)!.push(found);
-    console.error(`${name}: ${found.samplesPerSecond.toFixed(1)}`);
+/** A line of peer.py for each line that it is given. */
+async function peer(processes: number, more: readonly string[]): Promise<Way> {
+  const args = Object.entries({ processes, threads: cores / processes, batch: (BATCH * cores) / processes });
+  const path = join(import.meta.dirname, "peer.py");
+  const child: ChildProcess = spawn(flags.python!, [path, ...args.flatMap(([name, n]) => [`--${name}`, `${n}`]), ...more], {
+    env: { ...process.env, UNET_CONFIG: JSON.stringify(UNET_CONFIG) },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  const next = async <T>(): Promise<T> => {
+    for (;;) {
+      const { value, done } = await lines.next();
+      if (done === true) throw new Error("peer.py has ended");
+      if (value.startsWith("> ")) return JSON.parse(value.slice(2)) as T;
+    }
+  };
+  const about = await next<{ parameters: number; version: string }>();
+  return {
+    ...about,
+    turn: (updates) => {
+      child.stdin!.write(`${updates}\n`);
+      return next<number[]>();
+    },
+    close: () => {
+      child.stdin!.end();
+      return once(child, "exit");
+    },
+  };
+}
+
+const open = new Map<string, Way>([[`photomaker, ${cores} workers`, await ours()]]);
+if (flags.python !== undefined)
+  for (const processes of [1, cores])
+    for (const more of [[], ["--channels-last"], ...(flags.compile ? [["--compile"]] : [])])
+      open.set(
+        [`PyTorch, ${processes} x ${cores / processes} threads`, ...more.map((flag) => flag.slice(2))].join(", "),
+        await peer(processes, more),
+      );
+const rates = new Map([...open.keys()].map((name) => [name, [] as number[]]));
+for (const way of open.values()) await way.turn(WARM_UP);
+for (let round = 0; round < rounds; round++) {
+  const names = [...open.keys()];
+  if (round % 2 === 1) names.reverse(); // who comes after whom shall not matter
+  for (const name of names) {
+    const seconds = (await open.get(name)!.turn(FIRST + steps)).slice(FIRST);
+    rates.get(name)!.push((BATCH * cores * seconds.length) / seconds.reduce((a, b) => a + b));
   }
-const rates = (of: readonly Measured[]): number[] => of.map(({ samplesPerSecond }) => samplesPerSecond);
-const own = rates(results.get(ways[0]![0])!);
-console.log(`${BATCH * cores} samples an update, medians of ${rounds} rounds of ${steps} updates; ratios within each round`);
-for (const [name, found] of results) {
-  const { parameters, version } = found[0]!;
-  const theirs = rates(found);
-  const { median, min, max } = spread(theirs.map((rate, round) => own[round]! / rate));
+  console.error(`${round + 1}: ${names.map((name) => `${name} ${rates.get(name)!.at(-1)!.toFixed(1)}`).join("; ")}`);
+}
+for (const way of open.values()) await way.close();
+
+const [own] = rates.values() as unknown as [number[]];
+const quartiles = (values: readonly number[]): string => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return [0.25, 0.75].map((share) => sorted[Math.round(share * (sorted.length - 1))]!.toFixed(2)).join(" to ");
+};
+console.log(
+  `${BATCH * cores} samples an update, ${rounds} turns of ${steps} updates each: medians, and the middle half of the ratios within a round`,
+);
+for (const [name, { version, parameters }] of open) {
+  const theirs = rates.get(name)!;
+  const ratios = theirs.map((rate, round) => own[round]! / rate);
   console.log(
-    `${name} (${version}, ${parameters} numbers): ${spread(theirs).median.toFixed(1)} samples/s, ours is ${median.toFixed(2)} times (${min.toFixed(2)} to ${max.toFixed(2)})`,
+    `${name} (${version}, ${parameters} numbers): ${spread(theirs).median.toFixed(1)} samples/s, ours is ${spread(ratios).median.toFixed(2)} times (${quartiles(ratios)})`,
   );
 }
