@@ -149,17 +149,21 @@ for (let round = 0; round < rounds; round++) {
 for (const way of open.values()) await way.close();
 
 const [own] = rates.values() as unknown as [number[]];
-const quartiles = (values: readonly number[]): string => {
-  const sorted = values.toSorted((a, b) => a - b);
-  return [0.25, 0.75].map((share) => sorted[Math.round(share * (sorted.length - 1))]!.toFixed(2)).join(" to ");
+/** The geometric mean of the ratios, its standard error, and their middle half. */
+const about = (ratios: readonly number[]): string => {
+  const logs = ratios.map(Math.log);
+  const mean = logs.reduce((a, b) => a + b) / logs.length;
+  const error = Math.sqrt(logs.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (logs.length - 1) / logs.length);
+  const sorted = ratios.toSorted((a, b) => a - b);
+  const [low, high] = [0.25, 0.75].map((share) => sorted[Math.round(share * (sorted.length - 1))]!.toFixed(2));
+  return `${Math.exp(mean).toFixed(2)} ± ${(Math.exp(mean) * error).toFixed(2)} times, the middle half ${low} to ${high}`;
 };
-console.log(
-  `${BATCH * cores} samples an update, ${rounds} turns of ${steps} updates each: medians, and the middle half of the ratios within a round`,
-);
+console.log(`${BATCH * cores} samples an update, ${rounds} turns of ${steps} updates each; ratios within a round`);
 for (const [name, { version, parameters }] of open) {
   const theirs = rates.get(name)!;
+  const { median, max } = spread(theirs);
   const ratios = theirs.map((rate, round) => own[round]! / rate);
   console.log(
-    `${name} (${version}, ${parameters} numbers): ${spread(theirs).median.toFixed(1)} samples/s, ours is ${spread(ratios).median.toFixed(2)} times (${quartiles(ratios)})`,
+    `${name} (${version}, ${parameters} numbers): median ${median.toFixed(1)}, best ${max.toFixed(1)} samples/s; ours is ${about(ratios)}`,
   );
 }

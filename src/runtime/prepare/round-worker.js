@@ -9,6 +9,9 @@ import { parentPort, workerData } from "node:worker_threads";
 
 // ONNX Runtime reads this when it is loaded, so it comes before the import.
 process.env.ORT_DISABLE_TELEMETRY ??= "1";
+// Where there are Float16Arrays (Node 24) it makes them of its float16 tensors, and its native part takes those for empty:
+// https://github.com/microsoft/onnxruntime/pull/32323. Without them it keeps Uint16Arrays.
+Reflect.deleteProperty(globalThis, "Float16Array");
 const { InferenceSession, Tensor } = await import("onnxruntime-node");
 
 if (parentPort === null) throw new Error("round-worker.js runs as a worker thread only");
