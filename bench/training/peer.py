@@ -3,8 +3,8 @@
 python peer.py --processes N --threads N --batch N [--channels-last] [--compile]
 
 Prints a JSON object that says what it is, and then for each line of standard input, a number of updates, the seconds that each of them
-took as a JSON list. "> " is before both, since libraries print lines of their own. With several processes each has its own batch, and gradients are averaged (DistributedDataParallel over gloo).
-Needs torch 2.8 and diffusers 0.35.2.
+took as a JSON list. "> " is before both, since libraries print lines of their own. With several processes each has its own batch, and
+gradients are averaged (DistributedDataParallel over gloo). Needs torch 2.8 and diffusers 0.35.2.
 """
 
 import argparse

@@ -5,9 +5,8 @@ import { UserError } from "../core/errors.ts";
 import { checkpointedGrad } from "../graph/checkpointing.ts";
 import { grad } from "../graph/grad.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
-import { sliceTrained } from "../graph/sliced-linear.ts";
-import { splitUpsampling } from "../graph/split-upsampling.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { trainingForm } from "../graph/training-form.ts";
 import type { Feeds } from "../runtime/runtime.ts";
 import {
   ParallelSteps,
@@ -207,7 +206,7 @@ function differentiated({ weights, kept, ...task }: Parameters<typeof trainingOu
     return { fed: parameters, values, gradients: checkpointedGrad(values.loss, inputs, kept) };
   }
   const { fed, inputs, parts } = joinVectors(parameters, tensors);
-  const changed = rewriteNamed(values, (t) => parts.get(t) ?? splitUpsampling(t) ?? sliceTrained(t));
+  const changed = rewriteNamed(values, (t) => parts.get(t) ?? trainingForm(t));
   return { fed, values: changed, gradients: grad(changed.loss, inputs) };
 }
 

@@ -3,6 +3,7 @@ import { paramOp } from "../ops/source.ts";
 import { fixedSize, is, type Op, size, type Tensor } from "../tensor.ts";
 import { convolutionLowerings, padsOfTurned } from "./convolution.ts";
 import { type Emitter, type Lowering, lower } from "./emitter.ts";
+import { shaped, turned } from "./reshape.ts";
 
 const NCHWC = { domain: "com.microsoft.nchwc" };
 const plain = new Map<Op, Lowering>(convolutionLowerings);
@@ -112,12 +113,6 @@ function blockedWeight(weight: Tensor, name: string, block: number, e: Emitter):
   const taken = e.node("Gather", [shaped(rowsOfBlocks, [-1, block], e), e.ints(index)], { attrs: { axis: 0 } });
   return shaped(taken, [out, into, rows, columns], e);
 }
-
-const shaped = (value: string, shape: readonly number[], e: Emitter): string => e.node("Reshape", [value, e.ints(shape)]);
-
-/** Axes in another order, of the value in a shape. */
-const turned = (value: string, shape: readonly number[], perm: readonly number[], e: Emitter): string =>
-  e.node("Transpose", [shaped(value, shape, e)], { attrs: { perm } });
 
 interface Geometry {
   readonly stride: number;

@@ -30,7 +30,7 @@ import { afterLowerings } from "./after.ts";
 import { convolutionLowerings } from "./convolution.ts";
 import { type Emitter, type Lowering, type Lowerings, lower } from "./emitter.ts";
 import { normaliseLowerings } from "./normalise.ts";
-import { reshapeNode } from "./reshape.ts";
+import { reshapeNode, shaped, turned } from "./reshape.ts";
 
 const plain = (op: Op, type: string): readonly [Op, Lowering] => lower(op, (_, inputs, e) => e.node(type, inputs));
 
@@ -125,11 +125,9 @@ function depthToSpace(y: Tensor<{ factor: number }>, [x]: readonly string[], e: 
     return e.node("DepthToSpace", [x!], { attrs: { blocksize: factor, mode: "DCR" } });
   const [batch, depth, rows, columns] = shape as [number, number, number, number];
   const channels = depth / factor ** 2;
-  const turned = (value: string, dims: readonly number[], perm: readonly number[]): string =>
-    e.node("Transpose", [e.node("Reshape", [value, e.ints(dims)])], { attrs: { perm } });
-  const across = turned(x!, [batch * factor, factor, channels * rows * columns], [0, 2, 1]);
-  const down = turned(across, [batch, factor, channels * rows, factor * columns], [0, 2, 1, 3]);
-  return e.node("Reshape", [down, e.ints([batch, channels, factor * rows, factor * columns])]);
+  const across = turned(x!, [batch * factor, factor, channels * rows * columns], [0, 2, 1], e);
+  const down = turned(across, [batch, factor, channels * rows, factor * columns], [0, 2, 1, 3], e);
+  return shaped(down, [batch, channels, factor * rows, factor * columns], e);
 }
 
 /** Tables up to this many rows are summed by a product with ones and zeros: it needs no order among equal ids. */
