@@ -5,9 +5,9 @@ import { linearOp } from "./ops/matrix.ts";
 import { layerNormOp } from "./ops/normalise.ts";
 import { type QuantisedWeight, quantisedConv, quantisedLinear, quantisedUpsampledConv } from "./ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "./ops/source.ts";
-import { joinUpsampling } from "./ops/upsampled-conv.ts";
 import { inOrder, type Rule } from "./rewrite.ts";
 import { isOutputs } from "./sliced-linear.ts";
+import { enlargedBefore } from "./split-upsampling.ts";
 import { is, size, type Tensor } from "./tensor.ts";
 
 /** The weight of a linear layer or a convolution, where it is one that a file holds. */
@@ -28,7 +28,7 @@ export function quantisable(outputs: readonly Tensor[]): ParamAttrs[] {
 
 /** The paths of weights of convolutions behind an enlargement, which can be one operation with it. */
 export const upsampledKernels = (outputs: readonly Tensor[]): Set<string> =>
-  new Set(inOrder(outputs).flatMap((t) => (joinUpsampling(t) === undefined ? [] : (weightOf(t)?.attrs.path ?? []))));
+  new Set(inOrder(outputs).flatMap((t) => (enlargedBefore(t) === undefined ? [] : (weightOf(t)?.attrs.path ?? []))));
 
 /** A layer norm's scale and shift, and the weights of the layers that it feeds. */
 export interface NormBefore {

@@ -1,7 +1,6 @@
 import { blockedConvolutions } from "../graph/onnx/blocked-convolution.ts";
 import { type Lowerings, lower } from "../graph/onnx/emitter.ts";
 import { standardLowerings } from "../graph/onnx/standard.ts";
-import { upsampledConvLowering } from "../graph/onnx/upsampled-conv.ts";
 import { quickGeluOp } from "../graph/ops/activation.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
 import { cosOp, sinOp } from "../graph/ops/elementwise.ts";
@@ -44,13 +43,7 @@ const columnSums = lower(reduceSumOp, (y, inputs, e) => {
   return e.node("MatMul", [e.floats(Array(rows).fill(1), y.attrs.keepDims ? [1, rows] : [rows]), inputs[0]!]);
 });
 
-export const cpuLowerings: Lowerings = new Map([
-  ...common,
-  fusedMatmul,
-  columnSums,
-  upsampledConvLowering,
-  ...quantisedLowerings,
-]);
+export const cpuLowerings: Lowerings = new Map([...common, fusedMatmul, columnSums, ...quantisedLowerings]);
 
 const [FLOAT, DOUBLE] = [1, 11]; // TensorProto.DataType
 /**

@@ -311,9 +311,7 @@ test.each([true, false])(
       biased ? constant(bias, [3]) : undefined,
       attrs,
     );
-    const joined = joinUpsampling(y);
-    expect(joined?.op.name).toBe("upsampledConv");
-    expect(joined?.shape).toEqual(y.shape);
+    expect(splitUpsampling(y)?.shape).toEqual(y.shape);
     const session = await runtime.load({ y });
     const found = (await session.run({ x: floats(values, 2, channels, H, W) })).y;
     expect(found.dims).toEqual([2, out, 2 * H, 2 * W]);
@@ -336,7 +334,7 @@ test.each([true, false])(
 test("an enlargement is left alone before a convolution of another size, stride or border", () => {
   const x = input("x", [b, 2, h, w]);
   const conv = (size: number, stride: number, pad: number, factor = 2) =>
-    joinUpsampling(
+    splitUpsampling(
       conv2d(upsample(x, factor), input("k", [2, 2, size, size]), undefined, { stride, pads: [pad, pad, pad, pad] }),
     );
   for (const other of [conv(1, 1, 0), conv(3, 2, 1), conv(3, 1, 0), conv(5, 1, 2), conv(3, 1, 1, 4)])

@@ -1,8 +1,8 @@
 import type { NdArray } from "../core/array.ts";
 import { messageOf, UserError } from "../core/errors.ts";
 import { inTurns } from "../core/steps.ts";
-import { joinUpsampling } from "../graph/ops/upsampled-conv.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
+import { splitUpsampling } from "../graph/split-upsampling.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { deviceFailed } from "./device.ts";
 import { type EncodedModel, encodeModel, type ModelOptions } from "./encode-model.ts";
@@ -67,7 +67,12 @@ export function ortRuntime(
         const { process, opened } = home();
         const { plainAttention = false } = await opened;
         const encoded = await inTurns(
-          encodeModel(rewriteNamed(outputs, joinUpsampling), { ...how, plainAttention, half, planned: false }),
+          encodeModel(device === "cpu" ? rewriteNamed(outputs, splitUpsampling) : outputs, {
+            ...how,
+            plainAttention,
+            half,
+            planned: false,
+          }),
         );
         const hand = async (model: EncodedModel): Promise<void> => {
           await asked(process, { kind: "load", session, ...model });

@@ -1,4 +1,4 @@
-import { weightsThatSee } from "../../graph/ops/upsampled-conv.ts";
+import { weightsThatSee } from "../../graph/split-upsampling.ts";
 import { readFloats, type TensorEntry } from "../../weights/index.ts";
 
 /**
