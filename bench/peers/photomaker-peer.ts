@@ -6,6 +6,7 @@ import { TorchCpuGenerator } from "../../src/core/random/torch-cpu-generator.ts"
 import { NO_PAIRS, type Outputs, unetGraph, vaeGraph } from "../../src/pipeline/graphs.ts";
 import { LazySession } from "../../src/pipeline/lazy-session.ts";
 import { inEightBits } from "../../src/pipeline/precision.ts";
+import { probeEightBits } from "../../src/runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../../src/runtime/ort-runtime.ts";
 import { ortVersion } from "../../src/runtime/ort-version.ts";
 import { openModel } from "../../src/weights/index.ts";
@@ -22,11 +23,12 @@ const { values: args } = parseArgs({
 const model = await openModel(args.model!, args.config === undefined ? {} : { config: args.config });
 const [unet, vae] = [unetGraph(model, new Map()), vaeGraph(model)];
 const runtime = ortRuntime({ threads: Number(args.threads) });
+const form = args.precision === "int8" ? await probeEightBits(runtime) : undefined;
 const inPrecision = <Name extends string>(name: string, outputs: Outputs<Name>) =>
   new LazySession(
     runtime,
     name,
-    args.precision === "int8" ? inEightBits({ model: name, from: "model", outputs, pairs: NO_PAIRS }, outputs) : outputs,
+    args.precision === "int8" ? inEightBits({ model: name, from: "model", outputs, pairs: NO_PAIRS, form }, outputs) : outputs,
   );
 const sessions = {
   unet: inPrecision("unet", unet.unfinished.outputs),

@@ -1,14 +1,17 @@
 // What 8 bits change in one evaluation of the UNet and in decoding: the ratio of the answer in float32 to the difference, in decibels.
 //
 //   npx tsx bench/precision/run.ts --model big/sdxl-synthetic.safetensors [--size 512] [--timesteps 981,501,21] [--parts unet,vae]
+//     [--form full|paired]
 //
+// The form is how weights are rounded: without a wish as this processor wants it (src/runtime/eight-bit-probe.ts).
 // Latents and text are random numbers of the usual size. One model is in memory at a time; float32 takes 12 GB at full size.
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { wholeNumberOption } from "../../src/cli/flag-values.ts";
 import { floats } from "../../src/core/array.ts";
 import { gaussians } from "../../src/core/random/gaussians.ts";
 import { seededRandom } from "../../src/core/random/seeded-random.ts";
 import { NO_PAIRS, type Outputs, unetGraph, vaeGraph } from "../../src/pipeline/graphs.ts";
+import { type EightBits, probeEightBits } from "../../src/runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../../src/runtime/ort-runtime.ts";
 import { cacheSettings } from "../../src/runtime/prepare/cache-folder.ts";
 import { prepare, type ToPrepare } from "../../src/runtime/prepare/prepare.ts";
@@ -23,6 +26,7 @@ const program = new Command("precision")
   .addOption(wholeNumberOption("--size <pixels>", "side of the picture", 8, 4096).default(512))
   .option("--timesteps <list>", "where to look", "981,501,21")
   .option("--parts <list>", "what to look at", "unet,vae")
+  .addOption(new Option("--form <form>", "of which weights products are right").choices(["full", "paired"]))
   .action(run);
 await program.parseAsync();
 
@@ -31,6 +35,7 @@ interface Flags {
   readonly size: number;
   readonly timesteps: string;
   readonly parts: string;
+  readonly form?: EightBits;
 }
 
 async function run(flags: Flags): Promise<void> {
@@ -54,7 +59,11 @@ async function lookAtUnet(model: ModelFiles, flags: Flags): Promise<void> {
       timeIds: floats(Float32Array.of(flags.size, flags.size, 0, 0, flags.size, flags.size), 1, 6),
     };
   });
-  const found = await compared({ model: "unet", from: flags.model, ...unfinished }, "noise", questions);
+  const found = await compared(
+    { model: "unet", from: flags.model, form: await formOf(flags), ...unfinished },
+    "noise",
+    questions,
+  );
   for (const [i, timestep] of timesteps.entries()) console.log(`timestep ${timestep}: ${found[i]!.toFixed(1)} dB`);
 }
 
@@ -62,8 +71,15 @@ async function lookAtVae(model: ModelFiles, flags: Flags): Promise<void> {
   const { decode, config, factor } = vaeGraph(model);
   const side = flags.size / factor;
   const latents = noiseOf(0)(1, config.latentChannels, side, side);
-  const [found] = await compared({ model: "vae", from: flags.model, outputs: decode, pairs: NO_PAIRS }, "picture", [{ latents }]);
+  const whole = { model: "vae", from: flags.model, form: await formOf(flags), outputs: decode, pairs: NO_PAIRS };
+  const [found] = await compared(whole, "picture", [{ latents }]);
   console.log(`decoded: ${found!.toFixed(1)} dB`);
+}
+
+async function formOf({ form }: Flags): Promise<EightBits | undefined> {
+  if (form !== undefined) return form;
+  const runtime = ortRuntime();
+  return probeEightBits(runtime).finally(() => runtime.close());
 }
 
 function noiseOf(stream: number) {

@@ -41,7 +41,7 @@ export function chooseDevice({ device: wished, precision }: Pick<LoadOptions, "d
 
 export interface Chosen {
   readonly precision: Precision;
-  /** Of the weights in int8. */
+  /** Of which weights products in int8 are right. */
   readonly form?: EightBits;
   readonly notices: readonly Notice[];
 }
@@ -85,14 +85,14 @@ export async function choosePrecision(
     const message = `Runs on ${device === "cpu" ? "the processor (cpu)" : device} in ${precision}${why}.`;
     notices.push({ code: "device/chosen", message });
   }
-  if (form === "unsigned") notices.push({ code: "precision/unsigned", message: UNSIGNED });
+  if (form === "paired") notices.push({ code: "precision/paired", message: PAIRED });
   return { precision, notices, ...(form && { form }) };
 }
 
 const F32 = "--precision f32 gives the reference's pictures, in about three times the time and memory";
 const WRONG = "ONNX Runtime's products of whole numbers are wrong on this processor";
-const UNSIGNED =
-  "On this processor, which has no VNNI, products of signed weights in 8 bits are wrong, so that weights are kept unsigned: right, but slower.";
+const PAIRED =
+  "This processor has no VNNI: weights in 8 bits are rounded a little more coarsely, so that its products of them are right, and the gain in time is smaller.";
 
 /**
  * How a model becomes its graph in 8 bits: prepared once, and kept in the user's cache folder.

@@ -1,49 +1,74 @@
 import { type FloatArray, floats } from "../core/array.ts";
-import { type QuantisedWeight, quantisedLinear } from "../graph/ops/quantised.ts";
+import { type QuantisedWeight, quantisedAttention, quantisedLinear } from "../graph/ops/quantised.ts";
 import { input } from "../graph/ops/source.ts";
 import type { Feeds, Runtime } from "./runtime.ts";
 
-/** The form in which products of weights in 8 bits are right: see {@link QuantisedWeight}. */
-export type EightBits = "signed" | "unsigned";
+/**
+ * Of which weights products of bytes are right. x86 processors without VNNI multiply unsigned inputs by signed weights with an instruction
+ * (vpmaddubsw) that ends the sum of two neighbouring products at 16 bits: there weights are right whose pairs sum to 128 at most.
+ */
+export type EightBits = "full" | "paired";
 
 const [ROWS, INTO, OUT] = [4, 64, 16];
-/** Of a column's weights, which are all 1 or all -1. */
+/** Of a column's weights, which are all of one sign. */
 const sign = (column: number): number => (column % 2 === 0 ? 1 : -1);
 
-/** The largest weights that 8 bits have. */
+/** The largest weights of which products are to be right. */
+const LARGEST = {
+  full: () => 127,
+  // Two kinds of columns. In other pairs than of an even row and the next one, the first kind would be wrong.
+  paired: (row: number, column: number) => (column % 4 < 2 ? [0, 127, 127, 0][row % 4]! : 64),
+};
+
+const weightAt = (form: EightBits, row: number, column: number): number => LARGEST[form](row, column) * sign(column);
+
 function weightOf(form: EightBits): QuantisedWeight {
-  const values = Array.from({ length: INTO * OUT }, (_, i) => 127 * sign(i % OUT));
-  const bytes = Uint8Array.from(values, (v) => (form === "signed" ? v : v + 128));
-  const scales = new Uint8Array(new Float32Array(OUT).fill(1 / 127).buffer);
-  const dtype = form === "signed" ? "I8" : "U8";
+  const bytes = Int8Array.from({ length: INTO * OUT }, (_, i) => weightAt(form, Math.floor(i / OUT), i % OUT));
+  const scales = new Float32Array(OUT).fill(1);
+  const source = (of: Int8Array | Float32Array) => ({ kind: "bytes" as const, bytes: new Uint8Array(of.buffer) });
   return {
-    weight: { path: form, entry: { name: form, dtype, shape: [INTO, OUT], source: { kind: "bytes", bytes } } },
-    scales: { path: `${form}:s`, entry: { name: "s", dtype: "F32", shape: [OUT], source: { kind: "bytes", bytes: scales } } },
+    weight: { path: form, entry: { name: form, dtype: "I8", shape: [INTO, OUT], source: source(bytes) } },
+    scales: { path: `${form}:s`, entry: { name: "s", dtype: "F32", shape: [OUT], source: source(scales) } },
   };
 }
 
 const x = input("x", [ROWS, INTO]);
-/**
- * A linear layer in 8 bits in which two neighbouring products sum to 2 · 255 · 127. x86 processors without VNNI multiply unsigned inputs by
- * signed weights with an instruction (pmaddubsw) that ends such sums at 32767, so that half of the right result comes out; unsigned weights
- * take another way there.
- */
+const alike = input("alike", [1, INTO, OUT]);
+const values = input("values", [1, INTO, OUT]);
+/** Products of ones, which are the largest inputs, with such weights, and what of attention in 8 bits is unsigned where they are in pairs. */
 export const eightBitProbe = {
-  signed: quantisedLinear(x, weightOf("signed")),
-  unsigned: quantisedLinear(x, weightOf("unsigned")),
+  full: quantisedLinear(x, weightOf("full")),
+  paired: quantisedLinear(x, weightOf("paired")),
+  unsigned: quantisedAttention(alike, alike, values, { unsigned: true }),
 };
-export const eightBitProbeFeeds: Feeds = { x: floats(new Float32Array(ROWS * INTO).fill(1), ROWS, INTO) };
+export const eightBitProbeFeeds: Feeds = {
+  x: floats(new Float32Array(ROWS * INTO).fill(1), ROWS, INTO),
+  alike: floats(new Float32Array(INTO * OUT).fill(1), 1, INTO, OUT),
+  values: floats(
+    Float32Array.from({ length: INTO * OUT }, (_, i) => sign(i % OUT)),
+    ...[1, INTO, OUT],
+  ),
+};
 
-/** The faster form of those that are right. @param values of {@link eightBitProbe} */
-export function rightForm(values: Readonly<Record<EightBits, FloatArray>>): EightBits | undefined {
-  const right = ({ data }: FloatArray): boolean => data.every((v, i) => Math.abs(v - INTO * sign(i % OUT)) < INTO / 100); // false for NaN
-  return (["signed", "unsigned"] as const).find((form) => right(values[form]));
+type Probed = Readonly<Record<keyof typeof eightBitProbe, FloatArray>>;
+
+/** The most accurate form of those that are right. @param found values of {@link eightBitProbe} */
+export function rightForm(found: Probed): EightBits | undefined {
+  const right = (name: keyof Probed, expected: (column: number) => number): boolean =>
+    found[name].data.every((v, i) => Math.abs(v / expected(i % OUT) - 1) < 0.01); // false for NaN
+  const sums = (form: EightBits) => (column: number) => {
+    let sum = 0;
+    for (let row = 0; row < INTO; row++) sum += weightAt(form, row, column);
+    return sum;
+  };
+  if (right("full", sums("full"))) return "full";
+  return right("paired", sums("paired")) && right("unsigned", sign) ? "paired" : undefined;
 }
 
-/** The form in which products in 8 bits are right where the models run, if one is. */
+/** Of which weights products in 8 bits are right where the models run, if of any. */
 export async function probeEightBits(runtime: Runtime): Promise<EightBits | undefined> {
   const session = await runtime.load(eightBitProbe);
-  const values = await session.run(eightBitProbeFeeds);
+  const found = await session.run(eightBitProbeFeeds);
   await session.close();
-  return rightForm(values as Record<EightBits, FloatArray>);
+  return rightForm(found as Probed);
 }

@@ -12,12 +12,13 @@ import { gather, takeRows } from "../graph/ops/gather.ts";
 import { broadcastTo, concat, permute, reshape, slice } from "../graph/ops/layout.ts";
 import { linear } from "../graph/ops/matrix.ts";
 import { groupNorm, layerNorm } from "../graph/ops/normalise.ts";
-import { type QuantisedWeight, quantisedAttention, quantisedConv, quantisedLinear } from "../graph/ops/quantised.ts";
+import { quantisedAttention, quantisedConv, quantisedLinear } from "../graph/ops/quantised.ts";
 import { upsample } from "../graph/ops/resample.ts";
 import { constant, input } from "../graph/ops/source.ts";
-import { joinUpsampling } from "../graph/ops/upsampled-conv.ts";
+import { splitUpsampling } from "../graph/split-upsampling.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { decibels } from "../testing/decibels.ts";
+import { eightBitForms } from "../testing/eight-bit-forms.ts";
 import type { TensorEntry } from "../weights/index.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
@@ -193,25 +194,20 @@ describe("8 bits", () => {
     kind: "bytes",
     bytes: new Uint8Array(values.buffer),
   });
-  /** w [out, in] rounded as it is when a model is prepared, but for the order of rows. */
+  const anyWeights = eightBitForms.includes("full");
+  /** w [out, in] rounded as it is when a model is prepared, but for the order of rows; nowhere finer than products are right. */
   function rounded(w: Float32Array, out: number, place: (i: number) => number = (i) => i) {
     const into = w.length / out;
     const [values, scales] = [new Int8Array(w.length), new Float32Array(out)];
     for (let o = 0; o < out; o++) {
       const row = w.subarray(o * into, (o + 1) * into);
-      scales[o] = row.reduce((most, v) => Math.max(most, Math.abs(v)), 0) / 127;
+      scales[o] = row.reduce((most, v) => Math.max(most, Math.abs(v)), 0) / (anyWeights ? 127 : 64);
       for (const [i, v] of row.entries()) values[place(i) * out + o] = Math.round(v / scales[o]!);
     }
     return {
       weight: { path: "w", entry: { name: "w", dtype: "I8", shape: [into, out], source: bytesOf(values) } },
       scales: { path: "s", entry: { name: "s", dtype: "F32", shape: [out], source: bytesOf(scales) } },
     } as const;
-  }
-  /** The same weight, kept unsigned. */
-  function unsigned({ weight, scales }: ReturnType<typeof rounded>): QuantisedWeight {
-    const { entry } = weight;
-    const bytes = (entry.source as { bytes: Uint8Array }).bytes.map((v) => v ^ 0x80);
-    return { weight: { path: "u", entry: { ...entry, dtype: "U8", source: { kind: "bytes", bytes } } }, scales };
   }
 
   test("a linear layer is nearly that of float32, also where rows differ in range by a thousand, and a row of zeros stays zero", async () => {
@@ -225,7 +221,7 @@ describe("8 bits", () => {
     expect(y.found.dims).toEqual([2, 3, out]);
     for (let row = 1; row < 6; row++) {
       const part = (values: unknown) => (values as Float32Array).subarray(row * out, (row + 1) * out);
-      expect(decibels(part(y.exact.data), part(y.found.data))).toBeGreaterThan(36);
+      expect(decibels(part(y.exact.data), part(y.found.data))).toBeGreaterThan(anyWeights ? 36 : 32);
     }
     expect(Array.from((y.found.data as Float32Array).subarray(0, out))).toEqual(Array(out).fill(0));
     const biased = await runtime.load({
@@ -252,12 +248,10 @@ describe("8 bits", () => {
     const session = await runtime.load({
       exact: conv2d(x, input("w", [out, channels, kernel, kernel]), bias, attrs),
       found: quantisedConv(x, { ...q, ...attrs, kernel }, bias),
-      unsigned: quantisedConv(x, { ...unsigned(q), ...attrs, kernel }, bias),
     });
     const y = await session.run({ x: floats(values, 2, channels, 9, 7), w: floats(weights, out, channels, kernel, kernel) });
     expect(y.found.dims).toEqual(y.exact.dims);
-    expect(decibels(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(34);
-    expect(y.unsigned.data as Float32Array).toMatchGolden(y.found.data as Float32Array, 1e-6, { relative: true });
+    expect(decibels(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(anyWeights ? 34 : 30);
   });
 
   test("a convolution of a height that is known to divide is cut into strips, and gives the same to the bit", async () => {
@@ -280,7 +274,7 @@ describe("8 bits", () => {
       const [q, k, v] = ["q", "k", "v"].map((name) => input(name, [b, s, width])) as [Tensor, Tensor, Tensor];
       const session = await runtime.load({
         exact: attention(q, k, v, { heads: 1, causal: false }),
-        found: quantisedAttention(q, k, v, { unsigned: false }),
+        signed: quantisedAttention(q, k, v, { unsigned: false }),
         unsigned: quantisedAttention(q, k, v, { unsigned: true }),
       });
       for (const ahead of [0, 6]) {
@@ -290,9 +284,12 @@ describe("8 bits", () => {
           return floats(values, 2, rows, width);
         };
         const y = await session.run({ q: feed(0), k: feed(ahead), v: feed(0) }); // ahead for a query that lies in its direction
-        expect(y.found.dims).toEqual(y.exact.dims);
-        expect(decibels(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(30);
-        expect(y.unsigned.data as Float32Array).toMatchGolden(y.found.data as Float32Array, 1e-5, { relative: true });
+        expect(y.unsigned.dims).toEqual(y.exact.dims);
+        expect(decibels(y.exact.data as Float32Array, y.unsigned.data as Float32Array)).toBeGreaterThan(30);
+        const same = () =>
+          expect(y.signed.data as Float32Array).toMatchGolden(y.unsigned.data as Float32Array, 1e-5, { relative: true });
+        if (anyWeights) same();
+        else expect(same).toThrow(); // why there is the other way
       }
     },
   );

@@ -142,7 +142,7 @@ function inTwoBytes(x: string, first: Bytes, e: Emitter): readonly [Bytes, Bytes
 const weightOf = ({ weight, scales }: QuantisedWeight, e: Emitter): Bytes => ({
   bytes: e.weight(weight).name,
   scale: e.weight(scales).name,
-  zero: weight.entry.dtype === "U8" ? middle(e) : "",
+  zero: "",
 });
 
 /** The product of two matrices as float32, with what is added to each row. */

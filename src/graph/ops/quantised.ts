@@ -5,9 +5,9 @@ import { type Layout, pixelsOf, toChannelsFirst } from "./channels.ts";
 import type { ConvAttrs } from "./convolution.ts";
 import type { ParamAttrs } from "./source.ts";
 
-/** A matrix in 8 bits: column j stands for weight[:, j] · scales[j], where it is signed, and for (weight[:, j] - 128) · scales[j], where it is not. */
+/** A matrix in 8 bits: column j stands for weight[:, j] · scales[j]. */
 export interface QuantisedWeight {
-  /** I8 or U8 [in, out] */
+  /** I8 [in, out] */
   readonly weight: ParamAttrs;
   /** F32 [out] */
   readonly scales: ParamAttrs;
@@ -52,7 +52,7 @@ export const quantisedConvOp: Op<QuantisedKernel> = {
 /**
  * A convolution whose weight has 8 bits: x is rounded to 8 bits of its own range, and the product is summed in whole numbers.
  * @param x [B, C, H, W]
- * @param kernel weight I8 or U8 [k·k·C, out]: rows lie by place in the window first, then by channel
+ * @param kernel weight I8 [k·k·C, out]: rows lie by place in the window first, then by channel
  * @param bias [out]
  * @returns [B, out, H', W']
  */
@@ -75,10 +75,10 @@ export const quantisedUpsampledConvOp: Op<QuantisedUpsampling> = {
 };
 
 /**
- * A 3x3 convolution behind an enlargement by 2 (`upsampled-conv.ts`), whose weight has 8 bits. No norm stands before it, so that x has
+ * A 3x3 convolution behind an enlargement by 2 (`split-upsampling.ts`), whose weight has 8 bits. No norm stands before it, so that x has
  * 16, as the sum of two pictures in 8.
  * @param x [B, C, H, W]
- * @param kernel weight I8 or U8 [4·C, 4·out], for what each corner between pixels gives to those of the result around it: rows by the
+ * @param kernel weight I8 [4·C, 4·out], for what each corner between pixels gives to those of the result around it: rows by the
  * place of its four pixels and then channel, columns by the four of the result that meet there and then output
  * @param bias [out]
  * @returns [B, out, 2H, 2W]
@@ -90,7 +90,7 @@ const channelsFirst = <A>(op: Op<A>, x: Tensor, attrs: A, bias: Tensor | undefin
   toChannelsFirst(apply(op, bias === undefined ? [x] : [x, bias], attrs));
 
 export interface QuantisedAttention {
-  /** Whether whole numbers in the second place of a product are unsigned, as weights are then. */
+  /** Whether bytes in the second place of a product are unsigned: where not all signed ones are right, these are, at more time. */
   readonly unsigned: boolean;
 }
 

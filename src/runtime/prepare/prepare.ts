@@ -53,11 +53,11 @@ export interface ToPrepare {
   /** The graph without its LoRAs. */
   readonly outputs: Readonly<Record<string, Tensor>>;
   readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
-  /** As the processor's products want weights: signed when absent. */
+  /** Of which weights the processor's products are right: of all when absent. */
   readonly form?: EightBits | undefined;
 }
 
-const policyOf = ({ form = "signed" }: ToPrepare): string => (form === "signed" ? POLICY : `${POLICY}-${form}`);
+const policyOf = ({ form = "full" }: ToPrepare): string => (form === "full" ? POLICY : `${POLICY}-${form}`);
 
 export interface PrepareOptions {
   readonly cache: CacheSettings;
@@ -165,7 +165,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOp
     onProgress?.(done, total);
   };
   onProgress?.(done, total);
-  const rounder = new Rounder();
+  const rounder = new Rounder(what.form ?? "full");
   const path = weightsPath(folder, key);
   try {
     const balanced = await balance(plan.norms, signal);
@@ -195,7 +195,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOp
 function eightBits(
   attrs: ParamAttrs,
   { slices, upsampled }: Plan,
-  { pairs, form }: ToPrepare,
+  { pairs }: ToPrepare,
   { columns }: Balance,
   rounder: Rounder,
   advance: (attrs: ParamAttrs) => void,
@@ -207,19 +207,19 @@ function eightBits(
   let whole: Rounded | undefined; // until its last slice is written
   const round = async (): Promise<Rounded> => {
     const weight = atCorners ? await cornerKernel(entry) : { ...entry, shape: [out, into] };
-    const { rounded, scales } = await rounder.round(weight, pairs.get(path) ?? [], columns.get(path));
+    const places = atCorners ? 1 : kernel ** 2;
+    const { rounded, scales } = await rounder.round(weight, places, pairs.get(path) ?? [], columns.get(path));
     advance(attrs);
-    return { rounded: kernel === 1 || atCorners ? rounded : byPlace(rounded, channels, out), scales };
+    return { rounded: places === 1 ? rounded : byPlace(rounded, channels, out), scales };
   };
   const tensors = (name: string, from: number, to: number): TensorToWrite[] => [
     {
       name,
-      dtype: form === "unsigned" ? "U8" : "I8",
+      dtype: "I8",
       shape: [into, to - from],
       data: async () => {
         whole ??= await round();
-        const some = to - from === out ? whole.rounded : columnsOf(whole.rounded, out, from, to);
-        return form === "unsigned" ? unsigned(some) : some;
+        return to - from === out ? whole.rounded : columnsOf(whole.rounded, out, from, to);
       },
     },
     {
@@ -249,13 +249,6 @@ function columnsOf(matrix: Int8Array, all: number, from: number, to: number): In
   const some = new Int8Array(rows * (to - from));
   for (let row = 0; row < rows; row++) some.set(matrix.subarray(row * all + from, row * all + to), row * (to - from));
   return some;
-}
-
-/** The same numbers, 128 more. */
-function unsigned(rounded: Int8Array): Uint8Array {
-  const bytes = new Uint8Array(rounded.buffer, rounded.byteOffset, rounded.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i]! ^= 0x80;
-  return bytes;
 }
 
 /** Rows that lie by channel first, then by place in the window, the other way round. @param rounded [channels · places, out] */
@@ -304,7 +297,7 @@ function over(tensors: Tensors, { upsampled }: Plan, { form }: ToPrepare): (t: T
   return (t) => {
     if (is(t, attentionOp) && !t.attrs.causal && attentionInEightBits(t.attrs.heads, fixedSize(t.inputs[0]!, -1))) {
       const [q, k, v] = t.inputs as [Tensor, Tensor, Tensor];
-      return quantisedAttention(q, k, v, { unsigned: form === "unsigned" });
+      return quantisedAttention(q, k, v, { unsigned: form === "paired" });
     }
     if (!is(t, paramOp)) return layer(t);
     const entry = tensors.get(t.attrs.path);

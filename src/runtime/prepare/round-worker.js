@@ -4,7 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 
 /**
  * @typedef {{ bytes: Uint8Array, dtype: "float16" | "float32", shape: readonly number[] }} Stored
- * @typedef {{ id: number, weight: Stored, down: Float32Array, up: Float32Array, rank: number, columns: Float32Array }} Request
+ * @typedef {{ id: number, weight: Stored, down: Float32Array, up: Float32Array, rank: number, places: number, columns: Float32Array }} Request
  */
 
 // ONNX Runtime reads this when it is loaded, so it comes before the import.
@@ -27,21 +27,24 @@ function sessionOf(dtype) {
 }
 
 /** @param {Request} request */
-async function round({ weight: { bytes, dtype, shape }, down, up, rank, columns }) {
+async function round({ weight: { bytes, dtype, shape }, down, up, rank, places, columns }) {
   const [out, into] = /** @type {[number, number]} */ (shape);
   const count = bytes.byteLength / (dtype === "float16" ? 2 : 4);
   const values =
     dtype === "float16"
       ? new Tensor("float16", new Uint16Array(bytes.buffer, bytes.byteOffset, count), shape)
       : new Tensor("float32", new Float32Array(bytes.buffer, bytes.byteOffset, count), shape);
+  const session = await sessionOf(dtype);
+  const inPairs = () => new Tensor("int64", BigInt64Array.from([out, into / places / 2, 2, places], BigInt), [4]);
   const feeds = {
+    ...(session.inputNames.includes("neighbours") && { neighbours: inPairs() }),
     weight: values,
     down: new Tensor("float32", down, [rank, into]),
     up: new Tensor("float32", up, [out, rank]),
     columns: new Tensor("float32", columns, [into]),
   };
   const found = /** @type {{ rounded: { data: Int8Array }, scales: { data: Float32Array } }} */ (
-    /** @type {unknown} */ (await (await sessionOf(dtype)).run(feeds))
+    /** @type {unknown} */ (await session.run(feeds))
   );
   return { rounded: found.rounded.data.slice(), scales: found.scales.data.slice() }; // ONNX Runtime's own memory cannot be transferred
 }

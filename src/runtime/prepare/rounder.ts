@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { LoraPair } from "../../graph/lora.ts";
 import { readFloats, readRowMajor, type TensorEntry } from "../../weights/index.ts";
+import type { EightBits } from "../eight-bit-probe.ts";
 import { type Answer, Pending } from "../pending.ts";
 import { roundModel } from "./round-model.ts";
 
@@ -17,8 +18,9 @@ export class Rounder {
   readonly #ended: Promise<unknown>;
   readonly #pending = new Pending<Rounded>();
 
-  constructor() {
-    const models = { float16: roundModel("float16"), float32: roundModel("float32") };
+  /** @param form of which weights products are right */
+  constructor(form: EightBits) {
+    const models = { float16: roundModel("float16", form), float32: roundModel("float32", form) };
     this.#worker = new Worker(new URL("./round-worker.js", import.meta.url), { workerData: { models } });
     this.#worker.on("message", (answer: Answer<Rounded>) => this.#pending.settle(answer));
     this.#worker.on("error", (error) => this.#pending.fail(error));
@@ -30,8 +32,13 @@ export class Rounder {
     });
   }
 
-  /** @param entry a linear layer's weight [out, in] @param pairs are added before @param columns [in] is what each is multiplied by then */
-  async round(entry: TensorEntry, pairs: readonly LoraPair[], columns?: Float32Array): Promise<Rounded> {
+  /**
+   * @param entry a layer's weight [out, in]
+   * @param places of a convolution's kernel, which the columns of each channel are for: 1 for a linear layer
+   * @param pairs are added before
+   * @param columns [in] is what each is multiplied by then
+   */
+  async round(entry: TensorEntry, places: number, pairs: readonly LoraPair[], columns?: Float32Array): Promise<Rounded> {
     const [out, into] = entry.shape as [number, number];
     const isHalf = entry.dtype === "F16";
     const bytes = isHalf ? await readRowMajor(entry) : new Uint8Array((await readFloats(entry)).buffer);
@@ -51,7 +58,7 @@ export class Rounder {
     const weight = { bytes, dtype: isHalf ? "float16" : "float32", shape: [out, into] };
     return this.#pending.ask((id) =>
       this.#worker.postMessage(
-        { id, weight, down, up, rank, columns: columns ?? new Float32Array(into).fill(1) },
+        { id, weight, down, up, rank, places, columns: columns ?? new Float32Array(into).fill(1) },
         own ? [bytes.buffer as ArrayBuffer] : [],
       ),
     );

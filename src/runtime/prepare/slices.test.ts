@@ -14,6 +14,7 @@ import { inOrder } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
 import { Weights } from "../../graph/weights.ts";
 import { linear } from "../../nn/layers.ts";
+import { eightBitForms } from "../../testing/eight-bit-forms.ts";
 import { randomWeights } from "../../testing/random-weights.ts";
 import type { Tensors } from "../../weights/index.ts";
 import { ortRuntime } from "../ort-runtime.ts";
@@ -34,31 +35,28 @@ function graph(tensors: Tensors, cut: number, whole: boolean): Record<string, Te
   return whole ? { ...slices, both } : slices;
 }
 
-test.each(["signed", "unsigned"] as const)(
-  "slices of a layer in 8 bits (%s) are layers, and give what slices of its result are",
-  async (form) => {
-    const tensors = await weights();
-    const cache = { folder: join(folder, form), mostBytes: 1e9 };
-    const rounded = async (whole: boolean) => {
-      const outputs = graph(tensors, 48, whole);
-      const over = await prepare({ model: "unet", from: "test", outputs, pairs: new Map(), form }, { cache });
-      return over(outputs);
-    };
-    const [apart, together] = [await rounded(false), await rounded(true)];
-    const layers = (outputs: Record<string, Tensor>) => inOrder(Object.values(outputs)).filter((t) => is(t, quantisedLinearOp));
-    expect(layers(apart).map(({ shape }) => shape[1])).toEqual([80, 48]);
-    expect(layers(together)).toHaveLength(1);
-    const runtime = ortRuntime({ threads: 1 });
-    try {
-      const feeds = { x: floats(gaussians(seededRandom(4), ROWS * WIDTH), ROWS, WIDTH) };
-      const [a, b] = [await (await runtime.load(apart)).run(feeds), await (await runtime.load(together)).run(feeds)];
-      expect(a.left).toEqual(b.left);
-      expect(a.right).toEqual(b.right);
-    } finally {
-      await runtime.close();
-    }
-  },
-);
+test.each(eightBitForms)("slices of a layer in 8 bits (%s) are layers, and give what slices of its result are", async (form) => {
+  const tensors = await weights();
+  const cache = { folder: join(folder, form), mostBytes: 1e9 };
+  const rounded = async (whole: boolean) => {
+    const outputs = graph(tensors, 48, whole);
+    const over = await prepare({ model: "unet", from: "test", outputs, pairs: new Map(), form }, { cache });
+    return over(outputs);
+  };
+  const [apart, together] = [await rounded(false), await rounded(true)];
+  const layers = (outputs: Record<string, Tensor>) => inOrder(Object.values(outputs)).filter((t) => is(t, quantisedLinearOp));
+  expect(layers(apart).map(({ shape }) => shape[1])).toEqual([80, 48]);
+  expect(layers(together)).toHaveLength(1);
+  const runtime = ortRuntime({ threads: 1 });
+  try {
+    const feeds = { x: floats(gaussians(seededRandom(4), ROWS * WIDTH), ROWS, WIDTH) };
+    const [a, b] = [await (await runtime.load(apart)).run(feeds), await (await runtime.load(together)).run(feeds)];
+    expect(a.left).toEqual(b.left);
+    expect(a.right).toEqual(b.right);
+  } finally {
+    await runtime.close();
+  }
+});
 
 test("a layer is in slices only where these are all of it, side by side, and nothing else is used", async () => {
   const tensors = await weights();

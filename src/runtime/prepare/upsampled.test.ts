@@ -15,6 +15,7 @@ import { is, type Tensor } from "../../graph/tensor.ts";
 import { Weights } from "../../graph/weights.ts";
 import { conv2d } from "../../nn/layers.ts";
 import { decibels } from "../../testing/decibels.ts";
+import { eightBitForms } from "../../testing/eight-bit-forms.ts";
 import { randomWeights } from "../../testing/random-weights.ts";
 import type { Tensors } from "../../weights/index.ts";
 import { ortRuntime } from "../ort-runtime.ts";
@@ -40,12 +41,7 @@ function graph(tensors: Tensors): Record<"whole" | "strips", Tensor> {
   };
 }
 
-test.each([
-  ["unet", "signed"],
-  ["unet", "unsigned"],
-  ["vae", "signed"],
-  ["vae", "unsigned"],
-] as const)(
+test.each(eightBitForms.flatMap((form) => [["unet", form] as const, ["vae", form] as const]))(
   "in the %s, a convolution behind an enlargement is nearly that of float32 in 8 bits (%s), whole and in strips",
   async (model, form) => {
     const outputs = graph(await weights());

@@ -1,0 +1,39 @@
+// Runs a command as if on an older processor: libraries that ask for its instructions (CPUID) are not told of newer ones. The clock, the caches
+// and the memory stay this machine's.
+//
+//   npx tsx bench/processors/run.ts avx2 npx photomaker bench -m big/sdxl-synthetic.safetensors -a … -i …
+//   npx tsx bench/processors/run.ts avx2 npm test
+//
+// avx512-vnni: no AMX, bfloat16 or half precision (Intel from Ice Lake on; AMD from Zen 4 on, which has bfloat16)
+// avx512:      nor VNNI (Skylake-X)
+// avx-vnni:    no AVX-512, but VNNI in 256 bits (Intel's laptops from Alder Lake on)
+// avx2:        neither (Intel from Haswell to Comet Lake, AMD up to Zen 3)
+//
+// Linux on x86-64 with `cc`, on a processor that can trap CPUID, and that has what is not hidden. Prepared models are kept apart, since packed ones are
+// named by what the system tells of the processor.
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
+import { join } from "node:path";
+import { cacheSettings } from "../../src/runtime/prepare/cache-folder.ts";
+
+const KINDS = ["avx512-vnni", "avx512", "avx-vnni", "avx2"];
+const [kind, command, ...commandArguments] = process.argv.slice(2);
+if (kind === undefined || !KINDS.includes(kind) || command === undefined)
+  throw new Error(`Say which processor (${KINDS.join(", ")}) and a command. See the head of bench/processors/run.ts.`);
+
+const folder = mkdtempSync(join(tmpdir(), "processors-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+const library = join(folder, "hide-instructions.so");
+execFileSync("cc", ["-O2", "-Wall", "-shared", "-fPIC", "-o", library, join(import.meta.dirname, "hide-instructions.c"), "-ldl"]);
+
+const env = {
+  ...process.env,
+  ORT_DISABLE_TELEMETRY: "1",
+  LD_PRELOAD: [library, process.env.LD_PRELOAD ?? ""].join(" ").trim(),
+  HIDDEN_FROM: kind,
+  PHOTOMAKER_CACHE: `${cacheSettings().folder}-${kind}`,
+};
+const child = spawn(command, commandArguments, { env, stdio: "inherit" });
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal!]));
