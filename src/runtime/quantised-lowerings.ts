@@ -29,8 +29,8 @@ const ATTENTION_STRIPS = 16;
 /** Layers in 8 bits, as the processor multiplies whole numbers. */
 export const quantisedLowerings = [
   // Rows are brought to one range before: the product knows one scale for all of them, which is then known beforehand.
-  lower(quantisedLinearOp, ({ attrs }, [x, bias], e) => {
-    const { range, ...rows } = inRange(x!, [-1], true, middle(e), e);
+  lower(quantisedLinearOp, ({ inputs, attrs }, [x, bias], e) => {
+    const { range, ...rows } = rowsInRange(x!, fixedSize(inputs[0]!, -1), e);
     const y = e.node("Mul", [product(rows, weightOf(attrs, e), undefined, e), range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);
   }),
@@ -70,8 +70,8 @@ export const quantisedLowerings = [
     const [queries, width] = [inputs[0]!, fixedSize(inputs[0]!, -1)];
     const rows = toBytes(q!, e);
     const zero = attrs.unsigned ? middle(e) : byteOf(0, INT8, e);
-    const keys = inRange(k!, [0, 1, 2], false, zero, e);
-    const values = scaledBy(inRange(v!, [0, 1], false, zero, e), e);
+    const keys = inRange(k!, [0, 1, 2], zero, e);
+    const values = scaledBy(inRange(v!, [0, 1], zero, e), e);
     const turned = {
       ...scaledBy(keys, e),
       bytes: e.node("Transpose", [keys.bytes], { attrs: { perm: [0, 2, 1] } }),
@@ -113,21 +113,32 @@ const quantised = (x: string, { scale, zero }: Omit<Bytes, "bytes">, e: Emitter)
   zero,
 });
 
+interface InRange extends Bytes {
+  readonly range: string;
+}
+const rangeOf = (x: string, axes: readonly number[], keep: 0 | 1, e: Emitter): string => {
+  const most = e.node("ReduceMax", [e.node("Abs", [x]), e.ints(axes)], { attrs: { keepdims: keep } });
+  return e.node("Max", [most, e.floats([1e-20], [])]); // zeros alone have none
+};
+const step = (e: Emitter): string => e.floats([1 / 127], []);
+
 /** x divided by its largest number over `axes`, the range. */
-function inRange(
-  x: string,
-  axes: readonly number[],
-  keep: boolean,
-  zero: string,
-  e: Emitter,
-): Bytes & { readonly range: string } {
-  const most = e.node("ReduceMax", [e.node("Abs", [x]), e.ints(axes)], { attrs: { keepdims: keep ? 1 : 0 } });
-  const range = e.node("Max", [most, e.floats([1e-20], [])]); // zeros alone have none
-  return { range, ...quantised(e.node("Div", [x, range]), { scale: e.floats([1 / 127], []), zero }, e) };
+function inRange(x: string, axes: readonly number[], zero: string, e: Emitter): InRange {
+  const range = rangeOf(x, axes, 0, e);
+  return { range, ...quantised(e.node("Div", [x, range]), { scale: step(e), zero }, e) };
+}
+
+/** Each row of x divided by its largest number: a block of its own, which saves the division a pass. @param width of a row */
+function rowsInRange(x: string, width: number, e: Emitter): InRange {
+  const range = rangeOf(x, [-1], 1, e);
+  const [scale, zero] = [step(e), middle(e)];
+  const zeros = e.node("Expand", [zero, e.node("Shape", [range])]);
+  const bytes = e.node("QuantizeLinear", [x, e.node("Mul", [range, scale]), zeros], { attrs: { axis: -1, block_size: width } });
+  return { range, bytes, scale, zero };
 }
 
 /** The same before it was divided, for what allows for one scale or one for each column. */
-const scaledBy = ({ range, scale, ...rest }: ReturnType<typeof inRange>, e: Emitter): Bytes => ({
+const scaledBy = ({ range, scale, ...rest }: InRange, e: Emitter): Bytes => ({
   ...rest,
   scale: e.node("Mul", [range, scale]),
 });
