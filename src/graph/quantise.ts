@@ -86,7 +86,7 @@ function usersIn(order: readonly Tensor[]): Map<Tensor, Tensor[]> {
 export const slicePath = (path: string, start: number): string => `${path}:${start}`;
 
 /** A slice of a linear layer as a layer of its own. */
-function sliced(y: Tensor, weights: ReadonlyMap<string, QuantisedWeight>): Tensor | undefined {
+function sliced(y: Tensor, weights: ReadonlyMap<string, QuantisedWeight>, together: (x: Tensor) => boolean): Tensor | undefined {
   if (!isOutputs(y)) return undefined;
   const layer = y.inputs[0]!;
   const path = weightOf(layer)?.attrs.path;
@@ -94,7 +94,7 @@ function sliced(y: Tensor, weights: ReadonlyMap<string, QuantisedWeight>): Tenso
   const found = path === undefined ? undefined : weights.get(slicePath(path, start));
   if (found === undefined || found.weight.entry.shape[1] !== size) return undefined;
   const [x, , bias] = layer.inputs;
-  return quantisedLinear(x!, found, bias && rowsOf(bias, start, size));
+  return quantisedLinear(x!, found, bias && rowsOf(bias, start, size), together(x!) ? "together" : "apart");
 }
 
 function rowsOf(bias: Tensor, start: number, size: number): Tensor {
@@ -107,17 +107,18 @@ function rowsOf(bias: Tensor, start: number, size: number): Tensor {
  * Linear layers and convolutions whose weights are there in 8 bits use them, whole or in slices.
  * @param weights by path
  * @param upsampled paths of those that stand for a convolution and the enlargement before it
+ * @param together whether the rows of what goes into a linear layer have one range
  */
 export const quantise =
-  (weights: ReadonlyMap<string, QuantisedWeight>, upsampled: ReadonlySet<string>): Rule =>
+  (weights: ReadonlyMap<string, QuantisedWeight>, upsampled: ReadonlySet<string>, together: (x: Tensor) => boolean): Rule =>
   (y) => {
-    const part = sliced(y, weights);
+    const part = sliced(y, weights, together);
     if (part !== undefined) return part;
     const weight = weightOf(y);
     const found = weight && weights.get(weight.attrs.path);
     if (found === undefined) return undefined;
     const [x, , bias] = y.inputs;
-    if (!is(y, conv2dOp)) return quantisedLinear(x!, found, bias);
+    if (!is(y, conv2dOp)) return quantisedLinear(x!, found, bias, together(x!) ? "together" : "apart");
     if (upsampled.has(weight!.attrs.path)) return quantisedUpsampledConv(x!.inputs[0]!, found, bias);
     return quantisedConv(x!, { ...found, ...y.attrs, kernel: weight!.attrs.entry.shape[2]! }, bias);
   };

@@ -232,6 +232,20 @@ describe("8 bits", () => {
     expect(both.a.data).toEqual(both.b.data);
   });
 
+  test("a linear layer whose rows have one range is nearly that of float32 where they are alike", async () => {
+    const [out, into] = [24, 64];
+    const [w, x] = [normal(out * into), normal(6 * into)];
+    const [xs, ws] = [input("x", [b, s, into]), input("w", [out, into])];
+    const bias = constant(Array.from(normal(out)), [out]);
+    const session = await runtime.load({
+      exact: linear(xs, ws, bias),
+      found: quantisedLinear(xs, rounded(w, out), bias, "together"),
+    });
+    const y = await session.run({ x: floats(x, 2, 3, into), w: floats(w, out, into) });
+    expect(y.found.dims).toEqual([2, 3, out]);
+    expect(decibels(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(anyWeights ? 35 : 31);
+  });
+
   test.each([
     [3, 1, 1],
     [3, 2, 1],

@@ -30,6 +30,7 @@ const ATTENTION_STRIPS = 16;
 export const quantisedLowerings = [
   // Rows are brought to one range before: the product knows one scale for all of them, which is then known beforehand.
   lower(quantisedLinearOp, ({ inputs, attrs }, [x, bias], e) => {
+    if (attrs.rows === "together") return product(toBytes(x!, e), weightOf(attrs, e), bias, e);
     const { range, ...rows } = rowsInRange(x!, fixedSize(inputs[0]!, -1), e);
     const y = e.node("Mul", [product(rows, weightOf(attrs, e), undefined, e), range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);

@@ -13,7 +13,12 @@ export interface QuantisedWeight {
   readonly scales: ParamAttrs;
 }
 
-export const quantisedLinearOp: Op<QuantisedWeight> = {
+export interface QuantisedLinear extends QuantisedWeight {
+  /** Whether each row of x has a range of its own, or all of them have one. */
+  readonly rows: "apart" | "together";
+}
+
+export const quantisedLinearOp: Op<QuantisedLinear> = {
   name: "quantisedLinear",
   shape: ([x], { weight }) => {
     const [into, out] = weight.entry.shape as [number, number];
@@ -23,13 +28,17 @@ export const quantisedLinearOp: Op<QuantisedWeight> = {
 };
 
 /**
- * A linear layer whose weight has 8 bits. Each row of x is rounded to 8 bits of its own range, and the product is summed in whole
- * numbers: Dettmers et al. 2022 (arXiv 2208.07339), section 2.1, vector-wise quantisation.
+ * A linear layer whose weight has 8 bits. Each row of x is rounded to 8 bits of its own range, or all are to those of one, and the product is
+ * summed in whole numbers: Dettmers et al. 2022 (arXiv 2208.07339), section 2.1, vector-wise quantisation.
  * @param x [..., in] @param bias [out]
  * @returns [..., out]
  */
-export const quantisedLinear = (x: Tensor, weight: QuantisedWeight, bias?: Tensor): Tensor =>
-  apply(quantisedLinearOp, bias === undefined ? [x] : [x, bias], weight);
+export const quantisedLinear = (
+  x: Tensor,
+  weight: QuantisedWeight,
+  bias?: Tensor,
+  rows: QuantisedLinear["rows"] = "apart",
+): Tensor => apply(quantisedLinearOp, bias === undefined ? [x] : [x, bias], { ...weight, rows });
 
 export interface QuantisedKernel extends QuantisedWeight, ConvAttrs {
   readonly kernel: number;

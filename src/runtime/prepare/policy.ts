@@ -1,4 +1,7 @@
+import { attentionOp } from "../../graph/ops/attention.ts";
+import { layerNormOp } from "../../graph/ops/normalise.ts";
 import type { ParamAttrs } from "../../graph/ops/source.ts";
+import { is, type Tensor } from "../../graph/tensor.ts";
 import { elementCount } from "../../weights/index.ts";
 
 /** Changes when the same weights would be prepared otherwise: what was prepared before is then made anew. */
@@ -30,6 +33,13 @@ export function inEightBits({ path, entry }: ParamAttrs, model: string, branched
   if (model === "vae") return BEHIND_NORM.test(path) || UPSAMPLER.test(path);
   return kernel.length === 0 || (kernel.every((n) => n === 1 || n === 3) && !ENDS.test(path) && !branched.has(path));
 }
+
+/**
+ * Whether the rows of what goes into a linear layer are rounded with one range: pixels behind a layer norm, which has made them alike, and behind
+ * attention, which gives means. Elsewhere a row may be far from the others: tokens of a text (Zhao et al. 2024, arXiv 2405.17873), patches of a
+ * photo, and what a gate lets through.
+ */
+export const rowsTogether = (x: Tensor, model: string): boolean => model === "unet" && (is(x, layerNormOp) || is(x, attentionOp));
 
 /** Width of a head from which scores cost more to compute than to write: a VAE's one head of 512, and no other that is known. */
 const WIDE = 128;

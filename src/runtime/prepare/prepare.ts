@@ -42,7 +42,7 @@ import {
 } from "./cache-folder.ts";
 import { cornerKernel } from "./corner-kernel.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { attentionInEightBits, inEightBits, POLICY } from "./policy.ts";
+import { attentionInEightBits, inEightBits, POLICY, rowsTogether } from "./policy.ts";
 import { type Rounded, Rounder } from "./rounder.ts";
 
 export interface ToPrepare {
@@ -287,13 +287,13 @@ const vector = (name: string, values: Float32Array): TensorToWrite => ({
 });
 
 /** The rule that puts prepared weights in the place of the original ones. */
-function over(tensors: Tensors, { upsampled }: Plan, { form }: ToPrepare): (t: Tensor) => Tensor | undefined {
+function over(tensors: Tensors, { upsampled }: Plan, { form, model }: ToPrepare): (t: Tensor) => Tensor | undefined {
   const eight = new Map<string, QuantisedWeight>();
   for (const [path, entry] of tensors) {
     const scales: TensorEntry | undefined = tensors.get(`${path}${SCALES}`);
     if (scales !== undefined) eight.set(path, { weight: { path, entry }, scales: { path: `${path}${SCALES}`, entry: scales } });
   }
-  const layer = quantise(eight, upsampled);
+  const layer = quantise(eight, upsampled, (x) => rowsTogether(x, model));
   return (t) => {
     if (is(t, attentionOp) && !t.attrs.causal && attentionInEightBits(t.attrs.heads, fixedSize(t.inputs[0]!, -1))) {
       const [q, k, v] = t.inputs as [Tensor, Tensor, Tensor];
