@@ -2,7 +2,7 @@ import { siluOp } from "./ops/activation.ts";
 import { channelsFirstOf, channelsLastOf, toChannelsFirst, toChannelsLast } from "./ops/channels.ts";
 import { type ConvAttrs, conv2dOp } from "./ops/convolution.ts";
 import { add, addOp, div, mul, relu, sqrt, sub } from "./ops/elementwise.ts";
-import { reshape } from "./ops/layout.ts";
+import { concat, concatOp, reshape } from "./ops/layout.ts";
 import { linear } from "./ops/matrix.ts";
 import { groupNormOp } from "./ops/normalise.ts";
 import { quantisedConvOp, quantisedUpsampledConvOp } from "./ops/quantised.ts";
@@ -20,6 +20,8 @@ const LAST = "channelsLast";
 export const channelsLast: Rule = (y) => {
   const x = y.inputs[0] && channelsLastOf(y.inputs[0]);
   if (y.op === addOp) return sum(y);
+  if (is(y, concatOp) && y.attrs.axis === 1 && y.inputs.some((t) => channelsLastOf(t) !== undefined))
+    return toChannelsFirst(concat(y.inputs.map(toChannelsLast), 3));
   if (x === undefined) return undefined;
   const rest = y.inputs.slice(1);
   if (is(y, quantisedConvOp)) return apply(quantisedConvOp, [x, ...rest], { ...y.attrs, layout: LAST });
@@ -30,11 +32,13 @@ export const channelsLast: Rule = (y) => {
   return channelsFirstOf(y) && x;
 };
 
-/** The sum of two pictures of one size, of which one was turned at least. */
+/** The sum of two pictures of one size, of which one was turned at least, or of one that was and the same shift at every pixel. */
 function sum({ inputs }: Tensor): Tensor | undefined {
   const [a, b] = inputs as [Tensor, Tensor];
-  if (!sameShape(a.shape, b.shape) || (channelsLastOf(a) ?? channelsLastOf(b)) === undefined) return undefined;
-  return toChannelsFirst(add(toChannelsLast(a), toChannelsLast(b)));
+  const [before, fits] = [channelsLastOf(a), sameShape(a.shape, b.shape)];
+  if (fits && (before ?? channelsLastOf(b)) !== undefined) return toChannelsFirst(add(toChannelsLast(a), toChannelsLast(b)));
+  const isShift = b.shape.length === 4 && size(b, 1) === size(a, 1) && size(b, 2) === 1 && size(b, 3) === 1;
+  return before && isShift ? toChannelsFirst(add(before, reshape(b, [size(b, 0), 1, 1, size(b, 1)]))) : undefined;
 }
 
 /** A convolution of single pixels is a linear layer over the channels. */

@@ -1,7 +1,8 @@
 import { gelu } from "../graph/ops/activation.ts";
 import { attention } from "../graph/ops/attention.ts";
+import { toChannelsFirst, toChannelsLast } from "../graph/ops/channels.ts";
 import { add, mul } from "../graph/ops/elementwise.ts";
-import { permute, reshape, slice } from "../graph/ops/layout.ts";
+import { reshape, slice } from "../graph/ops/layout.ts";
 import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";
 import { conv2d, groupNorm, layerNorm, linear } from "../nn/layers.ts";
@@ -51,8 +52,8 @@ export function spatialTransformer(x: Tensor, context: Tensor, w: Weights, optio
   const { depth, heads, groups, linearProjection } = options;
   const [b, , h, wd] = x.shape;
   const c = fixedSize(x, 1);
-  const toRows = (y: Tensor): Tensor => permute(reshape(y, [b!, c, -1]), [0, 2, 1]);
-  const toPixels = (y: Tensor): Tensor => reshape(permute(y, [0, 2, 1]), [b!, c, h!, wd!]);
+  const toRows = (y: Tensor): Tensor => reshape(toChannelsLast(y), [b!, -1, c]);
+  const toPixels = (y: Tensor): Tensor => toChannelsFirst(reshape(y, [b!, h!, wd!, c]));
   const normal = groupNorm(x, w.at("norm"), { groups, eps: 1e-6 });
   let y = linearProjection
     ? linear(toRows(normal), w.at("proj_in"), { out: c })

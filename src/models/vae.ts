@@ -1,7 +1,8 @@
 import { silu } from "../graph/ops/activation.ts";
 import { attention } from "../graph/ops/attention.ts";
+import { toChannelsFirst, toChannelsLast } from "../graph/ops/channels.ts";
 import { add } from "../graph/ops/elementwise.ts";
-import { permute, reshape, slice } from "../graph/ops/layout.ts";
+import { reshape, slice } from "../graph/ops/layout.ts";
 import { upsample } from "../graph/ops/resample.ts";
 import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";
@@ -35,10 +36,10 @@ function midBlock(x: Tensor, w: Weights, { groups, midAttention }: VaeConfig): T
 function pixelAttention(x: Tensor, w: Weights, groups: number): Tensor {
   const [b, , h, wd] = x.shape;
   const out = fixedSize(x, 1);
-  const rows = permute(reshape(groupNorm(x, w.at("group_norm"), { groups, eps: EPS }), [b!, out, -1]), [0, 2, 1]);
+  const rows = reshape(toChannelsLast(groupNorm(x, w.at("group_norm"), { groups, eps: EPS })), [b!, -1, out]);
   const [q, k, v] = ["to_q", "to_k", "to_v"].map((key) => linear(rows, w.at(key), { out }));
   const y = linear(attention(q!, k!, v!, { heads: 1, causal: false }), w.at("to_out", 0), { out });
-  return add(x, reshape(permute(y, [0, 2, 1]), [b!, out, h!, wd!]));
+  return add(x, toChannelsFirst(reshape(y, [b!, h!, wd!, out])));
 }
 
 /**

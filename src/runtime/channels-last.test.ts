@@ -9,7 +9,7 @@ import { silu } from "../graph/ops/activation.ts";
 import { channelsLastOf, toChannelsFirst, toChannelsLast } from "../graph/ops/channels.ts";
 import { conv2dOp } from "../graph/ops/convolution.ts";
 import { add } from "../graph/ops/elementwise.ts";
-import { permuteOp } from "../graph/ops/layout.ts";
+import { concat, permuteOp, reshape } from "../graph/ops/layout.ts";
 import { groupNormOp } from "../graph/ops/normalise.ts";
 import { input } from "../graph/ops/source.ts";
 import { inOrder, rewriteNamed } from "../graph/rewrite.ts";
@@ -44,6 +44,15 @@ function graph(): { readonly y: Tensor; readonly back: Tensor } {
   return { y, back: toChannelsLast(add(y, y)) };
 }
 
+/** What else the UNet does: the same shift at every pixel, another picture's channels behind these, and pixels as rows and back. */
+function further(): Record<"y", Tensor> {
+  const [b, h, w] = ["b", "h", "w"].map(namedDim);
+  const shifted = add(toChannelsFirst(input("x", [b!, h!, w!, C])), reshape(input("shift", [b!, C]), [b!, C, 1, 1]));
+  const joined = concat([shifted, input("other", [b!, C, h!, w!])], 1);
+  const rows = silu(reshape(toChannelsLast(joined), [b!, -1, 2 * C]));
+  return { y: add(joined, toChannelsFirst(reshape(rows, [b!, h!, w!, 2 * C]))) };
+}
+
 test("norm, activation, sum and convolution of single pixels give the same channels last, and are turned at the end alone", async () => {
   const outputs = graph();
   const turned = rewriteNamed(outputs, channelsLast);
@@ -67,6 +76,30 @@ test("norm, activation, sum and convolution of single pixels give the same chann
     ];
     for (const name of ["y", "back"] as const)
       expect(y[name].data as Float32Array).toMatchGolden(expected[name].data as Float32Array, 2e-3);
+  } finally {
+    await runtime.close();
+  }
+});
+
+test("shifts, joined pictures and pixels as rows give the same channels last, and are turned at the end alone", async () => {
+  const outputs = further();
+  const turned = rewriteNamed(outputs, channelsLast);
+  expect(channelsLastOf(turned.y)).toBeDefined();
+  // of the other picture, and of the result
+  expect(inOrder([turned.y]).filter((t) => is(t, permuteOp))).toHaveLength(2);
+  const runtime = ortRuntime({ threads: 1 });
+  try {
+    const normal = (seed: number, ...dims: number[]) =>
+      floats(
+        gaussians(
+          seededRandom(seed),
+          dims.reduce((a, b) => a * b),
+        ),
+        ...dims,
+      );
+    const feeds = { x: normal(4, B, H, W, C), other: normal(5, B, C, H, W), shift: normal(6, B, C) };
+    const [expected, y] = [await (await runtime.load(outputs)).run(feeds), await (await runtime.load(turned)).run(feeds)];
+    expect(y.y).toEqual(expected.y);
   } finally {
     await runtime.close();
   }
