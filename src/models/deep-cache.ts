@@ -1,4 +1,5 @@
 import { namedDim } from "../graph/dim.ts";
+import { toChannelsFirst, toChannelsLast } from "../graph/ops/channels.ts";
 import { conv2dOp } from "../graph/ops/convolution.ts";
 import { concatOp } from "../graph/ops/layout.ts";
 import { input, paramOp } from "../graph/ops/source.ts";
@@ -7,9 +8,9 @@ import { fixedSize, is, type Tensor } from "../graph/tensor.ts";
 
 /** A UNet in two parts, which have hardly a weight in common. */
 export interface UNetParts {
-  /** [B, C, H, W] what all layers but the outermost one give. */
+  /** [B, H, W, C] what all layers but the outermost one give: channels last, as pictures lie between convolutions in 8 bits. */
   readonly deep: Tensor;
-  /** The UNet's answer, from its own inputs and `deepFeature` [B, C, H, W]. */
+  /** The UNet's answer, from its own inputs and `deepFeature` [B, H, W, C]. */
   readonly noise: Tensor;
 }
 
@@ -24,9 +25,9 @@ export function deepCacheParts(noise: Tensor): UNetParts {
   const [outer] = rewrite([noise], (t) => {
     const [below, skip] = t.inputs;
     if (!is(t, concatOp) || !isFirstConvolution(skip!)) return undefined;
-    deep = below!;
+    deep = toChannelsLast(below!);
     const [batch, height, width] = ["batch", "height", "width"].map(namedDim) as [never, never, never];
-    return { ...t, inputs: [input("deepFeature", [batch, fixedSize(below!, 1), height, width]), skip!] };
+    return { ...t, inputs: [toChannelsFirst(input("deepFeature", [batch, height, width, fixedSize(below!, 1)])), skip!] };
   });
   if (deep === undefined) throw new Error("no layer of this graph joins the first convolution's output");
   return { deep, noise: outer! };

@@ -108,7 +108,7 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
 export interface UNetGraph {
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly unfinished: Unfinished<"noise">;
-  /** The same, unfinished, in two graphs: `deep` [B, C, h, w] is the input `deepFeature` of `noise`. */
+  /** The same, unfinished, in two graphs: `deep` [B, h, w, C] is the input `deepFeature` of `noise`. */
   parts(): { readonly deep: Outputs<"deep">; readonly outer: Outputs<"noise"> };
   /** The same for T-GATE, unfinished: `noise`, and for each cross-attention layer an output `said.<path>` and an input `given.<path>`. */
   gated(): { readonly outputs: Outputs; readonly layers: readonly CrossAttentionLayer[] };
