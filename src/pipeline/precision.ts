@@ -81,7 +81,7 @@ export async function choosePrecision(
         ? ""
         : form === undefined
           ? `: ${large} and would be in int8, but ${WRONG}`
-          : `, since ${large}${available < about.f32 ? "" : `; ${F32}`}`;
+          : `, since ${large}${available < about.f32 ? "" : `; ${f32Takes(form)}`}`;
     const message = `Runs on ${device === "cpu" ? "the processor (cpu)" : device} in ${precision}${why}.`;
     notices.push({ code: "device/chosen", message });
   }
@@ -89,7 +89,8 @@ export async function choosePrecision(
   return { precision, notices, ...(form && { form }) };
 }
 
-const F32 = "--precision f32 gives the reference's pictures, in about three times the time and memory";
+const f32Takes = (form: EightBits): string =>
+  `--precision f32 gives the reference's pictures, in about ${form === "paired" ? "one and a half times the time and three times the memory" : "three times the time and memory"}`;
 const WRONG = "ONNX Runtime's products of whole numbers are wrong on this processor";
 const PAIRED =
   "This processor has no VNNI: weights in 8 bits are rounded a little more coarsely, so that its products of them are right, and the gain in time is smaller.";
