@@ -35,10 +35,11 @@ interface Flags {
   readonly size: number;
   readonly timesteps: string;
   readonly parts: string;
-  readonly form?: EightBits;
+  readonly form?: EightBits | undefined;
 }
 
-async function run(flags: Flags): Promise<void> {
+async function run(asked: Flags): Promise<void> {
+  const flags = { ...asked, form: asked.form ?? (await ownForm()) };
   const model = await openModel(flags.model);
   const parts = flags.parts.split(",");
   if (parts.includes("unet")) await lookAtUnet(model, flags);
@@ -59,11 +60,7 @@ async function lookAtUnet(model: ModelFiles, flags: Flags): Promise<void> {
       timeIds: floats(Float32Array.of(flags.size, flags.size, 0, 0, flags.size, flags.size), 1, 6),
     };
   });
-  const found = await compared(
-    { model: "unet", from: flags.model, form: await formOf(flags), ...unfinished },
-    "noise",
-    questions,
-  );
+  const found = await compared({ model: "unet", from: flags.model, form: flags.form, ...unfinished }, "noise", questions);
   for (const [i, timestep] of timesteps.entries()) console.log(`timestep ${timestep}: ${found[i]!.toFixed(1)} dB`);
 }
 
@@ -71,13 +68,13 @@ async function lookAtVae(model: ModelFiles, flags: Flags): Promise<void> {
   const { decode, config, factor } = vaeGraph(model);
   const side = flags.size / factor;
   const latents = noiseOf(0)(1, config.latentChannels, side, side);
-  const whole = { model: "vae", from: flags.model, form: await formOf(flags), outputs: decode, pairs: NO_PAIRS };
+  const whole = { model: "vae", from: flags.model, form: flags.form, outputs: decode, pairs: NO_PAIRS };
   const [found] = await compared(whole, "picture", [{ latents }]);
   console.log(`decoded: ${found!.toFixed(1)} dB`);
 }
 
-async function formOf({ form }: Flags): Promise<EightBits | undefined> {
-  if (form !== undefined) return form;
+/** As this processor wants weights. */
+async function ownForm(): Promise<EightBits | undefined> {
   const runtime = ortRuntime();
   return probeEightBits(runtime).finally(() => runtime.close());
 }

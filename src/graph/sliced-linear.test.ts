@@ -1,8 +1,6 @@
 import { expect, test } from "vitest";
-import { floats } from "../core/array.ts";
-import { gaussians } from "../core/random/gaussians.ts";
-import { seededRandom } from "../core/random/seeded-random.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { randomArray } from "../testing/random-array.ts";
 import { grad } from "./grad.ts";
 import { mul } from "./ops/elementwise.ts";
 import { reduceSum, slice } from "./ops/layout.ts";
@@ -34,15 +32,7 @@ test.each([
     [2, 3, 5],
   ]);
   expect(layers(whole)).toHaveLength(1);
-  const random = (seed: number, ...dims: number[]) =>
-    floats(
-      gaussians(
-        seededRandom(seed),
-        dims.reduce((a, n) => a * n),
-      ),
-      ...dims,
-    );
-  const feeds = { x: random(1, 2, 3, 8), w: random(2, 10, 8), ...(bias && { b: random(3, 10) }) };
+  const feeds = { x: randomArray(1, 2, 3, 8), w: randomArray(2, 10, 8), ...(bias && { b: randomArray(3, 10) }) };
   const runtime = ortRuntime({ threads: 1 });
   try {
     const [got, expected] = [await (await runtime.load(apart)).run(feeds), await (await runtime.load(whole)).run(feeds)];

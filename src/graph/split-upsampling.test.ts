@@ -1,9 +1,7 @@
 import { expect, test } from "vitest";
-import { floats } from "../core/array.ts";
-import { gaussians } from "../core/random/gaussians.ts";
-import { seededRandom } from "../core/random/seeded-random.ts";
 import { channelBlock } from "../runtime/channel-block.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { randomArray } from "../testing/random-array.ts";
 import { grad } from "./grad.ts";
 import { conv2d, conv2dOp } from "./ops/convolution.ts";
 import { mul } from "./ops/elementwise.ts";
@@ -14,7 +12,6 @@ import { inOrder, type Rule, rewriteNamed } from "./rewrite.ts";
 import { splitUpsampling } from "./split-upsampling.ts";
 import { is, type Tensor } from "./tensor.ts";
 
-const product = (dims: readonly number[]): number => dims.reduce((a, n) => a * n);
 const shapes = { x: [16, 16, 3, 4], w: [32, 16, 3, 3], b: [32] };
 const [x, w, b] = (["x", "w", "b"] as const).map((name) => input(name, shapes[name])) as [Tensor, Tensor, Tensor];
 
@@ -39,7 +36,7 @@ test.each([
   const feeds = Object.fromEntries(
     Object.entries(shapes)
       .filter(([name]) => name !== "b" || bias !== undefined)
-      .map(([name, dims], i) => [name, floats(gaussians(seededRandom(i + 1), product(dims)), ...dims)]),
+      .map(([name, dims], i) => [name, randomArray(i + 1, ...dims)]),
   );
   const block = await channelBlock();
   const runtimes = [ortRuntime({ threads: 1 }), ortRuntime({ threads: 1, block })] as const;

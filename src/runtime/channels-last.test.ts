@@ -16,6 +16,7 @@ import { inOrder, rewriteNamed } from "../graph/rewrite.ts";
 import { is, type Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { conv2d, groupNorm } from "../nn/layers.ts";
+import { randomArray } from "../testing/random-array.ts";
 import type { TensorEntry } from "../weights/index.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
@@ -69,7 +70,7 @@ test("norm, activation, sum and convolution of single pixels give the same chann
       gaussians(seededRandom(2), B * C * H * W).map((v) => v + 20),
       ...[B, H, W, C],
     );
-    const other = floats(gaussians(seededRandom(3), B * C * H * W), B, C, H, W);
+    const other = randomArray(3, B, C, H, W);
     const [expected, y] = [
       await (await runtime.load(outputs)).run({ x, other }),
       await (await runtime.load(turned)).run({ x, other }),
@@ -89,15 +90,7 @@ test("shifts, joined pictures and pixels as rows give the same channels last, an
   expect(inOrder([turned.y]).filter((t) => is(t, permuteOp))).toHaveLength(2);
   const runtime = ortRuntime({ threads: 1 });
   try {
-    const normal = (seed: number, ...dims: number[]) =>
-      floats(
-        gaussians(
-          seededRandom(seed),
-          dims.reduce((a, b) => a * b),
-        ),
-        ...dims,
-      );
-    const feeds = { x: normal(4, B, H, W, C), other: normal(5, B, C, H, W), shift: normal(6, B, C) };
+    const feeds = { x: randomArray(4, B, H, W, C), other: randomArray(5, B, C, H, W), shift: randomArray(6, B, C) };
     const [expected, y] = [await (await runtime.load(outputs)).run(feeds), await (await runtime.load(turned)).run(feeds)];
     expect(y.y).toEqual(expected.y);
   } finally {

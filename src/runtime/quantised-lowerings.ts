@@ -28,7 +28,7 @@ const ATTENTION_STRIPS = 16;
 
 /** Layers in 8 bits, as the processor multiplies whole numbers. */
 export const quantisedLowerings = [
-  // Rows are brought to one range before: the product knows one scale for all of them, which is then known beforehand.
+  // The product knows one scale for all rows. Those with a range of their own are brought to one, which is then known beforehand.
   lower(quantisedLinearOp, ({ inputs, attrs }, [x, bias], e) => {
     if (attrs.rows === "together") return product(toBytes(x!, e), weightOf(attrs, e), bias, e);
     const { range, ...rows } = rowsInRange(x!, fixedSize(inputs[0]!, -1), e);
