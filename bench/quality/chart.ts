@@ -10,10 +10,13 @@ const PANELS: readonly (readonly [SingleFigure, string])[] = [
   ["faceSimShare", "Likeness, difference to the reference"],
   ["textAccuracy", "Text found, difference to the reference"],
 ];
-const FAMILIES = ["none", "DeepCache", "T-GATE", "guidance end", "DeepCache, guidance end"];
+const FAMILIES = [
+  ...["none", "DeepCache", "T-GATE", "token downsampling", "guidance end", "DeepCache, guidance end"],
+  "DeepCache, token downsampling, guidance end",
+];
 const TICKS = [0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2];
 /** Okabe and Ito's colours, told apart by most eyes. */
-const COLOURS = ["#16181d", "#0072b2", "#d55e00", "#009e73", "#cc79a7"];
+const COLOURS = ["#16181d", "#0072b2", "#d55e00", "#56b4e9", "#009e73", "#cc79a7", "#e69f00"];
 
 /** Time against quality, a panel for each figure, as an SVG: points with the standard error of the difference, labelled by steps. */
 export function chartSvg(rows: readonly Row[]): Promise<string> {
@@ -34,7 +37,7 @@ function chart(rows: readonly Row[]): TopLevelSpec {
     title: {
       text: "What saves time, and what it costs in likeness and text",
       subtitle: [
-        "Numbers are steps; in brackets DeepCache's interval, or T-GATE's first evaluation.",
+        "Numbers are steps; in brackets DeepCache's interval, T-GATE's first evaluation, or else the factor of token downsampling.",
         "Guidance ends after half of the steps. Lines are standard errors.",
       ],
       anchor: "start",
@@ -102,12 +105,15 @@ function pointOf(row: Row): Record<string, string | number> {
   );
 }
 
-function labelOf({ sampling: { numInferenceSteps, deepCache, tGate } }: Configuration): string {
-  const at = deepCache ?? tGate;
+function labelOf({ sampling: { numInferenceSteps, deepCache, tGate, tokenDownsampling } }: Configuration): string {
+  const at = deepCache ?? tGate ?? tokenDownsampling;
   return `${numInferenceSteps}${at === undefined ? "" : ` (${at})`}`;
 }
 
-function familyOf({ sampling: { deepCache, tGate, guidanceEnd } }: Configuration): string {
-  const parts = [deepCache && "DeepCache", tGate && "T-GATE", guidanceEnd !== undefined && "guidance end"];
+function familyOf({ sampling: { deepCache, tGate, tokenDownsampling, guidanceEnd } }: Configuration): string {
+  const parts = [
+    ...[deepCache && "DeepCache", tGate && "T-GATE", tokenDownsampling && "token downsampling"],
+    guidanceEnd !== undefined && "guidance end",
+  ];
   return parts.filter((part) => part).join(", ") || "none";
 }

@@ -36,16 +36,19 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   ...STEPS.flatMap((steps) => shortcuts(steps).map((more) => of("f32", steps, more))),
   of("f32", 25, { deepCache: 5 }),
   of("f32", 25, { tGate: 18 }),
+  ...[2, 3].map((tokenDownsampling) => of("f32", 25, { tokenDownsampling })),
   of("f32", 50),
   ...[3, 5].map((deepCache) => of("int8", 50, { deepCache, guidanceEnd: 0.5 })),
+  of("int8", 50, { deepCache: 5, tokenDownsampling: 2, guidanceEnd: 0.5 }),
   ...STEPS.map((steps) => of("int8", steps, { deepCache: 2, guidanceEnd: 0.5 })),
 ];
 
 /** As it is said on the command line, beside steps and precision. */
-export function shortcutText({ deepCache, tGate, guidanceEnd }: Sampling): string {
+export function shortcutText({ deepCache, tGate, tokenDownsampling, guidanceEnd }: Sampling): string {
   const flags = [
     deepCache === undefined ? [] : [`--deep-cache ${deepCache}`],
     tGate === undefined ? [] : [`--t-gate ${tGate}`],
+    tokenDownsampling === undefined ? [] : [`--token-downsampling ${tokenDownsampling}`],
     guidanceEnd === undefined ? [] : [`--guidance-end ${guidanceEnd}`],
   ];
   return flags.flat().join(" ");

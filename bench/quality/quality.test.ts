@@ -53,7 +53,7 @@ test("the table has the quickest first, with differences and their errors", () =
   const lines = markdown(rows).split("\n");
   expect(lines).toHaveLength(rows.length + 2);
   expect(lines[2]).toMatch(
-    /^\| 4 \| `--deep-cache 2 --guidance-end 0\.5` \| int8 \| 0\.30 \| 15% \| 0\.700 ± 0\.050 \| −0\.340 ± 0\.004 \|/,
+    /^\| 4 \| `--deep-cache 2 --guidance-end 0\.5` \| int8 \| 0\.15 \| 7% \| 0\.700 ± 0\.050 \| −0\.370 ± 0\.004 \|/,
   );
   expect(lines.at(-1)).toMatch(/^\| 25 \| {2}\| f32 \| 2\.00 \| 100% \| 0\.700 ± 0\.050 \| 0\.000 ± 0\.004 \|/);
 });

@@ -284,6 +284,13 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       help: "T-GATE: from this evaluation on no guidance, and the text is not looked at again; half of the steps or more (default: off)",
       parse: numberOr,
     },
+    {
+      ...REQUEST,
+      key: "tokenDownsampling",
+      flags: "--token-downsampling <factor>",
+      help: "ToDo: pixels of large pictures look at every so-many-th other, down and across; 2 or 3, for 1024x1024 or more (default: off)",
+      parse: numberOr,
+    },
   ],
   "Input and output:": [
     {

@@ -97,6 +97,7 @@ const CASES: readonly (readonly [
   ["--threads", ["2"], "load", "threads", 2],
   ["--deep-cache", ["3"], "request", "deepCache", 3],
   ["--t-gate", ["12"], "request", "tGate", 12],
+  ["--token-downsampling", ["2"], "request", "tokenDownsampling", 2],
   ["--out", ["dir"], "output", "out", "dir"],
   ["--save-latents", ["l.safetensors"], "output", "saveLatents", "l.safetensors"],
   ["--latents", ["n.safetensors"], "request", "latents", "n.safetensors"],

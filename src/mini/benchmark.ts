@@ -41,7 +41,7 @@ export interface IdUse {
 }
 
 /** How pictures are sampled where it differs from the benchmark's steps. */
-export type Sampling = Pick<GenerateInput, "numInferenceSteps" | "deepCache" | "tGate" | "guidanceEnd">;
+export type Sampling = Pick<GenerateInput, "numInferenceSteps" | "deepCache" | "tGate" | "tokenDownsampling" | "guidanceEnd">;
 
 export interface Measured {
   readonly figures: AdapterFigures;

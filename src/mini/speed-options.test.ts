@@ -82,7 +82,10 @@ const STATED = /^\| `(--[^`]+)` \| at least (\d+)% \| at most (\d+)% \|$/gm;
 const stated = [...(await readFile(join(root, "docs/faster.md"), "utf8")).matchAll(STATED)].map(
   ([, flags, least, most]) => [flags!, Number(least) / 100, Number(most) / 100] as const,
 );
-const FLAGS = { "--deep-cache": "deepCache", "--t-gate": "tGate", "--guidance-end": "guidanceEnd" } as const;
+const FLAGS = {
+  ...{ "--deep-cache": "deepCache", "--t-gate": "tGate" },
+  ...{ "--token-downsampling": "tokenDownsampling", "--guidance-end": "guidanceEnd" },
+} as const;
 
 function drawWith(flags: string): Promise<Uint8Array[]> {
   if (flags === "--precision int8") return draw(rounded);
@@ -114,7 +117,7 @@ test.each(stated)("%s keeps the miniature's identity within its stated cost", as
 
 test("all options off gives the reference's pictures, whatever was drawn before", async () => {
   expect(exact.runsOn.precision).toBe("f32");
-  await draw(exact, { tGate: 6 });
-  expect(await draw(exact, { deepCache: 1, guidanceEnd: 1 })).toEqual(reference);
+  await draw(exact, { tGate: 6, tokenDownsampling: 2 });
+  expect(await draw(exact, { deepCache: 1, tokenDownsampling: 1, guidanceEnd: 1 })).toEqual(reference);
   expect(await draw(exact)).toEqual(reference);
 });

@@ -120,19 +120,19 @@ async function evaluator(
   images: number,
   progress: Progress,
 ): Promise<(query: Query, texts: readonly TextEmbeds[], conditioning: Conditioning) => Promise<Float32Array>> {
-  const form = sessions.formFor(request);
-  if (form === "gated") {
-    const gate = new TGate(await sessions.gated(progress), request.tGate!, images);
+  const { kind, tokenDownsampling } = sessions.formFor(request);
+  if (kind === "gated") {
+    const gate = new TGate(await sessions.gated(tokenDownsampling, progress), request.tGate!, images);
     return ({ sample, timestep, index }, texts, how) => evaluate(gate, sample, timestep, texts, gate.begin(index, how));
   }
-  if (form === "parts") {
-    const cache = new DeepCache(await sessions.parts(progress), request.deepCache ?? 1);
+  if (kind === "parts") {
+    const cache = new DeepCache(await sessions.parts(tokenDownsampling, progress), request.deepCache ?? 1);
     return ({ sample, timestep }, texts, how) => {
       cache.begin(texts, how);
       return evaluate(cache, sample, timestep, texts, how);
     };
   }
-  const unet = await sessions.whole(progress);
+  const unet = await sessions.whole(tokenDownsampling, progress);
   return ({ sample, timestep }, texts, how) => evaluate(unet, sample, timestep, texts, how);
 }
 

@@ -22,6 +22,7 @@ import { type SettledRequest, samplerOf, settle } from "./settle.ts";
 import { checkTGate } from "./t-gate.ts";
 import { encodeText, noText } from "./text-stage.ts";
 import type { Plane } from "./tiles.ts";
+import { checkTokenDownsampling } from "./token-downsampling.ts";
 
 export interface GenerateResult {
   readonly images: readonly ImageEvent[];
@@ -111,6 +112,7 @@ const SHARED = [
     "height",
     "deepCache",
     "tGate",
+    "tokenDownsampling",
   ] as const),
 ];
 
@@ -168,9 +170,10 @@ export async function generateTogether(
 /** Whether the negative text is evaluated at all: else it need not be encoded. */
 const isGuided = (request: SettledRequest, { timesteps }: Sampler): boolean => guidedEvaluations(request, timesteps.length) > 0;
 
-/** @throws UserError those of checkDeepCache and checkTGate */
+/** @throws UserError those of checkDeepCache, checkTGate and checkTokenDownsampling */
 function checkShortcuts({ unet }: Models, request: SettledRequest, { timesteps }: Sampler): void {
   checkDeepCache(request, unet.graph.settings);
+  checkTokenDownsampling(request, unet.graph.settings);
   checkTGate(request, unet.graph.settings, timesteps.length);
 }
 

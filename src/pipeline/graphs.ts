@@ -15,6 +15,7 @@ import { idEncoderV2 } from "../models/id-encoder-v2.ts";
 import { tGate } from "../models/t-gate.ts";
 import { tinyDecode } from "../models/tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
+import { downsampleTokens } from "../models/token-downsampling.ts";
 import { unet } from "../models/unet.ts";
 import { type UNetSettings, unetConfig } from "../models/unet-config.ts";
 import { vaeDecode } from "../models/vae.ts";
@@ -108,11 +109,18 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
 export interface UNetGraph {
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly unfinished: Unfinished<"noise">;
-  /** The same, unfinished, in two graphs: `deep` [B, h, w, C] is the input `deepFeature` of `noise`. */
-  parts(): { readonly deep: Outputs<"deep">; readonly outer: Outputs<"noise"> };
-  /** The same for T-GATE, unfinished: `noise`, and for each cross-attention layer an output `said.<path>` and an input `given.<path>`. */
-  gated(): { readonly outputs: Outputs; readonly layers: readonly CrossAttentionLayer[] };
+  /** @param tokenDownsampling see {@link downsampleTokens} */
+  forms(tokenDownsampling: number): UNetForms;
   readonly settings: UNetSettings;
+}
+
+/** The UNet, unfinished, as requests want it. */
+export interface UNetForms {
+  whole(): Outputs<"noise">;
+  /** The same in two graphs: `deep` [B, h, w, C] is the input `deepFeature` of `noise`. */
+  parts(): { readonly deep: Outputs<"deep">; readonly outer: Outputs<"noise"> };
+  /** The same for T-GATE: `noise`, and for each cross-attention layer an output `said.<path>` and an input `given.<path>`. */
+  gated(): { readonly outputs: Outputs; readonly layers: readonly CrossAttentionLayer[] };
 }
 
 export interface CrossAttentionLayer {
@@ -133,19 +141,24 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
   const noise = unet(inputs, new Weights(new Checkpoint(tensors, "unet")), settings);
   return {
     unfinished: unfinished("unet", { noise }, loras),
-    parts: () => {
-      const { deep, noise: outer } = deepCacheParts(noise);
-      return { deep: { deep }, outer: { noise: outer } };
-    },
-    gated: () => {
-      const { noise: answer, crossAttention } = tGate(noise);
-      const said = Object.entries(crossAttention).map(([path, t]) => [`said.${path}`, t] as const);
-      const layers = Object.entries(crossAttention).map(([path, t]) => ({ path, width: fixedSize(t, 2) }));
-      return { outputs: { noise: answer, ...Object.fromEntries(said) }, layers };
-    },
+    forms: (tokenDownsampling) => unetForms(tokenDownsampling > 1 ? downsampleTokens(noise, tokenDownsampling) : noise),
     settings,
   };
 }
+
+const unetForms = (noise: Tensor): UNetForms => ({
+  whole: () => ({ noise }),
+  parts: () => {
+    const { deep, noise: outer } = deepCacheParts(noise);
+    return { deep: { deep }, outer: { noise: outer } };
+  },
+  gated: () => {
+    const { noise: answer, crossAttention } = tGate(noise);
+    const said = Object.entries(crossAttention).map(([path, t]) => [`said.${path}`, t] as const);
+    const layers = Object.entries(crossAttention).map(([path, t]) => ({ path, width: fixedSize(t, 2) }));
+    return { outputs: { noise: answer, ...Object.fromEntries(said) }, layers };
+  },
+});
 
 /** What makes pictures of latents: the VAE, or a tiny autoencoder in its place. */
 export interface DecoderGraph {

@@ -38,7 +38,7 @@ async function rowsOf(input: Partial<GenerateInput>, scheduler: string): Promise
     },
   };
   const models = {
-    unet: { sessions: { formFor: () => "whole", whole: async () => session } },
+    unet: { sessions: { formFor: () => ({ kind: "whole", tokenDownsampling: 1 }), whole: async () => session } },
     vae: { graph: { factor: 8 } },
     options: { unloadAfterUse: false },
     device: "cpu",

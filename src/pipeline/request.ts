@@ -57,6 +57,11 @@ const generateRequest = z.strictObject({
    * T-GATE: Zhang et al. 2024 (arXiv 2404.02747).
    */
   tGate: z.int().min(1).max(1_000_000).optional(),
+  /**
+   * Pixels of the UNet's largest level with attention look at every so-many-th one of every so-many-th row only. Absent, or 1: at all.
+   * ToDo: Smith et al. 2024 (arXiv 2402.13573).
+   */
+  tokenDownsampling: z.int().min(1).max(8).optional(),
   /** The model's own when absent. */
   scheduler: z.enum(SAMPLER_NAMES).optional(),
   /** How timesteps are laid out: Lin et al. 2023 (arXiv 2305.08891), table 2. The model's own when absent; of no effect for LCM and TCD. */

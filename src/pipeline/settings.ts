@@ -69,6 +69,7 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ["Model", shortName(load.model)],
       ...(request.decoder === "tiny-vae" ? ([["VAE Decoder", "TAESD"]] as const) : []),
       ...(request.deepCache === undefined ? [] : ([["DeepCache", request.deepCache]] as const)),
+      ...(request.tokenDownsampling === undefined ? [] : ([["Token downsampling", request.tokenDownsampling]] as const)),
       ...(request.tGate === undefined ? [] : ([["T-GATE", request.tGate]] as const)),
       ...(request.clipSkip === undefined ? [] : ([["Clip skip", request.clipSkip + 1]] as const)),
       ...load.loras.map(({ path, scale }) => ["Lora", `${shortName(path)}:${scale}`] as const),

@@ -31,7 +31,7 @@ test("what cross-attention said in the same place gives the same answer to the b
   const graph = unetGraph(await openModel(goldenPath("tiny-sdxl")), new Map());
   const { contextDim, pooledDim } = graph.settings;
   const whole = await runtime.load(graph.unfinished.outputs);
-  const { outputs, layers } = graph.gated();
+  const { outputs, layers } = graph.forms(1).gated();
   const gated = { session: await runtime.load(outputs), layers };
   expect(layers).toHaveLength(28); // 2·2 + 2·3 down, 3 in the middle, 3·3 + 3·2 up
   const rows = (count: number, from: number) => ({

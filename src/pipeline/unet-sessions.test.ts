@@ -8,8 +8,11 @@ import { UNetSessions } from "./unet-sessions.ts";
 const noise = input("x", [1]);
 const graph = {
   unfinished: { outputs: { noise } },
-  parts: () => ({ deep: { deep: noise }, outer: { noise } }),
-  gated: () => ({ outputs: { noise }, layers: [] }),
+  forms: () => ({
+    whole: () => ({ noise }),
+    parts: () => ({ deep: { deep: noise }, outer: { noise } }),
+    gated: () => ({ outputs: { noise }, layers: [] }),
+  }),
 } as unknown as UNetGraph;
 const silent: LoadObserver = { loading: () => {}, loaded: () => {}, preparing: () => {}, noted: () => {} };
 
@@ -28,26 +31,33 @@ function sessions() {
 
 test("a request's shortcut says which form it needs, and parts in memory serve a request without", async () => {
   const { unet } = sessions();
-  expect(unet.formFor({})).toBe("whole");
-  expect(unet.formFor({ deepCache: 3 })).toBe("parts");
-  expect(unet.formFor({ tGate: 5 })).toBe("gated");
-  await unet.parts(silent);
-  expect(unet.formFor({})).toBe("parts");
+  expect(unet.formFor({})).toEqual({ kind: "whole", tokenDownsampling: 1 });
+  expect(unet.formFor({ deepCache: 3 }).kind).toBe("parts");
+  expect(unet.formFor({ tGate: 5 }).kind).toBe("gated");
+  expect(unet.formFor({ tGate: 5, tokenDownsampling: 2 })).toEqual({ kind: "gated", tokenDownsampling: 2 });
+  await unet.parts(1, silent);
+  for (const without of [{}, { tokenDownsampling: 1 }]) expect(unet.formFor(without).kind).toBe("parts");
+  expect(unet.formFor({ tokenDownsampling: 2 }).kind).toBe("whole"); // which those parts do not give
 });
 
 test("only one form is in memory: another is loaded when the one before is freed, ahead as well", async () => {
   const { log, unet } = sessions();
-  await unet.whole(silent);
-  await unet.loadAhead("parts", silent);
+  await unet.whole(1, silent);
+  await unet.loadAhead({ kind: "parts", tokenDownsampling: 1 }, silent);
   expect(log).toEqual(["load unet", "free unet", "load unet: deep layers", "load unet: outer layers"]);
-  await unet.parts(silent);
+  await unet.parts(1, silent);
   expect(log.length).toBe(4);
+  await unet.parts(2, silent);
+  expect(log.slice(4)).toEqual([
+    ...["free unet: deep layers", "free unet: outer layers"],
+    ...["load unet: deep layers", "load unet: outer layers"],
+  ]);
 });
 
 test("who needs another form than the one that is loaded ahead waits until that is freed", async () => {
   const { log, unet } = sessions();
-  const ahead = unet.loadAhead("whole", silent);
-  const { deep } = await unet.parts(silent);
+  const ahead = unet.loadAhead({ kind: "whole", tokenDownsampling: 1 }, silent);
+  const { deep } = await unet.parts(1, silent);
   await ahead;
   expect(deep).toBeDefined();
   expect(log.filter((line) => line === "load unet").length).toBe(log.filter((line) => line === "free unet").length);

@@ -1,5 +1,5 @@
 import type { Session } from "../runtime/runtime.ts";
-import type { CrossAttentionLayer, Outputs, UNetGraph } from "./graphs.ts";
+import type { CrossAttentionLayer, Outputs, UNetForms, UNetGraph } from "./graphs.ts";
 import type { LazySession, LoadObserver } from "./lazy-session.ts";
 import type { SettledRequest } from "./settle.ts";
 
@@ -18,16 +18,28 @@ export interface GatedSession {
 /** Makes a session of an unfinished graph over the UNet's weights: with its LoRAs, in the precision that is wished. */
 export type OpenForm = (name: string, outputs: Outputs) => LazySession<string>;
 
-export type UNetForm = "whole" | "parts" | "gated";
+/** What a request wants of the UNet. */
+export interface UNetForm {
+  readonly kind: keyof UNetForms;
+  /** See {@link downsampleTokens}; 1 where pixels look at all others. */
+  readonly tokenDownsampling: number;
+}
+
+type Shortcuts = "deepCache" | "tGate" | "tokenDownsampling";
+
+/** Of a form: loaded, or yet to be loaded. */
+interface Opened {
+  readonly form: UNetForm;
+  readonly sessions: readonly LazySession<string>[];
+  /** What {@link GatedSession} tells of them. */
+  readonly layers: readonly CrossAttentionLayer[];
+}
 
 /** The UNet whole, or as a request's shortcut needs it. Only one form is in memory: to ask for another frees it. */
 export class UNetSessions {
   readonly #graph: UNetGraph;
   readonly #lazy: OpenForm;
-  #form: UNetForm | undefined;
-  /** Made when it is first needed. */
-  #gated: ReturnType<UNetGraph["gated"]> | undefined;
-  #sessions: readonly LazySession<string>[] = [];
+  #opened: Opened | undefined;
   /** Until what was there before is out of memory. */
   #freed: Promise<unknown> = Promise.resolve();
 
@@ -38,73 +50,77 @@ export class UNetSessions {
 
   /** See {@link LazySession.prepare}; the forms share what is prepared. */
   prepare(observer: LoadObserver): Promise<boolean> {
-    const [whole] = this.#form === "whole" ? this.#sessions : [this.#lazy("unet", this.#graph.unfinished.outputs)];
-    return whole!.prepare(observer);
+    const session = this.#opened?.sessions[0] ?? this.#lazy("unet", this.#graph.unfinished.outputs);
+    return session.prepare(observer);
   }
 
   /** The form that a request needs. What is in memory serves where it gives the same. */
-  formFor({ deepCache, tGate }: Pick<SettledRequest, "deepCache" | "tGate">): UNetForm {
-    if (tGate !== undefined) return "gated";
-    return deepCache !== undefined || this.#form === "parts" ? "parts" : "whole";
+  formFor({ deepCache, tGate, tokenDownsampling = 1 }: Pick<SettledRequest, Shortcuts>): UNetForm {
+    if (tGate !== undefined) return { kind: "gated", tokenDownsampling };
+    const parts: UNetForm = { kind: "parts", tokenDownsampling };
+    return deepCache !== undefined || this.#has(parts) ? parts : { kind: "whole", tokenDownsampling };
   }
 
   /** Begins to load a form, as {@link LazySession.loadAhead} says, once what was there is freed. */
   async loadAhead(form: UNetForm, observer: Pick<LoadObserver, "noted">): Promise<void> {
-    const sessions = await this.#of(form);
-    for (const session of sessions) if (this.#sessions === sessions) await session.loadAhead(observer);
+    const opened = await this.#of(form);
+    for (const session of opened.sessions) if (this.#opened === opened) await session.loadAhead(observer);
   }
 
-  async whole(observer: LoadObserver): Promise<Session<"noise">> {
-    const [whole] = await this.#loaded("whole", observer);
-    return whole as Session<"noise">;
+  async whole(tokenDownsampling: number, observer: LoadObserver): Promise<Session<"noise">> {
+    const { loaded } = await this.#loaded({ kind: "whole", tokenDownsampling }, observer);
+    return loaded[0] as Session<"noise">;
   }
 
   /** The same numbers to the bit, in two steps. */
-  async parts(observer: LoadObserver): Promise<UNetPartSessions> {
-    const [deep, outer] = await this.#loaded("parts", observer);
-    return { deep, outer } as UNetPartSessions;
+  async parts(tokenDownsampling: number, observer: LoadObserver): Promise<UNetPartSessions> {
+    const { loaded } = await this.#loaded({ kind: "parts", tokenDownsampling }, observer);
+    return { deep: loaded[0], outer: loaded[1] } as UNetPartSessions;
   }
 
-  async gated(observer: LoadObserver): Promise<GatedSession> {
-    const [session] = await this.#loaded("gated", observer);
-    return { session: session!, layers: this.#gatedGraph().layers };
+  async gated(tokenDownsampling: number, observer: LoadObserver): Promise<GatedSession> {
+    const { loaded, layers } = await this.#loaded({ kind: "gated", tokenDownsampling }, observer);
+    return { session: loaded[0]!, layers };
   }
 
   async unload(): Promise<void> {
-    const before = this.#sessions;
-    this.#sessions = [];
-    this.#form = undefined;
+    const before = this.#opened?.sessions ?? [];
+    this.#opened = undefined;
     this.#freed = Promise.allSettled([this.#freed, ...before.map((session) => session.unload())]); // what fails has ended, and holds nothing
     await this.#freed;
   }
 
-  async #loaded(form: UNetForm, observer: LoadObserver): Promise<Session[]> {
+  async #loaded(form: UNetForm, observer: LoadObserver): Promise<Pick<Opened, "layers"> & { loaded: Session[] }> {
+    const { sessions, layers } = await this.#of(form);
     const loaded: Session[] = [];
-    for (const session of await this.#of(form)) loaded.push(await session.get(observer));
-    return loaded;
+    for (const session of sessions) loaded.push(await session.get(observer));
+    return { loaded, layers };
   }
 
-  /** The sessions of a form, loaded or yet to be loaded, when no other is left in memory. */
-  async #of(form: UNetForm): Promise<readonly LazySession<string>[]> {
-    if (this.#form !== form) {
+  #has({ kind, tokenDownsampling }: UNetForm): boolean {
+    const there = this.#opened?.form;
+    return there?.kind === kind && there.tokenDownsampling === tokenDownsampling;
+  }
+
+  /** The sessions of a form, when no other is left in memory. */
+  async #of(form: UNetForm): Promise<Opened> {
+    if (!this.#has(form)) {
       void this.unload();
-      this.#sessions = this.#create(form);
-      this.#form = form;
+      this.#opened = this.#create(form);
     }
-    const sessions = this.#sessions;
+    const opened = this.#opened!;
     await this.#freed;
-    return sessions;
+    return opened;
   }
 
-  #create(form: UNetForm): LazySession<string>[] {
-    if (form === "gated") return [this.#lazy("unet", this.#gatedGraph().outputs)];
-    if (form === "whole") return [this.#lazy("unet", this.#graph.unfinished.outputs)];
-    const { deep, outer } = this.#graph.parts();
-    return [this.#lazy("unet: deep layers", deep), this.#lazy("unet: outer layers", outer)];
-  }
-
-  #gatedGraph(): ReturnType<UNetGraph["gated"]> {
-    this.#gated ??= this.#graph.gated();
-    return this.#gated;
+  #create(form: UNetForm): Opened {
+    const forms = this.#graph.forms(form.tokenDownsampling);
+    if (form.kind === "gated") {
+      const { outputs, layers } = forms.gated();
+      return { form, sessions: [this.#lazy("unet", outputs)], layers };
+    }
+    if (form.kind === "whole") return { form, sessions: [this.#lazy("unet", forms.whole())], layers: [] };
+    const { deep, outer } = forms.parts();
+    return { form, sessions: [this.#lazy("unet: deep layers", deep), this.#lazy("unet: outer layers", outer)], layers: [] };
   }
 }

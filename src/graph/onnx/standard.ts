@@ -18,6 +18,7 @@ import {
   subOp,
   tanhOp,
 } from "../ops/elementwise.ts";
+import { everyOp } from "../ops/every.ts";
 import { firstOp } from "../ops/first.ts";
 import { gatherOp, oneHotOp, scatterRowsOp, takeRowsOp } from "../ops/gather.ts";
 import { broadcastToOp, concatOp, padOp, permuteOp, reduceSumOp, reshapeOp, sliceOp } from "../ops/layout.ts";
@@ -71,6 +72,10 @@ export const standardLowerings: Lowerings = new Map([
     const end = typeof size === "number" ? e.ints([start + size]) : start === 0 ? e.dims([size]) : undefined;
     if (end === undefined) throw new TypeError("a slice of symbolic size must start at 0");
     return e.node("Slice", [x!, e.ints([start]), end, e.ints([axis])]);
+  }),
+  lower(everyOp, (y, [x], e) => {
+    const { axis, step } = y.attrs;
+    return e.node("Slice", [x!, e.ints([0]), e.dims([size(y.inputs[0]!, axis)]), e.ints([axis]), e.ints([step])]);
   }),
   lower(firstOp, (y, [x, count], e) => e.node("Slice", [x!, e.ints([0]), count!, e.ints([y.attrs.axis])])),
   lower(padOp, (y, [x], e) => {
