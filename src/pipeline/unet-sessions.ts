@@ -21,10 +21,11 @@ export type OpenForm = (name: string, outputs: Outputs) => LazySession<string>;
 /** What a request wants of the UNet. */
 export interface UNetForm {
   readonly kind: keyof UNetForms;
-  /** See {@link downsampleTokens}; 1 where pixels look at all others. */
+  /** The factor of `downsampleTokens`: 1 where pixels look at all others. */
   readonly tokenDownsampling: number;
 }
 
+const WHOLE: UNetForm = { kind: "whole", tokenDownsampling: 1 };
 type Shortcuts = "deepCache" | "tGate" | "tokenDownsampling";
 
 /** Of a form: loaded, or yet to be loaded. */
@@ -50,8 +51,8 @@ export class UNetSessions {
 
   /** See {@link LazySession.prepare}; the forms share what is prepared. */
   prepare(observer: LoadObserver): Promise<boolean> {
-    const session = this.#opened?.sessions[0] ?? this.#lazy("unet", this.#graph.unfinished.outputs);
-    return session.prepare(observer);
+    const { sessions } = this.#has(WHOLE) ? this.#opened! : this.#create(WHOLE);
+    return sessions[0]!.prepare(observer);
   }
 
   /** The form that a request needs. What is in memory serves where it gives the same. */
