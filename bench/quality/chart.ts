@@ -11,7 +11,12 @@ const PANELS: readonly (readonly [SingleFigure, string])[] = [
   ["textAccuracy", "Text found, difference to the reference"],
 ];
 const FAMILIES = [
-  ...["none", "DeepCache", "T-GATE", "token downsampling", "guidance end", "DeepCache, guidance end"],
+  "none",
+  "DeepCache",
+  "T-GATE",
+  "token downsampling",
+  "guidance end",
+  "DeepCache, guidance end",
   "DeepCache, token downsampling, guidance end",
 ];
 const TICKS = [0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2];
@@ -112,7 +117,9 @@ function labelOf({ sampling: { numInferenceSteps, deepCache, tGate, tokenDownsam
 
 function familyOf({ sampling: { deepCache, tGate, tokenDownsampling, guidanceEnd } }: Configuration): string {
   const parts = [
-    ...[deepCache && "DeepCache", tGate && "T-GATE", tokenDownsampling && "token downsampling"],
+    deepCache && "DeepCache",
+    tGate && "T-GATE",
+    tokenDownsampling && "token downsampling",
     guidanceEnd !== undefined && "guidance end",
   ];
   return parts.filter((part) => part).join(", ") || "none";

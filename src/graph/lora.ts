@@ -1,8 +1,9 @@
 import type { TensorEntry } from "../weights/tensor-entry.ts";
+import { weightPathOf } from "./layer-weight.ts";
 import { conv2d, conv2dOp } from "./ops/convolution.ts";
 import { add, mul } from "./ops/elementwise.ts";
-import { linear, linearOp } from "./ops/matrix.ts";
-import { param, paramOp } from "./ops/source.ts";
+import { linear } from "./ops/matrix.ts";
+import { param } from "./ops/source.ts";
 import type { Rule } from "./rewrite.ts";
 import { is, size, type Tensor } from "./tensor.ts";
 
@@ -24,11 +25,9 @@ export interface LoraPair {
 export const lora =
   (pairs: ReadonlyMap<string, readonly LoraPair[]>, used: Set<string>): Rule =>
   (y) => {
-    const weight = is(y, linearOp) || is(y, conv2dOp) ? y.inputs[1]! : undefined;
-    if (weight === undefined || !is(weight, paramOp)) return undefined;
-    const { path } = weight.attrs;
-    const found = pairs.get(path);
-    if (found === undefined) return undefined;
+    const path = weightPathOf(y);
+    const found = path === undefined ? undefined : pairs.get(path);
+    if (path === undefined || found === undefined) return undefined;
     used.add(path);
     return found.reduce<Tensor>((sum, pair, i) => add(sum, branch(y, pair, `${path}:lora${i}`)), y);
   };

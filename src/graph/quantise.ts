@@ -1,4 +1,5 @@
 import { sliceRows } from "../weights/tensor-entry.ts";
+import { weightOf, weightPathOf } from "./layer-weight.ts";
 import { conv2dOp } from "./ops/convolution.ts";
 import { slice } from "./ops/layout.ts";
 import { linearOp } from "./ops/matrix.ts";
@@ -9,12 +10,6 @@ import { inOrder, type Rule } from "./rewrite.ts";
 import { isOutputs } from "./sliced-linear.ts";
 import { enlargedBefore } from "./split-upsampling.ts";
 import { is, size, type Tensor } from "./tensor.ts";
-
-/** The weight of a linear layer or a convolution, where it is one that a file holds. */
-function weightOf(y: Tensor): Tensor<ParamAttrs> | undefined {
-  const weight = is(y, linearOp) || is(y, conv2dOp) ? y.inputs[1]! : undefined;
-  return weight !== undefined && is(weight, paramOp) ? weight : undefined;
-}
 
 /** The weights of all linear layers and convolutions, which are what can be quantised. */
 export function quantisable(outputs: readonly Tensor[]): ParamAttrs[] {
@@ -28,7 +23,7 @@ export function quantisable(outputs: readonly Tensor[]): ParamAttrs[] {
 
 /** The paths of weights of convolutions behind an enlargement, which can be one operation with it. */
 export const upsampledKernels = (outputs: readonly Tensor[]): Set<string> =>
-  new Set(inOrder(outputs).flatMap((t) => (enlargedBefore(t) === undefined ? [] : (weightOf(t)?.attrs.path ?? []))));
+  new Set(inOrder(outputs).flatMap((t) => (enlargedBefore(t) === undefined ? [] : (weightPathOf(t) ?? []))));
 
 /** A layer norm's scale and shift, and the weights of the layers that it feeds. */
 export interface NormBefore {
@@ -89,7 +84,7 @@ export const slicePath = (path: string, start: number): string => `${path}:${sta
 function sliced(y: Tensor, weights: ReadonlyMap<string, QuantisedWeight>, together: (x: Tensor) => boolean): Tensor | undefined {
   if (!isOutputs(y)) return undefined;
   const layer = y.inputs[0]!;
-  const path = weightOf(layer)?.attrs.path;
+  const path = weightPathOf(layer);
   const { start, size } = y.attrs;
   const found = path === undefined ? undefined : weights.get(slicePath(path, start));
   if (found === undefined || found.weight.entry.shape[1] !== size) return undefined;

@@ -83,8 +83,10 @@ const stated = [...(await readFile(join(root, "docs/faster.md"), "utf8")).matchA
   ([, flags, least, most]) => [flags!, Number(least) / 100, Number(most) / 100] as const,
 );
 const FLAGS = {
-  ...{ "--deep-cache": "deepCache", "--t-gate": "tGate" },
-  ...{ "--token-downsampling": "tokenDownsampling", "--guidance-end": "guidanceEnd" },
+  "--deep-cache": "deepCache",
+  "--t-gate": "tGate",
+  "--token-downsampling": "tokenDownsampling",
+  "--guidance-end": "guidanceEnd",
 } as const;
 
 function drawWith(flags: string): Promise<Uint8Array[]> {

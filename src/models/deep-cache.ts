@@ -1,8 +1,8 @@
 import { namedDim } from "../graph/dim.ts";
+import { weightPathOf } from "../graph/layer-weight.ts";
 import { toChannelsFirst, toChannelsLast } from "../graph/ops/channels.ts";
-import { conv2dOp } from "../graph/ops/convolution.ts";
 import { concatOp } from "../graph/ops/layout.ts";
-import { input, paramOp } from "../graph/ops/source.ts";
+import { input } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { fixedSize, is, type Tensor } from "../graph/tensor.ts";
 
@@ -24,7 +24,7 @@ export function deepCacheParts(noise: Tensor): UNetParts {
   let deep: Tensor | undefined;
   const [outer] = rewrite([noise], (t) => {
     const [below, skip] = t.inputs;
-    if (!is(t, concatOp) || !isFirstConvolution(skip!)) return undefined;
+    if (!is(t, concatOp) || weightPathOf(skip!) !== "conv_in.weight") return undefined;
     deep = toChannelsLast(below!);
     const [batch, height, width] = ["batch", "height", "width"].map(namedDim) as [never, never, never];
     return { ...t, inputs: [toChannelsFirst(input("deepFeature", [batch, height, width, fixedSize(below!, 1)])), skip!] };
@@ -32,6 +32,3 @@ export function deepCacheParts(noise: Tensor): UNetParts {
   if (deep === undefined) throw new Error("no layer of this graph joins the first convolution's output");
   return { deep, noise: outer! };
 }
-
-const isFirstConvolution = (t: Tensor): boolean =>
-  is(t, conv2dOp) && is(t.inputs[1]!, paramOp) && t.inputs[1].attrs.path === "conv_in.weight";

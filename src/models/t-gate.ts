@@ -1,9 +1,9 @@
 import { type Dim, namedDim } from "../graph/dim.ts";
+import { weightPathOf } from "../graph/layer-weight.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
 import { first } from "../graph/ops/first.ts";
 import { concat, slice } from "../graph/ops/layout.ts";
-import { linearOp } from "../graph/ops/matrix.ts";
-import { input, paramOp } from "../graph/ops/source.ts";
+import { input } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { apply, fixedSize, is, size, type Tensor } from "../graph/tensor.ts";
 
@@ -33,7 +33,7 @@ export function tGate(noise: Tensor): GatedUNet {
       return y;
     };
     if (is(t, attentionOp) && fewer.has(t.inputs[0]!)) return again(...t.inputs);
-    const [, layer, part] = /^(.*\.attn2)\.(to_q|to_out\.0)\.weight$/.exec(linearPath(t) ?? "") ?? [];
+    const [, layer, part] = /^(.*\.attn2)\.(to_q|to_out\.0)\.weight$/.exec(weightPathOf(t) ?? "") ?? [];
     if (layer === undefined) return undefined;
     const [x, ...weights] = t.inputs as [Tensor, ...Tensor[]];
     if (part === "to_q") {
@@ -48,6 +48,3 @@ export function tGate(noise: Tensor): GatedUNet {
   });
   return { noise: gated!, crossAttention };
 }
-
-const linearPath = (t: Tensor): string | undefined =>
-  is(t, linearOp) && is(t.inputs[1]!, paramOp) ? t.inputs[1].attrs.path : undefined;

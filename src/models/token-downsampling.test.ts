@@ -1,41 +1,27 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { floats } from "../core/array.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
-import { type Dim, namedDim } from "../graph/dim.ts";
+import type { Dim } from "../graph/dim.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
 import { layerNormOp } from "../graph/ops/normalise.ts";
-import { input } from "../graph/ops/source.ts";
 import { Recorder } from "../graph/recorder.ts";
 import { inOrder } from "../graph/rewrite.ts";
 import { is, size, type Tensor } from "../graph/tensor.ts";
-import { Weights } from "../graph/weights.ts";
 import { ortRuntime } from "../runtime/ort-runtime.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { randomArray } from "../testing/random-array.ts";
-import { sdxlUNet } from "../testing/sdxl-unet.ts";
+import { sdxlUNet, unetOver } from "../testing/sdxl-unet.ts";
 import { goldenJson, goldenTensors } from "../testing/tensors.ts";
 import { openTensors } from "../weights/open-tensors.ts";
 import { downsampleTokens } from "./token-downsampling.ts";
-import { unet } from "./unet.ts";
 import { unetConfig } from "./unet-config.ts";
 
 const runtime = ortRuntime();
 afterAll(() => runtime.close());
 
 const { tensors } = await openTensors(goldenPath("tiny-sdxl", "unet", "diffusion_pytorch_model.safetensors"));
-const sizes = unetConfig(goldenJson("tiny-sdxl", "unet", "config.json"), tensors);
-const [batch, height, width, tokens] = ["batch", "height", "width", "tokens"].map(namedDim) as [never, never, never, never];
-const noise = unet(
-  {
-    latents: input("latents", [batch, sizes.inChannels, height, width]),
-    timestep: input("timestep", [1]),
-    context: input("context", [batch, tokens, sizes.contextDim]),
-    pooled: input("pooled", [batch, sizes.pooledDim]),
-    timeIds: input("timeIds", [batch, 6]),
-  },
-  new Weights(new Checkpoint(tensors, "unet")),
-  sizes,
-);
+const config = unetConfig(goldenJson("tiny-sdxl", "unet", "config.json"), tensors);
+const noise = unetOver(new Checkpoint(tensors, "unet"), config);
 const golden = await goldenTensors("token-downsampling", "expected.safetensors");
 const feeds = {
   latents: await golden.floats("latents"),

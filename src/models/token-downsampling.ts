@@ -1,10 +1,9 @@
 import { type Dim, sameDim } from "../graph/dim.ts";
+import { weightPathOf } from "../graph/layer-weight.ts";
 import { conv2dOp } from "../graph/ops/convolution.ts";
 import { every } from "../graph/ops/every.ts";
 import { reshape } from "../graph/ops/layout.ts";
-import { linearOp } from "../graph/ops/matrix.ts";
 import { layerNormOp } from "../graph/ops/normalise.ts";
-import { paramOp } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { apply, is, size, type Tensor } from "../graph/tensor.ts";
 
@@ -22,10 +21,11 @@ const KEY_OR_VALUE = /^(.*\.attentions\.\d+)\..*\.attn1\.to_[kv]\.weight$/;
  * @see ethansmith2000/ImprovedTokenMerge, downsample_factor_level_1
  */
 export function downsampleTokens(noise: Tensor, factor: number): Tensor {
+  if (factor === 1) return noise;
   const sides = new Map<string, Side>();
   const fewer = new Map<Tensor, Tensor>();
   const [downsampled] = rewrite([noise], (t) => {
-    const path = weightPath(t);
+    const path = weightPathOf(t) ?? "";
     const [, entered] = PROJ_IN.exec(path) ?? [];
     if (entered !== undefined) sides.set(entered, sideOf(t));
     const [, transformer] = KEY_OR_VALUE.exec(path) ?? [];
@@ -38,9 +38,6 @@ export function downsampleTokens(noise: Tensor, factor: number): Tensor {
   });
   return downsampled!;
 }
-
-const weightPath = (t: Tensor): string =>
-  (is(t, linearOp) || is(t, conv2dOp)) && is(t.inputs[1]!, paramOp) ? t.inputs[1].attrs.path : "";
 
 /** Of a transformer's first layer, a convolution of the picture or a matrix for its rows. */
 function sideOf(t: Tensor): Side {

@@ -32,6 +32,10 @@ export interface UNetConfig {
   readonly linearProjection: boolean;
 }
 
+/** Whether any level has transformers. */
+export const hasAttention = ({ depth, midDepth, upDepth }: Pick<UNetConfig, "depth" | "midDepth" | "upDepth">): boolean =>
+  [...depth, midDepth, ...upDepth].some((blocks) => blocks > 0);
+
 export interface UNetInputs {
   readonly latents: Tensor; // [B, inChannels, H, W]
   readonly timestep: Tensor; // [B] or [1]

@@ -141,7 +141,7 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
   const noise = unet(inputs, new Weights(new Checkpoint(tensors, "unet")), settings);
   return {
     unfinished: unfinished("unet", { noise }, loras),
-    forms: (tokenDownsampling) => unetForms(tokenDownsampling > 1 ? downsampleTokens(noise, tokenDownsampling) : noise),
+    forms: (tokenDownsampling) => unetForms(downsampleTokens(noise, tokenDownsampling)),
     settings,
   };
 }

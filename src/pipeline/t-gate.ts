@@ -1,6 +1,6 @@
 import { type FloatArray, floats, integers, type NdArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
-import type { UNetConfig } from "../models/unet.ts";
+import { hasAttention, type UNetConfig } from "../models/unet.ts";
 import type { Feeds } from "../runtime/runtime.ts";
 import type { Conditioning, UNet } from "./denoiser.ts";
 import type { CrossAttentionLayer } from "./graphs.ts";
@@ -115,12 +115,12 @@ export function checkTGate(
     SettledRequest,
     "tGate" | "deepCache" | "inputIdImages" | "startMergeStep" | "styleStrength" | "numInferenceSteps"
   >,
-  { depth, midDepth, upDepth }: UNetConfig,
+  config: UNetConfig,
   evaluations: number,
 ): void {
   const { tGate, deepCache } = request;
   if (tGate === undefined) return;
-  if ([...depth, midDepth, ...upDepth].every((blocks) => blocks === 0))
+  if (!hasAttention(config))
     throw new UserError(
       "t-gate/no-cross-attention",
       "T-GATE is asked for, and this model's UNet has no cross-attention.",

@@ -1,3 +1,4 @@
+import { weightPathOf } from "../graph/layer-weight.ts";
 import type { Arithmetic } from "../graph/onnx/encode.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
 import { conv2dOp } from "../graph/ops/convolution.ts";
@@ -7,7 +8,6 @@ import { linearOp, matmulOp } from "../graph/ops/matrix.ts";
 import { groupNormOp, layerNormOp, logSoftmaxOp, normaliseOp, scaleShiftOp, softmaxOp } from "../graph/ops/normalise.ts";
 import { reduceMeanOp } from "../graph/ops/reduce.ts";
 import { averagePoolOp, upsampleOp } from "../graph/ops/resample.ts";
-import { paramOp } from "../graph/ops/source.ts";
 import { is, type Op, type Tensor } from "../graph/tensor.ts";
 
 /** Where the time goes. */
@@ -43,8 +43,7 @@ const ONE_ROW = /(^|\.)(time_embedding|add_embedding|time_emb_proj)\./;
  * the rest in the type of what it is computed from.
  */
 export function halfArithmetic(t: Tensor): Arithmetic {
-  const weight = is(t, linearOp) ? t.inputs[1]! : undefined;
-  if (weight !== undefined && is(weight, paramOp) && ONE_ROW.test(`.${weight.attrs.path}`)) return "wide";
+  if (ONE_ROW.test(`.${weightPathOf(t) ?? ""}`)) return "wide";
   // scores of plain attention, which the scale only then brings into float16's range
   if (is(t, matmulOp) && t.attrs.scale !== 1) return "wide";
   return HALF.has(t.op) ? "half" : WIDE.has(t.op) ? "wide" : "same";

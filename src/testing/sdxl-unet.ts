@@ -23,16 +23,19 @@ export const SDXL_UNET: UNetConfig = {
   linearProjection: true,
 };
 
-/** SDXL's UNet at full size: [batch, 4, height, width]. */
-export const sdxlUNet = (weights: WeightSource): Tensor =>
+/** A UNet over inputs of its own, with one timestep for all: [batch, outChannels, height, width]. */
+export const unetOver = (weights: WeightSource, config: UNetConfig): Tensor =>
   unet(
     {
-      latents: input("latents", [batch, 4, height, width]),
+      latents: input("latents", [batch, config.inChannels, height, width]),
       timestep: input("timestep", [1]),
-      context: input("context", [batch, tokens, 2048]),
-      pooled: input("pooled", [batch, 1280]),
+      context: input("context", [batch, tokens, config.contextDim]),
+      pooled: input("pooled", [batch, config.pooledDim]),
       timeIds: input("timeIds", [batch, 6]),
     },
     new Weights(weights),
-    SDXL_UNET,
+    config,
   );
+
+/** SDXL's UNet at full size. */
+export const sdxlUNet = (weights: WeightSource): Tensor => unetOver(weights, SDXL_UNET);

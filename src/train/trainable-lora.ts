@@ -1,10 +1,7 @@
+import { weightOf } from "../graph/layer-weight.ts";
 import { lowRank } from "../graph/lora.ts";
-import { conv2dOp } from "../graph/ops/convolution.ts";
 import { add } from "../graph/ops/elementwise.ts";
-import { linearOp } from "../graph/ops/matrix.ts";
-import { paramOp } from "../graph/ops/source.ts";
 import type { Rule } from "../graph/rewrite.ts";
-import { is } from "../graph/tensor.ts";
 import type { TrainableWeights } from "./trainable-weights.ts";
 
 /** The linear layers of the transformer blocks and around them: attention's, the feed-forward's and the projections in and out. */
@@ -18,8 +15,8 @@ export const TRANSFORMER_LAYERS = /\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0
 export const trainableLora =
   (weights: TrainableWeights, rank: number, layers: RegExp): Rule =>
   (y) => {
-    const weight = is(y, linearOp) || is(y, conv2dOp) ? y.inputs[1]! : undefined;
-    if (weight === undefined || !is(weight, paramOp) || !layers.test(weight.attrs.path)) return undefined;
+    const weight = weightOf(y);
+    if (weight === undefined || !layers.test(weight.attrs.path)) return undefined;
     const layer = weight.attrs.path.replace(/\.weight$/, "");
     const [out, into, ...kernel] = weight.shape as number[];
     const fanIn = into! * kernel.reduce((a, b) => a * b, 1);
