@@ -1,12 +1,13 @@
 // The import order of the folders under src/: a folder imports only from rows below its own.
 const ROWS = [
   ["cli"],
-  ["mini"],
+  ["miniature"],
   ["train", "bench"],
   ["pipeline"],
-  ["models", "runtime", "world"],
+  ["sessions"],
+  ["models", "runtime", "minifaces"],
   ["nn"],
-  ["graph"],
+  ["graph", "contract"],
   ["weights", "image", "text", "samplers"],
   ["core"],
 ];

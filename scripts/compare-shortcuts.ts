@@ -3,8 +3,8 @@
 import { writeFile } from "node:fs/promises";
 import { contactSheet } from "../src/image/contact-sheet.ts";
 import { decodePhoto, encodePng, type Rgb8 } from "../src/image/index.ts";
-import { ALBUM_SHOWN, DEMO_GUIDANCE, DEMO_STEPS, type DemoPicture, demoPlan } from "../src/mini/demo-plan.ts";
-import { drawnPortraits } from "../src/mini/portraits.ts";
+import { ALBUM_SHOWN, DEMO_GUIDANCE, DEMO_STEPS, type DemoPicture, demoPlan } from "../src/miniature/demo-plan.ts";
+import { drawnPortraits } from "../src/miniature/portraits.ts";
 import { type GenerateInput, PhotoMaker } from "../src/pipeline/index.ts";
 
 const MINIATURE = "assets/miniature";

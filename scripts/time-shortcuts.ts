@@ -10,7 +10,7 @@ import { Weights } from "../src/graph/weights.ts";
 import { deepCacheParts } from "../src/models/deep-cache.ts";
 import { tGate } from "../src/models/t-gate.ts";
 import { type UNetConfig, unet } from "../src/models/unet.ts";
-import { ortRuntime } from "../src/runtime/ort-runtime.ts";
+import { ortRuntime } from "../src/runtime/node/ort-runtime.ts";
 
 const CONFIG: UNetConfig = {
   ...{ inChannels: 4, outChannels: 4, channels: [128, 256, 512], depth: [0, 2, 4], midDepth: 4, upDepth: [0, 2, 4] },

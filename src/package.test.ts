@@ -36,8 +36,8 @@ beforeAll(async () => {
 afterAll(() => rm(project, { recursive: true, force: true }));
 
 test("the package has what it needs, and no tests", () => {
-  const needed = ["LICENSE", "NOTICE.md", "README.md", "assets/clip/merges.txt", "dist/runtime/ort-process.js"];
-  for (const path of [...needed, "assets/miniature/photomaker-v1.safetensors", "dist/runtime/training/training-worker.js"])
+  const needed = ["LICENSE", "NOTICE.md", "README.md", "assets/clip/merges.txt", "dist/runtime/node/ort-process.js"];
+  for (const path of [...needed, "assets/miniature/photomaker-v1.safetensors", "dist/runtime/node/training/training-worker.js"])
     expect(files).toContain(path);
   expect(files.filter((path) => /\.test\.|testing\/|^src\/|^scripts\//.test(path))).toEqual([]);
 });

@@ -3,12 +3,12 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { floats } from "../../src/core/array.ts";
 import { TorchCpuGenerator } from "../../src/core/random/torch-cpu-generator.ts";
-import { NO_PAIRS, type Outputs, unetGraph, vaeGraph } from "../../src/pipeline/graphs.ts";
-import { LazySession } from "../../src/pipeline/lazy-session.ts";
-import { inEightBits } from "../../src/pipeline/precision.ts";
 import { probeEightBits } from "../../src/runtime/eight-bit-probe.ts";
-import { ortRuntime } from "../../src/runtime/ort-runtime.ts";
-import { ortVersion } from "../../src/runtime/ort-version.ts";
+import { ortRuntime } from "../../src/runtime/node/ort-runtime.ts";
+import { ortVersion } from "../../src/runtime/node/ort-version.ts";
+import { NO_PAIRS, type Outputs, unetGraph, vaeGraph } from "../../src/sessions/graphs.ts";
+import { LazySession } from "../../src/sessions/lazy-session.ts";
+import { inEightBits } from "../../src/sessions/precision.ts";
 import { openModel } from "../../src/weights/index.ts";
 import { serve } from "./serve.ts";
 

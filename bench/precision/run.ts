@@ -10,12 +10,12 @@ import { wholeNumberOption } from "../../src/cli/flag-values.ts";
 import { floats } from "../../src/core/array.ts";
 import { gaussians } from "../../src/core/random/gaussians.ts";
 import { seededRandom } from "../../src/core/random/seeded-random.ts";
-import { NO_PAIRS, type Outputs, unetGraph, vaeGraph } from "../../src/pipeline/graphs.ts";
 import { type EightBits, probeEightBits } from "../../src/runtime/eight-bit-probe.ts";
-import { ortRuntime } from "../../src/runtime/ort-runtime.ts";
-import { cacheSettings } from "../../src/runtime/prepare/cache-folder.ts";
-import { prepare, type ToPrepare } from "../../src/runtime/prepare/prepare.ts";
+import { ortRuntime } from "../../src/runtime/node/ort-runtime.ts";
+import { cacheSettings } from "../../src/runtime/node/prepare/cache-folder.ts";
+import { prepare, type ToPrepare } from "../../src/runtime/node/prepare/prepare.ts";
 import type { Feeds } from "../../src/runtime/runtime.ts";
+import { NO_PAIRS, type Outputs, unetGraph, vaeGraph } from "../../src/sessions/graphs.ts";
 import { decibels } from "../../src/testing/decibels.ts";
 import { type ModelFiles, openModel } from "../../src/weights/index.ts";
 

@@ -15,7 +15,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { cacheSettings } from "../../src/runtime/prepare/cache-folder.ts";
+import { cacheSettings } from "../../src/runtime/node/prepare/cache-folder.ts";
 
 const KINDS = ["avx512-vnni", "avx512", "avx-vnni", "avx2"];
 const [kind, command, ...commandArguments] = process.argv.slice(2);

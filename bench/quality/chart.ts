@@ -2,7 +2,7 @@ import { Resvg } from "@resvg/resvg-js";
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { FONT } from "../../src/image/text-svg.ts";
-import type { SingleFigure } from "../../src/mini/score.ts";
+import type { SingleFigure } from "../../src/miniature/score.ts";
 import type { Configuration } from "./configurations.ts";
 import { type Row, timeOf } from "./results.ts";
 

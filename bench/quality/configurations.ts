@@ -1,4 +1,4 @@
-import type { Sampling } from "../../src/mini/benchmark.ts";
+import type { Sampling } from "../../src/miniature/benchmark.ts";
 
 /** One way to draw the miniature's pictures. */
 export interface Configuration {

@@ -1,6 +1,6 @@
-import { type BenchmarkOptions, type IdUse, openBenchmark } from "../../src/mini/benchmark.ts";
-import { drawnPortraits } from "../../src/mini/portraits.ts";
-import { compare } from "../../src/mini/score.ts";
+import { type BenchmarkOptions, type IdUse, openBenchmark } from "../../src/miniature/benchmark.ts";
+import { drawnPortraits } from "../../src/miniature/portraits.ts";
+import { compare } from "../../src/miniature/score.ts";
 import { type GenerateInput, PhotoMaker } from "../../src/pipeline/index.ts";
 import { type Configuration, nameOf, REFERENCE } from "./configurations.ts";
 import type { Row } from "./results.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { decodePhoto } from "../../src/image/index.ts";
-import type { Compared, SingleFigure } from "../../src/mini/score.ts";
+import type { Compared, SingleFigure } from "../../src/miniature/score.ts";
 import { chartPng, chartSvg } from "./chart.ts";
 import { CONFIGURATIONS, nameOf, REFERENCE } from "./configurations.ts";
 import { checkSettings, type Row, readRows, writeRows } from "./results.ts";

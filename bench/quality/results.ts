@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { writeFileAtomically } from "../../src/core/atomic-file.node.ts";
 import { systemCode, UserError } from "../../src/core/errors.ts";
-import type { Compared, SingleFigure } from "../../src/mini/score.ts";
+import type { Compared, SingleFigure } from "../../src/miniature/score.ts";
 import type { Configuration } from "./configurations.ts";
 
 /** What all lines of a file have in common. */

@@ -15,7 +15,7 @@ import { asset } from "../../src/cli/asset.ts";
 import { wholeNumberOption } from "../../src/cli/flag-values.ts";
 import { writeFileAtomically } from "../../src/core/atomic-file.node.ts";
 import { UserError } from "../../src/core/errors.ts";
-import { ortRuntime } from "../../src/runtime/ort-runtime.ts";
+import { ortRuntime } from "../../src/runtime/node/ort-runtime.ts";
 import { openTensors } from "../../src/weights/index.ts";
 import { chartPng, chartSvg } from "./chart.ts";
 import { CONFIGURATIONS, nameOf } from "./configurations.ts";

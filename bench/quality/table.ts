@@ -1,4 +1,4 @@
-import type { Compared, SingleFigure } from "../../src/mini/score.ts";
+import type { Compared, SingleFigure } from "../../src/miniature/score.ts";
 import { shortcutText } from "./configurations.ts";
 import { type Row, timeOf } from "./results.ts";
 

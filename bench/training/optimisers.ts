@@ -9,12 +9,12 @@ import type { TrainedWeights } from "../../src/train/run.ts";
 
 process.env.ORT_DISABLE_TELEMETRY = "1";
 const { floats } = await import("../../src/core/array.ts");
-const { baseTask } = await import("../../src/mini/base-task.ts");
-const { dataSet, TRAINING_SEED } = await import("../../src/mini/data-set.ts");
-const { scaledLatents } = await import("../../src/mini/make.ts");
-const { readMiniature } = await import("../../src/mini/read-miniature.ts");
-const { ortRuntime } = await import("../../src/runtime/ort-runtime.ts");
-const { trainedWeights } = await import("../../src/mini/stage-weights.ts");
+const { baseTask } = await import("../../src/miniature/base-task.ts");
+const { dataSet, TRAINING_SEED } = await import("../../src/miniature/data-set.ts");
+const { scaledLatents } = await import("../../src/miniature/make.ts");
+const { readMiniature } = await import("../../src/miniature/read-miniature.ts");
+const { ortRuntime } = await import("../../src/runtime/node/ort-runtime.ts");
+const { trainedWeights } = await import("../../src/miniature/stage-weights.ts");
 const { train } = await import("../../src/train/run.ts");
 
 const { values: flags } = parseArgs({

@@ -17,10 +17,10 @@ const { mul, sub } = await import("../../src/graph/ops/elementwise.ts");
 const { reduceMean } = await import("../../src/graph/ops/reduce.ts");
 const { input } = await import("../../src/graph/ops/source.ts");
 const { Weights } = await import("../../src/graph/weights.ts");
-const { LATENT_CHANNELS, LATENT_SIDE, POSITIONS, UNET_CONFIG } = await import("../../src/mini/configs.ts");
+const { LATENT_CHANNELS, LATENT_SIDE, POSITIONS, UNET_CONFIG } = await import("../../src/miniature/configs.ts");
 const { unet } = await import("../../src/models/unet.ts");
 const { unetConfig } = await import("../../src/models/unet-config.ts");
-const { ParallelSteps, trainingState } = await import("../../src/runtime/training/parallel-steps.ts");
+const { ParallelSteps, trainingState } = await import("../../src/runtime/node/training/parallel-steps.ts");
 const { trainingOutputs } = await import("../../src/train/run.ts");
 const { TrainableWeights } = await import("../../src/train/trainable-weights.ts");
 

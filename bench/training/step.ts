@@ -17,7 +17,7 @@ const { rewriteNamed } = await import("../../src/graph/rewrite.ts");
 const { trainingForm } = await import("../../src/graph/training-form.ts");
 const { Weights } = await import("../../src/graph/weights.ts");
 const { unet } = await import("../../src/models/unet.ts");
-const { channelBlock } = await import("../../src/runtime/channel-block.ts");
+const { channelBlock } = await import("../../src/runtime/node/channel-block.ts");
 const { cpuLowerings, withBlocks } = await import("../../src/runtime/lowerings.ts");
 
 const config = {

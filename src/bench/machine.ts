@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
-import { ortVersion } from "../runtime/ort-version.ts";
+import { ortVersion } from "../runtime/node/ort-version.ts";
 
 /** What a measurement depends on beside the model. */
 export interface Machine {

@@ -1,7 +1,7 @@
+import type { GenerateEvent } from "../contract/events.ts";
+import type { GenerateInput, LoadInput } from "../contract/request.ts";
 import type { Work } from "../graph/work.ts";
-import type { GenerateEvent } from "../pipeline/events.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
-import type { GenerateInput, LoadInput } from "../pipeline/request.ts";
 import { type PictureTimes, pictureTimes, preparations, type TimedEvent } from "./picture-times.ts";
 
 /** What to measure: every size with every batch, in every precision. */

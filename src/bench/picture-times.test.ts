@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { GenerateEvent, Phase } from "../pipeline/events.ts";
+import type { GenerateEvent, Phase } from "../contract/events.ts";
 import { pictureTimes, preparations, type TimedEvent } from "./picture-times.ts";
 
 const at = (at: number, phase: Phase, step: number, detail?: string): TimedEvent => ({

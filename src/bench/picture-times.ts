@@ -1,4 +1,4 @@
-import type { GenerateEvent, ImageEvent } from "../pipeline/events.ts";
+import type { GenerateEvent, ImageEvent } from "../contract/events.ts";
 
 /** An event with the moment it came, in seconds from the request's start. */
 export interface TimedEvent {

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import type { MeasureTools, Plan, Run } from "../bench/measure.ts";
+import { checkPhotos, parseGenerateRequest, parseLoadOptions } from "../contract/request.ts";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { UserError } from "../core/errors.ts";
-import { checkPhotos, parseGenerateRequest, parseLoadOptions } from "../pipeline/request.ts";
 import type { DownloadOptions } from "../weights/hub/index.ts";
 import { asset } from "./asset.ts";
 import { showDownload } from "./download-progress.ts";
@@ -147,7 +147,7 @@ interface Subject {
 async function subject({ model, adapter, idImage = [] }: Flags): Promise<Subject> {
   if (model !== undefined) return { model, adapter, photos: idImage };
   const miniature = asset("miniature");
-  const { drawnPortraits } = await import("../mini/portraits.ts");
+  const { drawnPortraits } = await import("../miniature/portraits.ts");
   return {
     model: miniature,
     adapter: adapter ?? `${miniature}/photomaker-v1.safetensors`,

@@ -12,7 +12,7 @@ afterAll(() => rm(folder, { recursive: true }));
 function cache(...args: string[]) {
   const env = { PHOTOMAKER_CACHE: folder };
   vi.stubEnv("PHOTOMAKER_CACHE", folder);
-  const tools = { cache: () => import("../runtime/prepare/cache-folder.ts"), open: PhotoMaker.load };
+  const tools = { cache: () => import("../runtime/node/prepare/cache-folder.ts"), open: PhotoMaker.load };
   return cli(["cache", ...args], tools, { env });
 }
 

@@ -1,15 +1,15 @@
 import type { Command } from "commander";
+import type { LoadInput } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
-import type { LoadInput } from "../pipeline/request.ts";
-import type { PreparedModel } from "../runtime/prepare/cache-folder.ts";
+import type { PreparedModel } from "../runtime/node/prepare/cache-folder.ts";
 import { pathAndScale } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
 export interface CacheTools {
   readonly cache: () => Promise<
-    Pick<typeof import("../runtime/prepare/cache-folder.ts"), "cacheSettings" | "listPrepared" | "removePrepared">
+    Pick<typeof import("../runtime/node/prepare/cache-folder.ts"), "cacheSettings" | "listPrepared" | "removePrepared">
   >;
   readonly open: (options: LoadInput) => Promise<PhotoMaker>;
 }

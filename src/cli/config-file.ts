@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { nearestName } from "../contract/nearest-name.ts";
 import { messageOf, UserError } from "../core/errors.ts";
 import { readPngSettings } from "../image/png-settings.ts";
-import { nearestName } from "../pipeline/nearest-name.ts";
 import { asReadError } from "../weights/file-access.ts";
 import { parseHubId } from "../weights/hub/index.ts";
 import { exists } from "../weights/read-json.ts";

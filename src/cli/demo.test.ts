@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import { demoPlan } from "../mini/demo-plan.ts";
-import { drawnPortraits } from "../mini/portraits.ts";
+import { demoPlan } from "../miniature/demo-plan.ts";
+import { drawnPortraits } from "../miniature/portraits.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { cli } from "../testing/run-cli.ts";
 

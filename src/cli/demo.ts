@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import { type LoadOptions, parseLoadOptions } from "../contract/request.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
-import { type LoadOptions, parseLoadOptions } from "../pipeline/request.ts";
 import { wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { openPictureFiles } from "./picture-files.ts";
@@ -18,7 +18,10 @@ export interface DemoTools {
 const SEED = 14;
 
 // Not inside demo(): in a function with `await using`, TypeScript 6 leaves the import's ".ts" as it is.
-const demoParts = async () => ({ ...(await import("../mini/demo-plan.ts")), ...(await import("../mini/demo-sheet.ts")) });
+const demoParts = async () => ({
+  ...(await import("../miniature/demo-plan.ts")),
+  ...(await import("../miniature/demo-sheet.ts")),
+});
 
 const HELP = `
 It needs no download: the model comes with photomaker. It is a complete PhotoMaker for pictures of 64x64, trained on drawn people

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
-import type { AblationFigure, AblationSummary } from "../mini/ablation-results.ts";
+import type { AblationFigure, AblationSummary } from "../miniature/ablation-results.ts";
 import type { CliIo } from "./io.ts";
 
 interface Flags {
@@ -18,7 +18,7 @@ export function addEvaluateAblations(evaluate: Command, io: CliIo): void {
 }
 
 async function show({ from, json = false }: Flags, io: CliIo): Promise<void> {
-  const { readAblations, summariseAblations } = await import("../mini/ablation-results.ts");
+  const { readAblations, summariseAblations } = await import("../miniature/ablation-results.ts");
   const rows = summariseAblations(await readAblations(from));
   if (rows.length === 0)
     throw new UserError(

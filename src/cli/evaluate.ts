@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
-import type { Evaluation } from "../mini/evaluate.ts";
-import type { Figure } from "../mini/figures.ts";
-import type { AdapterFigures, AgainstNone, TextKind } from "../mini/score.ts";
+import { type LoadOptions, parseLoadOptions } from "../contract/request.ts";
+import type { Evaluation } from "../miniature/evaluate.ts";
+import type { Figure } from "../miniature/figures.ts";
+import type { AdapterFigures, AgainstNone, TextKind } from "../miniature/score.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
-import { type LoadOptions, parseLoadOptions } from "../pipeline/request.ts";
 import { SAMPLER_NAMES, type SamplerName } from "../samplers/create-sampler.ts";
 import { asset } from "./asset.ts";
 import { addEvaluateAblations } from "./evaluate-ablations.ts";
@@ -34,8 +34,8 @@ interface Flags {
 
 // Not inside evaluate(): in a function with `await using`, TypeScript 6 leaves the import's ".ts" as it is.
 const parts = async () => ({
-  ...(await import("../mini/evaluate.ts")),
-  ...(await import("../runtime/ort-runtime.ts")),
+  ...(await import("../miniature/evaluate.ts")),
+  ...(await import("../runtime/node/ort-runtime.ts")),
   ...(await import("../weights/index.ts")),
 });
 

@@ -1,12 +1,12 @@
 import { extname } from "node:path";
-import { UserError } from "../core/errors.ts";
 import {
   checkPhotos,
   type GenerateRequest,
   type LoadOptions,
   parseGenerateRequest,
   parseLoadOptions,
-} from "../pipeline/request.ts";
+} from "../contract/request.ts";
+import { UserError } from "../core/errors.ts";
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase, isList, longName } from "./generate-flags.ts";
 

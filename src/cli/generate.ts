@@ -1,8 +1,8 @@
 import type { Command } from "commander";
+import type { GenerateEvent, ProgressEvent, Timings } from "../contract/events.ts";
+import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import type { Notice } from "../core/notice.ts";
-import type { GenerateEvent, ProgressEvent, Timings } from "../pipeline/events.ts";
-import { writeLatents } from "../pipeline/read-latents.ts";
-import type { GenerateRequest, LoadOptions } from "../pipeline/request.ts";
+import { writeLatents } from "../pipeline/denoise/read-latents.ts";
 import type { DownloadOptions } from "../weights/hub/index.ts";
 import { showDownload } from "./download-progress.ts";
 import { GENERATE_FLAGS } from "./generate-flags.ts";

@@ -24,8 +24,8 @@ process.exitCode = await runCli(
     // imported when needed, so that --help is quick
     load: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
     open: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
-    cache: () => import("../runtime/prepare/cache-folder.ts"),
-    mini: () => import("../mini/make.ts"),
+    cache: () => import("../runtime/node/prepare/cache-folder.ts"),
+    mini: () => import("../miniature/make.ts"),
     adapter: async () => ({
       ...(await import("../train/adapter/train-adapter.ts")),
       ...(await import("../train/adapter/config.ts")),

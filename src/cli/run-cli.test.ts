@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { GenerateEvent } from "../contract/events.ts";
+import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
-import type { GenerateEvent } from "../pipeline/events.ts";
-import type { GenerateRequest, LoadOptions } from "../pipeline/request.ts";
 import { openTensors } from "../weights/open-tensors.ts";
 import { ALL_FLAGS, longName } from "./generate-flags.ts";
 import { type CliTools, runCli } from "./run-cli.ts";
@@ -43,7 +43,7 @@ beforeEach(async () => {
     },
     resolve: async (value) => `/local/${value}`,
     download: async (id) => `/cache/${id}`,
-    cache: () => import("../runtime/prepare/cache-folder.ts"),
+    cache: () => import("../runtime/node/prepare/cache-folder.ts"),
     describe: async (path) => ({
       path,
       kind: "lora",

@@ -1,4 +1,4 @@
-import type { Timings } from "../pipeline/events.ts";
+import type { Timings } from "../contract/events.ts";
 
 /**
  * How long each part of a request took, and how much memory it needed, in one sentence.

@@ -57,7 +57,7 @@ export function addTrainAblations(train: Command, io: CliIo): void {
 }
 
 async function trainAblations({ variants, json = false, ...flags }: Flags, io: CliIo): Promise<void> {
-  const { runAblations, ABLATION_NAMES } = await import("../mini/ablations.ts");
+  const { runAblations, ABLATION_NAMES } = await import("../miniature/ablations.ts");
   const progress = createProgress(io, { json });
   const chosen = variants?.split(",").map((name) => {
     const found = ABLATION_NAMES.find((known) => known === name);

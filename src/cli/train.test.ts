@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { readMiniature } from "../mini/read-miniature.ts";
+import { readMiniature } from "../miniature/read-miniature.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { cli } from "../testing/run-cli.ts";
 import { readFloats } from "../weights/index.ts";
@@ -10,7 +10,7 @@ import { readFloats } from "../weights/index.ts";
 const folder = await mkdtemp(join(tmpdir(), "train-mini-"));
 afterAll(() => rm(folder, { recursive: true }));
 
-const trainMini = (...args: string[]) => cli(["train", "mini", ...args], { mini: () => import("../mini/make.ts") });
+const trainMini = (...args: string[]) => cli(["train", "mini", ...args], { mini: () => import("../miniature/make.ts") });
 
 test("the miniature is made end to end, its loss falls, and the pipeline draws with it", { timeout: 900_000 }, async () => {
   const steps = ["vae=100", "decoder=2", "vision=2", "judge=2", "base=2", "adapter=2"];

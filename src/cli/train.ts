@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
-import type { StageName } from "../mini/make.ts";
+import type { StageName } from "../miniature/make.ts";
 import { readJsonObject } from "../weights/index.ts";
 import { wholeNumber, wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
@@ -13,7 +13,7 @@ export interface TrainTools {
     Pick<typeof import("../train/adapter/train-adapter.ts"), "trainAdapter"> &
       Pick<typeof import("../train/adapter/config.ts"), "adapterConfig">
   >;
-  readonly mini: () => Promise<Pick<typeof import("../mini/make.ts"), "makeMiniature" | "DEFAULT_STEPS" | "STAGES">>;
+  readonly mini: () => Promise<Pick<typeof import("../miniature/make.ts"), "makeMiniature" | "DEFAULT_STEPS" | "STAGES">>;
 }
 
 interface MiniFlags {

@@ -14,7 +14,7 @@ import {
   renderPicture,
   type SceneKind,
   sceneAt,
-} from "../world/index.ts";
+} from "../minifaces/index.ts";
 
 export interface WorldRequest {
   readonly people: number;

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { VOCABULARY } from "../minifaces/index.ts";
 import { cli } from "../testing/run-cli.ts";
-import { VOCABULARY } from "../world/index.ts";
 
 let folder: string;
 let interrupt: AbortController;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { randomArray } from "../testing/random-array.ts";
 import { grad } from "./grad.ts";
 import { mul } from "./ops/elementwise.ts";

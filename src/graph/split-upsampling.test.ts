@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { channelBlock } from "../runtime/channel-block.ts";
-import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { channelBlock } from "../runtime/node/channel-block.ts";
+import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { randomArray } from "../testing/random-array.ts";
 import { grad } from "./grad.ts";
 import { conv2d, conv2dOp } from "./ops/convolution.ts";

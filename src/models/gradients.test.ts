@@ -9,7 +9,7 @@ import { reduceMean } from "../graph/ops/reduce.ts";
 import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
-import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { type GoldenTensors, goldenJson, goldenTensors } from "../testing/tensors.ts";
 import { openTensors } from "../weights/open-tensors.ts";

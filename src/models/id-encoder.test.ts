@@ -5,7 +5,7 @@ import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
 import { input } from "../graph/ops/source.ts";
 import { Weights } from "../graph/weights.ts";
-import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
 import { goldenJson, goldenTensors } from "../testing/tensors.ts";
 import { openAdapter } from "../weights/adapter.ts";

@@ -7,7 +7,7 @@ import { layerNormOp } from "../graph/ops/normalise.ts";
 import { Recorder } from "../graph/recorder.ts";
 import { inOrder } from "../graph/rewrite.ts";
 import { is, size, type Tensor } from "../graph/tensor.ts";
-import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { randomArray } from "../testing/random-array.ts";
 import { sdxlUNet, unetOver } from "../testing/sdxl-unet.ts";

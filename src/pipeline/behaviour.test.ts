@@ -3,6 +3,8 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { GenerateEvent } from "../contract/events.ts";
+import type { GenerateInput, LoadInput } from "../contract/request.ts";
 import { readPngSettings } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { singleFileBytes, singleFileHeader } from "../testing/single-file.ts";
@@ -11,11 +13,9 @@ import { TINY_V1 } from "../testing/tiny-model.ts";
 import { openTensors } from "../weights/open-tensors.ts";
 import { readValues } from "../weights/read-tensor.ts";
 import { writeSafetensors } from "../weights/safetensors-write.ts";
-import type { GenerateEvent } from "./events.ts";
+import { writeLatents } from "./denoise/read-latents.ts";
 import type { GenerateResult } from "./generate.ts";
 import { PhotoMaker } from "./photomaker.ts";
-import { writeLatents } from "./read-latents.ts";
-import type { GenerateInput, LoadInput } from "./request.ts";
 
 const photo = (name: string): string => goldenPath("photos", `${name}.png`);
 const base: GenerateInput = {

@@ -2,15 +2,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { GenerateEvent } from "../contract/events.ts";
+import type { GenerateInput, LoadInput } from "../contract/request.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { TINY_V1 } from "../testing/tiny-model.ts";
-import type { GenerateEvent } from "./events.ts";
 import { PhotoMaker } from "./photomaker.ts";
-import type { GenerateInput, LoadInput } from "./request.ts";
 
 /** What is told of large models, said of the tiny one. */
 const apart = vi.hoisted(() => ({ value: true }));
-vi.mock("./apart.ts", () => ({ runsApart: () => apart.value }));
+vi.mock("../sessions/apart.ts", () => ({ runsApart: () => apart.value }));
 
 const request: GenerateInput = {
   prompt: "a photo of a man img",

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { GenerateEvent } from "./events.ts";
+import type { GenerateEvent } from "../contract/events.ts";
 import { Generation } from "./generation.ts";
 
 const notice = (code: string): GenerateEvent => ({ type: "notice", notice: { code, message: code } });

@@ -1,4 +1,4 @@
-import type { GenerateEvent } from "./events.ts";
+import type { GenerateEvent } from "../contract/events.ts";
 
 /** Runs with an emitter of events and a signal; resolves with the whole result. */
 export type Start<Result> = (emit: (event: GenerateEvent) => void, signal: AbortSignal) => Promise<Result>;

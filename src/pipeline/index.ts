@@ -7,9 +7,9 @@ export type {
   PreviewEvent,
   ProgressEvent,
   Timings,
-} from "./events.ts";
+} from "../contract/events.ts";
+export type { GenerateInput, LoadInput } from "../contract/request.ts";
+export { writeLatents } from "./denoise/read-latents.ts";
 export type { GenerateResult } from "./generate.ts";
 export type { Generation } from "./generation.ts";
 export { PhotoMaker } from "./photomaker.ts";
-export { writeLatents } from "./read-latents.ts";
-export type { GenerateInput, LoadInput } from "./request.ts";

@@ -1,14 +1,14 @@
+import type { LoadOptions } from "../contract/request.ts";
 import type { Device } from "../runtime/device.ts";
-import type { EncodingCache } from "./encoding-cache.ts";
-import type { Detected } from "./few-step.ts";
-import type { DecoderGraph, UNetGraph } from "./graphs.ts";
-import type { IdEncoder } from "./id-stage.ts";
-import type { LazySession } from "./lazy-session.ts";
-import type { ModelSizes, ProcessorPrecision } from "./memory.ts";
-import type { Reader } from "./prompts.ts";
-import type { LoadOptions } from "./request.ts";
-import type { TextEncoder } from "./text-stage.ts";
-import type { UNetSessions } from "./unet-sessions.ts";
+import type { EncodingCache } from "../sessions/encoding-cache.ts";
+import type { DecoderGraph, UNetGraph } from "../sessions/graphs.ts";
+import type { LazySession } from "../sessions/lazy-session.ts";
+import type { ModelSizes, ProcessorPrecision } from "../sessions/memory.ts";
+import type { Reader } from "../sessions/prompts.ts";
+import type { TextEncoder } from "../sessions/text-stage.ts";
+import type { UNetSessions } from "../sessions/unet-sessions.ts";
+import type { IdEncoder } from "./encode/id-stage.ts";
+import type { Detected } from "./load/few-step.ts";
 
 export interface Decoder {
   readonly graph: DecoderGraph;

@@ -1,9 +1,9 @@
 import sharp from "sharp";
 import { afterAll, describe, expect, test } from "vitest";
+import type { GenerateInput, LoadInput } from "../contract/request.ts";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
 import { goldenJson, goldenTensors } from "../testing/tensors.ts";
 import { PhotoMaker } from "./photomaker.ts";
-import type { GenerateInput, LoadInput } from "./request.ts";
 
 /** Pipelines by what they load: cases share them, as a server's requests do. */
 const loaded = new Map<string, Promise<PhotoMaker>>();

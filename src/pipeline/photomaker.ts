@@ -1,29 +1,25 @@
 import { basename, dirname } from "node:path";
+import type { ImageEvent } from "../contract/events.ts";
+import {
+  type GenerateInput,
+  type LoadInput,
+  type LoadOptions,
+  parseGenerateRequest,
+  parseLoadOptions,
+} from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { type Work, workOf } from "../graph/work.ts";
-import { availableMemory } from "../runtime/available-memory.ts";
 import type { Device } from "../runtime/device.ts";
 import { probeEightBits } from "../runtime/eight-bit-probe.ts";
-import { MemoryGauge } from "../runtime/memory-gauge.ts";
-import { ortRuntime } from "../runtime/ort-runtime.ts";
-import type { ToPrepare } from "../runtime/prepare/prepare.ts";
+import { availableMemory } from "../runtime/node/available-memory.ts";
+import { MemoryGauge } from "../runtime/node/memory-gauge.ts";
+import { ortRuntime } from "../runtime/node/ort-runtime.ts";
+import type { ToPrepare } from "../runtime/node/prepare/prepare.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
-import { resolveHubOrPath } from "../weights/hub/index.ts";
-import { elementCount, type Tensors } from "../weights/index.ts";
-import { openModel } from "../weights/model.ts";
-import { readJsonIfThere } from "../weights/read-json.ts";
-import { openTinyVae } from "../weights/tiny-vae.ts";
-import { runsApart } from "./apart.ts";
-import { usualNeed } from "./check-room.ts";
-import { LARGEST_WHOLE } from "./decode.ts";
-import { EncodingCache } from "./encoding-cache.ts";
-import type { ImageEvent } from "./events.ts";
-import { detectFewStep } from "./few-step.ts";
-import { encodeIdImages, type GenerateResult, generate, generateTogether } from "./generate.ts";
-import { Generation } from "./generation.ts";
+import { runsApart } from "../sessions/apart.ts";
+import { EncodingCache } from "../sessions/encoding-cache.ts";
 import {
   type DecoderGraph,
   idGraph,
@@ -35,16 +31,26 @@ import {
   unetGraph,
   vaeGraph,
   withLoras,
-} from "./graphs.ts";
-import { LazySession, type Prepare } from "./lazy-session.ts";
-import { collectLoras } from "./loras.ts";
-import type { ModelSizes } from "./memory.ts";
+} from "../sessions/graphs.ts";
+import { LazySession, type Prepare } from "../sessions/lazy-session.ts";
+import type { ModelSizes } from "../sessions/memory.ts";
+import { chooseDevice, choosePrecision, inEightBits, type Precision } from "../sessions/precision.ts";
+import { readersOf } from "../sessions/readers.ts";
+import { UNetSessions } from "../sessions/unet-sessions.ts";
+import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
+import { resolveHubOrPath } from "../weights/hub/index.ts";
+import { elementCount, type Tensors } from "../weights/index.ts";
+import { openModel } from "../weights/model.ts";
+import { readJsonIfThere } from "../weights/read-json.ts";
+import { openTinyVae } from "../weights/tiny-vae.ts";
+import { LARGEST_WHOLE } from "./decode/decode.ts";
+import { encodeIdImages, type GenerateResult, generate, generateTogether } from "./generate.ts";
+import { Generation } from "./generation.ts";
+import { usualNeed } from "./load/check-room.ts";
+import { detectFewStep } from "./load/few-step.ts";
+import { collectLoras } from "./load/loras.ts";
 import type { Models } from "./models.ts";
-import { chooseDevice, choosePrecision, inEightBits, type Precision } from "./precision.ts";
-import { readersOf } from "./readers.ts";
-import { type GenerateInput, type LoadInput, type LoadOptions, parseGenerateRequest, parseLoadOptions } from "./request.ts";
 import { fewStepNotices } from "./settle.ts";
-import { UNetSessions } from "./unet-sessions.ts";
 
 export interface PreparingOptions {
   readonly signal?: AbortSignal;

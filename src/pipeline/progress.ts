@@ -1,6 +1,6 @@
+import type { GenerateEvent, Phase, Timings } from "../contract/events.ts";
 import type { Notice } from "../core/notice.ts";
-import type { GenerateEvent, Phase, Timings } from "./events.ts";
-import type { LoadObserver } from "./lazy-session.ts";
+import type { LoadObserver } from "../sessions/lazy-session.ts";
 
 /** Turns what happens into events, and notes how long it took. */
 export class Progress implements LoadObserver {

@@ -1,8 +1,8 @@
+import type { LoadOptions } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
-import { isGuided } from "./denoiser.ts";
+import { isGuided } from "./denoise/denoiser.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
-import type { LoadOptions } from "./request.ts";
 import type { SettledRequest } from "./settle.ts";
 
 /** What a picture was made with. */

@@ -1,9 +1,9 @@
+import type { GenerateRequest } from "../contract/request.ts";
 import type { Notice } from "../core/notice.ts";
 import type { SchedulerConfig } from "../samplers/config.ts";
 import { createSampler, SDXL_SCHEDULER } from "../samplers/create-sampler.ts";
 import type { Sampler } from "../samplers/sampler.ts";
-import type { Detected, FewStep } from "./few-step.ts";
-import type { GenerateRequest } from "./request.ts";
+import type { Detected, FewStep } from "./load/few-step.ts";
 
 /** A request with everything decided that depends on the model. */
 export type SettledRequest = GenerateRequest & {

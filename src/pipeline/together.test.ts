@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { GenerateInput } from "../contract/request.ts";
 import { decodePhoto } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { TINY_V1 } from "../testing/tiny-model.ts";
 import { PhotoMaker } from "./photomaker.ts";
-import type { GenerateInput } from "./request.ts";
 
 const photo = (name: string): string => goldenPath("photos", `${name}.png`);
 const shared: GenerateInput = {

@@ -1,7 +1,7 @@
 import type { NdArray } from "../core/array.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Keep } from "./prepare/packed.ts";
+import type { Keep } from "./node/prepare/packed.ts";
 
 export type Feeds = Readonly<Record<string, NdArray>>;
 

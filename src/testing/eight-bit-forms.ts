@@ -1,5 +1,5 @@
 import { type EightBits, probeEightBits } from "../runtime/eight-bit-probe.ts";
-import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 
 const runtime = ortRuntime({ threads: 1 });
 const best = await probeEightBits(runtime).finally(() => runtime.close());

@@ -1,5 +1,5 @@
-import type { LoadObserver } from "../pipeline/lazy-session.ts";
-import type { GenerateInput, LoadInput } from "../pipeline/request.ts";
+import type { GenerateInput, LoadInput } from "../contract/request.ts";
+import type { LoadObserver } from "../sessions/lazy-session.ts";
 import { goldenPath } from "./golden.ts";
 
 /** The tiny SDXL model with its V1 adapter. */

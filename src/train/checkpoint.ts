@@ -1,6 +1,6 @@
 import { UserError } from "../core/errors.ts";
-import type { TrainingState } from "../runtime/training/parallel-steps.ts";
-import type { Parameter } from "../runtime/training/parameter.ts";
+import type { TrainingState } from "../runtime/node/training/parallel-steps.ts";
+import type { Parameter } from "../runtime/node/training/parameter.ts";
 import { openTensors, readFloats, type TensorToWrite, writeSafetensors } from "../weights/index.ts";
 import { exists } from "./exists.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "vitest";
 import { floats } from "../core/array.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
-import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { scattered } from "../testing/finite-differences.ts";
 import { diffusionInputs, diffusionLoss, minSnrWeight, noiseFeeds, type Prediction } from "./diffusion.ts";
 

@@ -4,7 +4,7 @@ import { add, mul } from "../graph/ops/elementwise.ts";
 import { reduceSum } from "../graph/ops/layout.ts";
 import { linear } from "../graph/ops/matrix.ts";
 import { input } from "../graph/ops/source.ts";
-import { ortRuntime } from "../runtime/ort-runtime.ts";
+import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { joinVectors } from "./joined-vectors.ts";
 import { trainingOutputs } from "./run.ts";
 import { TrainableWeights } from "./trainable-weights.ts";

@@ -1,7 +1,7 @@
 import { slice } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Fed, Parameter } from "../runtime/training/parameter.ts";
+import type { Fed, Parameter } from "../runtime/node/training/parameter.ts";
 
 interface JoinedVectors {
   readonly fed: readonly Fed[];

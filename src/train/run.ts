@@ -7,14 +7,14 @@ import { grad } from "../graph/grad.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { trainingForm } from "../graph/training-form.ts";
-import type { Feeds } from "../runtime/runtime.ts";
 import {
   ParallelSteps,
   type ParallelStepsOptions,
   type TrainingState,
   trainingState,
-} from "../runtime/training/parallel-steps.ts";
-import type { Parameter } from "../runtime/training/parameter.ts";
+} from "../runtime/node/training/parallel-steps.ts";
+import type { Parameter } from "../runtime/node/training/parameter.ts";
+import type { Feeds } from "../runtime/runtime.ts";
 import type { Tensors } from "../weights/index.ts";
 import { type RecentSums, type RunConfig, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { joinVectors } from "./joined-vectors.ts";

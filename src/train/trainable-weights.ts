@@ -4,7 +4,7 @@ import { seededRandom } from "../core/random/seeded-random.ts";
 import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Init, WeightSource } from "../graph/weights.ts";
-import type { Parameter } from "../runtime/training/parameter.ts";
+import type { Parameter } from "../runtime/node/training/parameter.ts";
 import { elementCount, readFloats, type Tensors } from "../weights/index.ts";
 
 interface Wanted {

@@ -10,7 +10,7 @@ import { Weights } from "../../graph/weights.ts";
 import { clipCrop, decodePhoto, fromPicture } from "../../image/index.ts";
 import { vaeEncode } from "../../models/vae.ts";
 import { vaeConfig } from "../../models/vae-config.ts";
-import { ortRuntime } from "../../runtime/ort-runtime.ts";
+import { ortRuntime } from "../../runtime/node/ort-runtime.ts";
 import { type ModelComponent, readBytes } from "../../weights/index.ts";
 import { exists } from "../exists.ts";
 import type { TrainingPhoto } from "../photos/training-photos.ts";

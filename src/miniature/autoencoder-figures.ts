@@ -1,0 +1,115 @@
+import { floats } from "../core/array.ts";
+import { Checkpoint } from "../graph/checkpoint.ts";
+import { namedDim } from "../graph/dim.ts";
+import { input } from "../graph/ops/source.ts";
+import { Weights } from "../graph/weights.ts";
+import { type FaceBox, faceBox, personAt, sceneAt } from "../minifaces/index.ts";
+import { vaeDecode, vaeEncode } from "../models/vae.ts";
+import { vaeConfig } from "../models/vae-config.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { openModel } from "../weights/index.ts";
+import { type Benchmark, realPictures } from "./benchmark.ts";
+import { SIDE } from "./configs.ts";
+import { pictureValues } from "./data-set.ts";
+import { bootstrap, column, everyone, type Figure, meanOver } from "./figures.ts";
+import { dot } from "./score.ts";
+
+export interface AutoencoderFigures {
+  /** Peak signal-to-noise ratio of real pictures of all styles that went through the autoencoder, dB; and within the box of the face. */
+  readonly vaePsnr: Figure;
+  readonly faceVaePsnr: Figure;
+  /** Mean cosine to the person's album of real photos that went through the autoencoder: no adapter can be better. */
+  readonly reconstructionSim: Figure;
+}
+
+/** Free pictures of each person whose error is measured. */
+const PICTURES = 4;
+const AT_ONCE = 16;
+
+export async function autoencoderFigures(
+  { model, runtime }: { readonly model: string; readonly runtime: Runtime },
+  { set, real, look, albums }: Benchmark,
+): Promise<AutoencoderFigures> {
+  const people = set.persons.length;
+  const rebuild = await openAutoencoder(model, runtime);
+  const wanted = set.persons.flatMap((_, i) => Array.from({ length: PICTURES }, (_, n) => sceneAt(set.seed, i, n, "free")));
+  const personOf = (index: number): number => Math.floor(index / PICTURES);
+  const originals = await realPictures(wanted.map((scene, i) => [personAt(set.seed, personOf(i)), scene]));
+  const rebuilt = await rebuild.run(originals);
+  const psnr = (box: (index: number) => FaceBox): Figure => {
+    const errors = column(
+      people,
+      originals,
+      (_, i) => personOf(i),
+      (picture, i) => meanSquare(picture, rebuilt[i]!, box(i)),
+    );
+    return bootstrap(people, (chosen) => 10 * Math.log10(255 ** 2 / meanOver(errors, chosen)), null);
+  };
+  const photos = set.cases.filter(({ photo }) => photo);
+  const realPhotos = real.filter((_, i) => set.cases[i]!.photo);
+  const [before, again] = [await look(realPhotos), await look(await rebuild.run(realPhotos))];
+  await rebuild.close();
+  const likeness = (of: typeof again) =>
+    column(
+      people,
+      photos,
+      ({ person }) => person,
+      ({ person }, i) => dot(of[i]!.embedding, albums[person]!),
+    );
+  const [sims, best] = [likeness(again), likeness(before)];
+  return {
+    vaePsnr: psnr(() => ({ x: 0, y: 0, width: 1, height: 1 })),
+    faceVaePsnr: psnr((i) => faceBox(set.persons[personOf(i)]!, wanted[i]!)),
+    reconstructionSim: bootstrap(people, (chosen) => meanOver(sims, chosen), meanOver(best, everyone(people))),
+  };
+}
+
+/** Sends pictures [SIDE, SIDE, 3] through a model's autoencoder, whose sizes stand in its own files. */
+async function openAutoencoder(model: string, runtime: Runtime) {
+  const { config, tensors } = (await openModel(model)).components.vae;
+  const sizes = vaeConfig(config, tensors);
+  const w = new Weights(new Checkpoint(tensors, "vae"));
+  const { mean: latents } = vaeEncode(input("pictures", [namedDim("batch"), 3, SIDE, SIDE]), w, sizes);
+  const session = await runtime.load({ rebuilt: vaeDecode(latents, w, sizes) });
+  return {
+    close: () => session.close(),
+    async run(pictures: readonly Uint8Array[]): Promise<Uint8Array[]> {
+      const out: Uint8Array[] = [];
+      for (let from = 0; from < pictures.length; from += AT_ONCE) {
+        const some = pictures.slice(from, from + AT_ONCE);
+        const values = new Float32Array(some.length * 3 * SIDE * SIDE);
+        for (const [i, picture] of some.entries()) pictureValues({ pictures: picture }, 0, values, i * 3 * SIDE * SIDE);
+        const { rebuilt } = await session.run({ pictures: floats(values, some.length, 3, SIDE, SIDE) });
+        for (const i of some.keys()) out.push(bytesOf(rebuilt.data as Float32Array, i));
+      }
+      return out;
+    },
+  };
+}
+
+/** Picture number `index` of [N, 3, SIDE, SIDE] in [-1, 1]. */
+function bytesOf(values: Float32Array, index: number): Uint8Array {
+  const area = SIDE * SIDE;
+  const bytes = new Uint8Array(area * 3);
+  for (let i = 0; i < area; i++)
+    for (let c = 0; c < 3; c++) {
+      const value = Math.round((values[(index * 3 + c) * area + i]! + 1) * 127.5);
+      bytes[i * 3 + c] = Math.min(255, Math.max(0, value));
+    }
+  return bytes;
+}
+
+/** Mean squared difference over the pixels whose middles lie in the box. */
+function meanSquare(a: Uint8Array, b: Uint8Array, { x, y, width, height }: FaceBox): number | undefined {
+  let [sum, count] = [0, 0];
+  const inside = (at: number, from: number, length: number): boolean => at >= from && at < from + length;
+  for (let row = 0; row < SIDE; row++) {
+    if (!inside((row + 0.5) / SIDE, y, height)) continue;
+    for (let column = 0; column < SIDE; column++) {
+      if (!inside((column + 0.5) / SIDE, x, width)) continue;
+      for (let c = 0; c < 3; c++) sum += (a[(row * SIDE + column) * 3 + c]! - b[(row * SIDE + column) * 3 + c]!) ** 2;
+      count += 3;
+    }
+  }
+  return count === 0 ? undefined : sum / count;
+}

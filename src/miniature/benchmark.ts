@@ -1,0 +1,136 @@
+import type { GenerateInput } from "../contract/request.ts";
+import type { FloatArray } from "../core/array.ts";
+import { decodePhoto } from "../image/index.ts";
+import { classWordOf, type Person, renderPicture, type Scene } from "../minifaces/index.ts";
+import type { PhotoMaker } from "../pipeline/photomaker.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Tensors } from "../weights/index.ts";
+import { SIDE } from "./configs.ts";
+import { type Judge, openJudge, type Verdict } from "./judge-session.ts";
+import { drawnPortraits, type PortraitGround } from "./portraits.ts";
+import { type AdapterFigures, type Statistics, score, statistics } from "./score.ts";
+import { type TestCase, type TestSet, testSet } from "./test-set.ts";
+
+export type Drawer = Pick<PhotoMaker, "generateTogether">;
+export type IdModel = Pick<PhotoMaker, "generateTogether" | "encodeIdImages">;
+
+export interface BenchmarkOptions {
+  readonly judge: Tensors;
+  readonly runtime: Runtime;
+  readonly people: number;
+  /** Of the world: another than training's. */
+  readonly seed: number;
+  /** Photos of each person that are drawn, beside one picture in another style. */
+  readonly pictures: number;
+  readonly steps: number;
+  readonly guidanceScale: number;
+  /** By default the model's own. */
+  readonly scheduler?: GenerateInput["scheduler"];
+  readonly signal?: AbortSignal | undefined;
+  readonly onPictures?: ((more: number) => void) | undefined;
+}
+
+/** How an adapter is told who it is. */
+export interface IdUse {
+  readonly idImages: number;
+  readonly startMergeStep: number;
+  /** What is behind the person on the ID images. */
+  readonly ground?: PortraitGround;
+  /** What becomes of the tokens of a person's ID images: by default they are stacked. */
+  readonly compose?: (tokens: FloatArray) => FloatArray;
+}
+
+/** How pictures are sampled where it differs from the benchmark's steps. */
+export type Sampling = Pick<GenerateInput, "numInferenceSteps" | "deepCache" | "tGate" | "tokenDownsampling" | "guidanceEnd">;
+
+export interface Measured {
+  readonly figures: AdapterFigures;
+  /** The figures as functions of people, for a comparison with others of this benchmark. */
+  readonly statistics: Statistics;
+  /** What was drawn, one for each case: [SIDE, SIDE, 3]. */
+  readonly pictures: readonly Uint8Array[];
+}
+
+/** A test set with all that does not depend on the adapter. */
+export interface Benchmark {
+  readonly set: TestSet;
+  readonly look: Judge;
+  /** Real pictures of the cases. */
+  readonly real: readonly Uint8Array[];
+  /** Mean cosine of pictures of the cases' photos to their person's album, by person. */
+  readonly albums: readonly Float32Array[];
+  /** Pictures without an adapter, which are one end of the scales, are drawn as the benchmark's options say, whatever the sampling. */
+  measure(model: IdModel, use: IdUse, sampling?: Sampling): Promise<Measured>;
+}
+
+const AT_ONCE = 32;
+const TRIGGER = "img";
+
+/**
+ * Draws the test set without an adapter and has the judge look at it and at real pictures; then any adapter of the same base can be measured.
+ * The judge shares nothing with the model.
+ * @param without the base model alone
+ * @throws UserError evaluate/training-seed
+ */
+export async function openBenchmark(options: BenchmarkOptions, without: Drawer): Promise<Benchmark> {
+  const set = testSet(options);
+  const look = await openJudge(options.runtime, options.judge);
+  const albums: Float32Array[] = [];
+  for (const [i, scenes] of set.albums.entries())
+    albums.push(meanEmbedding(await look(await realPictures(scenes.map((scene) => [set.persons[i]!, scene])))));
+  const real = await realPictures(set.cases.map(({ person, scene }) => [set.persons[person]!, scene]));
+  const seen = await look(real);
+  const none = await look(await draw(without, set.cases, options, ({ prompt }) => ({ prompt })));
+  return {
+    ...{ set, look, real, albums },
+    async measure(model, use, sampling = {}) {
+      const pictures = await drawPeople(model, set, use, options, sampling);
+      const verdicts = { real: seen, none, ours: await look(pictures) };
+      return { pictures, figures: score(set, albums, verdicts), statistics: statistics(set, albums, verdicts) };
+    },
+  };
+}
+
+async function drawPeople(
+  model: IdModel,
+  set: TestSet,
+  use: IdUse,
+  options: BenchmarkOptions,
+  sampling: Sampling,
+): Promise<Uint8Array[]> {
+  const { idImages, startMergeStep, ground, compose = (tokens) => tokens } = use;
+  const tokens: FloatArray[] = [];
+  for (let person = 0; person < set.persons.length; person++) {
+    const { pngs } = await drawnPortraits(set.seed, person, idImages, ground);
+    tokens.push(compose(await model.encodeIdImages([...pngs])));
+  }
+  return draw(model, set.cases, options, ({ prompt, person, scene }) => {
+    const word = classWordOf(set.persons[person]!, scene);
+    const marked = prompt.replace(new RegExp(`\\b${word}\\b`), `${word} ${TRIGGER}`);
+    return { prompt: marked, idTokens: tokens[person]!, startMergeStep, ...sampling };
+  });
+}
+
+async function draw(
+  model: Drawer,
+  cases: readonly TestCase[],
+  { steps, guidanceScale, scheduler, signal, onPictures }: BenchmarkOptions,
+  more: (one: TestCase) => Pick<GenerateInput, "prompt" | "idTokens" | "startMergeStep"> & Sampling,
+): Promise<Uint8Array[]> {
+  const pictures: Uint8Array[] = [];
+  for (let from = 0; from < cases.length; from += AT_ONCE) {
+    const some = cases.slice(from, from + AT_ONCE);
+    const requests = some.map((one) => ({ seed: one.seed, numInferenceSteps: steps, guidanceScale, scheduler, ...more(one) }));
+    for (const [image] of await model.generateTogether(requests, signal && { signal }))
+      pictures.push((await decodePhoto(image!.png)).data);
+    onPictures?.(some.length);
+  }
+  return pictures;
+}
+
+/** [SIDE, SIDE, 3] each. */
+export const realPictures = (wanted: readonly (readonly [Person, Scene])[]): Promise<Uint8Array[]> =>
+  Promise.all(wanted.map(async ([person, scene]) => (await renderPicture(person, scene, SIDE)).picture.data));
+
+const meanEmbedding = (album: readonly Verdict[]): Float32Array =>
+  album[0]!.embedding.map((_, i) => album.reduce((sum, { embedding }) => sum + embedding[i]! / album.length, 0));

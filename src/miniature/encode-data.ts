@@ -1,0 +1,110 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { floats } from "../core/array.ts";
+import { writeFileAtomically } from "../core/atomic-file.node.ts";
+import { systemCode } from "../core/errors.ts";
+import { seededRandom } from "../core/random/seeded-random.ts";
+import { Checkpoint } from "../graph/checkpoint.ts";
+import { namedDim } from "../graph/dim.ts";
+import { input } from "../graph/ops/source.ts";
+import { Weights } from "../graph/weights.ts";
+import { clipVision, pooledVision } from "../models/clip-vision.ts";
+import { vaeEncode } from "../models/vae.ts";
+import { vaeConfig } from "../models/vae-config.ts";
+import { ortRuntime } from "../runtime/node/ort-runtime.ts";
+import { fingerprint } from "../runtime/node/prepare/fingerprint.ts";
+import type { Tensors } from "../weights/index.ts";
+import { LATENT_SIZE } from "./base-task.ts";
+import { SIDE, VAE_CONFIG, VISION_WIDTH } from "./configs.ts";
+import { ALBUM, type Behind, type DataSet, idImage, pictureValues, worldKey } from "./data-set.ts";
+import { idPixels, VISION } from "./vision-task.ts";
+
+const AT_ONCE = 32;
+
+/** Means of the latents of all pictures, not scaled: [pictures, LATENT_SIZE]. Made once for a VAE, and kept in the folder. */
+export async function encodePictures(folder: string, data: DataSet, vae: Tensors): Promise<Float32Array> {
+  return kept(await pathOf(folder, "latents", data, vae), data.scenes.length * LATENT_SIZE, async (out) => {
+    const pixels = input("pictures", [namedDim("batch"), 3, SIDE, SIDE]);
+    const { mean } = vaeEncode(pixels, new Weights(new Checkpoint(vae, "vae")), vaeConfig(VAE_CONFIG, new Map()));
+    await using(async (load) => {
+      const session = await load({ mean });
+      for (let from = 0; from < data.scenes.length; from += AT_ONCE) {
+        const n = Math.min(AT_ONCE, data.scenes.length - from);
+        const pictures = new Float32Array(n * 3 * SIDE * SIDE);
+        for (let i = 0; i < n; i++) pictureValues(data, from + i, pictures, i * 3 * SIDE * SIDE);
+        out.set(
+          (await session.run({ pictures: floats(pictures, n, 3, SIDE, SIDE) })).mean.data as Float32Array,
+          from * LATENT_SIZE,
+        );
+      }
+    });
+  });
+}
+
+/** What each variant of an ID image has behind the person; the first of each kind is not moved. */
+export const FEATURE_VARIANTS: readonly Behind[] = ["noise", "scene", "noise", "scene", "plain"];
+
+/** Pooled features of all ID images, each in several variants: [people · ALBUM · variants, VISION_WIDTH]. Kept as the latents are. */
+export async function encodeIdImages(folder: string, data: DataSet, vision: Tensors): Promise<Float32Array> {
+  const variants = FEATURE_VARIANTS.length;
+  return kept(await pathOf(folder, "features", data, vision), data.people * ALBUM * variants * VISION_WIDTH, async (out) => {
+    const pixels = input("pixels", [namedDim("batch"), 3, SIDE, SIDE]);
+    const at = new Weights(new Checkpoint(vision, "vision")).at("vision_model");
+    const pooled = pooledVision(clipVision(pixels, at, VISION), at, VISION);
+    await using(async (load) => {
+      const session = await load({ pooled });
+      const rows = ALBUM * variants;
+      for (let person = 0; person < data.people; person++) {
+        const values = new Float32Array(rows * 3 * SIDE * SIDE);
+        for (let row = 0; row < rows; row++) {
+          const [album, variant] = [Math.floor(row / variants), row % variants];
+          const random = seededRandom(data.seed, person, row);
+          const rgb = idImage(data, person, album, FEATURE_VARIANTS[variant]!, data.seed, variant);
+          values.set(idPixels(rgb, variant < 2 ? undefined : random), row * 3 * SIDE * SIDE);
+        }
+        const found = await session.run({ pixels: floats(values, rows, 3, SIDE, SIDE) });
+        out.set(found.pooled.data as Float32Array, person * rows * VISION_WIDTH);
+      }
+    });
+  });
+}
+
+async function using(work: (load: ReturnType<typeof ortRuntime>["load"]) => Promise<void>): Promise<void> {
+  const runtime = ortRuntime();
+  try {
+    await work(runtime.load);
+  } finally {
+    await runtime.close();
+  }
+}
+
+/** Another one for other weights, and for a world that is drawn otherwise. */
+async function pathOf(folder: string, what: string, { seed, people }: DataSet, weights: Tensors): Promise<string> {
+  const key = await fingerprint([...weights.values()], worldKey(seed));
+  return join(folder, `${what}-${seed}-${people}-${key.slice(0, 8)}.f32`);
+}
+
+async function kept(path: string, length: number, make: (out: Float32Array) => Promise<void>): Promise<Float32Array> {
+  try {
+    const bytes = await readFile(path);
+    if (bytes.length === length * 4)
+      return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+  }
+  const out = new Float32Array(length);
+  await make(out);
+  await writeFileAtomically(path, (sink) => sink.write(new Uint8Array(out.buffer)));
+  return out;
+}
+
+/** Deviation of values over all of them. */
+export function deviation(values: Float32Array): number {
+  let [sum, squares] = [0, 0];
+  for (const v of values) {
+    sum += v;
+    squares += v * v;
+  }
+  const mean = sum / values.length;
+  return Math.sqrt(squares / values.length - mean * mean);
+}

@@ -1,0 +1,62 @@
+import { UserError } from "../core/errors.ts";
+import { seededRandom } from "../core/random/seeded-random.ts";
+import { caption, type Person, personAt, type Scene, type ScenePart, sceneAt } from "../minifaces/index.ts";
+import { ALBUM, TRAINING_SEED } from "./data-set.ts";
+
+/** One picture to be drawn. */
+export interface TestCase {
+  /** Index of the person. */
+  readonly person: number;
+  /** What a real picture would show. */
+  readonly scene: Scene;
+  /** The scene's caption without a word on who it is. */
+  readonly prompt: string;
+  /** What the prompt says of the scene. */
+  readonly says: ReadonlySet<ScenePart>;
+  readonly seed: number;
+  /** A photo shows who it is, and is judged for likeness. */
+  readonly photo: boolean;
+}
+
+/** People whom training has not seen, and what is drawn of them. */
+export interface TestSet {
+  readonly seed: number;
+  readonly persons: readonly Person[];
+  /** ALBUM plain photos of each. */
+  readonly albums: readonly (readonly Scene[])[];
+  /** For each person some photos, and after all of these one picture of each in another style. */
+  readonly cases: readonly TestCase[];
+}
+
+export const MOST_PICTURES = 64;
+
+/** @throws UserError evaluate/training-seed */
+export function testSet({ seed, people, pictures }: { seed: number; people: number; pictures: number }): TestSet {
+  if (seed === TRAINING_SEED)
+    throw new UserError(
+      "evaluate/training-seed",
+      `People of seed ${seed} are those that training has seen.`,
+      "Give another seed: --seed 2.",
+    );
+  const persons = Array.from({ length: people }, (_, i) => personAt(seed, i));
+  const some = (photo: boolean, count: number): TestCase[] =>
+    persons.flatMap((person, i) =>
+      suitable(person, seed, i, photo, count).map((picture, n) => {
+        const scene = sceneAt(seed, i, picture, "free");
+        const { text: prompt, says } = caption(person, scene, seededRandom(seed, i, picture), { identity: 0 });
+        return { person: i, scene, prompt, says, photo, seed: 1000 + i * (MOST_PICTURES + 1) + (photo ? n : MOST_PICTURES) };
+      }),
+    );
+  const albums = persons.map((_, i) => Array.from({ length: ALBUM }, (_, n) => sceneAt(seed, i, n, "album")));
+  return { seed, persons, albums, cases: [...some(true, pictures), ...some(false, 1)] };
+}
+
+/** Numbers of the person's first free scenes, at their own age, that are photos or are not. */
+function suitable(person: Person, seed: number, index: number, photo: boolean, count: number): number[] {
+  const found: number[] = [];
+  for (let picture = 0; found.length < count; picture++) {
+    const { age, style } = sceneAt(seed, index, picture, "free");
+    if (age === person.ageGroup && (style === "photo") === photo) found.push(picture);
+  }
+  return found;
+}

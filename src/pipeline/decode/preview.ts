@@ -1,0 +1,33 @@
+import { UserError } from "../../core/errors.ts";
+import { previewLatents, type Rgb8 } from "../../image/index.ts";
+import type { LoadObserver } from "../../sessions/lazy-session.ts";
+import type { Models } from "../models.ts";
+import { decodeLatents } from "./decode.ts";
+import type { Plane } from "./tiles.ts";
+
+/** Shows latents [C, h, w] in the sampler's scale. */
+export type Preview = (latents: Plane) => Promise<Rgb8>;
+
+/** The linear approximation is a fit to this VAE's latents: Podell et al. 2023 (arXiv 2307.01952). */
+const SDXL_VAE = { latentChannels: 4, scalingFactor: 0.13025, factor: 8 };
+/** A decoder of fewer parameters takes little of a step's time. */
+const SMALL = 5_000_000;
+
+/**
+ * How latents are shown while a picture comes to be: decoded by the tiny VAE where there is one; else, for SDXL's own
+ * VAE, approximated; else decoded by the model's VAE if that is small.
+ * @throws UserError preview/no-decoder
+ */
+export function previewOf({ vae, tinyVae }: Pick<Models, "vae" | "tinyVae">, observer: LoadObserver): Preview {
+  if (tinyVae !== undefined) return (latents) => decodeLatents(tinyVae, latents, observer);
+  const { config, factor, parameters } = vae.graph;
+  const known = { latentChannels: config.latentChannels, scalingFactor: config.scalingFactor, factor };
+  if (Object.entries(SDXL_VAE).every(([key, value]) => known[key as keyof typeof known] === value))
+    return async ({ data, width, height }) => previewLatents(data, width, height);
+  if (parameters < SMALL) return (latents) => decodeLatents(vae, latents, observer);
+  throw new UserError(
+    "preview/no-decoder",
+    `There is no quick look at this model's latents: its VAE is not SDXL's, and with ${Math.round(parameters / 1e6)} million parameters too large to be run at every step.`,
+    "Leave --preview out (preview in code), or give a tiny autoencoder for these latents with --tiny-vae (tinyVae in code).",
+  );
+}

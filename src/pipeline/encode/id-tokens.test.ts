@@ -1,0 +1,39 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type FloatArray, floats } from "../../core/array.ts";
+import { goldenPath } from "../../testing/golden.ts";
+import { TINY_V1 } from "../../testing/tiny-model.ts";
+import { PhotoMaker } from "../photomaker.ts";
+
+const photos = ["person_0", "other"].map((name) => goldenPath("photos", `${name}.png`));
+const request = { prompt: "a photo of a man img", width: 64, height: 64, numInferenceSteps: 2, startMergeStep: -1, seed: 1 };
+
+let pm: PhotoMaker;
+beforeAll(async () => {
+  pm = await PhotoMaker.load(TINY_V1);
+});
+afterAll(() => pm.close());
+
+test("ID tokens of photos draw what the photos draw, and others something else", async () => {
+  const wanted = await pm.generate({ ...request, inputIdImages: photos });
+  const idTokens = await pm.encodeIdImages(photos);
+  expect(idTokens.dims[0]).toBe(2);
+  const same = await pm.generate({ ...request, idTokens });
+  expect(same.latents.final).toEqual(wanted.latents.final);
+  expect(same.images[0]!.settings).toMatchObject({ idTokens: `<numbers [${idTokens.dims.join(", ")}]>`, inputIdImages: [] });
+  const first = floats(idTokens.data.slice(0, idTokens.dims[1]), 1, idTokens.dims[1]!);
+  const other = await pm.generate({ ...request, idTokens: first });
+  expect(other.latents.final).not.toEqual(wanted.latents.final);
+});
+
+const tokens = (...dims: number[]): FloatArray => floats(new Float32Array(dims.reduce((a, b) => a * b, 1)), ...dims);
+
+test("ID tokens that do not fit are refused", async () => {
+  await expect(pm.generate({ ...request, idTokens: tokens(1, 3) })).rejects.toMatchObject({ code: "id-tokens/shape" });
+  await expect(pm.generate({ ...request, idTokens: tokens(1, 3), inputIdImages: photos })).rejects.toMatchObject({
+    code: "id-tokens/given-twice",
+  });
+  await using plain = await PhotoMaker.load({ model: goldenPath("tiny-sdxl") });
+  await expect(plain.generate({ ...request, idTokens: tokens(1, 3) })).rejects.toMatchObject({ code: "id-tokens/not-wanted" });
+  await expect(plain.encodeIdImages(photos)).rejects.toMatchObject({ code: "id-images/not-wanted" });
+  await expect(pm.encodeIdImages([])).rejects.toMatchObject({ code: "id-images/missing" });
+});

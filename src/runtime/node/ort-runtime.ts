@@ -1,0 +1,110 @@
+import type { NdArray } from "../../core/array.ts";
+import { messageOf, UserError } from "../../core/errors.ts";
+import { inTurns } from "../../core/steps.ts";
+import { rewriteNamed } from "../../graph/rewrite.ts";
+import { splitUpsampling } from "../../graph/split-upsampling.ts";
+import type { Tensor } from "../../graph/tensor.ts";
+import { deviceFailed } from "../device.ts";
+import type { Feeds, Runtime, Session } from "../runtime.ts";
+import { type EncodedModel, encodeModel, type ModelOptions } from "./encode-model.ts";
+import { MemoryGauge } from "./memory-gauge.ts";
+import { ModelProcess, type Question } from "./model-process.ts";
+import { checkHalf, type OpenDevice, openDevice } from "./open-device.ts";
+import { type Keep, loadPacked } from "./prepare/packed.ts";
+
+/**
+ * ONNX Runtime in a process of its own, which does one thing at a time. If that ends, models are loaded again, in a new one, when they are
+ * next run; so they are after a failure on a device other than the processor, since all that was on a lost device is lost.
+ *
+ * @param gauge shared by runtimes whose memory is to be counted together
+ */
+export function ortRuntime(
+  how: Omit<ModelOptions, "plainAttention" | "half" | "planned"> = {},
+  gauge = new MemoryGauge(),
+): Runtime {
+  const { device = "cpu" } = how;
+  let current: { readonly process: ModelProcess; readonly opened: Promise<OpenDevice> } | undefined;
+  let closed = false;
+  let sessions = 0;
+
+  function home(): NonNullable<typeof current> {
+    if (closed) throw new Error("the runtime was closed");
+    if (current?.process.alive !== true) {
+      const process = new ModelProcess(gauge);
+      const opened = device === "cpu" ? Promise.resolve({ notices: [] }) : openDevice(process, device);
+      current = { process, opened };
+    }
+    return current;
+  }
+
+  async function asked(process: ModelProcess, question: Question): Promise<unknown> {
+    try {
+      return await process.ask(question);
+    } catch (error) {
+      if (device === "cpu" || error instanceof UserError || !process.alive) throw error;
+      const failed = deviceFailed(device, messageOf(error));
+      await process.end(failed);
+      throw failed;
+    }
+  }
+
+  return {
+    async open({ half } = { half: false }) {
+      if (device === "cpu") return [];
+      const { process, opened } = home();
+      const { notices } = await opened;
+      if (half) await checkHalf(process, device);
+      return notices;
+    },
+    async load<Output extends string>(
+      outputs: Readonly<Record<Output, Tensor>>,
+      { half } = { half: false },
+      keep?: Keep,
+    ): Promise<Session<Output>> {
+      const session = sessions++;
+      const all = Object.keys(outputs) as Output[];
+      const open = async (): Promise<ModelProcess> => {
+        const { process, opened } = home();
+        const { plainAttention = false } = await opened;
+        const encoded = await inTurns(
+          encodeModel(device === "cpu" ? rewriteNamed(outputs, splitUpsampling) : outputs, {
+            ...how,
+            plainAttention,
+            half,
+            planned: false,
+          }),
+        );
+        const hand = async (model: EncodedModel): Promise<void> => {
+          await asked(process, { kind: "load", session, ...model });
+        };
+        await (keep !== undefined && device === "cpu" ? loadPacked(encoded, keep, hand) : hand(encoded));
+        return process;
+      };
+      let opened: Promise<ModelProcess> | undefined = open();
+      await opened;
+      return {
+        async run<Name extends Output>(feeds: Feeds, names?: readonly Name[]) {
+          if (opened === undefined) throw new Error("the session was released");
+          const alive = opened.then(
+            (process) => process.alive,
+            () => false,
+          );
+          if (!(await alive)) opened = open();
+          const process = await opened;
+          const value = await asked(process, { kind: "run", session, feeds, fetches: names ?? all });
+          return value as Record<Name, NdArray>;
+        },
+        async close() {
+          const process = await opened?.catch(() => undefined);
+          opened = undefined;
+          if (process?.alive) await process.ask({ kind: "release", session });
+        },
+      };
+    },
+    peakMemory: () => gauge.peak,
+    async close() {
+      closed = true;
+      await current?.process.end(new Error("the runtime was closed"));
+    },
+  };
+}

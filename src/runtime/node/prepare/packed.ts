@@ -1,0 +1,190 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, open, readdir, readFile, rename, rm, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf, UserError } from "../../../core/errors.ts";
+import { gigabytes } from "../../../core/gigabytes.ts";
+import { withFile } from "../../../weights/index.ts";
+import type { EncodedModel } from "../encode-model.ts";
+import { ortVersion } from "../ort-version.ts";
+import { processor } from "../processor.ts";
+import {
+  type CacheSettings,
+  evict,
+  graphPath,
+  openFolder,
+  packedPath,
+  readNote,
+  removePrepared,
+  touch,
+  writeNote,
+} from "./cache-folder.ts";
+
+/** What is to be kept, and where. */
+export interface Keep {
+  readonly cache: CacheSettings;
+  /** Which of the pipeline's models it is, such as "unet". */
+  readonly model: string;
+  /** Name of the file or folder that the weights come from. */
+  readonly from: string;
+  /** About the weights' size, bytes. */
+  readonly bytes: number;
+  readonly onNote?: ((text: string) => void) | undefined;
+}
+
+/**
+ * Loads a model, and keeps what ONNX Runtime made of it while loading: the optimised graph, and beside each weight the order in which this
+ * processor's products read it. The next load maps that from the file instead of filling memory of its own.
+ * Where it cannot be kept, the model is loaded without, and that is said.
+ *
+ * @param load hands a model to ONNX Runtime
+ * @throws UserError cache/folder, and those of load
+ * @see https://github.com/microsoft/onnxruntime/pull/23069
+ */
+export async function loadPacked(encoded: EncodedModel, keep: Keep, load: (model: EncodedModel) => Promise<void>): Promise<void> {
+  const { folder } = keep.cache;
+  const key = packedKey(encoded);
+  await openFolder(folder);
+  const found = await openPacked(encoded, key, keep);
+  if (found !== undefined) {
+    await touch(folder, key);
+    return load(found);
+  }
+  const missing = await missingRoom(keep);
+  if (missing !== undefined) {
+    keep.onNote?.(notKept(keep, missing));
+    return load(encoded);
+  }
+  let temporary: string | undefined;
+  try {
+    await removeAbandoned(folder);
+    temporary = await mkdtemp(join(folder, PACKING));
+    await load(saving(encoded, temporary, key));
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    await remove(temporary);
+    await load(encoded); // what cannot be written may still be read
+    keep.onNote?.(notKept(keep, messageOf(error)));
+    return;
+  }
+  try {
+    await adopt(temporary, key, keep);
+  } catch (error) {
+    await removePrepared(folder, key).catch(() => undefined);
+    keep.onNote?.(notKept(keep, messageOf(error)));
+  } finally {
+    await remove(temporary);
+  }
+}
+
+const notKept = ({ model }: Keep, why: string): string =>
+  `What the ${model}'s weights are packed into is not kept, so that it loads slower each time: ${why}`;
+
+const remove = async (folder: string | undefined): Promise<void> => {
+  // where an open file cannot be removed, a later packing does it
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+};
+
+/**
+ * Stands for the graph, where its prepared weights lie, which are named by their content, what ONNX Runtime is told to make of it, and what packs
+ * them: packed weights are of use to the same kind of processor alone.
+ */
+export function packedKey({ model, options }: EncodedModel): string {
+  const { optimization } = (options.extra ?? {}) as Extra;
+  const hash = createHash("sha256").update(model);
+  return hash
+    .update(JSON.stringify([ortVersion(), processor(), options.graphOptimizationLevel, optimization]))
+    .digest("hex")
+    .slice(0, 40);
+}
+
+async function openPacked(encoded: EncodedModel, key: string, { cache, onNote }: Keep): Promise<EncodedModel | undefined> {
+  const { folder } = cache;
+  const note = await readNote(folder, key);
+  if (note === undefined) return undefined;
+  try {
+    const model = await readFile(graphPath(folder, key));
+    if ((await contentOf(model, packedPath(folder, key))) === note.content) return mapped(encoded, model, folder);
+    onNote?.(`The packed ${note.model} was changed since it was made: it is packed again.`);
+  } catch (error) {
+    onNote?.(`The packed ${note.model} is damaged (${messageOf(error)}): it is packed again.`);
+  }
+  await removePrepared(folder, key);
+  return undefined;
+}
+
+const SAMPLES = 1000;
+const SAMPLE = 1024;
+
+/** Stands for a graph and, by samples, for the file of its weights. */
+async function contentOf(model: Uint8Array, weights: string): Promise<string> {
+  const hash = createHash("sha256").update(model);
+  await withFile(weights, async ({ size, read }) => {
+    hash.update(`${size}`);
+    const last = Math.max(0, size - SAMPLE);
+    const places = new Set(Array.from({ length: SAMPLES }, (_, i) => Math.floor((last * i) / (SAMPLES - 1))));
+    for (const at of places) hash.update(await read(at, Math.min(SAMPLE, size)));
+  });
+  return hash.digest("hex");
+}
+
+/** What ONNX Runtime writes has each weight twice, and what is not in 8 bits. */
+const COPIES = 2.2;
+
+async function missingRoom({ cache: { folder, mostBytes }, bytes }: Keep): Promise<string | undefined> {
+  const { bavail, bsize } = await statfs(folder);
+  const needed = COPIES * bytes;
+  if (bavail * bsize < needed)
+    return `it takes ${gigabytes(needed)}, and ${gigabytes(bavail * bsize)} are free in ${folder}. Free some, or set PHOTOMAKER_CACHE to another disk.`;
+  // else it would drive out what it is made from
+  if (needed > mostBytes / 2)
+    return `it takes ${gigabytes(needed)}, more than half of the ${gigabytes(mostBytes)} that PHOTOMAKER_CACHE_GB allows. Allow more.`;
+  return undefined;
+}
+
+const PACKING = ".packing-";
+const ABANDONED_MS = 3_600_000;
+
+/** What a process left that was ended while it packed. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(PACKING)) continue;
+    const path = join(folder, name);
+    const made = await stat(path).catch(() => undefined);
+    if (made !== undefined && Date.now() - made.mtimeMs > ABANDONED_MS) await remove(path);
+  }
+}
+
+type Extra = Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
+
+/** The same model, with more settings of its session. */
+function withSettings({ model, options }: EncodedModel, more: Readonly<Record<string, string>>): EncodedModel {
+  const extra = options.extra as Extra | undefined;
+  return { model, options: { ...options, extra: { ...extra, session: { ...extra?.session, ...more } } } };
+}
+
+function saving(encoded: EncodedModel, folder: string, key: string): EncodedModel {
+  const { model, options } = withSettings(encoded, {
+    optimized_model_external_initializers_file_name: packedPath("", key),
+    optimized_model_external_initializers_min_size_in_bytes: "1024",
+    save_external_prepacked_constant_initializers: "1",
+  });
+  return { model, options: { ...options, optimizedModelFilePath: graphPath(folder, key) } };
+}
+
+function mapped(encoded: EncodedModel, model: Uint8Array, folder: string): EncodedModel {
+  const { options } = withSettings(encoded, { model_external_initializers_file_folder_path: folder });
+  return { model, options: { ...options, graphOptimizationLevel: "disabled" } };
+}
+
+/** Takes what ONNX Runtime wrote into the cache, once it is safely on the disk. */
+async function adopt(written: string, key: string, { cache, model, from }: Keep): Promise<void> {
+  const { folder } = cache;
+  const content = await contentOf(await readFile(graphPath(written, key)), packedPath(written, key));
+  for (const path of [packedPath, graphPath]) {
+    await using file = await open(path(written, key), "r+");
+    await file.sync();
+  }
+  for (const path of [packedPath, graphPath]) await rename(path(written, key), path(folder, key));
+  await writeNote(folder, { key, model, precision: "int8, packed", from, content });
+  await evict(cache, new Set([key]));
+}

@@ -1,0 +1,306 @@
+import { rm } from "node:fs/promises";
+import { UserError } from "../../../core/errors.ts";
+import { channelsLast } from "../../../graph/channels-last.ts";
+import { type LoraPair, lora } from "../../../graph/lora.ts";
+import { attentionOp } from "../../../graph/ops/attention.ts";
+import { gatherOp } from "../../../graph/ops/gather.ts";
+import { type QuantisedWeight, quantisedAttention } from "../../../graph/ops/quantised.ts";
+import { type ParamAttrs, param, paramOp } from "../../../graph/ops/source.ts";
+import {
+  type NormBefore,
+  normsBefore,
+  quantisable,
+  quantise,
+  slicedLinears,
+  slicePath,
+  upsampledKernels,
+} from "../../../graph/quantise.ts";
+import { inOrder, rewriteNamed } from "../../../graph/rewrite.ts";
+import { fixedSize, is, type Tensor } from "../../../graph/tensor.ts";
+import {
+  DTYPE_BYTES,
+  elementCount,
+  openTensors,
+  readFloats,
+  sliceRows,
+  type TensorEntry,
+  type Tensors,
+  type TensorToWrite,
+  writeSafetensors,
+} from "../../../weights/index.ts";
+import type { EightBits } from "../../eight-bit-probe.ts";
+import { type Balance, balance, balanceable } from "./balance.ts";
+import {
+  type CacheSettings,
+  evict,
+  openFolder,
+  readNote,
+  removePrepared,
+  touch,
+  weightsPath,
+  writeNote,
+} from "./cache-folder.ts";
+import { cornerKernel } from "./corner-kernel.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { attentionInEightBits, inEightBits, POLICY, rowsTogether } from "./policy.ts";
+import { type Rounded, Rounder } from "./rounder.ts";
+
+export interface ToPrepare {
+  /** Which of the pipeline's models it is, such as "unet". */
+  readonly model: string;
+  /** Name of the file or folder that the weights come from. */
+  readonly from: string;
+  /** The graph without its LoRAs. */
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
+  /** Of which weights the processor's products are right: of all when absent. */
+  readonly form?: EightBits | undefined;
+}
+
+const policyOf = ({ form = "full" }: ToPrepare): string => (form === "full" ? POLICY : `${POLICY}-${form}`);
+
+export interface PrepareOptions {
+  readonly cache: CacheSettings;
+  readonly signal?: AbortSignal | undefined;
+  /** @param done, total bytes of the original weights */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly onNote?: ((text: string) => void) | undefined;
+}
+
+/** Numbers below which a weight is left where it is. */
+const SMALL = 2 ** 10;
+const SCALES = ":scales";
+
+/** What becomes of each weight. */
+interface Plan {
+  readonly rounded: readonly ParamAttrs[];
+  /** Outputs of each slice of a layer that is used in slices, by the weight's path. */
+  readonly slices: ReadonlyMap<string, readonly number[]>;
+  /** Paths of those of convolutions behind an enlargement. */
+  readonly upsampled: ReadonlySet<string>;
+  readonly widened: readonly ParamAttrs[];
+  readonly norms: readonly NormBefore[];
+  readonly all: readonly ParamAttrs[];
+}
+
+/** Puts prepared weights, and LoRAs where those are not in them, into a graph. */
+export type Over = <Name extends string>(outputs: Readonly<Record<Name, Tensor>>) => Readonly<Record<Name, Tensor>>;
+
+/**
+ * Weights in the form in which they are computed with: those of linear layers and convolutions in 8 bits, with the LoRAs of linear
+ * layers added, the rest in float32. They
+ * are made once, tensor by tensor, and kept in the user's cache folder under a name that stands for the content that they were made
+ * from, the LoRAs and the policy.
+ * @returns what puts them into any graph over the same weights
+ * @throws UserError cache/folder, disk/full
+ */
+export async function prepare(what: ToPrepare, options: PrepareOptions): Promise<Over> {
+  const { folder } = options.cache;
+  const plan = planOf(what);
+  const key = await keyOf(what, plan);
+  await openFolder(folder);
+  const found = (await openPrepared(folder, key, options)) ?? (await make(what, plan, key, options));
+  await touch(folder, key);
+  const beside = branches(what.pairs, plan);
+  const rounded = over(found, plan, what);
+  return (outputs) => rewriteNamed(rewriteNamed(rewriteNamed(outputs, rounded), channelsLast), lora(beside, new Set()));
+}
+
+function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
+  const outputs = Object.values(named);
+  const rounded = quantisable(outputs).filter((attrs) => inEightBits(attrs, model, pairs));
+  const taken = new Set(rounded.map(({ path }) => path));
+  const tables = new Set(inOrder(outputs).flatMap((t) => (is(t, gatherOp) ? [t.inputs[0]!] : [])));
+  const params = inOrder(outputs).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));
+  const widened = params
+    .filter((t) => !tables.has(t) && !taken.has(t.attrs.path))
+    .map(({ attrs }) => attrs)
+    .filter(({ entry }) => entry.dtype !== "F32" && elementCount(entry.shape) >= SMALL);
+  const norms = balanceable(normsBefore(outputs), rounded);
+  const all = params.map(({ attrs }) => attrs);
+  if (new Set(all.map(({ path }) => path)).size !== all.length)
+    throw new TypeError("two weights of one graph have the same path");
+  return { rounded, slices: slicedLinears(outputs), upsampled: upsampledKernels(outputs), widened, norms, all };
+}
+
+/** Of layers that are not rounded, whose LoRAs stay branches beside them. */
+function branches(pairs: ToPrepare["pairs"], { rounded }: Plan): ToPrepare["pairs"] {
+  const merged = new Set(rounded.map(({ path }) => path));
+  return new Map([...pairs].filter(([path]) => !merged.has(path)));
+}
+
+async function keyOf(what: ToPrepare, { all, rounded, slices }: Plan): Promise<string> {
+  const { model, pairs } = what;
+  const merged = rounded.flatMap(({ path }) => pairs.get(path) ?? []);
+  const entries = [...all.map(({ path, entry }) => ({ ...entry, name: path })), ...merged.flatMap(({ down, up }) => [down, up])];
+  const scales = JSON.stringify(rounded.map(({ path }) => (pairs.get(path) ?? []).map(({ scale }) => scale)));
+  return (await fingerprint(entries, policyOf(what), model, scales, JSON.stringify([...slices]))).slice(0, 40);
+}
+
+/** What was prepared before, if it is whole: what is not is removed, and said. */
+async function openPrepared(folder: string, key: string, { onNote }: PrepareOptions): Promise<Tensors | undefined> {
+  const note = await readNote(folder, key);
+  if (note === undefined) return undefined;
+  try {
+    const { tensors } = await openTensors(weightsPath(folder, key));
+    if ((await fingerprint([...tensors.values()])) === note.content) return tensors;
+    onNote?.(`The prepared ${note.model} was changed since it was made: it is prepared again.`);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    onNote?.(`The prepared ${note.model} is damaged (${error.code}): it is prepared again.`);
+  }
+  await removePrepared(folder, key);
+  return undefined;
+}
+
+async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOptions): Promise<Tensors> {
+  const { cache, signal, onProgress } = options;
+  const { folder } = cache;
+  const bytes = ({ entry }: ParamAttrs): number => elementCount(entry.shape) * DTYPE_BYTES[entry.dtype];
+  const total = [...plan.rounded, ...plan.widened].reduce((sum, attrs) => sum + bytes(attrs), 0);
+  let done = 0;
+  const advance = (attrs: ParamAttrs): void => {
+    signal?.throwIfAborted();
+    done += bytes(attrs);
+    onProgress?.(done, total);
+  };
+  onProgress?.(done, total);
+  const rounder = new Rounder(what.form ?? "full");
+  const path = weightsPath(folder, key);
+  try {
+    const balanced = await balance(plan.norms, signal);
+    const rounded = plan.rounded.flatMap((attrs) => eightBits(attrs, plan, what, balanced, rounder, advance));
+    const widened = plan.widened.filter((attrs) => !balanced.norms.has(attrs.path)).map((attrs) => float32(attrs, advance));
+    const norms = [...balanced.norms].map(([name, values]) => vector(name, values));
+    await writeSafetensors(
+      path,
+      [...rounded, ...widened, ...norms],
+      { model: what.model, policy: policyOf(what) },
+      { asGiven: true },
+    );
+    const { tensors } = await openTensors(path);
+    const content = await fingerprint([...tensors.values()]);
+    await writeNote(folder, { key, model: what.model, precision: "int8", from: what.from, content });
+    await evict(cache, new Set([key]));
+    return tensors;
+  } catch (error) {
+    // without its note it would never be used, nor ever be removed
+    if ((await readNote(folder, key)) === undefined) await rm(path, { force: true }).catch(() => undefined);
+    throw error;
+  } finally {
+    await rounder.close();
+  }
+}
+
+function eightBits(
+  attrs: ParamAttrs,
+  { slices, upsampled }: Plan,
+  { pairs }: ToPrepare,
+  { columns }: Balance,
+  rounder: Rounder,
+  advance: (attrs: ParamAttrs) => void,
+): TensorToWrite[] {
+  const { path, entry } = attrs;
+  const atCorners = upsampled.has(path);
+  const [outputs, channels, kernel = 1] = entry.shape as [number, number, number?];
+  const [out, into] = atCorners ? [4 * outputs, 4 * channels] : [outputs, channels * kernel ** 2];
+  let whole: Rounded | undefined; // until its last slice is written
+  const round = async (): Promise<Rounded> => {
+    const weight = atCorners ? await cornerKernel(entry) : { ...entry, shape: [out, into] };
+    const places = atCorners ? 1 : kernel ** 2;
+    const { rounded, scales } = await rounder.round(weight, places, pairs.get(path) ?? [], columns.get(path));
+    advance(attrs);
+    return { rounded: places === 1 ? rounded : byPlace(rounded, channels, out), scales };
+  };
+  const tensors = (name: string, from: number, to: number): TensorToWrite[] => [
+    {
+      name,
+      dtype: "I8",
+      shape: [into, to - from],
+      data: async () => {
+        whole ??= await round();
+        return to - from === out ? whole.rounded : columnsOf(whole.rounded, out, from, to);
+      },
+    },
+    {
+      name: `${name}${SCALES}`, // written after the weight
+      dtype: "F32",
+      shape: [to - from],
+      data: async () => {
+        const scales = whole!.scales.slice(from, to);
+        if (to === out) whole = undefined;
+        return scales;
+      },
+    },
+  ];
+  const sizes = slices.get(path);
+  if (sizes === undefined) return tensors(path, 0, out);
+  let end = 0;
+  return sizes.flatMap((size) => {
+    const start = end;
+    end += size;
+    return tensors(slicePath(path, start), start, end);
+  });
+}
+
+/** Some columns of a matrix that has `all`. */
+function columnsOf(matrix: Int8Array, all: number, from: number, to: number): Int8Array {
+  const rows = matrix.length / all;
+  const some = new Int8Array(rows * (to - from));
+  for (let row = 0; row < rows; row++) some.set(matrix.subarray(row * all + from, row * all + to), row * (to - from));
+  return some;
+}
+
+/** Rows that lie by channel first, then by place in the window, the other way round. @param rounded [channels · places, out] */
+function byPlace(rounded: Int8Array, channels: number, out: number): Int8Array {
+  const places = rounded.length / (channels * out);
+  const sorted = new Int8Array(rounded.length);
+  for (let channel = 0; channel < channels; channel++)
+    for (let place = 0; place < places; place++) {
+      const row = (channel * places + place) * out;
+      sorted.set(rounded.subarray(row, row + out), (place * channels + channel) * out);
+    }
+  return sorted;
+}
+
+/** Numbers that are widened at once, so that the event loop waits only briefly. */
+const AT_ONCE = 2 ** 21;
+
+function float32(attrs: ParamAttrs, advance: (attrs: ParamAttrs) => void): TensorToWrite {
+  const { path, entry } = attrs;
+  async function* pieces() {
+    const rows = entry.shape[0] ?? 1;
+    const some = Math.max(1, Math.floor((AT_ONCE * rows) / elementCount(entry.shape)));
+    if (entry.transposed || entry.shape.length === 0) yield await readFloats(entry);
+    else
+      for (let from = 0; from < rows; from += some) yield await readFloats(sliceRows(entry, from, Math.min(rows, from + some)));
+    advance(attrs);
+  }
+  return { name: path, dtype: "F32", shape: entry.shape, data: pieces };
+}
+
+const vector = (name: string, values: Float32Array): TensorToWrite => ({
+  name,
+  dtype: "F32",
+  shape: [values.length],
+  data: async () => values,
+});
+
+/** The rule that puts prepared weights in the place of the original ones. */
+function over(tensors: Tensors, { upsampled }: Plan, { form, model }: ToPrepare): (t: Tensor) => Tensor | undefined {
+  const eight = new Map<string, QuantisedWeight>();
+  for (const [path, entry] of tensors) {
+    const scales: TensorEntry | undefined = tensors.get(`${path}${SCALES}`);
+    if (scales !== undefined) eight.set(path, { weight: { path, entry }, scales: { path: `${path}${SCALES}`, entry: scales } });
+  }
+  const layer = quantise(eight, upsampled, (x) => rowsTogether(x, model));
+  return (t) => {
+    if (is(t, attentionOp) && !t.attrs.causal && attentionInEightBits(t.attrs.heads, fixedSize(t.inputs[0]!, -1))) {
+      const [q, k, v] = t.inputs as [Tensor, Tensor, Tensor];
+      return quantisedAttention(q, k, v, { unsigned: form === "paired" });
+    }
+    if (!is(t, paramOp)) return layer(t);
+    const entry = tensors.get(t.attrs.path);
+    return entry?.dtype === "F32" ? param(t.attrs.path, entry) : undefined;
+  };
+}

@@ -1,0 +1,71 @@
+import { Worker } from "node:worker_threads";
+import type { LoraPair } from "../../../graph/lora.ts";
+import { readFloats, readRowMajor, type TensorEntry } from "../../../weights/index.ts";
+import type { EightBits } from "../../eight-bit-probe.ts";
+import { type Answer, Pending } from "../../pending.ts";
+import { roundModel } from "./round-model.ts";
+
+export interface Rounded {
+  /** [in, out] */
+  readonly rounded: Int8Array;
+  /** [out] */
+  readonly scales: Float32Array;
+}
+
+/** Rounds weights to 8 bits, in a thread of its own. */
+export class Rounder {
+  readonly #worker: Worker;
+  readonly #ended: Promise<unknown>;
+  readonly #pending = new Pending<Rounded>();
+
+  /** @param form of which weights products are right */
+  constructor(form: EightBits) {
+    const models = { float16: roundModel("float16", form), float32: roundModel("float32", form) };
+    this.#worker = new Worker(new URL("./round-worker.js", import.meta.url), { workerData: { models } });
+    this.#worker.on("message", (answer: Answer<Rounded>) => this.#pending.settle(answer));
+    this.#worker.on("error", (error) => this.#pending.fail(error));
+    this.#ended = new Promise<void>((resolve) => {
+      this.#worker.once("exit", () => {
+        this.#pending.fail(new Error("the thread that rounds weights has ended"));
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * @param entry a layer's weight [out, in]
+   * @param places of a convolution's kernel, which the columns of each channel are for: 1 for a linear layer
+   * @param pairs are added before
+   * @param columns [in] is what each is multiplied by then
+   */
+  async round(entry: TensorEntry, places: number, pairs: readonly LoraPair[], columns?: Float32Array): Promise<Rounded> {
+    const [out, into] = entry.shape as [number, number];
+    const isHalf = entry.dtype === "F16";
+    const bytes = isHalf ? await readRowMajor(entry) : new Uint8Array((await readFloats(entry)).buffer);
+    const own = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength && entry.source.kind === "file";
+    const ranks = pairs.map(({ down }) => down.shape[0]!);
+    const rank = ranks.reduce((a, b) => a + b, 0);
+    const down = new Float32Array(rank * into);
+    const up = new Float32Array(out * rank);
+    let from = 0;
+    for (const [i, pair] of pairs.entries()) {
+      const r = ranks[i]!;
+      down.set(await readFloats(pair.down), from * into);
+      const values = await readFloats(pair.up);
+      for (let o = 0; o < out; o++) for (let k = 0; k < r; k++) up[o * rank + from + k] = values[o * r + k]! * pair.scale;
+      from += r;
+    }
+    const weight = { bytes, dtype: isHalf ? "float16" : "float32", shape: [out, into] };
+    return this.#pending.ask((id) =>
+      this.#worker.postMessage(
+        { id, weight, down, up, rank, places, columns: columns ?? new Float32Array(into).fill(1) },
+        own ? [bytes.buffer as ArrayBuffer] : [],
+      ),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#worker.postMessage("end");
+    await this.#ended;
+  }
+}

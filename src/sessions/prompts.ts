@@ -1,0 +1,100 @@
+import type { GenerateRequest } from "../contract/request.ts";
+import { UserError } from "../core/errors.ts";
+import type { Notice } from "../core/notice.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { expandTrigger, refuseTriggerInNegative } from "../text/trigger.ts";
+import { encodePlain, type Window } from "../text/window.ts";
+import type { TextIds } from "./text-stage.ts";
+
+/** A tokenizer with the window of its encoder. */
+export interface Reader {
+  readonly tokenizer: Tokenizer;
+  readonly window: Window;
+}
+
+/** All texts of a request as ids for both encoders. */
+export interface PromptIds {
+  /** What the model sees before the identity is merged in, or all along without an adapter. */
+  readonly text: TextIds;
+  /** The prompt with room for the ID tokens, and where they go. */
+  readonly identity?: { readonly ids: TextIds; readonly places: readonly number[] };
+  /** Undefined: SDXL is told nothing, which differs from an empty text. */
+  readonly negative: TextIds | undefined;
+  readonly notices: readonly Notice[];
+}
+
+export interface IdentityOptions {
+  readonly trigger: string;
+  /** ID tokens in all. */
+  readonly repeats: number;
+  /** Whether each must find a place: so with V2. */
+  readonly everyToken: boolean;
+}
+
+type Texts = Pick<GenerateRequest, "prompt" | "prompt2" | "negativePrompt" | "negativePrompt2">;
+
+/**
+ * @param emptyIsNothing whether no negative prompt means zeros (force_zeros_for_empty_prompt), as in SDXL, or an empty text
+ * @throws UserError those of expandTrigger; prompt/second-misplaced
+ */
+export function readPrompts(
+  readers: readonly [Reader, Reader],
+  { prompt, prompt2, negativePrompt, negativePrompt2 }: Texts,
+  identity: IdentityOptions | undefined,
+  emptyIsNothing: boolean,
+): PromptIds {
+  const notices = new Map<string, Notice>();
+  const note = (more: readonly Notice[]): void => {
+    for (const n of more) notices.set(n.message, n); // both encoders say the same of the same text
+  };
+  const plain = (reader: Reader, text: string, what: string): readonly number[] => {
+    const { ids, notices: more } = encodePlain(reader.tokenizer, text, reader.window, what);
+    note(more);
+    return ids;
+  };
+  const both = (first: string, second: string, names: readonly [string, string]): TextIds => ({
+    first: plain(readers[0], first, names[0]),
+    second: plain(readers[1], second, names[1]),
+  });
+  const negativeText = negativePrompt ?? (emptyIsNothing ? undefined : "");
+  if (negativePrompt === undefined && negativePrompt2 !== undefined)
+    throw new UserError(
+      "prompt/negative-missing",
+      "A second negative prompt is given without the first.",
+      'Give a negative prompt as well; "" is allowed.',
+    );
+  if (identity !== undefined && negativeText !== undefined)
+    for (const text of [negativeText, negativePrompt2 ?? ""])
+      refuseTriggerInNegative(readers[0].tokenizer, text, identity.trigger);
+  const negative =
+    negativeText === undefined
+      ? undefined
+      : both(negativeText, negativePrompt2 || negativeText, ["negative prompt", "second negative prompt"]);
+  const second = prompt2 || prompt;
+  if (identity === undefined)
+    return { text: both(prompt, second, ["prompt", "second prompt"]), negative, notices: [...notices.values()] };
+
+  const expanded = [prompt, second].map((text, i) => {
+    const { tokenizer, window } = readers[i]!;
+    const what = i === 1 && second !== prompt ? "second prompt" : "prompt";
+    return expandTrigger(tokenizer, text, { ...identity, window, what });
+  });
+  const [first, other] = expanded as [(typeof expanded)[0], (typeof expanded)[0]];
+  note([...first.notices, ...other.notices]);
+  if (first.classPlaces[0] !== other.classPlaces[0])
+    throw new UserError(
+      "prompt/second-misplaced",
+      "The person stands at another place in the second prompt than in the first, and the identity can be put into one place only.",
+      "Begin both prompts with the same words up to the trigger word.",
+    );
+  return {
+    // what is too long here has been reported for the whole prompt
+    text: {
+      first: encodePlain(readers[0].tokenizer, first.textOnly, readers[0].window, "prompt").ids,
+      second: encodePlain(readers[1].tokenizer, other.textOnly, readers[1].window, "prompt").ids,
+    },
+    identity: { ids: { first: first.ids, second: other.ids }, places: other.classPlaces },
+    negative,
+    notices: [...notices.values()],
+  };
+}
