@@ -77,7 +77,7 @@ function weightGrad(dw: Tensor<ConvGradAttrs>, [dy, x]: readonly string[], e: Em
   return back(e.node("Gemm", [byChannel(dy!, out), windows]), [out, area, channels], [0, 2, 1]);
 }
 
-interface Window {
+interface KernelWindow {
   readonly stride: number;
   readonly pads: readonly number[];
   readonly kernel: readonly [number, number];
@@ -86,7 +86,7 @@ interface Window {
 }
 
 /** im2col: for each pixel of `over`, the values of x in its kernel window: [pixels of all samples, kernel area · channels of x]. */
-function windowRows(x: Tensor, name: string, over: Tensor, { stride, pads, kernel, flipped }: Window, e: Emitter): string {
+function windowRows(x: Tensor, name: string, over: Tensor, { stride, pads, kernel, flipped }: KernelWindow, e: Emitter): string {
   const [top, left, bottom, right] = pads as [number, number, number, number];
   const [rows, columns] = kernel;
   const area = rows * columns;
