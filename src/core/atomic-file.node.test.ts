@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-test("the file appears whole, under its name only", async () => {
+test("the file appears complete, under its name only", async () => {
   const path = join(folder, "a.bin");
   await writeFileAtomically(path, async (sink) => {
     await sink.write(Uint8Array.of(1, 2));
@@ -25,7 +25,7 @@ test.each([
   ["ENOSPC", "disk/full"],
   ["EDQUOT", "disk/full"],
   ["EACCES", "disk/denied"],
-])("%s while writing is told as %s and leaves what was there before", async (system, code) => {
+])("%s while writing is reported as %s and leaves the old file in place", async (system, code) => {
   const path = join(folder, "a.bin");
   await writeFile(path, "before");
   const writing = writeFileAtomically(path, async (sink) => {
@@ -37,14 +37,14 @@ test.each([
   expect(await readFile(path, "utf8")).toBe("before");
 });
 
-test("a folder that does not exist, and a folder in the place of the file", async () => {
+test("a folder that does not exist, and a folder where the file should be", async () => {
   await expect(writeFileAtomically(join(folder, "no", "a"), async () => {})).rejects.toMatchObject({ code: "disk/no-folder" });
   await mkdir(join(folder, "dir", "inner"), { recursive: true });
   await expect(writeFileAtomically(join(folder, "dir"), async () => {})).rejects.toMatchObject({ code: "disk/is-folder" });
   expect(await readdir(folder)).toEqual(["dir"]);
 });
 
-test("a fault of the program is passed on unchanged and leaves nothing", async () => {
+test("a fault of the program is passed on unchanged and leaves no file", async () => {
   const fault = new TypeError("ours");
   await expect(writeFileAtomically(join(folder, "a"), () => Promise.reject(fault))).rejects.toBe(fault);
   expect(await readdir(folder)).toEqual([]);

@@ -3,13 +3,13 @@ import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { messageOf, systemCode, UserError } from "./errors.ts";
 
-/** Where the bytes of a file go while it is being written, in order. */
+/** Takes the bytes of a file that is being written, in order. */
 export interface ByteSink {
   write(bytes: Uint8Array): Promise<void>;
 }
 
 /**
- * Writes a file so that it either appears whole under its name or not at all: under a temporary name in the
+ * Writes a file so that it either appears complete under its name or not at all: under a temporary name in the
  * same folder, synced, then renamed. Whatever `write` throws, the temporary file is removed.
  *
  * @throws UserError disk/full, disk/denied, disk/no-folder, disk/is-folder, disk/failed
@@ -33,14 +33,14 @@ export async function writeFileAtomically(path: string, write: (sink: ByteSink) 
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  const most = 2 ** 30; // the system takes less than 2 GiB at once
+  const most = 2 ** 30; // the system writes less than 2 GiB at once
   for (let from = 0; from < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, from, Math.min(most, bytes.length - from));
     from += bytesWritten;
   }
 }
 
-/** A system error of writing, told to the user; anything else unchanged. */
+/** Converts a system error while writing to a UserError; returns anything else unchanged. */
 export function asDiskError(error: unknown, path: string): unknown {
   const refuse = (code: string, problem: string, remedy: string) => new UserError(code, problem, remedy, { cause: error });
   switch (systemCode(error)) {

@@ -1,17 +1,17 @@
 import { readFile, stat } from "node:fs/promises";
 import { messageOf, systemCode, UserError } from "../core/errors.ts";
 
-/** The bytes of a photo; `maxBytes` keeps a model file given by mistake from being read whole. */
+/** The bytes of a photo. With `maxBytes`, a model file given by mistake is not read whole. */
 export async function readPhotoFile(path: string, maxBytes: number): Promise<Uint8Array> {
   try {
     const found = await stat(path);
     if (found.isDirectory())
       throw new UserError("photo/is-folder", `${path} is a folder, not a photo.`, "Name the photos in it, as in folder/*.jpg.");
-    if (!found.isFile()) throw new UserError("photo/unreadable", `${path} is not an ordinary file.`, "Give the path of a photo.");
+    if (!found.isFile()) throw new UserError("photo/unreadable", `${path} is not a regular file.`, "Give the path of a photo.");
     if (found.size > maxBytes)
       throw new UserError(
         "photo/enormous",
-        `${path} has ${found.size} bytes; a photo may have ${maxBytes}.`,
+        `${path} has ${found.size} bytes; a photo may have at most ${maxBytes}.`,
         "Check that it is a photo, or save it smaller.",
       );
     return await readFile(path);

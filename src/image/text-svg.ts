@@ -3,7 +3,7 @@ import { Resvg, type ResvgRenderOptions } from "@resvg/resvg-js";
 
 const fontFile = (name: string): string => fileURLToPath(new URL(`../../assets/fonts/${name}.ttf`, import.meta.url));
 
-/** The fonts come along, so text looks the same on every machine. They hold Latin letters; others become boxes. */
+/** Fonts that come with the package, so that text looks the same on every machine. They hold Latin letters; others become boxes. */
 export const FONT: NonNullable<ResvgRenderOptions["font"]> = {
   loadSystemFonts: false,
   fontFiles: [fontFile("Inter-Regular"), fontFile("Inter-SemiBold")],
@@ -19,7 +19,7 @@ export interface TextStyle {
 const family = ({ bold = false }: Pick<TextStyle, "bold">): string => (bold ? "Inter SemiBold" : "Inter");
 const escaped = (text: string): string => text.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]!);
 
-/** One line of text; (x, y) is where its baseline begins, or has its middle. */
+/** One line of text; (x, y) is the start of its baseline or, if so anchored, its middle or end. */
 export function textSvg(
   text: string,
   x: number,
@@ -34,7 +34,7 @@ export function textSvg(
 const MEASURED = 100; // pixels: the size at which words are measured
 const widths = new Map<string, number>();
 
-/** How wide the ink of a word is, in pixels. */
+/** Width of a word's ink, in pixels. */
 function wordWidth(word: string, style: TextStyle): number {
   const key = `${family(style)} ${word}`;
   let width = widths.get(key);
@@ -48,15 +48,15 @@ function wordWidth(word: string, style: TextStyle): number {
   return (width * style.size) / MEASURED;
 }
 
-const SPACE = 0.4; // of the size: the space of the font and the bearings of the letters beside it
+const SPACE = 0.4; // of the font size: the space and the side bearings of the letters next to it
 
-/** How wide a line is, in pixels. */
+/** Width of a line, in pixels. */
 export function textWidth(text: string, style: TextStyle): number {
   const words = text.split(/\s+/).filter((word) => word !== "");
   return words.reduce((sum, word) => sum + wordWidth(word, style), Math.max(0, words.length - 1) * SPACE * style.size);
 }
 
-/** Lines of whole words that are at most `width` pixels wide; a word that is wider has a line of its own. */
+/** Breaks text into lines of whole words, at most `width` pixels wide; a wider word gets a line of its own. */
 export function wrapText(text: string, width: number, style: TextStyle): string[] {
   const lines: string[] = [];
   for (const word of text.split(/\s+/).filter((each) => each !== "")) {

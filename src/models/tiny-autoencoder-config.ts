@@ -22,7 +22,7 @@ const schema = z
   })
   .refine((c) => c.decoder_block_out_channels.length === c.num_decoder_blocks.length, {
     path: ["num_decoder_blocks"],
-    message: "another length than decoder_block_out_channels",
+    message: "its length is not that of decoder_block_out_channels",
   })
   .refine((c) => new Set(c.decoder_block_out_channels).size === 1, {
     path: ["decoder_block_out_channels"],

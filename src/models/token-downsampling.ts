@@ -7,17 +7,17 @@ import { layerNormOp } from "../graph/ops/normalise.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { apply, is, size, type Tensor } from "../graph/tensor.ts";
 
-/** Height and width of the picture whose pixels a transformer has as rows. */
+/** Height and width of the picture whose pixels are a transformer's rows. */
 type Side = readonly [Dim, Dim];
 
 const PROJ_IN = /^(.*\.attentions\.\d+)\.proj_in\.weight$/;
 const KEY_OR_VALUE = /^(.*\.attentions\.\d+)\..*\.attn1\.to_[kv]\.weight$/;
 
 /**
- * Lets the pixels of the largest level that has attention look at every `factor`-th pixel of every `factor`-th row alone: keys and values of
- * its self-attention are made of these, queries of all. Smith, Saxena and Saha 2024 (arXiv 2402.13573), section 3.
+ * Downsamples the tokens of self-attention in the largest level that has attention: keys and values come from every `factor`-th pixel down
+ * and across only, queries from all pixels. Smith, Saxena and Saha 2024 (arXiv 2402.13573), section 3.
  * @param noise the output of {@link unet}
- * @param factor a whole number; 1 changes nothing
+ * @param factor an integer; 1 changes nothing
  * @see ethansmith2000/ImprovedTokenMerge, downsample_factor_level_1
  */
 export function downsampleTokens(noise: Tensor, factor: number): Tensor {
@@ -39,14 +39,14 @@ export function downsampleTokens(noise: Tensor, factor: number): Tensor {
   return downsampled!;
 }
 
-/** Of a transformer's first layer, a convolution of the picture or a matrix for its rows. */
+/** Height and width at a transformer's first layer: a convolution of the picture, or a linear layer of its rows. */
 function sideOf(t: Tensor): Side {
   if (is(t, conv2dOp)) return [size(t, 2), size(t, 3)];
   const channelsLast = t.inputs[0]!.inputs[0]!;
   return [size(channelsLast, 1), size(channelsLast, 2)];
 }
 
-/** A norm of rows is one of fewer rows as well: then what follows still is that of a norm. */
+/** Every `factor`-th row of x down and across. A norm is taken of the fewer rows, so that its result is still that of a norm. */
 function everyPixel(x: Tensor, [height, width]: Side, factor: number): Tensor {
   if (is(x, layerNormOp)) {
     const [before, ...weights] = x.inputs as [Tensor, ...Tensor[]];

@@ -6,7 +6,7 @@ import type { UNetConfig } from "./unet.ts";
 const NAME = "unet";
 const perLevel = z.union([z.int().positive(), z.array(z.int().positive())]);
 
-/** The network's sizes, and the side of the pictures that it was made for. */
+/** The network's sizes, and the size of the pictures that it was trained on. */
 export interface UNetSettings extends UNetConfig {
   /** Side of the latents. */
   readonly sampleSize: number;

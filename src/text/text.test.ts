@@ -96,7 +96,7 @@ test.each([
   expect(() => expand(prompt, 4)).toThrow(expect.objectContaining({ code }));
 });
 
-test("another trigger word works as the usual one does", () => {
+test("another trigger word works like the usual one", () => {
   expect(expand("a man sks, smiling", 2, "sks")).toEqual(expand("a man img, smiling", 2));
   expect(() => expand("a man img", 1, "sks")).toThrow(expect.objectContaining({ code: "prompt/trigger-missing" }));
 });
@@ -107,7 +107,7 @@ test("a class word of several tokens works, and is warned about", () => {
   expect(classPlaces).toHaveLength(1);
 });
 
-test("text that does not fit is reported with the words that are lost", () => {
+test("text that does not fit is reported, with the words that are lost", () => {
   const { notices } = encodePlain(one, `${words(75)} lost in space`, w1, "negative prompt");
   expect(notices).toEqual([{ code: "prompt/cut", message: expect.stringContaining('"lost in space"') }]);
   expect(

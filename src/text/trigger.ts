@@ -4,19 +4,22 @@ import type { Tokenizer } from "./tokenizer.ts";
 import { cutNotice, fill, truncate, type Window } from "./window.ts";
 
 export interface TriggerPrompt {
-  /** With the class word once for each ID token, and without the trigger word. */
+  /** Ids with the class word once for each ID token, and without the trigger word. */
   readonly ids: readonly number[];
-  /** Where the class word stands now; some may be cut off. */
+  /** Positions of the class word in `ids`; fewer than ID tokens if some are cut off. */
   readonly classPlaces: readonly number[];
-  /** The prompt without the trigger word: what is shown to the model before the identity is merged in. */
+  /** The prompt without the trigger word: what the model is told before the identity is merged in. */
   readonly textOnly: string;
   readonly notices: readonly Notice[];
 }
 
 /**
- * The prompt with room for the stacked ID embedding: PhotoMaker (arXiv 2312.04461), section 3.2.
+ * Encodes a prompt with room for the stacked ID embedding: PhotoMaker (arXiv 2312.04461), section 3.2.
  * The token before the trigger word is the class word; it is repeated for each ID token.
- * @param repeats photos, times the tokens that the adapter makes of each
+ *
+ *     "a man img in a city", two ID tokens  ->  a man man in a city
+ *
+ * @param repeats number of ID tokens: photos, times the adapter's tokens per photo
  * @throws UserError prompt/trigger-missing, prompt/trigger-repeated, prompt/class-missing, prompt/trigger-cut, prompt/class-cut
  * @see TencentARC/PhotoMaker 060b4fc photomaker/pipeline.py encode_prompt_with_trigger_word
  */
@@ -33,7 +36,7 @@ export function expandTrigger(
     readonly trigger: string;
     readonly repeats: number;
     readonly window: Window;
-    /** Whether every ID token must have its place: V1 does with fewer. */
+    /** Whether every ID token must have a position in the window: V1 works with fewer. */
     readonly everyToken: boolean;
     readonly what?: string;
   },
@@ -55,7 +58,7 @@ export function expandTrigger(
   if (places.length < repeats && (everyToken || places.length === 0))
     throw new UserError(
       "prompt/class-cut",
-      `The class word stands so late in the ${what} that ${repeats - places.length} of the ${repeats} places for the person's photos are cut off.`,
+      `The class word stands so late in the ${what} that ${repeats - places.length} of the person's ${repeats} ID tokens are cut off.`,
       "Move the person to the beginning of the prompt, or give fewer photos.",
     );
   if (places.length < repeats)
@@ -71,7 +74,7 @@ export function expandTrigger(
   if (!ids.includes(tokenizer.end))
     notices.push({
       code: "prompt/end-cut",
-      message: `With the person's ${repeats} ID tokens the ${what} fills all ${window.length} places, so that its end mark is cut off and the text vector as a whole says nothing of it (as in the official code). Shorten it.`,
+      message: `With the person's ${repeats} ID tokens the ${what} fills all ${window.length} tokens of the text encoder, so its end token is cut off and the pooled text embedding knows nothing of it (as in the official code). Shorten it.`,
     });
   return {
     ids: fill(ids, window),
@@ -82,7 +85,7 @@ export function expandTrigger(
 }
 
 /**
- * The reference's step as it stands: the trigger goes, the token before it is repeated, the rest is cut. An end token may
+ * The reference's step, unchanged: drops the trigger, repeats the token before it, cuts the rest. The end token may
  * be cut off as well.
  */
 export function repeatClassWord(
@@ -143,7 +146,7 @@ function findTrigger(ids: readonly number[], id: number, { trigger, prompt, wind
   return at[0]!;
 }
 
-/** The word that stands before the trigger word. */
+/** The word before the trigger word. */
 export function classWordOf(prompt: string, trigger: string): string {
   return prompt.slice(0, prompt.indexOf(trigger)).trim().split(/\s+/u).at(-1) ?? "";
 }

@@ -1,7 +1,7 @@
 import type { Notice } from "../core/notice.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** How many tokens a text encoder takes, and with which token it fills up. */
+/** A text encoder's input: its length in tokens, 77 for CLIP, and the token that pads shorter texts. */
 export interface Window {
   readonly length: number;
   readonly pad: number;
@@ -10,13 +10,13 @@ export interface Window {
 export const fill = (ids: readonly number[], { length, pad }: Window): number[] =>
   Array.from({ length }, (_, i) => ids[i] ?? pad);
 
-/** Ids that fit, the end token kept. */
+/** Ids cut to `length`, keeping the end token. */
 export function truncate(ids: readonly number[], length: number): readonly number[] {
   return ids.length <= length ? ids : [...ids.slice(0, length - 1), ids.at(-1)!];
 }
 
 /**
- * A text as ids for one encoder, filled or cut to its window.
+ * Encodes a text for one encoder, padded or cut to its window.
  * @param what the text's name in messages, such as "negative prompt"
  */
 export function encodePlain(

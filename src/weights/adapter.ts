@@ -9,11 +9,11 @@ import { type Tensors, withoutPrefix } from "./tensor-entry.ts";
 
 export interface AdapterFiles {
   readonly version: "v1" | "v2";
-  /** The file, absolute. */
+  /** Absolute path of the file */
   readonly path: string;
-  /** By names such as `vision_model.…`, `visual_projection.weight`, `fuse_module.…`, `qformer_perceiver.…`. */
+  /** Tensors by names such as `vision_model.…`, `visual_projection.weight`, `fuse_module.…`, `qformer_perceiver.…`. */
   readonly idEncoder: Tensors;
-  /** By names such as `unet.….attn1.processor.to_q_lora.down.weight`. */
+  /** Tensors by names such as `unet.….attn1.processor.to_q_lora.down.weight`. */
   readonly lora: Tensors;
 }
 
@@ -24,9 +24,10 @@ const PARTS: Readonly<Record<AdapterFiles["version"], readonly string[]>> = {
 
 /**
  * Opens a PhotoMaker adapter: the official `.bin` with `{ id_encoder, lora_weights }`, the same as safetensors with
- * dotted names, or a folder with one of them.
+ * dotted names, or a folder that contains one of them.
  *
- * @throws UserError adapter/wrong-kind, adapter/incomplete, adapter/not-found, adapter/ambiguous, and those of openTensors
+ * @throws UserError adapter/wrong-kind, adapter/incomplete, adapter/not-found, adapter/ambiguous; file/*, weights/*, safetensors/*, torch/*,
+ *   zip/*, pickle/*
  */
 export async function openAdapter(path: string): Promise<AdapterFiles> {
   const chosen = (await isFolder(path)) ? await findInFolder(resolve(path)) : path;
@@ -66,7 +67,7 @@ async function findInFolder(folder: string): Promise<string> {
     throw new UserError(
       "adapter/ambiguous",
       `${folder} has several adapters: ${found.join(", ")}.`,
-      "Give the one that is meant.",
+      "Give the file of the one that you mean.",
     );
   return join(folder, found.find((name) => name.endsWith(".safetensors")) ?? found[0]!);
 }

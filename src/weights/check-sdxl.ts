@@ -10,7 +10,7 @@ const FITTING: Readonly<Record<ComponentName, readonly Kind[]>> = {
   text_encoder_2: ["clip-text-projection"],
 };
 
-/** @throws UserError model/not-sdxl, model/refiner, model/inpainting, model/wrong-kind: nothing but SDXL itself passes */
+/** @throws UserError model/not-sdxl, model/refiner, model/inpainting, model/wrong-kind for everything but an SDXL base model */
 export function refuseOtherKinds(kind: Kind, path: string): void {
   const is = `${path} is ${KIND_NAMES[kind]}`;
   switch (kind) {
@@ -63,7 +63,7 @@ export function checkSdxl(components: Readonly<Record<ComponentName, Tensors>>, 
       const seems = width === 768 ? ", as of Stable Diffusion 1.x" : width === 1024 ? ", as of Stable Diffusion 2.x" : "";
       throw new UserError(
         "model/not-sdxl",
-        `The unet of ${path} is not SDXL's: its text is ${width} wide${seems}.`,
+        `The UNet of ${path} is not SDXL's: it takes text embeddings ${width} wide${seems}.`,
         "Give an SDXL model.",
       );
     }
@@ -82,7 +82,7 @@ export function checkSdxl(components: Readonly<Record<ComponentName, Tensors>>, 
   );
   if (width === second) refuseOtherKinds("sdxl-refiner", path);
   if (width !== first! + second!)
-    throw wrong(path, `its UNet takes text ${width} wide and its text encoders give ${first} and ${second}`);
+    throw wrong(path, `its UNet takes text embeddings ${width} wide and its text encoders give ${first} and ${second}`);
 }
 
 const wrong = (path: string, what: string) =>

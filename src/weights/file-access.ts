@@ -4,7 +4,7 @@ import { systemCode, UserError } from "../core/errors.ts";
 
 /** A file that is read by range. */
 export interface ReadableFile {
-  /** Absolute. */
+  /** Absolute path */
   readonly path: string;
   readonly size: number;
   /** @throws UserError file/truncated if the range goes beyond the end */
@@ -12,7 +12,7 @@ export interface ReadableFile {
 }
 
 /**
- * Opens a file for the time that `use` needs it.
+ * Opens a file, and closes it when `use` has finished.
  * @throws UserError file/missing, file/is-folder, file/denied
  */
 export async function withFile<T>(path: string, use: (file: ReadableFile) => Promise<T>): Promise<T> {
@@ -33,7 +33,7 @@ export async function withFile<T>(path: string, use: (file: ReadableFile) => Pro
 
 async function readRange(handle: FileHandle, path: string, offset: number, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
-  const most = 2 ** 30; // the system gives less than 2 GiB at once
+  const most = 2 ** 30; // the system reads less than 2 GiB at once
   for (let done = 0; done < length; ) {
     const { bytesRead } = await handle.read(bytes, done, Math.min(most, length - done), offset + done);
     if (bytesRead === 0)
@@ -47,7 +47,7 @@ async function readRange(handle: FileHandle, path: string, offset: number, lengt
   return bytes;
 }
 
-/** A system error of reading, told to the user; anything else unchanged. */
+/** Converts a system error while reading to a UserError; returns anything else unchanged. */
 export function asReadError(error: unknown, path: string): unknown {
   switch (systemCode(error)) {
     case "ENOENT":

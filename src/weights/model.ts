@@ -12,24 +12,24 @@ import { type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts
 import type { TensorFile } from "./tensor-file.ts";
 
 export interface ModelComponent {
-  /** Its config.json; undefined when nothing tells. */
+  /** Content of its config.json; undefined where nothing gives it */
   readonly config?: JsonObject;
-  /** By the names of diffusers and transformers. */
+  /** Tensors by the names of diffusers and transformers */
   readonly tensors: Tensors;
-  /** The files that hold them, absolute. */
+  /** Absolute paths of the files that hold the tensors */
   readonly files: readonly string[];
 }
 
 export interface ModelFiles {
   readonly kind: "folder" | "single-file";
-  /** Absolute. */
+  /** Absolute path */
   readonly path: string;
   readonly components: Readonly<Record<ComponentName, ModelComponent>>;
-  /** scheduler_config.json, with what the weights themselves say about prediction; undefined when nothing tells. */
+  /** Content of scheduler_config.json, adjusted to the prediction type that the weights declare; undefined where nothing gives it */
   readonly scheduler?: JsonObject;
-  /** Folders of both tokenizers; undefined where the embedded vocabulary is meant. */
+  /** Folders of both tokenizers; undefined: use the vocabulary that comes with this package. */
   readonly tokenizers?: { readonly tokenizer: string; readonly tokenizer_2: string };
-  /** Whether no negative prompt means zeros rather than an empty text: `force_zeros_for_empty_prompt` of model_index.json. */
+  /** Whether a missing negative prompt is encoded as zeros rather than as an empty text: `force_zeros_for_empty_prompt` of model_index.json. */
   readonly emptyPromptIsNothing: boolean;
   /** The `__metadata__` of a single safetensors file. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -37,7 +37,7 @@ export interface ModelFiles {
 }
 
 export interface OpenModelOptions {
-  /** For a single file: a folder with `unet/config.json` and so on. Otherwise a folder of the file's name beside it is looked for. */
+  /** For a single file: a folder with `unet/config.json` and so on; by default the folder beside the file with the file's name, if it exists. */
   readonly config?: string;
 }
 
@@ -46,8 +46,8 @@ export interface OpenModelOptions {
  * and shapes; reads no weights.
  *
  * @throws UserError model/missing-component, model/not-sdxl, model/refiner, model/inpainting, model/wrong-kind,
- *   model/wrong-component, model/not-a-model, model/shard-missing, model/shard-index, config/not-json, file/missing,
- *   and those of openTensors
+ *   model/wrong-component, model/not-a-model, model/shard-missing, model/shard-index, config/not-json, config/too-large;
+ *   file/*, weights/*, safetensors/*, torch/*, zip/*, pickle/*
  */
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<ModelFiles> {
   const absolute = resolve(path);
@@ -124,7 +124,7 @@ async function openSingleFile(path: string, { config }: OpenModelOptions): Promi
   };
 }
 
-/** What trainers mark in the weights themselves outweighs a config that was taken from elsewhere. */
+/** Adjusts the scheduler's config to the prediction type that trainers mark in the weights, which outweighs a config from elsewhere. */
 function prediction(tensors: Tensors, scheduler: JsonObject | undefined, notices: Notice[]): { scheduler?: JsonObject } {
   if (!tensors.has(MARKS.vPrediction)) return {};
   const zeroSnr = tensors.has(MARKS.zeroSnr);
@@ -155,7 +155,7 @@ async function readRest(path: string, notices: Notice[]): Promise<Pick<ModelFile
   return { ...(scheduler && { scheduler }), ...(both && { tokenizers }) };
 }
 
-/** The tensors of a file, out of the `state_dict` in which training programs wrap them. */
+/** The tensors of a file, taken out of the `state_dict` in which training programs wrap them. */
 export function unwrapStateDict({ tensors }: Pick<TensorFile, "tensors">): Tensors {
   const inner = withoutPrefix(tensors, "state_dict.");
   return inner.size > 0 ? inner : tensors;
@@ -172,7 +172,7 @@ const tensorsOf = (
 ): Record<ComponentName, ReadonlyMap<string, TensorEntry>> =>
   Object.fromEntries(COMPONENTS.map((name) => [name, components[name].tensors])) as Record<ComponentName, Tensors>;
 
-/** model_index.json says [null, null] for what a pipeline goes without. */
+/** Whether model_index.json marks a component as absent: [null, null]. */
 const isAbsent = (value: unknown): boolean => Array.isArray(value) && value[0] === null;
 
 function notAModel(path: string, inside: readonly string[]): UserError {

@@ -5,10 +5,10 @@ import type { TensorFile } from "./tensor-file.ts";
 import { LEGACY_MAGIC, readTorchLegacy, readTorchZip } from "./torch-file.ts";
 
 /**
- * Opens a file of weights, safetensors or torch, by what it contains: its name does not matter. Only headers are read.
+ * Opens a weight file, safetensors or torch, by its content; its name does not matter. Reads headers only.
  *
- * @throws UserError file/missing, file/is-folder, file/denied; weights/empty, weights/lfs-pointer, weights/web-page,
- *   weights/unknown-format; and those of safetensors, zip, pickle and torch
+ * @throws UserError file/missing, file/is-folder, file/denied, file/truncated; weights/empty, weights/lfs-pointer, weights/web-page,
+ *   weights/unknown-format; safetensors/*, torch/*, zip/*, pickle/*
  */
 export const openTensors = (path: string): Promise<TensorFile> => withFile(path, read);
 
@@ -22,17 +22,17 @@ async function read(file: ReadableFile): Promise<TensorFile> {
   if (text.startsWith("version https://git-lfs"))
     throw new UserError(
       "weights/lfs-pointer",
-      `${path} is only a pointer of git-lfs, not the weights.`,
+      `${path} is only a git-lfs pointer, not the weights.`,
       "Run `git lfs pull`, or download the file itself.",
     );
   if (/^\s*<(!doctype|html)/i.test(text))
     throw new UserError("weights/web-page", `${path} is a web page.`, "Download the file itself, not the page about it.");
   if (head[8] === 0x7b) return parseSafetensors(file);
   const seems = SIGNATURES.find(([bytes]) => startsWith(head, bytes))?.[1];
-  if (seems === undefined && path.endsWith(".safetensors")) return parseSafetensors(file); // says best what is wrong
+  if (seems === undefined && path.endsWith(".safetensors")) return parseSafetensors(file); // gives the most helpful error
   throw new UserError(
     "weights/unknown-format",
-    `${path} is neither safetensors nor a file of torch${seems ? `: it seems to be ${seems}` : ""}.`,
+    `${path} is neither safetensors nor a torch file${seems ? `: it seems to be ${seems}` : ""}.`,
     "Give a .safetensors file, or a .bin, .pt or .ckpt written by torch.save.",
   );
 }

@@ -8,21 +8,22 @@ import { isFolder, type JsonObject, readJsonIfThere } from "./read-json.ts";
 import type { Tensors } from "./tensor-entry.ts";
 
 export interface TinyVaeFiles {
-  /** Absolute. */
+  /** Absolute path */
   readonly path: string;
-  /** The config.json of a folder; a file has none, and its tensors tell all. */
+  /** Content of a folder's config.json; a file has none, and its tensors show everything. */
   readonly config?: JsonObject;
-  /** By the names of diffusers' AutoencoderTiny: `decoder.layers.0.weight`. */
+  /** Tensors by the names of diffusers' AutoencoderTiny: `decoder.layers.0.weight` */
   readonly tensors: Tensors;
 }
 
 const REMEDY = "Give the tiny autoencoder that was made for SDXL: madebyollin/taesdxl, or its taesdxl_decoder.safetensors.";
 
 /**
- * Opens the decoder of a tiny autoencoder (TAESD): diffusers' folder or its file of weights, or the original's
+ * Opens the decoder of a tiny autoencoder (TAESD): diffusers' folder or weight file, or the original's
  * decoder file, safetensors or .pth. Reads no weights.
  *
- * @throws UserError tiny-vae/wrong-kind, tiny-vae/encoder-only, tiny-vae/not-found, and those of openTensors
+ * @throws UserError tiny-vae/wrong-kind, tiny-vae/encoder-only, tiny-vae/not-found, config/not-json, config/too-large; file/*, weights/*,
+ *   safetensors/*, torch/*, zip/*, pickle/*
  */
 export async function openTinyVae(path: string): Promise<TinyVaeFiles> {
   const absolute = resolve(path);
@@ -40,11 +41,11 @@ export async function openTinyVae(path: string): Promise<TinyVaeFiles> {
   return { path: absolute, tensors, ...(config && { config }) };
 }
 
-/** The decoder's tensors by diffusers' names. In the original the clamp is layer 0, so that its numbers are higher by one. */
+/** The decoder's tensors by diffusers' names. In the original, layer 0 is the clamp, so its layer numbers are higher by one. */
 function decoderOf(tensors: Tensors, path: string): Tensors {
   const kind = identify(tensors);
   if (kind === "tiny-vae-encoder")
-    throw new UserError("tiny-vae/encoder-only", `${path} is ${KIND_NAMES[kind]}, and its decoder is needed.`, REMEDY);
+    throw new UserError("tiny-vae/encoder-only", `${path} is ${KIND_NAMES[kind]}, but the decoder is needed.`, REMEDY);
   if (kind !== "tiny-vae")
     throw new UserError("tiny-vae/wrong-kind", `${path} is ${KIND_NAMES[kind]}, not a tiny autoencoder (TAESD).`, REMEDY);
   if (tensors.has("decoder.layers.0.weight")) return new Map([...tensors].filter(([name]) => name.startsWith("decoder.")));

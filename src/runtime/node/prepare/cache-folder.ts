@@ -4,15 +4,15 @@ import { join } from "node:path";
 import { writeFileAtomically } from "../../../core/atomic-file.node.ts";
 import { systemCode, UserError } from "../../../core/errors.ts";
 
-/** What is known of a prepared model: the file `<key>.json` beside its weights. */
+/** Record of a prepared model: the file `<key>.json` beside its weights. */
 export interface PreparedNote {
   readonly key: string;
-  /** Which of the pipeline's models it is, such as "unet". */
+  /** The pipeline's name of the model, such as "unet" */
   readonly model: string;
   readonly precision: string;
-  /** Name of the file or folder that it was made from. */
+  /** Name of the file or folder that it was made from */
   readonly from: string;
-  /** Fingerprint of the weights as they were written. */
+  /** Fingerprint of the weights as written */
   readonly content: string;
 }
 
@@ -23,15 +23,15 @@ export interface PreparedModel extends PreparedNote {
 
 export interface CacheSettings {
   readonly folder: string;
-  /** Models are given up, those used longest ago first, when all together are larger. */
+  /** Total size above which models are removed, those least recently used first. */
   readonly mostBytes: number;
 }
 
 const DEFAULT_GB = 40;
 
 /**
- * Where prepared models lie: PHOTOMAKER_CACHE, else the system's folder for caches; and how large they may be together:
- * PHOTOMAKER_CACHE_GB, 40 when it is not set.
+ * Folder of prepared models: PHOTOMAKER_CACHE, or else the system's cache folder; and their largest total size:
+ * PHOTOMAKER_CACHE_GB, or else 40.
  * @throws UserError cache/size
  */
 export function cacheSettings(env: Readonly<Record<string, string | undefined>> = process.env): CacheSettings {
@@ -49,7 +49,7 @@ function systemCache(env: Readonly<Record<string, string | undefined>>): string 
 }
 
 export const weightsPath = (folder: string, key: string): string => join(folder, `${key}.safetensors`);
-/** Of a packed model: its weights, which another kind of file has, and its graph. */
+/** Weights of a packed model, a file of another kind than those of prepared ones; its graph is a file of its own. */
 export const packedPath = (folder: string, key: string): string => join(folder, `${key}.bin`);
 export const graphPath = (folder: string, key: string): string => join(folder, `${key}.onnx`);
 const notePath = (folder: string, key: string): string => join(folder, `${key}.json`);
@@ -68,7 +68,7 @@ export async function openFolder(folder: string): Promise<void> {
   }
 }
 
-/** The note of a model, if it is complete. */
+/** The record of a model, if complete. */
 export async function readNote(folder: string, key: string): Promise<PreparedNote | undefined> {
   try {
     const note = JSON.parse(await readFile(notePath(folder, key), "utf8")) as PreparedNote;
@@ -79,19 +79,19 @@ export async function readNote(folder: string, key: string): Promise<PreparedNot
   }
 }
 
-/** Written last: without it the weights count for nothing. */
+/** Writes the record, after the weights: without it they do not count. */
 export async function writeNote(folder: string, note: PreparedNote): Promise<void> {
   const bytes = new TextEncoder().encode(`${JSON.stringify(note, undefined, 2)}\n`);
   await writeFileAtomically(notePath(folder, note.key), (sink) => sink.write(bytes));
 }
 
-/** Notes that a model was used now. */
+/** Marks a model as used now. */
 export async function touch(folder: string, key: string): Promise<void> {
   const now = new Date();
-  await utimes(notePath(folder, key), now, now).catch(() => undefined); // a folder that can only be read still serves
+  await utimes(notePath(folder, key), now, now).catch(() => undefined); // a read-only folder still serves
 }
 
-/** All complete models, those used last first. */
+/** All complete models, the most recently used first. */
 export async function listPrepared(folder: string): Promise<PreparedModel[]> {
   const names = await readdir(folder).catch((error: unknown) => {
     if (systemCode(error) === "ENOENT") return [];
@@ -118,13 +118,13 @@ async function bytesOf(folder: string, key: string): Promise<number> {
 
 const filesOf = (folder: string, key: string): string[] => [weightsPath, packedPath, graphPath].map((path) => path(folder, key));
 
-/** The note goes first, so that no half of a model is ever taken for a whole one. */
+/** Removes a model, its record first, so that half a model is never taken for a whole one. */
 export async function removePrepared(folder: string, key: string): Promise<void> {
   await rm(notePath(folder, key), { force: true });
   for (const path of filesOf(folder, key)) await rm(path, { force: true });
 }
 
-/** Gives up models, those used longest ago first, until the rest fits. @param keep is not given up @returns what was */
+/** Removes the least recently used models until the rest fits. @param keep is never removed @returns the removed ones */
 export async function evict({ folder, mostBytes }: CacheSettings, keep: ReadonlySet<string>): Promise<PreparedModel[]> {
   const models = await listPrepared(folder);
   let total = models.reduce((sum, { bytes }) => sum + bytes, 0);

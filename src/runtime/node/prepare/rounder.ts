@@ -12,13 +12,13 @@ export interface Rounded {
   readonly scales: Float32Array;
 }
 
-/** Rounds weights to 8 bits, in a thread of its own. */
+/** Rounds weights to 8 bits, in a worker thread. */
 export class Rounder {
   readonly #worker: Worker;
   readonly #ended: Promise<unknown>;
   readonly #pending = new Pending<Rounded>();
 
-  /** @param form of which weights products are right */
+  /** @param form range of weights for which products are correct */
   constructor(form: EightBits) {
     const models = { float16: roundModel("float16", form), float32: roundModel("float32", form) };
     this.#worker = new Worker(new URL("./round-worker.js", import.meta.url), { workerData: { models } });
@@ -33,10 +33,11 @@ export class Rounder {
   }
 
   /**
+   * Rounds one weight.
    * @param entry a layer's weight [out, in]
-   * @param places of a convolution's kernel, which the columns of each channel are for: 1 for a linear layer
-   * @param pairs are added before
-   * @param columns [in] is what each is multiplied by then
+   * @param places positions in the kernel, which each channel has a column for: 1 for a linear layer
+   * @param pairs LoRAs, which are added first
+   * @param columns [in] factors of the columns, applied after that
    */
   async round(entry: TensorEntry, places: number, pairs: readonly LoraPair[], columns?: Float32Array): Promise<Rounded> {
     const [out, into] = entry.shape as [number, number];
