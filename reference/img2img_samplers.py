@@ -4,13 +4,13 @@ python reference/img2img_samplers.py      needs torch 2.8.0, diffusers 0.35.2, s
 
 For each sampler 10 steps (LCM and TCD: 8), begun as StableDiffusionXLImg2ImgPipeline.get_timesteps does for a strength: add_noise at
 the first timestep that is left, then step by step, on the denoiser x*t/(t+1) of schedules.json. `put_back` is the same run with
-latents changed after each step but the last, in the order of StableDiffusionXLInpaintPipeline: the masked half is add_noise of the
-original at the next timestep.
+latents changed after each step but the last, in the order of StableDiffusionXLInpaintPipeline: where the mask is 0 they are add_noise
+of the original at the next timestep.
 
 PNDM (without Runge-Kutta) cannot begin in the middle as it is: its counter takes the second evaluation for the correction of the first
 step, whose repeated timestep is cut off, so that latents are one step behind from there on and the last noise is never taken away.
-What is printed shows it: how far a run ends from the one picture that a denoiser knows. So `pndm` begins at the place of its step,
-and its counter is set past the correction.
+What is printed shows it: how far from the original a run ends whose denoiser says exactly which noise was added. So `pndm` begins at
+the place of its step, and its counter is set past the correction.
 """
 
 import inspect
@@ -26,6 +26,7 @@ torch.set_num_threads(1)
 BASE = json.loads((folder / "schedules.json").read_text())["base_config"]
 SHAPE = (1, 2, 2, 4)
 SEED = 20261201
+MASK = [0.0, 0.5, 1.0, 1.0]  # for each column: what may change
 STRENGTHS = (0.3, 0.6, 0.9, 1.0)
 SAMPLERS = {
     "euler": ("EulerDiscreteScheduler", {}, 10, {}),
@@ -49,9 +50,9 @@ SAMPLERS = {
 }
 
 
-def run(name, strength, put_back, aware=True, knows_noise=False):
+def run(name, strength, put_back, prediction="epsilon", aware=True, knows_noise=False):
     cls, kwargs, steps, step_kwargs = SAMPLERS[name]
-    scheduler = getattr(diffusers, cls).from_config(BASE, **kwargs)
+    scheduler = getattr(diffusers, cls).from_config(BASE, prediction_type=prediction, **kwargs)
     scheduler.set_timesteps(steps)
     start = (steps - min(int(steps * strength), steps)) * scheduler.order
     if name == "pndm" and aware and start > 0:
@@ -63,8 +64,7 @@ def run(name, strength, put_back, aware=True, knows_noise=False):
     original = torch.randn(SHAPE, generator=generator)
     noise = torch.randn(SHAPE, generator=generator)
     x = begin = scheduler.add_noise(original, noise, timesteps[:1])
-    mask = torch.zeros(SHAPE)
-    mask[..., SHAPE[-1] // 2 :] = 1
+    mask = torch.tensor(MASK).expand(SHAPE)
     drawn = []
     randn = torch.randn
 
@@ -98,19 +98,18 @@ def run(name, strength, put_back, aware=True, knows_noise=False):
 tensors = {}
 cases = []
 for name, (cls, kwargs, steps, step_kwargs) in SAMPLERS.items():
-    for strength in STRENGTHS:
-        for put_back in (False, True):
-            key = f"{name}.{strength}" + (".put_back" if put_back else "")
-            start, made = run(name, strength, put_back)
-            shared = {k: made.pop(k) for k in ("original", "noise")}
-            assert all(torch.equal(tensors.setdefault(k, v), v) for k, v in shared.items())
-            tensors |= {f"{key}.{k}": v for k, v in made.items()}
-            cases.append(
-                {"key": key, "sampler": name, "steps": steps, "strength": strength, "from": start, "put_back": put_back, **step_kwargs}
-            )
+    runs = [(strength, put_back, "epsilon") for strength in STRENGTHS for put_back in (False, True)]
+    for strength, put_back, prediction in [*runs, (0.6, True, "v_prediction")]:
+        key = ".".join([name, str(strength), *["put_back"] * put_back, *[prediction] * (prediction != "epsilon")])
+        start, made = run(name, strength, put_back, prediction)
+        shared = {k: made.pop(k) for k in ("original", "noise")}
+        assert all(torch.equal(tensors.setdefault(k, v), v) for k, v in shared.items())
+        tensors |= {f"{key}.{k}": v for k, v in made.items()}
+        case = {"key": key, "sampler": name, "prediction_type": prediction, "steps": steps, "strength": strength, "from": start}
+        cases.append(case | {"put_back": put_back, **step_kwargs})
 for strength in STRENGTHS:
     for aware in (False, True):
-        made = run("pndm", strength, False, aware, knows_noise=True)[1]
+        made = run("pndm", strength, False, aware=aware, knows_noise=True)[1]
         error = (made["after"][-1] - made["original"]).square().mean().sqrt().item()
         print(f"pndm, strength {strength}, {'counter set' if aware else 'as it is'}: noise of {error:.4f} left")
 
@@ -118,4 +117,6 @@ maker = f"reference/img2img_samplers.py, torch {torch.__version__}, diffusers {d
 for name, tensor in tensors.items():
     assert tensor.isfinite().all(), name
 save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "from-middle.safetensors", {"maker": maker})
-(folder / "from-middle.json").write_text(json.dumps({"maker": maker, "mask": "the right half", "cases": cases}, indent=1) + "\n")
+(folder / "from-middle.json").write_text(
+    json.dumps({"maker": maker, "mask": MASK, "cases": cases}, indent=1) + "\n"
+)

@@ -10,19 +10,19 @@ import { startFor } from "./starts.ts";
 interface Case {
   readonly key: string;
   readonly sampler: string;
+  readonly prediction_type: string;
   readonly steps: number;
   readonly strength: number;
   readonly from: number;
-  /** Whether the left half of the latents was put back after each step but the last. */
+  /** Whether the original was put back after each step but the last, as far as the mask says. */
   readonly put_back: boolean;
   readonly eta?: number;
 }
 
 const { base_config: base } = goldenJson("schedulers", "schedules.json");
-const cases = goldenJson("schedulers", "from-middle.json").cases as Case[];
+const { cases, mask }: { cases: Case[]; mask: number[] } = goldenJson("schedulers", "from-middle.json");
 const golden = await goldenTensors("schedulers", "from-middle.safetensors");
 const [original, unit] = [(await golden.floats("original")).data, (await golden.floats("noise")).data];
-const [width] = (await golden.floats("original")).dims.slice(-1) as [number];
 const size = original.length;
 
 const denoiser = ({ sample, timestep: t }: Query): Latents =>
@@ -42,7 +42,7 @@ test("every sampler has been recorded from the middle", () => {
 });
 
 test.each(cases)("a run from the middle equals that of diffusers: $key", async ({ key, put_back, ...c }) => {
-  const sampler = createSampler(c.sampler, base, c.steps);
+  const sampler = createSampler(c.sampler, { ...base, prediction_type: c.prediction_type }, c.steps);
   const from = startFor(c.strength, c.steps, sampler.starts);
   expect(from).toBe(c.from);
   const begin = sampler.addNoise(original, unit, from);
@@ -57,10 +57,12 @@ test.each(cases)("a run from the middle equals that of diffusers: $key", async (
       return drawn.slice(draws * size, ++draws * size);
     },
   };
-  const known = (index: number): Latents => sampler.addNoise(original, unit, index);
   const putBack = ({ latents, index }: Query): Latents => {
-    const back = known(index);
-    return latents.map((v, i) => (i % width < width / 2 ? back[i]! : v));
+    const known = sampler.addNoise(original, unit, index);
+    return latents.map((v, i) => {
+      const may = mask[i % mask.length]!;
+      return (1 - may) * known[i]! + may * v;
+    });
   };
   const sampling = sampler.sample(begin, { noise, eta: c.eta, from });
   let next = sampling.next();
