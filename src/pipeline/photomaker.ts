@@ -2,6 +2,7 @@ import { basename, dirname } from "node:path";
 import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
+import { untilAborted } from "../core/until-aborted.ts";
 import { type Work, workOf } from "../graph/work.ts";
 import { availableMemory } from "../runtime/available-memory.ts";
 import type { Device } from "../runtime/device.ts";
@@ -11,7 +12,6 @@ import { ortRuntime } from "../runtime/ort-runtime.ts";
 import type { ToPrepare } from "../runtime/prepare/prepare.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
-import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { elementCount, type Tensors } from "../weights/index.ts";
 import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
@@ -37,10 +37,12 @@ import {
   withLoras,
 } from "./graphs.ts";
 import { LazySession, type Prepare } from "./lazy-session.ts";
+import { type LoadingOptions, localModels } from "./local-models.ts";
 import { collectLoras } from "./loras.ts";
 import type { ModelSizes } from "./memory.ts";
 import type { Models } from "./models.ts";
 import { chooseDevice, choosePrecision, inEightBits, type Precision } from "./precision.ts";
+import { shortName } from "./public-name.ts";
 import { readersOf } from "./readers.ts";
 import { type GenerateInput, type LoadInput, type LoadOptions, parseGenerateRequest, parseLoadOptions } from "./request.ts";
 import { fewStepNotices } from "./settle.ts";
@@ -80,32 +82,40 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * @throws UserError those of parseLoadOptions, chooseDevice, choosePrecision, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
-   *   device/unavailable, weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents
+   * Opens a model with its adapter and LoRAs. What is named on the hub and not here yet is downloaded before.
+   * @throws UserError those of parseLoadOptions, chooseDevice, choosePrecision, localModels, openModel, openAdapter, openTinyVae and collectLoras, and
+   *   device/unavailable, weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents;
+   *   when the signal is aborted, download/interrupted during a download, else the signal's reason
    */
-  static async load(input: LoadInput): Promise<PhotoMaker> {
+  static async load(input: LoadInput, how: LoadingOptions = {}): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
     const device = chooseDevice(options);
     const gauge = new MemoryGauge();
-    const how = { threads: options.threads, device };
-    const runtimes = [ortRuntime(how, gauge), ortRuntime({ ...how, spin: false }, gauge)] as const;
+    const on = { threads: options.threads, device };
+    const runtimes = [ortRuntime(on, gauge), ortRuntime({ ...on, spin: false }, gauge)] as const;
     try {
-      return await PhotoMaker.#on(runtimes, device, options);
+      const notices = await untilAborted(runtimes[0].open({ half: options.precision === "f16" }), how.signal);
+      const local = await localModels(options, how);
+      return await untilAborted(PhotoMaker.#on(runtimes, device, local, notices), how.signal);
     } catch (error) {
       await closeAll(runtimes);
       throw error;
     }
   }
 
-  /** @param runtimes the second is for models that compute while the first loads others; each has a process once it is needed */
-  static async #on(runtimes: readonly [Runtime, Runtime], device: Device, options: LoadOptions): Promise<PhotoMaker> {
+  /**
+   * @param runtimes the second is for models that compute while the first loads others; each has a process once it is needed
+   * @param options whose models all are here
+   */
+  static async #on(
+    runtimes: readonly [Runtime, Runtime],
+    device: Device,
+    options: LoadOptions,
+    deviceNotices: readonly Notice[],
+  ): Promise<PhotoMaker> {
     const [runtime, beside] = runtimes;
-    const deviceNotices = await runtime.open({ half: options.precision === "f16" });
-    const model = await openModel(
-      await resolveHubOrPath(options.model),
-      options.modelConfig === undefined ? {} : { config: options.modelConfig },
-    );
-    const adapter = options.adapter === undefined ? undefined : await openAdapter(await resolveHubOrPath(options.adapter));
+    const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
+    const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
     const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
     const fewStep = detectFewStep([
       { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
@@ -116,7 +126,7 @@ export class PhotoMaker implements AsyncDisposable {
     const unet = unetGraph(model, pairs);
     const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
     const vae = vaeGraph(model);
-    const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
+    const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
     const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
     const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
 
@@ -152,7 +162,7 @@ export class PhotoMaker implements AsyncDisposable {
       precision === "int8"
         ? lazy(name, inEightBits({ ...whole, form }, outputs), false, on)
         : lazy(name, withLoras(outputs, whole.pairs), half, on);
-    const from = basename(options.model);
+    const from = shortName(options.model);
 
     const textSession = (model: string, { unfinished }: TextGraph) =>
       inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders });
@@ -282,13 +292,14 @@ export class PhotoMaker implements AsyncDisposable {
     };
     const { text, identity, unet, vae } = this.#models;
     const prepared: string[] = [];
+    signal?.throwIfAborted();
     for (const { name, prepare } of [
       ...text.map(({ session }) => ({ name: session.name, prepare: () => session.prepare(observer) })),
       ...(identity === undefined ? [] : [{ name: "id_encoder", prepare: () => identity.encode.prepare(observer) }]),
       { name: "unet", prepare: () => unet.sessions.prepare(observer) },
       { name: "vae", prepare: () => vae.session.prepare(observer) },
     ])
-      if (await prepare()) prepared.push(name);
+      if (await untilAborted(prepare(), signal)) prepared.push(name);
     return prepared;
   }
 
