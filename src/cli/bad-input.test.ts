@@ -6,7 +6,6 @@ import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { makePickle, makeTorchZip } from "../testing/made-files.ts";
 import { cli } from "../testing/run-cli.ts";
-import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { writeSafetensors } from "../weights/safetensors-write.ts";
 
 const MODEL = goldenPath("tiny-sdxl");
@@ -42,7 +41,7 @@ async function generate(flags: Flags): Promise<{ code: number; out: string; err:
     throw new Error("not needed here");
   };
   const others = { open: never, download: never, describe: never, cache: never, world: never, mini: never, adapter: never };
-  const tools = { load: PhotoMaker.load, resolve: resolveHubOrPath, ...others };
+  const tools = { load: PhotoMaker.load, ...others };
   return cli(["generate", ...args], tools);
 }
 

@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 function bench(...args: string[]) {
-  const tools = { open: PhotoMaker.load, resolve: async (path: string) => path };
+  const tools = { open: PhotoMaker.load };
   return cli(["bench", "-q", ...args], tools, { signal: interrupt.signal, peakMemory: () => 1e6 });
 }
 const plain = ["-m", goldenPath("tiny-sdxl")];

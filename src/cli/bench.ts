@@ -1,19 +1,18 @@
 import type { Command } from "commander";
-import type { MeasureTools, Plan, Run } from "../bench/measure.ts";
-import { checkPhotos, parseGenerateRequest, parseLoadOptions } from "../contract/request.ts";
+import type { BenchModel, Plan, Run } from "../bench/measure.ts";
+import { checkPhotos, type LoadInput, parseGenerateRequest, parseLoadOptions } from "../contract/request.ts";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { UserError } from "../core/errors.ts";
-import type { DownloadOptions } from "../weights/hub/index.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import { asset } from "./asset.ts";
-import { showDownload } from "./download-progress.ts";
+import { loading } from "./download-progress.ts";
 import { numberOr, wholeNumber } from "./flag-values.ts";
 import { lineOf } from "./generate.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
 export interface BenchTools {
-  open: MeasureTools["open"];
-  resolve(value: string, options: DownloadOptions): Promise<string>;
+  open(options: LoadInput, how: LoadingOptions): Promise<BenchModel>;
 }
 
 interface Flags {
@@ -91,12 +90,6 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
   const { measure, benchTable, thisMachine, summaryOf } = await parts();
   const { model, adapter, photos } = await subject(flags);
   const plan = planOf(flags, { model, adapter, photos });
-  const download = { signal: io.signal, env: io.env, onProgress: showDownload(progress, io.now) };
-  const load = {
-    ...plan.load,
-    model: await tools.resolve(model, download),
-    ...(adapter !== undefined && { adapter: await tools.resolve(adapter, download) }),
-  };
   const machine = thisMachine();
   const report = (runs: readonly Run[], complete: boolean) => ({
     ...{ machine, complete, model, adapter, photos: photos.length },
@@ -114,22 +107,20 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
     if (!told.has(message)) progress.note(message);
     told.add(message);
   };
-  const runs = await measure(
-    { ...plan, load },
-    {
-      ...{ open: tools.open, now: io.now, peakMemory: io.peakMemory, signal: io.signal },
-      onOpen: ({ notices }) => {
-        for (const { message } of notices) note(message);
-      },
-      onEvent: (what, event) => {
-        if (event.type === "notice") note(event.notice.message);
-        if (event.type !== "progress") return;
-        const line = lineOf(event);
-        progress.show({ ...line, label: `${what}: ${line.label}` });
-      },
-      onMeasured: (some) => save(some, false),
+  const runs = await measure(plan, {
+    open: (options) => tools.open(options, loading(io, progress)),
+    ...{ now: io.now, peakMemory: io.peakMemory, signal: io.signal },
+    onOpen: ({ notices }) => {
+      for (const { message } of notices) note(message);
     },
-  ).finally(() => progress.clear());
+    onEvent: (what, event) => {
+      if (event.type === "notice") note(event.notice.message);
+      if (event.type !== "progress") return;
+      const line = lineOf(event);
+      progress.show({ ...line, label: `${what}: ${line.label}` });
+    },
+    onMeasured: (some) => save(some, false),
+  }).finally(() => progress.clear());
   const complete = !io.signal.aborted;
   await save(runs, complete);
   if (toStdout) io.stdout.write(`${JSON.stringify(report(runs, complete), undefined, 2)}\n`);

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import type { LoadInput } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { PreparedModel } from "../runtime/node/prepare/cache-folder.ts";
+import { loading } from "./download-progress.ts";
 import { pathAndScale } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
@@ -11,7 +13,7 @@ export interface CacheTools {
   readonly cache: () => Promise<
     Pick<typeof import("../runtime/node/prepare/cache-folder.ts"), "cacheSettings" | "listPrepared" | "removePrepared">
   >;
-  readonly open: (options: LoadInput) => Promise<PhotoMaker>;
+  readonly open: (options: LoadInput, how: LoadingOptions) => Promise<PhotoMaker>;
 }
 
 interface PrepareFlags {
@@ -92,7 +94,8 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
 
 async function prepare({ lora, quiet = false, ...flags }: PrepareFlags, io: CliIo, tools: CacheTools): Promise<void> {
   const progress = createProgress(io, { json: false, quiet });
-  const loaded = await tools.open({ ...flags, loras: lora.map(pathAndScale), precision: "int8" });
+  const input = { ...flags, loras: lora.map(pathAndScale), precision: "int8" } as const;
+  const loaded = await tools.open(input, loading(io, progress)).finally(() => progress.clear());
   try {
     const models = await loaded.prepare({
       signal: io.signal,

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { type LoadOptions, parseLoadOptions } from "../contract/request.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
@@ -11,7 +12,7 @@ import { createProgress } from "./progress.ts";
 const MINIATURE = fileURLToPath(new URL("../../assets/miniature", import.meta.url));
 
 export interface DemoTools {
-  open(options: LoadOptions): Promise<Pick<PhotoMaker, "generateTogether"> & AsyncDisposable>;
+  open(options: LoadOptions, how: LoadingOptions): Promise<Pick<PhotoMaker, "generateTogether"> & AsyncDisposable>;
 }
 
 /** The seed of the demo's people; training has seen those of seed 1. */
@@ -54,8 +55,9 @@ async function demo({ out, seed, model, quiet = false }: DemoFlags, io: CliIo, {
   const files = await openPictureFiles(out);
   try {
     const { demoPlan, demoSheet } = await demoParts();
-    await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors` }));
-    await using without = await open(parseLoadOptions({ model }));
+    const how = { signal: io.signal };
+    await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors` }), how);
+    await using without = await open(parseLoadOptions({ model }), how);
     const sheet = await demoSheet(
       demoPlan(seed),
       { withAdapter, without },

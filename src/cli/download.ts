@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
 import type { DownloadOptions } from "../weights/hub/index.ts";
-import { showDownload } from "./download-progress.ts";
+import { loading } from "./download-progress.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
@@ -55,9 +55,7 @@ export function addDownload(program: Command, io: CliIo, { download }: DownloadT
           revision,
           variant,
           cacheDir: cache,
-          signal: io.signal,
-          env: io.env,
-          onProgress: showDownload(progress, io.now),
+          ...loading(io, progress),
         });
         progress.clear();
         io.stdout.write(json ? `${JSON.stringify({ path })}\n` : `${path}\n`);

@@ -3,6 +3,7 @@ import { type LoadOptions, parseLoadOptions } from "../contract/request.ts";
 import type { Evaluation } from "../miniature/evaluate.ts";
 import type { Figure } from "../miniature/figures.ts";
 import type { AdapterFigures, AgainstNone, TextKind } from "../miniature/score.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { SAMPLER_NAMES, type SamplerName } from "../samplers/create-sampler.ts";
 import { asset } from "./asset.ts";
@@ -12,7 +13,10 @@ import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
 export interface EvaluateTools {
-  open(options: LoadOptions): Promise<Pick<PhotoMaker, "generateTogether" | "encodeIdImages"> & AsyncDisposable>;
+  open(
+    options: LoadOptions,
+    how: LoadingOptions,
+  ): Promise<Pick<PhotoMaker, "generateTogether" | "encodeIdImages"> & AsyncDisposable>;
 }
 
 interface Flags {
@@ -74,8 +78,12 @@ async function evaluate(flags: Flags, io: CliIo, { open }: EvaluateTools): Promi
   const { model, judge, precision, json = false } = flags;
   const progress = createProgress(io, { json });
   const { evaluateMiniature, ortRuntime, openTensors } = await parts();
-  await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors`, precision }));
-  await using without = await open(parseLoadOptions({ model, precision }));
+  const how = { signal: io.signal };
+  await using withAdapter = await open(
+    parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors`, precision }),
+    how,
+  );
+  await using without = await open(parseLoadOptions({ model, precision }), how);
   const runtime = ortRuntime();
   try {
     const onProgress = (done: number, total: number) => progress.show({ label: "pictures", done, total });

@@ -3,8 +3,8 @@ import type { GenerateEvent, ProgressEvent, Timings } from "../contract/events.t
 import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import type { Notice } from "../core/notice.ts";
 import { writeLatents } from "../pipeline/denoise/read-latents.ts";
-import type { DownloadOptions } from "../weights/hub/index.ts";
-import { showDownload } from "./download-progress.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
+import { loading } from "./download-progress.ts";
 import { GENERATE_FLAGS } from "./generate-flags.ts";
 import { type FlagValues, generateOptions } from "./generate-options.ts";
 import type { CliIo } from "./io.ts";
@@ -20,9 +20,7 @@ export interface GeneratorLike extends AsyncDisposable {
 }
 
 export interface GenerateTools {
-  readonly load: (options: LoadOptions) => Promise<GeneratorLike>;
-  /** The path of what may be a name on the hub. */
-  readonly resolve: (value: string, options: DownloadOptions) => Promise<string>;
+  readonly load: (options: LoadOptions, how: LoadingOptions) => Promise<GeneratorLike>;
 }
 
 const HELP = `
@@ -67,7 +65,7 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
   command.action((values: FlagValues) => generate(values, io, tools));
 }
 
-async function generate(values: FlagValues, io: CliIo, { load, resolve }: GenerateTools): Promise<void> {
+async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools): Promise<void> {
   const { load: models, request, output } = await generateOptions(values);
   const progress = createProgress(io, output);
   const files = await openPictureFiles(output.out);
@@ -77,13 +75,8 @@ async function generate(values: FlagValues, io: CliIo, { load, resolve }: Genera
     progress.note(notice.message);
   };
   try {
-    const options = await localModels(models, resolve, {
-      signal: io.signal,
-      env: io.env,
-      onProgress: showDownload(progress, io.now),
-    });
+    await using generator = await load(models, loading(io, progress));
     io.signal.throwIfAborted();
-    await using generator = await load(options);
     for (const notice of generator.notices) tell(notice);
     for await (const event of generator.generate(request, { signal: io.signal })) {
       switch (event.type) {
@@ -134,15 +127,6 @@ interface Summary {
   /** Bytes. */
   peakMemory?: number;
   latents?: string;
-}
-
-async function localModels(options: LoadOptions, resolve: GenerateTools["resolve"], how: DownloadOptions): Promise<LoadOptions> {
-  const model = await resolve(options.model, how);
-  const adapter = options.adapter === undefined ? undefined : await resolve(options.adapter, how);
-  const tinyVae = options.tinyVae === undefined ? undefined : await resolve(options.tinyVae, how);
-  const loras: { path: string; scale: number }[] = [];
-  for (const { path, scale } of options.loras) loras.push({ path: await resolve(path, how), scale });
-  return { ...options, model, loras, ...(adapter !== undefined && { adapter }), ...(tinyVae !== undefined && { tinyVae }) };
 }
 
 export const lineOf = ({ phase, detail, step, steps, secondsLeft }: ProgressEvent): ProgressLine => ({

@@ -22,15 +22,14 @@ process.exitCode = await runCli(
   },
   {
     // imported when needed, so that --help is quick
-    load: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
-    open: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
+    load: async (options, how) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options, how),
+    open: async (options, how) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options, how),
     cache: () => import("../runtime/node/prepare/cache-folder.ts"),
     mini: () => import("../miniature/make.ts"),
     adapter: async () => ({
       ...(await import("../train/adapter/train-adapter.ts")),
       ...(await import("../train/adapter/config.ts")),
     }),
-    resolve: async (value, options) => (await import("../weights/hub/index.ts")).resolveHubOrPath(value, options),
     download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
     describe: async (path) => (await import("../weights/describe.ts")).describe(path),
     world: () => import("./world-files.ts"),

@@ -28,8 +28,10 @@ beforeEach(async () => {
     },
     mini: () => Promise.reject(new Error("only training asks for it")),
     adapter: () => Promise.reject(new Error("only training asks for it")),
-    load: async (options) => {
+    load: async (options, { signal, onProgress }) => {
       loaded.push(options);
+      expect(signal).toBe(interrupt.signal);
+      onProgress?.({ phase: "download", repo: "org/m", file: "unet/model.safetensors", bytes: 1e9, total: 2e9 });
       return {
         notices: [],
         async *generate(request) {
@@ -41,7 +43,6 @@ beforeEach(async () => {
         },
       };
     },
-    resolve: async (value) => `/local/${value}`,
     download: async (id) => `/cache/${id}`,
     cache: () => import("../runtime/node/prepare/cache-folder.ts"),
     describe: async (path) => ({
@@ -96,10 +97,11 @@ test("generate writes the pictures and prints their paths; the rest goes to stde
   expect(code).toBe(0);
   expect(out).toBe(`${join(folder, "out", "image_0.png")}\n${join(folder, "out", "image_1.png")}\n`);
   expect([...(await readFile(join(folder, "out", "image_1.png")))]).toEqual([1]);
+  expect(err).toContain("download 1.0 GB of 2.0 GB\n");
   expect(err).toContain("denoise 0/2, 3 s left\n");
   expect(err).toContain("note: The words x are lost.\n");
   expect(err).toContain("--seed 7");
-  expect(loaded).toMatchObject([{ model: "/local/m", loras: [{ path: "/local/l", scale: 2 }] }]);
+  expect(loaded).toMatchObject([{ model: "m", loras: [{ path: "l", scale: 2 }] }]);
   expect(disposed).toBe(1);
 });
 

@@ -105,6 +105,7 @@ const loadOptions = z.strictObject({
   adapterScale: z.number().min(-100).max(100).default(1),
   /** A tiny autoencoder (TAESD) for the model's latents: a diffusers folder, a decoder file, or a repository of the hub. */
   tinyVae: path.optional(),
+  /** Each a file, a folder, or a repository of the hub. */
   loras: z.array(z.strictObject({ path, scale: z.number().min(-100).max(100).default(1) })).default([]),
   /** The word that marks the class word before it. */
   triggerWord: z.string().regex(/^\S+$/).default("img"),

@@ -8,6 +8,7 @@ import {
 import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
+import { untilAborted } from "../core/until-aborted.ts";
 import { type Work, workOf } from "../graph/work.ts";
 import type { Device } from "../runtime/device.ts";
 import { MemoryGauge } from "../runtime/node/memory-gauge.ts";
@@ -18,6 +19,7 @@ import { chooseDevice, type Precision } from "../sessions/precision.ts";
 import { encodeIdImages } from "./encode/encode.ts";
 import { type GenerateResult, generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
+import { type LoadingOptions, localModels } from "./load/local-models.ts";
 import { openModels } from "./load/open-models.ts";
 import type { Opened } from "./load/opened.ts";
 import { type PreparingOptions, prepareModels } from "./load/prepare-models.ts";
@@ -55,15 +57,21 @@ export class PhotoMaker implements AsyncDisposable {
     this.runsOn = runsOn;
   }
 
-  /** @throws UserError those of parseLoadOptions, chooseDevice and openModels */
-  static async load(input: LoadInput): Promise<PhotoMaker> {
+  /**
+   * Opens a model with its adapter and LoRAs. What is named on the hub and not here yet is downloaded before.
+   * @throws UserError those of parseLoadOptions, chooseDevice, localModels and openModels; when the signal is aborted, download/interrupted during a
+   *   download, else the signal's reason
+   */
+  static async load(input: LoadInput, how: LoadingOptions = {}): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
     const device = chooseDevice(options);
     const gauge = new MemoryGauge();
-    const how = { threads: options.threads, device };
-    const runtimes = [ortRuntime(how, gauge), ortRuntime({ ...how, spin: false }, gauge)] as const;
+    const on = { threads: options.threads, device };
+    const runtimes = [ortRuntime(on, gauge), ortRuntime({ ...on, spin: false }, gauge)] as const;
     try {
-      const { opened, precision, notices } = await openModels(runtimes, device, options);
+      const ready = await untilAborted(runtimes[0].open({ half: options.precision === "f16" }), how.signal);
+      const local = await localModels(options, how);
+      const { opened, precision, notices } = await untilAborted(openModels(runtimes, device, local, ready), how.signal);
       return new PhotoMaker(opened, runtimes, notices, { device, precision });
     } catch (error) {
       await closeAll(runtimes);

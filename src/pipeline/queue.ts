@@ -1,4 +1,4 @@
-import { orAborted } from "../core/abort.ts";
+import { untilAborted } from "../core/until-aborted.ts";
 
 /** One thing after the other: what comes later waits until what came before has ended, well or badly. */
 export class Queue {
@@ -18,6 +18,6 @@ export class Queue {
       return work();
     })();
     this.#last = turn.catch(() => undefined);
-    return orAborted(turn, signal);
+    return untilAborted(turn, signal);
   }
 }

@@ -27,12 +27,12 @@ import { choosePrecision, inEightBits, type Precision } from "../../sessions/pre
 import { readersOf } from "../../sessions/readers.ts";
 import { UNetSessions } from "../../sessions/unet-sessions.ts";
 import { type AdapterFiles, openAdapter } from "../../weights/adapter.ts";
-import { resolveHubOrPath } from "../../weights/hub/index.ts";
 import { elementCount, type Tensors } from "../../weights/index.ts";
 import { openModel } from "../../weights/model.ts";
 import { readJsonIfThere } from "../../weights/read-json.ts";
 import { openTinyVae } from "../../weights/tiny-vae.ts";
 import { LARGEST_WHOLE } from "../decode/decode.ts";
+import { shortName } from "../public-name.ts";
 import { fewStepNotices } from "../settle.ts";
 import { usualNeed } from "./check-room.ts";
 import { detectFewStep } from "./few-step.ts";
@@ -49,21 +49,20 @@ export interface OpenedModels {
 /**
  * Opens all files, builds all graphs, and checks every name and shape. No weights are read.
  * @param runtimes the second is for models that compute while the first loads others; each has a process once it is needed
+ * @param options whose models all are here
+ * @param deviceNotices what opening the device has shown
  * @throws UserError weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents,
- *   device/unavailable; those of resolveHubOrPath, openModel, openAdapter, openTinyVae, collectLoras and choosePrecision
+ *   those of openModel, openAdapter, openTinyVae, collectLoras and choosePrecision
  */
 export async function openModels(
   runtimes: readonly [Runtime, Runtime],
   device: Device,
   options: LoadOptions,
+  deviceNotices: readonly Notice[],
 ): Promise<OpenedModels> {
   const [runtime, beside] = runtimes;
-  const deviceNotices = await runtime.open({ half: options.precision === "f16" });
-  const model = await openModel(
-    await resolveHubOrPath(options.model),
-    options.modelConfig === undefined ? {} : { config: options.modelConfig },
-  );
-  const adapter = options.adapter === undefined ? undefined : await openAdapter(await resolveHubOrPath(options.adapter));
+  const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
+  const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
   const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
   const fewStep = detectFewStep([
     { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
@@ -74,7 +73,7 @@ export async function openModels(
   const unet = unetGraph(model, pairs);
   const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
   const vae = vaeGraph(model);
-  const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
+  const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
   const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
   const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
 
@@ -109,7 +108,7 @@ export async function openModels(
     precision === "int8"
       ? lazy(name, inEightBits({ ...whole, form }, outputs), false, on)
       : lazy(name, withLoras(outputs, whole.pairs), half, on);
-  const from = basename(options.model);
+  const from = shortName(options.model);
 
   const textSession = (model: string, { unfinished }: TextGraph) =>
     inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders });
