@@ -187,6 +187,7 @@ const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.ra
 interface Size {
   readonly width: number;
   readonly height: number;
+  /** Of the latents, whatever the UNet takes beside them. */
   readonly channels: number;
   /** Pixels for each latent, along a side. */
   readonly factor: number;
@@ -194,8 +195,8 @@ interface Size {
 
 /** @throws UserError size/not-multiple-of-… */
 function sizeOf({ unet, vae }: Models, request: GenerateRequest): Size {
-  const { sampleSize, inChannels } = unet.graph.settings;
-  const { factor } = vae.graph;
+  const { sampleSize } = unet.graph.settings;
+  const { factor, config } = vae.graph;
   const size = { width: request.width ?? sampleSize * factor, height: request.height ?? sampleSize * factor };
   for (const [name, value] of Object.entries(size))
     if (value % factor !== 0)
@@ -204,7 +205,7 @@ function sizeOf({ unet, vae }: Models, request: GenerateRequest): Size {
         `${name} is ${value}, which is not a multiple of ${factor}, as this model needs.`,
         `Take ${Math.ceil(value / factor) * factor}.`,
       );
-  return { ...size, channels: inChannels, factor };
+  return { ...size, channels: config.latentChannels, factor };
 }
 
 async function encode(
