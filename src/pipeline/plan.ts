@@ -15,7 +15,7 @@ import { type SettledRequest, samplerOf, settle } from "./settle.ts";
 export interface Size {
   readonly width: number; // pixels
   readonly height: number;
-  /** Channels of the latents. */
+  /** Channels of the latents, whatever the UNet takes beside them. */
   readonly channels: number;
   /** Pixels for each latent, along a side. */
   readonly factor: number;
@@ -119,8 +119,8 @@ function refuseDifferent(first: Readonly<Record<string, unknown>>, other: Readon
 const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);
 
 function sizeOf({ unet, vae }: Pick<Opened, "unet" | "vae">, request: GenerateRequest): Size {
-  const { sampleSize, inChannels } = unet.graph.settings;
-  const { factor } = vae.graph;
+  const { sampleSize } = unet.graph.settings;
+  const { factor, config } = vae.graph;
   const size = { width: request.width ?? sampleSize * factor, height: request.height ?? sampleSize * factor };
   for (const [name, value] of Object.entries(size))
     if (value % factor !== 0)
@@ -129,7 +129,7 @@ function sizeOf({ unet, vae }: Pick<Opened, "unet" | "vae">, request: GenerateRe
         `${name} is ${value}, which is not a multiple of ${factor}, as this model needs.`,
         `Take ${Math.ceil(value / factor) * factor}.`,
       );
-  return { ...size, channels: inChannels, factor };
+  return { ...size, channels: config.latentChannels, factor };
 }
 
 /** Several requests often say the same. */

@@ -1,5 +1,5 @@
 import { type Level, type PredictionType, toOriginal } from "./prediction.ts";
-import type { Answer, Latents, Query } from "./sampler.ts";
+import type { Answer, Latents, Query, Sampling } from "./sampler.ts";
 
 /** What a sampler's queries are made of. */
 export interface Asked {
@@ -40,4 +40,15 @@ export function* ask(
       throw new TypeError(`${answer.latents.length} latents in place of ${shown.length}`);
     latents = answer.latents;
   }
+}
+
+/**
+ * Puts other latents in place of those of the last query.
+ * @returns the same query about them
+ * @throws TypeError if they are of another size, or there is no query
+ */
+export function askAbout(sampling: Sampling, latents: Latents): Query {
+  const { done, value } = sampling.next({ latents });
+  if (done) throw new TypeError("the run is over");
+  return value;
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { NormalSource } from "../core/random/normal-source.ts";
 import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
 import { goldenJson, goldenTensors } from "../testing/tensors.ts";
+import { askAbout } from "./ask.ts";
 import { createSampler, SAMPLER_NAMES } from "./create-sampler.ts";
 import { combine, type Latents, type Query, type SampleOptions, type Sampler } from "./sampler.ts";
 import { startFor } from "./starts.ts";
@@ -68,15 +69,14 @@ test.each(cases)("a run from the middle equals that of diffusers: $key", async (
   let next = sampling.next();
   let index = from;
   while (!next.done) {
-    if (put_back && index > from) next = sampling.next({ latents: putBack(next.value) });
-    if (next.done) expect.fail("other latents end no run");
-    expect(next.value.index).toBe(index);
-    expect(next.value.timestep).toBe(sampler.timesteps[index]);
+    const query = put_back && index > from ? askAbout(sampling, putBack(next.value)) : next.value;
+    expect(query.index).toBe(index);
+    expect(query.timestep).toBe(sampler.timesteps[index]);
     if (index > from)
-      expect(next.value.latents).toMatchGolden(after.slice((index - from - 1) * size, (index - from) * size), 1e-4, {
+      expect(query.latents).toMatchGolden(after.slice((index - from - 1) * size, (index - from) * size), 1e-4, {
         relative: true,
       });
-    next = sampling.next(denoiser(next.value));
+    next = sampling.next(denoiser(query));
     index++;
   }
   expect(index).toBe(sampler.timesteps.length);
@@ -146,7 +146,7 @@ describe.each(SAMPLER_NAMES)("%s takes other latents back", (name) => {
     const sampling = sampler.sample(start, { noise: new TorchCpuGenerator(1) });
     const first = sampling.next().value as Query;
     const other = start.map((v) => 2 * v);
-    const second = sampling.next({ latents: other }).value as Query;
+    const second = askAbout(sampling, other);
     expect(second).toMatchObject({ index: first.index, timestep: first.timestep, latents: other });
     expect(second.sample).toEqual(first.sample.map((v) => 2 * v));
     expect(first.latents).toEqual(start);
@@ -158,26 +158,24 @@ describe.each(SAMPLER_NAMES)("%s takes other latents back", (name) => {
     const theirs = run(sampler, other, { noise: new TorchCpuGenerator(1) });
     const sampling = sampler.sample(start, { noise: new TorchCpuGenerator(1) });
     sampling.next();
-    let next = sampling.next({ latents: other });
+    let next = sampling.next(denoiser(askAbout(sampling, other)));
     while (!next.done) next = sampling.next(denoiser(next.value));
     expect(next.value).toEqual(theirs);
+    expect(() => askAbout(sampling, other)).toThrow(TypeError);
   });
 
   test("latents that stay as they are change nothing", () => {
     const plain = run(sampler, start, { noise: new TorchCpuGenerator(1) });
     const sampling = sampler.sample(start, { noise: new TorchCpuGenerator(1) });
     let next = sampling.next();
-    while (!next.done) {
-      next = sampling.next({ latents: next.value.latents.slice() });
-      if (!next.done) next = sampling.next(denoiser(next.value));
-    }
+    while (!next.done) next = sampling.next(denoiser(askAbout(sampling, next.value.latents.slice())));
     expect(next.value).toEqual(plain);
   });
 
   test("those of another size are refused", () => {
     const sampling = sampler.sample(start, { noise: new TorchCpuGenerator(1) });
     sampling.next();
-    expect(() => sampling.next({ latents: start.slice(1) })).toThrow(TypeError);
+    expect(() => askAbout(sampling, start.slice(1))).toThrow(TypeError);
   });
 });
 

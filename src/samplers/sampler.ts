@@ -20,7 +20,7 @@ export interface Query {
 /**
  * What a query is answered with: the model's output, or other latents, of the same size, in place of those it shows. The same is then
  * asked about these. This is what diffusers' pipelines do to latents between two steps of a scheduler: inpainting puts back what is
- * known, for example.
+ * known, for example. `askAbout` says it.
  */
 export type Answer = Latents | { readonly latents: Latents };
 

@@ -21,7 +21,9 @@ export function placesFrom(
 }
 
 /**
- * Where a run begins that changes a given picture: the last `strength` of its steps are taken.
+ * Where a run begins that changes a given picture: the last `strength` of its steps are taken. So it is for distilled models as well in
+ * SDXL's pipeline; what LCMScheduler.set_timesteps does with a `strength` of its own (all steps within the last share of the schedule)
+ * is for who gives the timesteps.
  * @param strength above 0, and at most 1, which takes all steps
  * @param steps how many were asked for
  * @param starts of the sampler

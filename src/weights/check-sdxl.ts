@@ -75,6 +75,9 @@ export function checkSdxl(components: Readonly<Record<ComponentName, Tensors>>, 
   const input = unet.get("conv_in.weight")?.shape[1];
   if (latent !== undefined && input === 2 * latent + 1) refuseOtherKinds("sdxl-inpainting", path);
   if (input !== latent) throw wrong(path, `its UNet takes ${input} channels and its VAE gives ${latent}`);
+  const output = unet.get("conv_out.weight")?.shape[0];
+  if (output !== undefined && output !== latent)
+    throw wrong(path, `its UNet answers with ${output} channels and its VAE gives ${latent}`);
 
   const width = contextWidth(unet);
   const [first, second] = [text_encoder, text_encoder_2].map(

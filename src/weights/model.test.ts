@@ -182,6 +182,7 @@ const renamed = (from: string, to: string): Spec =>
 const without = (prefix: string): Spec => Object.fromEntries(Object.entries(single).filter(([name]) => !name.startsWith(prefix)));
 const only = (prefix: string): Spec => Object.fromEntries(Object.entries(single).filter(([name]) => name.startsWith(prefix)));
 const unetInput = "model.diffusion_model.input_blocks.0.0.weight";
+const unetOutput = "model.diffusion_model.out.2.weight";
 
 test.each<[string, string, string, Spec]>([
   ["an SD 1.5 checkpoint", "model/not-sdxl", "Stable Diffusion 1.x", renamed("conditioner.embedders.0.", "cond_stage_model.")],
@@ -199,6 +200,18 @@ test.each<[string, string, string, Spec]>([
     { ...without("conditioner."), "conditioner.embedders.0.model.ln_final.weight": ["F16", [24]] },
   ],
   ["an inpainting checkpoint", "model/inpainting", "inpainting", { ...single, [unetInput]: ["F16", [16, 9, 3, 3]] }],
+  [
+    "a UNet that edits by instructions",
+    "model/wrong-component",
+    "takes 8 channels and its VAE gives 4",
+    { ...single, [unetInput]: ["F16", [16, 8, 3, 3]] },
+  ],
+  [
+    "a UNet that says its variance too",
+    "model/wrong-component",
+    "answers with 8 channels and its VAE gives 4",
+    { ...single, [unetOutput]: ["F16", [8, 16, 3, 3]] },
+  ],
   ["a file without VAE", "model/missing-component", "no vae", without("first_stage_model.")],
   ["a UNet alone", "model/missing-component", "no vae, no text_encoder, no text_encoder_2", only("model.diffusion_model.")],
   ["a LoRA", "model/wrong-kind", "a LoRA", { "lora_unet_x.lora_down.weight": ["F16", [2, 4]] }],
