@@ -7,7 +7,7 @@ import type { Tensors } from "../weights/tensor-entry.ts";
  * results are in the schema, with the only values that are supported.
  * @throws UserError model/config, naming the field
  */
-export function readConfig<S extends z.ZodType>(schema: S, config: unknown, component: string): z.output<S> {
+export function parseConfig<S extends z.ZodType>(schema: S, config: unknown, component: string): z.output<S> {
   const result = schema.safeParse(config);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
