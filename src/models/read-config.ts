@@ -40,7 +40,7 @@ export function countOf(tensors: Tensors, prefix: string): number {
   return numbers.size;
 }
 
-/** The error for weights without a config that do not have SDXL's values, where only the config could say `what`. */
+/** The error for weights without a config whose sizes are not SDXL's: only the config could give `what`. */
 export function needsConfig(component: string, what: string): UserError {
   return new UserError(
     "model/config-needed",
