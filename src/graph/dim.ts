@@ -78,7 +78,7 @@ export function divideDims(a: Dim, b: Dim): Dim | undefined {
   return normalise(quotient);
 }
 
-/** ceil(a / by), exact division where it is known to be one. */
+/** ceil(a / by); an exact quotient where a is known to be divisible. */
 export function ceilDim(a: Dim, by: number): Dim {
   if (by === 1) return a;
   if (typeof a === "number") return Math.ceil(a / by);

@@ -28,7 +28,7 @@ test("a reshape takes no memory, and keeps that of its input", () => {
   expect(liveBytes([mul(late, reshape(silu(a), [2, 5]))])).toBe(80);
 });
 
-test("checkpoints lower it in proportion to the depth of blocks", () => {
+test("checkpoints lower live memory in proportion to the depth of blocks", () => {
   let x = input("x", [4096, 16]);
   const weights = Array.from({ length: 12 }, (_, i) => input(`block.${i}.weight`, [16, 16]));
   for (const w of weights) x = add(x, silu(matmul(silu(matmul(silu(matmul(x, w)), w)), w)));

@@ -7,7 +7,7 @@ import { layerNormOp } from "./ops/normalise.ts";
 import { type QuantisedWeight, quantisedConv, quantisedLinear, quantisedUpsampledConv } from "./ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "./ops/source.ts";
 import { inOrder, type Rule } from "./rewrite.ts";
-import { isOutputs } from "./sliced-linear.ts";
+import { isOutputSlice } from "./sliced-linear.ts";
 import { upsamplingInput } from "./split-upsampling.ts";
 import { is, size, type Tensor } from "./tensor.ts";
 
@@ -59,7 +59,7 @@ export function slicedLinears(outputs: readonly Tensor[]): Map<string, readonly 
     const weight = is(y, linearOp) && !outputs.includes(y) ? weightOf(y) : undefined;
     if (weight === undefined || users.get(weight)!.length > 1) continue;
     const parts = users.get(y) ?? [];
-    const sorted = parts.every(isOutputs) ? parts.map(({ attrs }) => attrs).sort((a, b) => a.start - b.start) : [];
+    const sorted = parts.every(isOutputSlice) ? parts.map(({ attrs }) => attrs).sort((a, b) => a.start - b.start) : [];
     let end = 0;
     for (const t of sorted) end = t.start === end ? end + (t.size as number) : Number.NaN;
     if (sorted.length > 1 && end === size(y, -1))
@@ -82,7 +82,7 @@ export const slicePath = (path: string, start: number): string => `${path}:${sta
 
 /** A slice of a linear layer, as a layer of its own. */
 function sliced(y: Tensor, weights: ReadonlyMap<string, QuantisedWeight>, together: (x: Tensor) => boolean): Tensor | undefined {
-  if (!isOutputs(y)) return undefined;
+  if (!isOutputSlice(y)) return undefined;
   const layer = y.inputs[0]!;
   const path = weightPathOf(layer);
   const { start, size } = y.attrs;

@@ -5,7 +5,7 @@ import type { Rule } from "./rewrite.ts";
 import { is, type Tensor } from "./tensor.ts";
 
 /** Whether t is a slice of the outputs of a linear layer. */
-export const isOutputs = (t: Tensor): t is Tensor<SliceAttrs> =>
+export const isOutputSlice = (t: Tensor): t is Tensor<SliceAttrs> =>
   is(t, sliceOp) && is(t.inputs[0]!, linearOp) && t.attrs.axis === t.shape.length - 1;
 
 /**
@@ -13,7 +13,7 @@ export const isOutputs = (t: Tensor): t is Tensor<SliceAttrs> =>
  * the result and joining its gradient, because weights are smaller.
  */
 export const sliceTrained: Rule = (t) => {
-  if (!isOutputs(t)) return undefined;
+  if (!isOutputSlice(t)) return undefined;
   const [x, weight, bias] = t.inputs[0]!.inputs as [Tensor, Tensor, Tensor | undefined];
   const { start, size } = t.attrs;
   if (is(weight, paramOp)) return undefined;

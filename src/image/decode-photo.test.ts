@@ -164,7 +164,7 @@ test.each([
   ["a page", Buffer.from("<!doctype html><p>404")],
   ["an SVG, which could name other files", Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')],
   ["a film", Buffer.concat([Buffer.from([0, 0, 0, 20]), Buffer.from("ftypisom0000isom")])],
-])("bytes that are no photo are refused: %s", async (_, bytes) => {
+])("bytes that are not a photo are refused: %s", async (_, bytes) => {
   expect(await refusal(bytes)).toEqual(userError("unreadable"));
 });
 

@@ -75,7 +75,7 @@ export function headOf(person: Person, scene: Scene): Head {
   const skin = old ? mix(tone, 0xbfa693, 0.1) : tone;
   const own = multiply(HAIR[person.hairColour], n("hairTone", 1, 0.12));
   const grey = hasGreyed(person, scene) ? AGED : old ? FADED : 0;
-  const hair = apart(mix(own, GREY, grey), skin);
+  const hair = withContrast(mix(own, GREY, grey), skin);
   const red = male ? 0xb0564c : 0xcf3350;
   const lips = mix(multiply(skin, 0.8, 0.68, 0.66), red, n("lipRedness", male ? 0.25 : 0.5, male ? 0.2 : 0.4));
 
@@ -95,7 +95,7 @@ export function headOf(person: Person, scene: Scene): Head {
     beard: child ? "none" : person.beard,
     skin,
     hair,
-    beardColour: apart(multiply(hair, 0.9), skin),
+    beardColour: withContrast(multiply(hair, 0.9), skin),
     lips,
     width,
     height,
@@ -132,7 +132,7 @@ export function headOf(person: Person, scene: Scene): Head {
 }
 
 /** The colour or, where it is too close to the skin's, a darker one (a lighter one on dark skin). */
-function apart(colour: Colour, skin: Colour): Colour {
+function withContrast(colour: Colour, skin: Colour): Colour {
   const near = LEAST_CONTRAST - Math.abs(luma(colour) - luma(skin));
   if (near <= 0) return colour;
   return luma(skin) > 0.3 ? multiply(colour, 1 - near) : mix(colour, 0xffffff, near);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Tensors } from "../weights/tensor-entry.ts";
 import type { ClipTextConfig } from "./clip-text.ts";
-import { countOf, dimOf, needsConfig, readConfig } from "./read-config.ts";
+import { countOf, dimOf, needsConfig, parseConfig } from "./read-config.ts";
 
 /** Fields of transformers' CLIPTextConfig that matter here. */
 const schema = z.looseObject({
@@ -38,7 +38,7 @@ const HEAD_WIDTH = 64;
 export function clipTextConfig(config: unknown, tensors: Tensors, name: TextEncoderName): ClipTextSettings {
   const projection = tensors.get("text_projection.weight")?.shape[0];
   if (config !== undefined) {
-    const c = readConfig(schema, config, name);
+    const c = parseConfig(schema, config, name);
     return {
       vocabulary: c.vocab_size,
       positions: c.max_position_embeddings,

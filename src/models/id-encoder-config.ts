@@ -3,7 +3,7 @@ import { UserError } from "../core/errors.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
 import type { IdEncoderV1Config } from "./id-encoder-v1.ts";
 import type { IdEncoderV2Config } from "./id-encoder-v2.ts";
-import { countOf, dimOf, readConfig } from "./read-config.ts";
+import { countOf, dimOf, parseConfig } from "./read-config.ts";
 
 const NAME = "the adapter's ID encoder";
 
@@ -90,7 +90,7 @@ function entryFor(tensors: Tensors, config: unknown): Sizes | undefined {
   const patch = dimOf(tensors, "vision_model.embeddings.patch_embedding.weight", 2, NAME);
   const layers = countOf(tensors, "vision_model.encoder.layers.");
   return candidates
-    .map((c) => readConfig(schema, c, NAME))
+    .map((c) => parseConfig(schema, c, NAME))
     .find(({ vision }) => vision.hidden_size === width && vision.patch_size === patch && vision.num_hidden_layers === layers);
 }
 

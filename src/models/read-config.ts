@@ -7,7 +7,7 @@ import type { Tensors } from "../weights/tensor-entry.ts";
  * results are in the schema, with the only values that are supported.
  * @throws UserError model/config, naming the field
  */
-export function readConfig<S extends z.ZodType>(schema: S, config: unknown, component: string): z.output<S> {
+export function parseConfig<S extends z.ZodType>(schema: S, config: unknown, component: string): z.output<S> {
   const result = schema.safeParse(config);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
@@ -40,7 +40,7 @@ export function countOf(tensors: Tensors, prefix: string): number {
   return numbers.size;
 }
 
-/** The error for weights without a config that do not have SDXL's values, where only the config could say `what`. */
+/** The error for weights without a config whose sizes are not SDXL's: only the config could give `what`. */
 export function needsConfig(component: string, what: string): UserError {
   return new UserError(
     "model/config-needed",

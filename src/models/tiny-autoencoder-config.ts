@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../core/errors.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
-import { dimOf, only, readConfig } from "./read-config.ts";
+import { dimOf, only, parseConfig } from "./read-config.ts";
 import type { TinyAutoencoderConfig } from "./tiny-autoencoder.ts";
 
 const NAME = "the tiny VAE";
@@ -35,7 +35,7 @@ const schema = z
  */
 export function tinyAutoencoderConfig(config: unknown, tensors: Tensors): TinyAutoencoderConfig {
   if (config === undefined) return fromTensors(tensors);
-  const c = readConfig(schema, config, NAME);
+  const c = parseConfig(schema, config, NAME);
   return {
     imageChannels: c.out_channels,
     latentChannels: c.latent_channels,

@@ -7,7 +7,7 @@ import { goldenPath } from "../testing/golden.ts";
 import { goldenJson } from "../testing/tensors.ts";
 import { readTokenizerFolder, sdxlTokenizer } from "./tokenizer-folder.node.ts";
 import { expandTrigger, refuseTriggerInNegative, repeatClassWord } from "./trigger.ts";
-import { encodePlain, fill, truncate } from "./window.ts";
+import { encodePlain, padTo, truncate } from "./window.ts";
 
 const one = sdxlTokenizer("tokenizer");
 const two = (await readTokenizerFolder(goldenPath("tiny-sdxl", "tokenizer_2"))).tokenizer;
@@ -61,7 +61,7 @@ describe("the trigger word is expanded as in the official code", () => {
     ] as const) {
       const { tokenizer: knowing, id } = tokenizer.withToken("img");
       const raw = repeatClassWord(truncate(knowing.encode(c.prompt), 77), id, repeats, 77);
-      expect(fill(raw.ids, window)).toEqual(ids);
+      expect(padTo(raw.ids, window)).toEqual(ids);
       expect(raw.places).toEqual(c.mask_positions);
     }
     if (c.prompt.startsWith("img")) {

@@ -1,7 +1,7 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import { cutNotice, fill, truncate, type Window } from "./window.ts";
+import { cutNotice, padTo, truncate, type Window } from "./window.ts";
 
 export interface TriggerPrompt {
   /** Ids with the class word once for each ID token, and without the trigger word. */
@@ -77,7 +77,7 @@ export function expandTrigger(
       message: `With the person's ${repeats} ID tokens the ${what} fills all ${window.length} tokens of the text encoder, so its end token is cut off and the pooled text embedding knows nothing of it (as in the official code). Shorten it.`,
     });
   return {
-    ids: fill(ids, window),
+    ids: padTo(ids, window),
     classPlaces: places,
     textOnly: tokenizer.decode(without.slice(1, -1)),
     notices,

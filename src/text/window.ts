@@ -7,7 +7,7 @@ export interface Window {
   readonly pad: number;
 }
 
-export const fill = (ids: readonly number[], { length, pad }: Window): number[] =>
+export const padTo = (ids: readonly number[], { length, pad }: Window): number[] =>
   Array.from({ length }, (_, i) => ids[i] ?? pad);
 
 /** Ids cut to `length`, keeping the end token. */
@@ -27,7 +27,7 @@ export function encodePlain(
 ): { readonly ids: readonly number[]; readonly notices: readonly Notice[] } {
   const all = tokenizer.encode(text);
   const notices = all.length > window.length ? [cutNotice(tokenizer, all.slice(window.length - 1, -1), what)] : [];
-  return { ids: fill(truncate(all, window.length), window), notices };
+  return { ids: padTo(truncate(all, window.length), window), notices };
 }
 
 export const cutNotice = (tokenizer: Tokenizer, lost: readonly number[], what: string): Notice => ({

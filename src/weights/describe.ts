@@ -61,7 +61,7 @@ async function describeFile(file: TensorFile): Promise<Description> {
         // counted as stored: in_proj, which becomes three tensors, is one in the file
         components: present.map((name) => count(name, withoutPrefix(tensors, PREFIXES[name]).values())),
         missing: COMPONENTS.filter((name) => !present.includes(name)),
-        remarks: [...unused(unknown), ...(await complaints(path))],
+        remarks: [...unused(unknown), ...(await refusals(path))],
       };
     }
     case "photomaker-v1":
@@ -95,7 +95,7 @@ async function describeFolder(path: string): Promise<Description> {
     const opened = await tryModel(path);
     const kind = opened instanceof UserError ? "folder" : "sdxl";
     const title = kind === "sdxl" ? "a diffusers folder of an SDXL model" : "a diffusers folder that cannot be used";
-    return { ...base, kind, title, components: parts, missing, remarks: [...remarks, ...said(opened)] };
+    return { ...base, kind, title, components: parts, missing, remarks: [...remarks, ...refusalOf(opened)] };
   }
   const weights = await readComponentFolder(path);
   if (weights !== undefined) {
@@ -135,10 +135,10 @@ const tryModel = (path: string): Promise<ModelFiles | UserError> =>
     throw error;
   });
 
-const said = (opened: ModelFiles | UserError): string[] =>
+const refusalOf = (opened: ModelFiles | UserError): string[] =>
   opened instanceof UserError ? [`${opened.message} ${opened.remedy}`] : [];
 
-const complaints = async (path: string): Promise<string[]> => said(await tryModel(path));
+const refusals = async (path: string): Promise<string[]> => refusalOf(await tryModel(path));
 
 const unused = (names: readonly string[]): string[] =>
   names.length === 0

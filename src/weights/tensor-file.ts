@@ -1,6 +1,6 @@
 import type { Tensors } from "./tensor-entry.ts";
 
-/** Content of a weight file, before it is known what it is. */
+/** Content of a weight file, not yet identified as a model, an adapter or a LoRA. */
 export interface TensorFile {
   readonly format: "safetensors" | "torch-zip" | "torch-legacy";
   /** Absolute path */

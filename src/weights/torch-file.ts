@@ -2,7 +2,7 @@ import { UserError } from "../core/errors.ts";
 import type { ReadableFile } from "./file-access.ts";
 import { DTYPE_BYTES, elementCount, type TensorEntry } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
-import { isView, readTorchPickle, type Storage, storageBytes, type View } from "./torch-pickle.ts";
+import { isView, readTorchPickle, type Storage, type StorageView, storageBytes } from "./torch-pickle.ts";
 import { readZipDirectory, readZipEntry, type ZipEntry } from "./zip.ts";
 
 const MAX_PICKLE = 2 ** 26; // bytes; that of SDXL takes half a megabyte
@@ -122,7 +122,7 @@ async function collect(file: ReadableFile, format: TensorFile["format"], value: 
 
 async function toEntry(
   name: string,
-  { dtype, offset, shape, stride }: View,
+  { dtype, offset, shape, stride }: StorageView,
   file: ReadableFile,
   storage: number | Uint8Array,
   spend: (bytes: number) => void,
@@ -188,7 +188,8 @@ function leaves(root: unknown, fail: Fail): [string, unknown][] {
   return out;
 }
 
-const viewsOf = (root: unknown, fail: Fail): View[] => leaves(root, fail).flatMap(([, value]) => (isView(value) ? [value] : []));
+const viewsOf = (root: unknown, fail: Fail): StorageView[] =>
+  leaves(root, fail).flatMap(([, value]) => (isView(value) ? [value] : []));
 
 type Fail = (code: string, problem: string, remedy?: string) => never;
 

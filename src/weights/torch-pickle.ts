@@ -11,7 +11,7 @@ export interface Storage {
 }
 
 /** A view of a storage: offset and strides are in elements, as in torch. */
-export interface View {
+export interface StorageView {
   readonly view: true;
   readonly storage: Storage;
   readonly dtype: DType;
@@ -20,7 +20,7 @@ export interface View {
   readonly stride: readonly number[];
 }
 
-export const isView = (value: unknown): value is View => typeof value === "object" && value !== null && "view" in value;
+export const isView = (value: unknown): value is StorageView => typeof value === "object" && value !== null && "view" in value;
 
 const STORAGES: Readonly<Record<string, DType>> = {
   DoubleStorage: "F64",
@@ -76,7 +76,7 @@ export function torchRules(file: string): PickleRules {
     );
   };
 
-  const rebuild = (args: readonly unknown[], typed: boolean): View => {
+  const rebuild = (args: readonly unknown[], typed: boolean): StorageView => {
     const [storage, offset, shape, stride] = args as [Storage, unknown, unknown, unknown];
     if (!isStorage(storage)) return fail("a tensor has no storage");
     if (!isSizes(shape) || !isSizes(stride) || shape.length !== stride.length || !isSize(offset))

@@ -34,8 +34,8 @@ function flipped(w: Tensor, name: string, e: Emitter): string {
   if (area === 1) return exchanged;
   // a product with the mirrored unit matrix: twice as fast as a Slice with steps of -1
   const places = Array.from({ length: area * area }, (_, i) => ((i % area) + Math.floor(i / area) === area - 1 ? 1 : 0));
-  const transposed = e.node("MatMul", [e.node("Reshape", [exchanged, e.ints([-1, area])]), e.floats(places, [area, area])]);
-  return e.node("Reshape", [transposed, e.ints([fixedSize(w, 1), fixedSize(w, 0), rows, columns])]);
+  const mirrored = e.node("MatMul", [e.node("Reshape", [exchanged, e.ints([-1, area])]), e.floats(places, [area, area])]);
+  return e.node("Reshape", [mirrored, e.ints([fixedSize(w, 1), fixedSize(w, 0), rows, columns])]);
 }
 
 function transposedConv(dx: Tensor<ConvAttrs>, dy: string, w: string, e: Emitter): string {

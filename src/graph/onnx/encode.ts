@@ -94,8 +94,8 @@ class Writer implements Emitter {
   /** First outputs of nodes. */
   readonly #computed = new Set<string>();
   /**
-   * Shapes of nodes' outputs. ONNX Runtime loses track of symbolic sizes at a reshape; it would then search long for a buffer of the same size
-   * to reuse, and find none.
+   * Shapes of nodes' outputs, declared because ONNX Runtime loses track of symbolic sizes at a reshape: it then searches long for a buffer of the
+   * same size to reuse, and finds none.
    */
   readonly #shapes = new Map<string, ValueInfoProto>();
   readonly #sizes = new Map<string, string>();

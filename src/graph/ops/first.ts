@@ -10,7 +10,7 @@ export const firstOp: Op<{ axis: number }> = {
 
 /**
  * The first elements of x along `axis`: as many as `count` [1], an integer, says at run time, or all where there are fewer. The resulting size
- * is named `first`; nothing that is not made of the result knows it.
+ * is named `first`, and only tensors computed from the result may use it.
  */
 export const first = (x: Tensor, axis: number, count: Tensor): Tensor =>
   apply(firstOp, [x, count], { axis: axisOf(axis, x.shape.length) });

@@ -11,7 +11,7 @@ export interface Balance {
 
 /** Standard deviations that a norm's results reach, roughly. */
 const REACH = 3;
-/** Rows of a weight that are read, in each of so many places. */
+/** Number of rows read from a weight in one place, and number of such places. */
 const [ROWS, PLACES] = [32, 8];
 /** Largest factor of a channel. */
 const MOST = 256;
