@@ -7,6 +7,7 @@ import { grad } from "../graph/grad.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { trainingForm } from "../graph/training-form.ts";
+import { availableMemory } from "../runtime/available-memory.ts";
 import type { Feeds } from "../runtime/runtime.ts";
 import {
   ParallelSteps,
@@ -104,7 +105,7 @@ export interface TrainingOptions {
   readonly onPhase?: ((phase: TrainingPhase) => void) | undefined;
   /** Called within steps of several batches. */
   readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
-  /** Bytes of memory that are free; what the system says when absent. */
+  /** Bytes of memory that are free; when absent, what {@link availableMemory} finds. */
   readonly availableMemory?: number | undefined;
   /** Called now and then with the averaged weights, to draw samples. */
   readonly onSample?: (weights: TrainedWeights, step: number) => Promise<void>;
@@ -142,7 +143,7 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   const { accumulate = 1, emaDecay } = task;
   const graph = trainingOutputs(task, parameters);
   const memory = trainingMemory(Object.values(graph.outputs), { size, ema: emaDecay !== undefined, workers: count, accumulate });
-  const { availableMemory: available = process.availableMemory() } = options;
+  const { availableMemory: available = availableMemory() } = options;
   options.onPhase?.({ phase: "memory", weights: size, ...memory, available });
   requireMemory(memory, available);
   await task.prepare?.();

@@ -1,14 +1,19 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { FloatArray } from "../../core/array.ts";
-import { clipNormalise, encodePng, rgb8 } from "../../image/index.ts";
+import { clipNormalise, decodePhoto, encodePng, rgb8 } from "../../image/index.ts";
 import type { Feeds } from "../../runtime/runtime.ts";
 import { sdxlTokenizer } from "../../text/tokenizer-folder.node.ts";
 import { type TrainingPerson, type TrainingPhoto, trainingPhotos } from "../photos/training-photos.ts";
 import { adapterBatch, type BatchSource } from "./batch.ts";
 import { type AdapterConfig, adapterConfig } from "./config.ts";
+
+vi.mock("../../image/index.ts", async (original) => {
+  const image = await original<typeof import("../../image/index.ts")>();
+  return { ...image, decodePhoto: vi.fn(image.decodePhoto) };
+});
 
 /** A photo of one colour whose mask shows the person on one side, and what follows for a batch, worked out by hand. */
 interface Known {
@@ -180,6 +185,17 @@ test("a sample has latents, sizes and caption of one photo, and other photos of 
   for (const count of [1, 2]) expect(share(ofAnna, ({ ids }) => ids.length === count)).toBeGreaterThan(0.3);
   for (const known of KNOWN.slice(0, 3)) expect(share(ofAnna, ({ ids }) => ids.includes(known))).toBeGreaterThan(0.3);
   for (const known of KNOWN.slice(0, 3)) expect(share(ofAnna, ({ ids }) => ids[0] === known)).toBeGreaterThan(0.2);
+});
+
+test("the photo that is learnt is not decoded again: its latents and its size are known", async () => {
+  const from = source({ maskedLoss: 1 });
+  vi.mocked(decodePhoto).mockClear();
+  const rows = rowsOf(await adapterBatch(from, at(0)));
+  const decoded = vi.mocked(decodePhoto).mock.calls.map(([path]) => path);
+  const photo = ({ name }: Known) => join(root, `${name}.png`);
+  const mask = ({ name }: Known) => join(root, `${name}.mask.png`);
+  const wanted = rows.flatMap(({ known, ids }) => [mask(known), ...ids.flatMap((id) => [mask(id), photo(id)])]);
+  expect(decoded.sort()).toEqual(wanted.sort());
 });
 
 test("around the person an ID image is noise, another in each", async () => {

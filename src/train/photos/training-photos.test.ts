@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { encodePng, rgb8 } from "../../image/index.ts";
 import { type ReadOptions, trainingPhotos } from "./training-photos.ts";
@@ -38,25 +39,42 @@ test("each picture comes with its own mask, bytes and caption, the trigger word 
   const path = await folder("good", await good());
   const told: (readonly number[])[] = [];
   const { people, dropped, kept } = await read(path, { onPhoto: (...at) => told.push(at) });
-  const photo = async (name: string, prompt: string) => ({
+  const photo = async (name: string, prompt: string, width: number, height: number) => ({
     path: join(path, "anna", `${name}.png`),
     mask: join(path, "anna", `${name}.mask.png`),
     hash: createHash("sha256")
       .update(await readFile(join(path, "anna", `${name}.png`)))
       .digest("hex"),
-    prompt,
-    classWord: "woman",
+    ...{ width, height, prompt, classWord: "woman" },
   });
   expect(people).toHaveLength(1);
   expect(people[0]).toMatchObject({
     name: "anna",
-    photos: [await photo("one", "a woman img in red"), await photo("two", "a Woman img at sea")],
+    photos: [await photo("one", "a woman img in red", 4, 6), await photo("two", "a Woman img at sea", 5, 4)],
   });
   expect(dropped).toEqual([]);
   expect(kept).toEqual({ people: 1, photos: 2 });
   expect(told).toEqual([
     [1, 2],
     [2, 2],
+  ]);
+});
+
+test("sizes are those of photos turned upright", async () => {
+  const turned = await sharp(await png(4, 6, 1))
+    .withMetadata({ orientation: 6 })
+    .jpeg()
+    .toBuffer();
+  const path = await folder("turned", {
+    "eve/a.jpg": turned,
+    "eve/a.txt": "a girl",
+    "eve/b.png": await png(7, 2, 2),
+    "eve/b.txt": "a girl",
+  });
+  const { people } = await read(path, { masks: false });
+  expect(people[0]!.photos.map(({ width, height }) => [width, height])).toEqual([
+    [6, 4],
+    [7, 2],
   ]);
 });
 
