@@ -44,6 +44,18 @@ test("too little memory is refused in numbers; frozen weights that are read in p
   );
 });
 
+test("weights to start from that are of other sizes are refused before anything is prepared", async () => {
+  let prepared = 0;
+  const source = { kind: "bytes", bytes: new Uint8Array(4) } as const;
+  const from = new Map([["second.bias", { name: "second.bias", dtype: "F32", shape: [3], source } as const]]);
+  const task = smallTask({ steps: 1, change: (t) => ({ ...t, from, prepare: async () => void prepared++ }) });
+  await expect(train(task, { folder, workers: 1 })).rejects.toMatchObject({
+    code: "train/start-shape",
+    message: expect.stringMatching(/second\.bias to start from is \[3\], and \[1\] is trained/),
+  });
+  expect(prepared).toBe(0);
+});
+
 test("what is free is said as it is for pictures: within what a container is granted", async () => {
   const granted = vi.spyOn(process, "constrainedMemory").mockReturnValue(1e6);
   try {

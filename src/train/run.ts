@@ -22,7 +22,7 @@ import { joinVectors } from "./joined-vectors.ts";
 import { type RateShape, rateShare } from "./learning-rate.ts";
 import { requireMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
 import { MetricsFile } from "./metrics-file.ts";
-import type { TrainableWeights } from "./trainable-weights.ts";
+import { checkStart, type TrainableWeights } from "./trainable-weights.ts";
 
 export interface ParameterGroup {
   /** Whether it holds a parameter; the first group that does is taken. */
@@ -130,7 +130,7 @@ const PROGRESS_MS = 2000;
  * Trains until the task's last step, going on from the folder's checkpoint where there is one. Stopping it, by the signal or by
  * force, loses at most the work since the last checkpoint; what follows is the same as if it had not stopped.
  * @returns the averaged weights (EMA) where the task asks for them, else the weights
- * @throws UserError train/memory, train/not-finite, train/other-config, train/checkpoint, disk/full
+ * @throws UserError train/start-shape, train/memory, train/not-finite, train/other-config, train/checkpoint, disk/full
  */
 export async function train(task: TrainingTask, options: TrainingOptions): Promise<TrainedWeights> {
   const { folder, signal } = options;
@@ -138,6 +138,7 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   const parameters = task.weights
     .layout((name) => groupIndex(task, name))
     .map((parameter) => ({ ...parameter, orthogonal: task.groups[parameter.group]!.optimiser === "muon" }));
+  if (task.from !== undefined) checkStart(parameters, task.from);
   const size = parameters.reduce((sum, { length }) => sum + length, 0);
   const count = options.workers ?? availableParallelism();
   const { accumulate = 1, emaDecay } = task;

@@ -148,7 +148,12 @@ test("what cannot begin an ID encoder is refused by name", async () => {
   await expect(run("v2", { init: v2 })).rejects.toMatchObject({ code: "train/init-kind" });
   const vae = goldenPath("tiny-sdxl", "vae", "diffusion_pytorch_model.safetensors");
   await expect(run("vae", { init: vae })).rejects.toMatchObject({ code: "train/init-kind" });
-  await expect(run("rank", { config: config({ loraRank: 3 }) })).rejects.toMatchObject({ code: "train/start-shape" });
+  await expect(run("rank", { config: config({ loraRank: 3 }) })).rejects.toMatchObject({
+    code: "train/start-shape",
+    message: expect.stringMatching(/rank 4.*loraRank is 3/),
+    remedy: expect.stringContaining('"loraRank": 4'),
+  });
+  expect(await readdir(folder)).not.toContain("rank"); // no picture was read or encoded
   await mkdir(join(folder, "alone"));
   await copyFile(init, join(folder, "alone", "photomaker-v1.safetensors"));
   const alone = join(folder, "alone", "photomaker-v1.safetensors");

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { encodePng, rgb8 } from "../../image/index.ts";
@@ -82,6 +82,34 @@ test("without masks none is looked for, and none is told", async () => {
   const path = await folder("maskless", { ...(await good()), "anna/one.mask.png": "no picture" });
   const { people } = await read(path, { masks: false });
   expect(people[0]!.photos.map(({ mask }) => mask)).toEqual([undefined, undefined]);
+});
+
+test("a mask is NAME_mask.png or NAME.mask.png; a picture with a caption of its own is no mask", async () => {
+  const word = async (name: string, value: number) => ({
+    [`eve/${name}`]: await png(4, 4, value),
+    [`eve/${name.replace(/\.\w+$/, ".txt")}`]: "a girl",
+  });
+  const path = await folder("names", {
+    ...(await word("one.png", 1)),
+    "eve/one_mask.png": await png(4, 4, 255),
+    ...(await word("two.png", 2)),
+    "eve/two.mask.png": await png(4, 4, 255),
+    // somebody who wears a mask
+    ...(await word("one_mask_mask.png", 3)),
+    ...(await word("two_mask.png", 4)),
+    "eve/two_mask.mask.png": await png(4, 4, 255),
+    "eve/one_mask_mask_mask.png": await png(4, 4, 255),
+    "eve/lonely_mask.png": await png(4, 4, 255),
+  });
+  const { people, dropped } = await read(path);
+  const names = people[0]!.photos.map(({ path: photo, mask }) => [basename(photo), basename(mask!)]);
+  expect(names).toEqual([
+    ["one.png", "one_mask.png"],
+    ["one_mask_mask.png", "one_mask_mask_mask.png"],
+    ["two.png", "two.mask.png"],
+    ["two_mask.png", "two_mask.mask.png"],
+  ]);
+  expect(dropped.map((each) => [basename(each.path), each.reason])).toEqual([["lonely_mask.png", "caption/missing"]]);
 });
 
 test("what cannot be learnt from is left out with its reason", async () => {

@@ -66,7 +66,7 @@ export async function trainingPhotos(folder: string, options: ReadOptions): Prom
     throw new UserError(
       "data/nothing-left",
       `${folder} has nothing to learn from: ${found.length === 0 ? "no pictures were found" : countsText(dropped)}.`,
-      "Make a folder for each person, with two pictures or more, each with a caption (photo.txt) and a mask (photo.mask.png).",
+      "Make a folder for each person, with two pictures or more, each with a caption (photo.txt) and a mask (photo_mask.png).",
     );
   const fingerprint = createHash("sha256")
     .update(JSON.stringify(photos.map(({ hash, prompt }) => [hash, prompt])))
