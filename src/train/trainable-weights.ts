@@ -71,7 +71,10 @@ export class TrainableWeights implements WeightSource {
   }
 }
 
-/** @throws UserError train/start-shape, where a weight to start from has another size than is trained */
+/**
+ * Checks that weights to start from have the sizes that are trained.
+ * @throws UserError train/start-shape
+ */
 export function checkStart(parameters: readonly Parameter[], from: Tensors): void {
   for (const { name, length, dims } of parameters) {
     const known = from.get(name);

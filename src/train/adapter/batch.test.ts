@@ -38,32 +38,57 @@ const SIDES = {
 const [START, END, WOMAN, MAN] = [49406, 49407, 2308, 786];
 const KNOWN: readonly Known[] = [
   {
-    ...{ name: "anna/0", width: 24, height: 48, colour: [250, 10, 20], side: "left", caption: "a woman in red" },
+    name: "anna/0",
+    width: 24,
+    height: 48,
+    colour: [250, 10, 20],
+    side: "left",
+    caption: "a woman in red",
     timeIds: [48, 24, 8, 0, 16, 16], // made 16x32
     tokens: [[START, 320], WOMAN, [530, 736, END]],
   },
   {
-    ...{ name: "anna/1", width: 60, height: 20, colour: [30, 240, 40], side: "right", caption: "a woman in blue" },
+    name: "anna/1",
+    width: 60,
+    height: 20,
+    colour: [30, 240, 40],
+    side: "right",
+    caption: "a woman in blue",
     timeIds: [20, 60, 0, 16, 16, 16], // made 48x16
     tokens: [[START, 320], WOMAN, [530, 1746, END]],
   },
   {
-    ...{ name: "anna/2", width: 32, height: 32, colour: [50, 60, 230], side: "top", caption: "a woman in green" },
+    name: "anna/2",
+    width: 32,
+    height: 32,
+    colour: [50, 60, 230],
+    side: "top",
+    caption: "a woman in green",
     timeIds: [32, 32, 0, 0, 16, 16],
     tokens: [[START, 320], WOMAN, [530, 1901, END]],
   },
   {
-    ...{ name: "bert/0", width: 20, height: 50, colour: [200, 190, 180], side: "bottom", caption: "a man at sea" },
+    name: "bert/0",
+    width: 20,
+    height: 50,
+    colour: [200, 190, 180],
+    side: "bottom",
+    caption: "a man at sea",
     timeIds: [50, 20, 12, 0, 16, 16], // made 16x40
     tokens: [[START, 320], MAN, [536, 2102, END]],
   },
   {
-    ...{ name: "bert/1", width: 36, height: 36, colour: [90, 100, 110], side: "left", caption: "a man at home" },
+    name: "bert/1",
+    width: 36,
+    height: 36,
+    colour: [90, 100, 110],
+    side: "left",
+    caption: "a man at home",
     timeIds: [36, 36, 0, 0, 16, 16],
     tokens: [[START, 320], MAN, [536, 1137, END]],
   },
 ];
-/** Of latents, and of the ID encoder's pictures. */
+/** Side of the latents, and of the ID encoder's pictures. */
 const SIDE = 8;
 const AREA = SIDE * SIDE;
 const [CHANNELS, IMAGES, LENGTH, BATCH] = [2, 2, 12, 3];
@@ -121,7 +146,7 @@ interface Row {
   readonly ids: readonly Known[];
   readonly timestep: number;
   part(name: string): number[];
-  /** Of ID image n: its values [3, SIDE, SIDE]. */
+  /** Values of ID image n, [3, SIDE, SIDE]. */
   pixels(n: number): number[];
 }
 function rowsOf(feeds: Feeds): Row[] {
@@ -137,7 +162,7 @@ function rowsOf(feeds: Feeds): Row[] {
     return { known, ids, timestep: part("timestep")[0]!, part, pixels };
   });
 }
-/** Where a mask is surely white, or surely black, at least two pixels from its edge. */
+/** Pixels where a mask is surely white, or surely black: more than two from its edge. */
 const sure = ({ side }: Known, white: boolean): number[] =>
   Array.from({ length: AREA }, (_, i) => i).filter((i) => {
     const [x, y] = [(i % SIDE) + 0.5, Math.floor(i / SIDE) + 0.5];
@@ -148,7 +173,7 @@ const normal = ({ colour }: Known): number[] => [...clipNormalise(rgb8(1, 1, Uin
 const showsPerson = (pixels: readonly number[], known: Known): boolean =>
   sure(known, true).every((i) => normal(known).every((v, channel) => Math.abs(pixels[channel * AREA + i]! - v) < 0.02));
 
-/** Many samples: of each there are several of every kind. */
+/** All samples of several steps. */
 async function samples(from: BatchSource, steps = 15): Promise<Row[]> {
   const rows: Row[] = [];
   for (let step = 0; step < steps; step++) rows.push(...rowsOf(await adapterBatch(from, at(step))));

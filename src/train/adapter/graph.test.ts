@@ -120,7 +120,10 @@ test.each(["epsilon", "v_prediction"] as Prediction[])(
   "the loss is that of the networks that make pictures, told of each sample what belongs to it: %s",
   async (prediction) => {
     const { weights, loss, plain } = adapterGraph(model, start, {
-      ...{ config, prediction, latents: { channels, side: SIDE }, positions: POSITIONS },
+      config,
+      prediction,
+      latents: { channels, side: SIDE },
+      positions: POSITIONS,
     });
     const parameters = weights.layout(() => 0);
     const values = new Float32Array(parameters.reduce((sum, { length }) => sum + length, 0));

@@ -33,7 +33,7 @@ export interface TrainAdapterOptions {
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onPhotos?: ((photos: TrainingPhotos) => void) | undefined;
-  /** As in TrainingOptions. */
+  /** See TrainingOptions. */
   readonly availableMemory?: number | undefined;
   /** How far reading and encoding the pictures is. */
   readonly onPrepare?: ((what: "read" | "encode", done: number, total: number) => void) | undefined;

@@ -45,7 +45,10 @@ test("each picture comes with its own mask, bytes and caption, the trigger word 
     hash: createHash("sha256")
       .update(await readFile(join(path, "anna", `${name}.png`)))
       .digest("hex"),
-    ...{ width, height, prompt, classWord: "woman" },
+    width,
+    height,
+    prompt,
+    classWord: "woman",
   });
   expect(people).toHaveLength(1);
   expect(people[0]).toMatchObject({

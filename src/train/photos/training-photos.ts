@@ -8,7 +8,7 @@ import { type Dropped, drop } from "./drop.ts";
 export interface TrainingPhoto {
   readonly path: string;
   readonly mask: string | undefined;
-  /** Of the picture turned upright, pixels. */
+  /** Size of the picture turned upright, pixels. */
   readonly width: number;
   readonly height: number;
   /** Of the file's bytes, SHA-256 in hexadecimal. */
