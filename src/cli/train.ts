@@ -38,7 +38,7 @@ Examples:
 `;
 
 const ADAPTER_HELP = `
-The data folder has a folder for each person: pictures, beside each its caption (NAME.txt) and its mask (NAME.mask.png, white where the
+The data folder has a folder for each person: pictures, beside each its caption (NAME.txt) and its mask (NAME_mask.png, white where the
 person is); or it is what "photomaker world render" writes. What cannot be used is listed with its reason. The config is JSON; without
 one the paper's settings are taken. A run that was stopped goes on when the same command is given again.
 

@@ -26,7 +26,7 @@ test("an interval of 1 gives the picture of no cache to the bit, of several pict
     expect(await final({ ...input, deepCache: 1 })).toEqual(expected);
     expect(await final(input)).toEqual(expected); // from the parts, which stay
   }
-}, 120_000);
+});
 
 test("a longer interval changes the picture a little, and each request anew", async () => {
   const [none, cached, again] = [
