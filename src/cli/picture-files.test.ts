@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,4 +47,50 @@ test("what cannot be written to is refused before the work", async () => {
   await expect(openPictureFiles(join(folder, "file"))).rejects.toMatchObject({ code: "out/not-a-folder" });
   await expect(openPictureFiles(join(folder, "file", "x"))).rejects.toMatchObject({ code: "out/not-a-folder" });
   await expect(openPictureFiles(join(folder, "dir.png"))).rejects.toMatchObject({ code: "out/is-folder" });
+});
+
+test("two runs into one folder: each picture has a name of its own, and none is lost", async () => {
+  const [one, other] = [await openPictureFiles(folder), await openPictureFiles(folder)];
+  const paths = await Promise.all(
+    Array.from({ length: 40 }, (_, i) => (i % 2 ? one : other).write(Uint8Array.of(i)).then((path) => [path, i] as const)),
+  );
+  expect(new Set(paths.map(([path]) => path)).size).toBe(40);
+  for (const [path, i] of paths) expect([...(await readFile(path))]).toEqual([i]);
+  expect((await readdir(folder)).length).toBe(40); // no temporary file is left
+});
+
+test("two processes at once into one folder lose nothing", async () => {
+  const url = JSON.stringify(new URL("./picture-files.ts", import.meta.url));
+  const program = `const { openPictureFiles } = await import(${url});
+    const [out, mine] = process.argv.slice(1);
+    const files = await openPictureFiles(out);
+    console.log("open");
+    await new Promise((resolve) => process.stdin.once("data", resolve));
+    for (let i = 0; i < 20; i++) console.log(await files.write(Buffer.from(mine)));
+    process.exit();`;
+  const runs = ["a", "b"].map((mine) =>
+    spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program, folder, mine], {
+      stdio: ["pipe", "pipe", "inherit"],
+    }),
+  );
+  const texts = runs.map(() => "");
+  for (const [i, run] of runs.entries()) run.stdout.on("data", (text: Buffer) => (texts[i] += text.toString()));
+  const closed = Promise.all(runs.map((run) => once(run, "close")));
+  await Promise.race([closed, Promise.all(runs.map((run) => once(run.stdout, "data")))]); // both have looked into the empty folder
+  for (const run of runs) run.stdin.write("go");
+  await closed;
+  for (const [i, mine] of ["a", "b"].entries()) {
+    const paths = texts[i]!.trim().split("\n").slice(1);
+    expect(paths).toHaveLength(20);
+    for (const path of paths) expect(await readFile(path, "utf8")).toBe(mine);
+  }
+  expect((await readdir(folder)).sort()).toEqual(Array.from({ length: 40 }, (_, i) => `image_${i}.png`).sort());
+});
+
+test("a folder that another run took away when it gave up is made again", async () => {
+  const out = join(folder, "out");
+  const one = await openPictureFiles(out);
+  const other = await openPictureFiles(out);
+  await one.tidy();
+  expect(await other.write(png)).toBe(join(out, "image_0.png"));
 });

@@ -76,3 +76,29 @@ test("Ctrl-C leaves no index", async () => {
   expect((await world("render", "--out", out)).code).toBe(130);
   expect(await readdir(out)).toEqual([]);
 });
+
+test("two runs that begin in one empty folder do not mix: one goes on, the other is refused", async () => {
+  const render = (seed: string) =>
+    world(
+      "render",
+      "--people",
+      "1",
+      "--pictures",
+      "2",
+      "--side",
+      "32",
+      "--seed",
+      seed,
+      "--out",
+      join(folder, "faces"),
+      "--quiet",
+    );
+  const runs = await Promise.all(["1", "2"].map(render));
+  expect(runs.map(({ code }) => code).sort()).toEqual([0, 1]);
+  expect(runs.map(({ err }) => err).join("")).toContain("is not empty");
+  const alone = join(folder, "alone");
+  const seed = runs[0]!.code === 0 ? "1" : "2";
+  await world("render", "--people", "1", "--pictures", "2", "--side", "32", "--seed", seed, "--out", alone, "--quiet");
+  for (const name of await readdir(alone))
+    expect((await readFile(join(folder, "faces", name))).equals(await readFile(join(alone, name))), name).toBe(true);
+});
