@@ -46,7 +46,11 @@ export class ModelProcess {
       },
     });
     this.#child.on("message", (reply) => this.#settle(reply as Reply));
-    this.#child.on("error", (error) => this.#pending.fail(error));
+    this.#child.on("error", (error) => {
+      const known = !this.alive;
+      this.#pending.fail(error);
+      if (!known) this.#child.kill("SIGKILL"); // nothing will be asked of it any more
+    });
     this.#ended = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => {
         this.#pending.fail(ended(code, signal));
@@ -83,7 +87,7 @@ export class ModelProcess {
   #settle(reply: Reply): void {
     this.#gauge.told(this, reply.memory, reply.peakMemory);
     this.#pending.settle(reply);
-    if (this.#pending.size === 0) this.#idle();
+    if (this.alive && this.#pending.size === 0) this.#idle(); // whoever ends it waits for it, whatever answers still come
   }
 
   /** An idle process keeps no program alive. */
