@@ -47,7 +47,7 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       ...REQUEST,
       key: "inputIdImages",
       flags: "-i, --id-image <files...>",
-      help: "photos of one person; more of them give a better likeness",
+      help: 'photos of one person, a folder of them, or a pattern such as "photos/*.jpg"; more of them give a better likeness',
       isPath: true,
     },
     {

@@ -1,5 +1,6 @@
 import { extname } from "node:path";
 import { UserError } from "../core/errors.ts";
+import type { Notice } from "../core/notice.ts";
 import {
   checkPhotos,
   type GenerateRequest,
@@ -9,6 +10,7 @@ import {
 } from "../pipeline/request.ts";
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase, isList, longName } from "./generate-flags.ts";
+import { photoFiles } from "./photo-files.ts";
 
 export interface OutputOptions {
   /** A folder, or the name of one PNG. */
@@ -22,6 +24,8 @@ export interface GenerateOptions {
   readonly load: LoadOptions;
   readonly request: GenerateRequest;
   readonly output: OutputOptions;
+  /** What is to be said of the photos that folders and patterns named. */
+  readonly notices: readonly Notice[];
 }
 
 /** Values that commander read, by its names. */
@@ -34,13 +38,19 @@ export const flagName = (path: readonly PropertyKey[]): string => FLAG_OF.get(St
 
 /**
  * What flags and config file ask for. Flags win.
- * @throws UserError those of readConfig, parseGenerateRequest, parseLoadOptions, checkPhotos and checkOutput
+ * @throws UserError those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, checkPhotos and checkOutput
  */
 export async function generateOptions(values: FlagValues): Promise<GenerateOptions> {
   const given = readFlags(values);
   const keys = new Set(Object.values(given).flatMap((section) => Object.keys(section)));
   const config = typeof values.config === "string" ? await readConfig(values.config, keys) : undefined;
-  const request = { ...config?.request, ...given.request };
+  const request: Record<string, unknown> = { ...config?.request, ...given.request };
+  const notices: Notice[] = [];
+  if (isTexts(request.inputIdImages)) {
+    const photos = await photoFiles(request.inputIdImages, { repeated: request.idEmbeds !== undefined });
+    request.inputIdImages = photos.paths;
+    notices.push(...photos.notices);
+  }
   // two spellings of one thing: the flag puts the config's aside
   if ("startMergeStep" in given.request && !("styleStrength" in given.request)) delete request.styleStrength;
   if ("styleStrength" in given.request && !("startMergeStep" in given.request)) delete request.startMergeStep;
@@ -52,8 +62,12 @@ export async function generateOptions(values: FlagValues): Promise<GenerateOptio
   };
   checkPhotos(options.load.adapter !== undefined, options.request, flagName);
   checkOutput(options);
-  return options;
+  return { ...options, notices };
 }
+
+/** Whether it is what paths of photos should be; anything else is for the schema to refuse. */
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === "string" && each !== "");
 
 function readFlags(values: FlagValues): Sections {
   const sections: Sections = { load: {}, request: {}, output: {} };
@@ -69,7 +83,7 @@ function readFlags(values: FlagValues): Sections {
 }
 
 /** @throws UserError out/wrong-type, out/not-png, out/one-file */
-function checkOutput({ output: { out, saveLatents }, request }: GenerateOptions): void {
+function checkOutput({ output: { out, saveLatents }, request }: Omit<GenerateOptions, "notices">): void {
   for (const [name, value] of Object.entries({ out, saveLatents }))
     if (value !== undefined && (typeof value !== "string" || value === ""))
       throw new UserError(

@@ -68,7 +68,7 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
 }
 
 async function generate(values: FlagValues, io: CliIo, { load, resolve }: GenerateTools): Promise<void> {
-  const { load: models, request, output } = await generateOptions(values);
+  const { load: models, request, output, notices } = await generateOptions(values);
   const progress = createProgress(io, output);
   const files = await openPictureFiles(output.out);
   const summary: Summary = { images: [], notices: [] };
@@ -76,6 +76,7 @@ async function generate(values: FlagValues, io: CliIo, { load, resolve }: Genera
     summary.notices.push(notice);
     progress.note(notice.message);
   };
+  for (const notice of notices) tell(notice);
   try {
     const options = await localModels(models, resolve, {
       signal: io.signal,
