@@ -1,6 +1,7 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import sharp from "sharp";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { goldenPath } from "../testing/golden.ts";
@@ -107,6 +108,18 @@ test("pictures that cannot be read: damaged, cut off, empty, enormous", async ()
   await writeFile(made("enormous.png"), Buffer.concat([enormous, whole.subarray(33)]));
   for (const name of ["noise.jpg", "cut.png", "empty.png", "enormous.png"])
     await expectRefusal({ "--id-image": [PHOTO, made(name)] }, new RegExp(name.replace(".", "\\.")));
+});
+
+test("a photo that holds no face: its size is said", async () => {
+  for (const [width, height] of [
+    [1, 1],
+    [31, 500],
+  ] as const) {
+    await sharp({ create: { width, height, channels: 3, background: "red" } }).toFile(made("small.png"));
+    await expectRefusal({ "--id-image": made("small.png") }, new RegExp(`small\\.png has ${width}x${height} pixels.*32x32`));
+  }
+  await sharp({ create: { width: 32, height: 32, channels: 3, background: "red" } }).toFile(made("small.png"));
+  expect(await generate({ "--id-image": made("small.png") })).toMatchObject({ code: 0 });
 });
 
 const tensor = (name: string, shape: number[], dtype: "F32" | "I64" = "F32") => {

@@ -264,9 +264,12 @@ async function encode(
   return { text: plain, identity: { context, pooled: roomy.pooled }, negative };
 }
 
+/** Pixels, in height and width. The smallest faces that face recognition is judged by have about as many. */
+const LEAST_PHOTO = 32;
+
 async function readPhotos({ graph }: IdEncoder, photos: GenerateRequest["inputIdImages"]): Promise<Float32Array[]> {
   const pixels: Float32Array[] = [];
-  for (const photo of photos) pixels.push(await clipPreprocess(await decodePhoto(photo), graph.image));
+  for (const photo of photos) pixels.push(await clipPreprocess(await decodePhoto(photo, { minSide: LEAST_PHOTO }), graph.image));
   return pixels;
 }
 
