@@ -74,6 +74,8 @@ test("the same command without a mistake makes a picture", async () => {
 test.each<[string, Flags, RegExp]>([
   ["no photo", { "--id-image": undefined }, /no photo/],
   ["a photo that is not there", { "--id-image": "/nobody.jpg" }, /nobody\.jpg/],
+  ["a photo below a file", { "--id-image": join(PHOTO, "me.jpg") }, /person_0\.png is a file, and has none below it/],
+  ["latents below a file", { "--latents": join(PHOTO, "l.safetensors") }, /person_0\.png is a file, and has none below it/],
   ["a folder as photo", { "--id-image": MODEL }, /is a folder/],
   ["no trigger word", { "--prompt": "a photo of a man" }, /no trigger word "img"/],
   ["two trigger words", { "--prompt": "a man img and a dog img" }, /"img" occurs 2 times|two|twice/],

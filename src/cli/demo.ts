@@ -4,7 +4,7 @@ import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type LoadOptions, parseLoadOptions } from "../pipeline/request.ts";
 import { wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
-import { openPictureFiles } from "./picture-files.ts";
+import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { createProgress } from "./progress.ts";
 
 /** Two folders up from src/cli and from dist/cli. */
@@ -48,7 +48,7 @@ interface DemoFlags {
 async function demo({ out, seed, model, quiet = false }: DemoFlags, io: CliIo, { open }: DemoTools): Promise<void> {
   const start = io.now();
   const progress = createProgress(io, { quiet });
-  const files = await openPictureFiles(out);
+  const files = await openPictureFiles(out, io.stdout);
   try {
     const { demoPlan, demoSheet } = await demoParts();
     await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors` }));
@@ -61,9 +61,9 @@ async function demo({ out, seed, model, quiet = false }: DemoFlags, io: CliIo, {
     io.signal.throwIfAborted();
     const path = await files.write(sheet);
     progress.clear();
-    io.stdout.write(
-      `Made in ${((io.now() - start) / 1000).toFixed(0)} s by the miniature, which has never seen these people:\n${path}\n`,
-    );
+    const made = `Made in ${((io.now() - start) / 1000).toFixed(0)} s by the miniature, which has never seen these people`;
+    if (path === STDOUT) progress.note(`${made}.`);
+    else io.stdout.write(`${made}:\n${path}\n`);
   } finally {
     progress.clear();
     await files.tidy();

@@ -7,7 +7,7 @@ import { type LoadOptions, parseLoadOptions } from "../pipeline/request.ts";
 import { SAMPLER_NAMES, type SamplerName } from "../samplers/create-sampler.ts";
 import { asset } from "./asset.ts";
 import { addEvaluateAblations } from "./evaluate-ablations.ts";
-import { wholeNumberOption } from "./flag-values.ts";
+import { folderName, wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
@@ -64,7 +64,7 @@ export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): 
     .addOption(wholeNumberOption("--start-merge-step <n>", "the step after which the person is merged in", -1, 1000).default(0))
     .addOption(new Option("--precision <name>", "what the pictures are drawn in").choices(["f32", "int8"]).default("f32"))
     .option("--full", "also one and two photos, their average, and other merge steps")
-    .option("--samples <folder>", "where to write people.png: the first people's photos and what was drawn")
+    .option("--samples <folder>", "where to write people.png: the first people's photos and what was drawn", folderName)
     .option("--json", "one JSON object for programs to read")
     .addHelpText("after", HELP)
     .action((flags: Flags) => evaluate(flags, io, tools));

@@ -297,7 +297,7 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       ...OUTPUT,
       key: "out",
       flags: "-o, --out <path>",
-      help: "folder for image_0.png, image_1.png … (numbers go on where a folder ends), or one file.png, which is replaced (default: out)",
+      help: "folder for image_0.png, image_1.png … (numbers go on where a folder ends), or one file.png, which is replaced, or - for stdout (default: out)",
     },
     {
       ...OUTPUT,

@@ -11,6 +11,7 @@ import {
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase, isList, longName } from "./generate-flags.ts";
 import { photoFiles } from "./photo-files.ts";
+import { STDOUT } from "./picture-files.ts";
 
 export interface OutputOptions {
   /** A folder, or the name of one PNG. */
@@ -82,8 +83,9 @@ function readFlags(values: FlagValues): Sections {
   return sections;
 }
 
-/** @throws UserError out/wrong-type, out/not-png, out/one-file */
-function checkOutput({ output: { out, saveLatents }, request }: Omit<GenerateOptions, "notices">): void {
+/** @throws UserError out/wrong-type, out/not-png, out/one-file, out/stdout, out/json */
+function checkOutput({ output, request }: Omit<GenerateOptions, "notices">): void {
+  const { out, saveLatents } = output;
   for (const [name, value] of Object.entries({ out, saveLatents }))
     if (value !== undefined && (typeof value !== "string" || value === ""))
       throw new UserError(
@@ -91,6 +93,20 @@ function checkOutput({ output: { out, saveLatents }, request }: Omit<GenerateOpt
         `${flagName([name])} is ${JSON.stringify(value)}, and must be a path.`,
         "Correct it.",
       );
+  if (saveLatents === STDOUT)
+    throw new UserError("out/stdout", "--save-latents is -, and latents are not written to stdout.", "Give the name of a file.");
+  if (out === STDOUT && output.json)
+    throw new UserError(
+      "out/json",
+      "Both the picture and --json would go to stdout.",
+      "Give one of them another place: leave out --json, or name a file with --out.",
+    );
+  if (out === STDOUT && request.preview)
+    throw new UserError(
+      "out/one-file",
+      "--out - takes one picture, and --preview writes others beside it.",
+      "Give a folder, or leave out --preview.",
+    );
   const end = extname(out).toLowerCase();
   if (/^\.(jpe?g|webp|gif|bmp|tiff?|avif)$/.test(end))
     throw new UserError(
@@ -98,10 +114,10 @@ function checkOutput({ output: { out, saveLatents }, request }: Omit<GenerateOpt
       `--out is ${out}, and pictures are written as PNG.`,
       `Give a folder, or ${out.slice(0, -end.length)}.png.`,
     );
-  if (end === ".png" && request.numImagesPerPrompt > 1)
+  if ((end === ".png" || out === STDOUT) && request.numImagesPerPrompt > 1)
     throw new UserError(
       "out/one-file",
-      `--out is the one file ${out}, and ${request.numImagesPerPrompt} pictures are asked for.`,
+      `--out is ${out === STDOUT ? "stdout" : `the one file ${out}`}, and ${request.numImagesPerPrompt} pictures are asked for.`,
       "Give a folder.",
     );
 }

@@ -8,7 +8,7 @@ import { showDownload } from "./download-progress.ts";
 import { GENERATE_FLAGS } from "./generate-flags.ts";
 import { type FlagValues, generateOptions } from "./generate-options.ts";
 import type { CliIo } from "./io.ts";
-import { openPictureFiles } from "./picture-files.ts";
+import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { createProgress, type Progress, type ProgressLine } from "./progress.ts";
 import { timingText } from "./timing-text.ts";
 
@@ -70,7 +70,7 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
 async function generate(values: FlagValues, io: CliIo, { load, resolve }: GenerateTools): Promise<void> {
   const { load: models, request, output, notices } = await generateOptions(values);
   const progress = createProgress(io, output);
-  const files = await openPictureFiles(output.out);
+  const files = await openPictureFiles(output.out, io.stdout);
   const summary: Summary = { images: [], notices: [] };
   const tell = (notice: Notice) => {
     summary.notices.push(notice);
@@ -101,7 +101,7 @@ async function generate(values: FlagValues, io: CliIo, { load, resolve }: Genera
           const { index, png, width, height, seed, settings } = event;
           const path = await files.write(png);
           summary.images.push({ path, index, width, height, seed, settings });
-          if (!output.json) tellImage(path, progress, io);
+          if (!output.json && path !== STDOUT) tellImage(path, progress, io);
           break;
         }
         case "done":

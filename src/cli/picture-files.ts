@@ -3,10 +3,14 @@ import { dirname, extname, join, resolve } from "node:path";
 import { asDiskError, writeFileAtomically, writeUnderFreeName } from "../core/atomic-file.node.ts";
 import { UserError } from "../core/errors.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
+import type { TextStream } from "./io.ts";
+
+/** What is given as a path to write to stdout. */
+export const STDOUT = "-";
 
 /** Where the pictures of one run go. */
 export interface PictureFiles {
-  /** Writes the next picture and returns its path. */
+  /** Writes the next picture and returns its path, or {@link STDOUT}. */
   write(png: Uint8Array): Promise<string>;
   /** Writes, and replaces, what a picture looks like so far. */
   writePreview(index: number, png: Uint8Array): Promise<void>;
@@ -19,10 +23,11 @@ export interface PictureFiles {
  * going on after the highest number that is there; one named file is replaced. A picture takes its number when it is written, so that
  * several runs may share a folder.
  *
- * @param out a folder, or a path that ends in .png
- * @throws UserError out/not-a-folder, out/is-folder, disk/denied and others of makeFolder
+ * @param out a folder, a path that ends in .png, or {@link STDOUT} for one picture
+ * @throws UserError out/terminal, out/not-a-folder, out/is-folder, disk/denied and others of makeFolder
  */
-export async function openPictureFiles(out: string): Promise<PictureFiles> {
+export async function openPictureFiles(out: string, stdout: TextStream): Promise<PictureFiles> {
+  if (out === STDOUT) return onStdout(stdout);
   const path = resolve(out);
   const single = extname(path).toLowerCase() === ".png";
   const folder = single ? dirname(path) : path;
@@ -70,6 +75,23 @@ export async function openPictureFiles(out: string): Promise<PictureFiles> {
         )
           return;
     },
+  };
+}
+
+function onStdout(stdout: TextStream): PictureFiles {
+  if (stdout.isTTY)
+    throw new UserError(
+      "out/terminal",
+      "--out - writes a PNG to stdout, which is a terminal.",
+      "Lead it into a program or a file: … --out - > picture.png",
+    );
+  return {
+    async write(png) {
+      stdout.write(png);
+      return STDOUT;
+    },
+    writePreview: () => Promise.reject(new TypeError("stdout takes one picture")),
+    tidy: async () => {},
   };
 }
 

@@ -133,6 +133,35 @@ test("previews are kept beside the pictures", async () => {
   expect((await readdir(join(folder, "out"))).sort()).toEqual(["image_0.png", "preview_0.png"]);
 });
 
+test("--out - writes the one picture to stdout and nothing else there; what stdout cannot take is refused", async () => {
+  events = () => [progress(0), image(0), done];
+  const bytes: unknown[] = [];
+  const err: string[] = [];
+  const io = {
+    stdout: { write: (some: unknown) => bytes.push(some) },
+    stderr: { write: (text: string) => err.push(text) },
+    ...{ env: {}, signal: interrupt.signal, now: () => 0, peakMemory: () => 0 },
+  };
+  expect(await runCli(["generate", "-m", "m", "-p", "a", "-o", "-"], io, tools)).toBe(0);
+  expect(bytes).toEqual([Uint8Array.of(0)]);
+  expect(err.join("")).toContain("--seed 7");
+  const refusal = async (...args: string[]) => JSON.parse((await run(...args, "--json")).out).error.code;
+  expect(await refusal("generate", "-m", "m", "-p", "a", "-o", "-")).toBe("out/json");
+  const told = async (...args: string[]) => (await run("generate", "-m", "m", "-p", "a", "-o", "-", ...args)).err;
+  expect(await told("--num-images", "2")).toContain("--out is stdout, and 2 pictures are asked for");
+  expect(await told("--preview")).toContain("takes one picture");
+  expect(await told("--save-latents", "-")).toContain("latents are not written to stdout");
+  for (const args of [
+    ["world", "render", "-o", "-"],
+    ["train", "mini", "-o", "-"],
+    ["train", "adapter", "-m", "m", "-d", "d", "-o", "-"],
+    ["train", "ablations", "-o", "-"],
+    ["evaluate", "mini", "--samples", "-"],
+    ["download", "a/b", "--cache", "-"],
+  ])
+    expect((await run(...args)).err, args.join(" ")).toContain('"-" stands for stdout');
+});
+
 const broken = (error: unknown) =>
   async function* (): AsyncGenerator<GenerateEvent> {
     yield progress(0);

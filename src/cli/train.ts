@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
 import type { StageName } from "../mini/make.ts";
 import { readJsonObject } from "../weights/index.ts";
-import { wholeNumber, wholeNumberOption } from "./flag-values.ts";
+import { folderName, wholeNumber, wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 import { addTrainAblations } from "./train-ablations.ts";
@@ -69,7 +69,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
     .requiredOption("-d, --data <folder>", "people, their pictures, captions and masks")
     .option("-c, --config <file>", "settings as JSON (default: the paper's)")
     .option("--init <file>", "what the ID encoder begins with: an adapter, or CLIP's vision weights")
-    .requiredOption("-o, --out <folder>", "where everything goes")
+    .requiredOption("-o, --out <folder>", "where everything goes", folderName)
     .addOption(wholeNumberOption("--workers <n>", "sessions side by side (default: one for each core; for SDXL one)", 1, 256))
     .addOption(wholeNumberOption("--threads <n>", "threads of each (default: 1; for SDXL all cores)", 1, 1024))
     .option("--json", "one JSON object a line for programs to read")
@@ -78,7 +78,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
   train
     .command("mini")
     .description("Makes the miniature from nothing: draws its world, trains each stage, writes the model.")
-    .option("-o, --out <folder>", "where everything goes", "mini")
+    .option("-o, --out <folder>", "where everything goes", folderName, "mini")
     .addOption(wholeNumberOption("--people <n>", "people to learn from", 2, 1_000_000).default(6000))
     .addOption(wholeNumberOption("--seed <n>", "another seed, another model", 0, 2 ** 32 - 1).default(7))
     .addOption(wholeNumberOption("--workers <n>", "processor cores to use (default: all)", 1, 256))

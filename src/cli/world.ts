@@ -1,9 +1,9 @@
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
-import { wholeNumber } from "./flag-values.ts";
+import { folderName, wholeNumber } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
-import { openPictureFiles } from "./picture-files.ts";
+import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { createProgress } from "./progress.ts";
 import type { WorldRequest } from "./world-files.ts";
 
@@ -77,7 +77,7 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
             "Ask for fewer or smaller ones, or use: photomaker world render",
           );
         const { worldSheet } = await world();
-        const files = await openPictureFiles(given.out);
+        const files = await openPictureFiles(given.out, io.stdout);
         return files.write(await worldSheet({ ...request, captions: given.captions ?? false }));
       }),
     );
@@ -88,7 +88,7 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
     .action((given: WorldFlags) =>
       withProgress(given, "drawing", async (request) => {
         const { renderWorld } = await world();
-        const folder = resolve(given.out);
+        const folder = resolve(folderName(given.out));
         await renderWorld(request, folder);
         return join(folder, "index.jsonl");
       }),
@@ -105,7 +105,7 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
     try {
       const path = await run({ people, pictures, seed, side, signal: io.signal, onPicture });
       progress.clear();
-      io.stdout.write(`${path}\n`);
+      if (path !== STDOUT) io.stdout.write(`${path}\n`);
     } finally {
       progress.clear();
     }
