@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
+import type { Notice } from "../core/notice.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { cli } from "../testing/run-cli.ts";
 
@@ -42,4 +43,16 @@ test("preparing needs a model, and an unknown LoRA strength is refused", async (
   const { code, err } = await cache("prepare", "-m", MINIATURE, "--lora", "x.safetensors:much");
   expect(code).toBe(1);
   expect(err).toContain('"much" is no number');
+});
+
+test("a notice is marked as one, once", async () => {
+  const loaded = {
+    prepare: async ({ onNotice }: { onNotice: (notice: Notice) => void }) => {
+      onNotice({ code: "cache/evicted", message: "An older model was given up." });
+      return ["unet"];
+    },
+    close: async () => {},
+  } as unknown as PhotoMaker;
+  const { code, err } = await cli(["cache", "prepare", "-m", "m", "--quiet"], { open: async () => loaded });
+  expect([code, err]).toEqual([0, "note: An older model was given up.\n"]);
 });

@@ -23,6 +23,10 @@ const demoParts = async () => ({ ...(await import("../mini/demo-plan.ts")), ...(
 const HELP = `
 It needs no download: the model comes with photomaker. It is a complete PhotoMaker for pictures of 64x64, trained on drawn people
 (docs/miniature.md). For real pictures see "photomaker generate --help".
+
+Examples:
+  photomaker demo
+  photomaker demo --seed 15 --out others.png
 `;
 
 export function addDemo(program: Command, io: CliIo, tools: DemoTools): void {

@@ -40,14 +40,24 @@ const parts = async () => ({
 });
 
 const HELP = `
-Example:
+The judge is a network of its own, trained beside the miniature and sharing nothing with it.
+
+Examples:
   photomaker evaluate mini --people 100 --seed 2 --samples look --json
   photomaker evaluate mini --full
-The judge is a network of its own, trained beside the miniature and sharing nothing with it.
+`;
+
+const GROUP_HELP = `
+Examples:
+  photomaker evaluate mini
+  photomaker evaluate ablations --from ablations
 `;
 
 export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): void {
-  const command = program.command("evaluate").description("Measures likeness and obedience to the text.");
+  const command = program
+    .command("evaluate")
+    .description("Measures likeness and obedience to the text.")
+    .addHelpText("after", GROUP_HELP);
   addEvaluateAblations(command, io);
   command
     .command("mini")

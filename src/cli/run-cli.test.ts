@@ -2,13 +2,15 @@ import { spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { Command } from "commander";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { UserError } from "../core/errors.ts";
 import type { GenerateEvent } from "../pipeline/events.ts";
 import type { GenerateRequest, LoadOptions } from "../pipeline/request.ts";
 import { openTensors } from "../weights/open-tensors.ts";
 import { ALL_FLAGS, longName } from "./generate-flags.ts";
-import { type CliTools, runCli } from "./run-cli.ts";
+import type { CliIo } from "./io.ts";
+import { type CliTools, commandLine, runCli } from "./run-cli.ts";
 
 let folder: string;
 let tools: CliTools;
@@ -226,6 +228,49 @@ test.each([
   const json = await run(args[0]!, "--json", ...args.slice(1)); // behind --prompt it would be the prompt
   expect(json.code).toBe(2);
   expect(JSON.parse(json.out).error.code).toMatch(/^usage\//);
+});
+
+test.each([
+  [["draw", "--help"], "draw", "Commands are"],
+  [["--help", "draw"], "draw", "Commands are"],
+  [["help", "draw"], "draw", "Commands are"],
+  [["generat", "-h"], "generat", "Did you mean generate?"],
+  [["world", "rendr", "--help"], "rendr", "Did you mean render?"],
+  [["help", "train", "adaptor"], "adaptor", "Did you mean adapter?"],
+  [["cache", "help", "drop"], "drop", "Commands are list, clear, prepare."],
+])("%j: there is no such command, whatever help is asked for", async (args, name, hint) => {
+  const { code, out, err } = await run(...args);
+  expect([code, out]).toEqual([2, ""]);
+  expect(err).toContain(`error: unknown command '${name}'.\nwhat to do: ${hint}`);
+});
+
+test("help before a command is that command's help", async () => {
+  for (const [args, usage] of [
+    [["help", "train", "mini"], "Usage: photomaker train mini "],
+    [["train", "help", "mini"], "Usage: photomaker train mini "],
+    [["help"], "Usage: photomaker "],
+    [["generate", "--help"], "Usage: photomaker generate "],
+  ] as const) {
+    const { code, out } = await run(...args);
+    expect([code, out.startsWith(usage)], args.join(" ")).toEqual([0, true]);
+  }
+  expect((await generate("-p", "help")).code).toBe(0); // a prompt is no command
+});
+
+/** The names of all commands, those of groups included. */
+const commandNames = (command: Command, before: readonly string[] = []): (readonly string[])[] =>
+  command.commands.flatMap((each) => [[...before, each.name()], ...commandNames(each, [...before, each.name()])]);
+
+test("the help of every command has an example, and no default that nobody would write", async () => {
+  const io = { stdout: { write: () => {} }, stderr: { write: () => {} } } as unknown as CliIo;
+  const all = commandNames(commandLine(io, tools));
+  expect(all.length).toBeGreaterThan(15);
+  for (const names of [[], ...all]) {
+    const { code, out } = await run(...names, "--help");
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`^Examples:\\n( +.*\\n)* {2}${["photomaker", ...names].join(" ")}`, "m"));
+    expect(out).not.toMatch(/default: (\[\]|\{\}|undefined|null|"")/);
+  }
 });
 
 test("no command: the help, and exit code 2", async () => {

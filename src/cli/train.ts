@@ -24,7 +24,7 @@ interface MiniFlags {
   readonly stages?: string;
   readonly from?: string;
   readonly loraStrength: number;
-  readonly steps: readonly string[];
+  readonly steps?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -35,6 +35,13 @@ last checkpoint when the same command is given again, as if it had not stopped. 
 Examples:
   photomaker train mini --out mini
   photomaker train mini --out try --people 100 --steps vae=200 decoder=100 vision=100 judge=100 base=200 adapter=100
+`;
+
+const TRAIN_HELP = `
+Examples:
+  photomaker train adapter --model sdxl --data people --init photomaker-v1.bin --out adapter
+  photomaker train mini --out mini
+  photomaker train ablations --out ablations
 `;
 
 const ADAPTER_HELP = `
@@ -60,7 +67,7 @@ interface AdapterFlags {
 }
 
 export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
-  const train = program.command("train").description("Trains models.");
+  const train = program.command("train").description("Trains models.").addHelpText("after", TRAIN_HELP);
   train
     .command("adapter")
     .description("Trains a PhotoMaker V1 adapter for an SDXL model on several pictures of each of many people.")
@@ -95,7 +102,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
         200,
       ).default(100),
     )
-    .option("--steps <stage=n...>", "updates of a stage", [])
+    .option("--steps <stage=n...>", "updates of a stage, such as base=8000 (default: as the miniature that comes along had)")
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", HELP)
     .action((flags: MiniFlags) => trainMini(flags, io, tools));
@@ -103,7 +110,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
 }
 
 async function trainMini(
-  { out, stages, steps, loraStrength, json = false, ...flags }: MiniFlags,
+  { out, stages, steps = [], loraStrength, json = false, ...flags }: MiniFlags,
   io: CliIo,
   tools: TrainTools,
 ): Promise<void> {

@@ -27,6 +27,12 @@ eyes, hair, skin, beard and more. Half of a person's pictures are album pictures
 from), the other half show the person in any style, clothes, place and, now and then, at another age.
 `;
 
+const HELP = `
+Examples:
+  photomaker world sheet --out sheet.png
+  photomaker world render --people 20 --pictures 4 --out faces
+`;
+
 const SHEET_HELP = `
 Each row is a person. The same numbers give the same pictures.
 
@@ -52,7 +58,8 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
   const command = program
     .command("world")
     .summary("draw people of MiniFaces, the world for training small models")
-    .description(`Draws people of MiniFaces.\n${ABOUT}`);
+    .description(`Draws people of MiniFaces.\n${ABOUT}`)
+    .addHelpText("after", HELP);
   const flags = (name: string, defaults: { people: number; pictures: number; side: number; out: string }): Command =>
     command
       .command(name)
