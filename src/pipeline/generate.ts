@@ -225,6 +225,7 @@ async function encode(
     identity && {
       trigger: options.triggerWord,
       repeats: given?.dims[0] ?? photos.length * identity.graph.tokensPerPhoto,
+      tokensPerPhoto: given === undefined ? identity.graph.tokensPerPhoto : undefined,
       everyToken: identity.everyToken,
     },
     models.emptyIsNothing,
