@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
+import type { UserError } from "../core/errors.ts";
 import { MemoryGauge } from "./memory-gauge.ts";
 import { ModelProcess } from "./model-process.ts";
 
@@ -10,20 +11,25 @@ vi.mock("node:child_process", async (original) => ({
 }));
 afterEach(() => void vi.mocked(fork).mockReset());
 
-/** A child that does what the test says. */
-class Child extends EventEmitter {
-  readonly pid = 1;
-  /** Whether it keeps the program alive. */
+/** What keeps the program alive, or does not. */
+class Pipe extends EventEmitter {
   held = true;
-  readonly channel = { ref() {}, unref() {} };
-  readonly send = vi.fn();
-  readonly kill = vi.fn();
   ref(): void {
     this.held = true;
   }
   unref(): void {
     this.held = false;
   }
+}
+
+/** A child that does what the test says. */
+class Child extends Pipe {
+  readonly pid = 1;
+  readonly channel = new Pipe();
+  readonly stdout = new Pipe();
+  readonly stderr = new Pipe();
+  readonly send = vi.fn();
+  readonly kill = vi.fn();
   answer(id: number): void {
     this.emit("message", { id, memory: 1, peakMemory: 1 });
   }
@@ -46,7 +52,23 @@ test("a process keeps the program alive while it is asked, and not when it is id
   expect(child.held).toBe(true);
   child.answer(1);
   await Promise.all(both);
-  expect(child.held).toBe(false);
+  expect([child, child.channel, child.stdout, child.stderr].map(({ held }) => held)).toEqual([false, false, false, false]);
+});
+
+test("what its libraries write is kept to itself, and told when it ends by itself", async () => {
+  const { child, process } = start();
+  const lost = process.ask(nothing);
+  child.stderr.emit("data", Buffer.from(`${"x".repeat(5000)} [E:onnxruntime] out of luck\n`));
+  child.emit("close", null, "SIGSEGV");
+  const error: UserError = await lost.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  expect(error).toMatchObject({
+    code: "runtime/ended",
+    message: expect.stringMatching(/\(SIGSEGV\)\. Its last words: x+ \[E:onnxruntime\] out of luck$/),
+  });
+  expect(error.message.length).toBeLessThan(2200);
 });
 
 test("an answer that comes after the end was asked for does not let the program go before the end has come", async () => {
@@ -56,7 +78,7 @@ test("an answer that comes after the end was asked for does not let the program 
   await expect(lost).rejects.toThrow("enough");
   child.answer(0);
   expect(child.held).toBe(true);
-  child.emit("exit", null, "SIGKILL");
+  child.emit("close", null, "SIGKILL");
   await ended;
 });
 
