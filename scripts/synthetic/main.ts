@@ -1,3 +1,7 @@
+// Writes a model of SDXL's size and adapters for it with random weights, to measure with where no real ones are at hand.
+//
+//   npm run synthetic -- --out <folder> [--seed 0] [--what model,v1,v2] [--outliers quiet|loud]
+import "../show-help.ts";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeFolder } from "../../src/core/make-folder.node.ts";
