@@ -200,4 +200,8 @@ test("places where nothing can be written are told before the work begins", asyn
   await expectRefusal({ "--out": made("a.png") }, /is a folder/);
   await expectRefusal({ "--out": "/dev/null/pictures" }, /\/dev\/null/);
   await expectRefusal({ "--out": made("x.jpg") }, /PNG/);
+  // the model lacks: whether latents can be written is known before it is looked for
+  const latents = (path: string) => ({ "--model": "/nowhere", "--save-latents": path });
+  await expectRefusal(latents(made("no/l.safetensors")), /folder .*no does not exist/);
+  await expectRefusal(latents(made("file/l.safetensors")), /file cannot be a folder: there is a file of that name/);
 });

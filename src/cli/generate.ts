@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { checkWritable } from "../core/atomic-file.node.ts";
 import type { Notice } from "../core/notice.ts";
 import type { GenerateEvent, ProgressEvent, Timings } from "../pipeline/events.ts";
 import { writeLatents } from "../pipeline/read-latents.ts";
@@ -78,6 +79,7 @@ async function generate(values: FlagValues, io: CliIo, { load, resolve }: Genera
   };
   for (const notice of notices) tell(notice);
   try {
+    if (output.saveLatents !== undefined) await checkWritable(output.saveLatents);
     const options = await localModels(models, resolve, {
       signal: io.signal,
       env: io.env,

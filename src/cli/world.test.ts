@@ -32,6 +32,15 @@ test("a sheet is one picture, the same for the same seed", async () => {
   expect([width, height]).toEqual([24 + 3 * 32 + 2 * 10 + 24, 24 + 2 * 32 + 10 + 24]);
 });
 
+test("a sheet goes to stdout, too, and nothing else with it", async () => {
+  const bytes: unknown[] = [];
+  const stdout = { write: (some: unknown) => bytes.push(some) };
+  const args = ["world", "sheet", "--people", "1", "--pictures", "1", "--side", "32", "--out", "-"];
+  expect((await cli(args, { world: () => import("./world-files.ts") }, { stdout })).code).toBe(0);
+  expect(bytes).toHaveLength(1);
+  expect((await sharp(bytes[0] as Uint8Array).metadata()).format).toBe("png");
+});
+
 test("captions make a sheet higher", async () => {
   const height = async (...more: string[]) => {
     await world("sheet", "--people", "1", "--pictures", "1", "--side", "64", "--out", join(folder, "s.png"), ...more);

@@ -1,12 +1,18 @@
+import { accessSync } from "node:fs";
 import { link, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { asDiskError, writeFileAtomically, writeUnderFreeName } from "./atomic-file.node.ts";
+import { asDiskError, checkWritable, writeFileAtomically, writeUnderFreeName } from "./atomic-file.node.ts";
 
 vi.mock("node:fs/promises", async (original) => {
   const real = await original<typeof import("node:fs/promises")>();
   return { ...real, link: vi.fn(real.link) };
+});
+
+vi.mock("node:fs", async (original) => {
+  const real = await original<typeof import("node:fs")>();
+  return { ...real, accessSync: vi.fn(real.accessSync) };
 });
 
 let folder: string;
@@ -55,6 +61,26 @@ test("a fault of the program is passed on unchanged and leaves nothing", async (
   const fault = new TypeError("ours");
   await expect(writeFileAtomically(join(folder, "a"), () => Promise.reject(fault))).rejects.toBe(fault);
   expect(await readdir(folder)).toEqual([]);
+});
+
+test("a folder that lacks below one in which nothing can be made: why not, since making it first would fail", () => {
+  const missing = Object.assign(new Error("no such file"), { code: "ENOENT" });
+  vi.mocked(accessSync).mockImplementation((path) => {
+    if (path === folder) throw Object.assign(new Error("read only"), { code: "EROFS" });
+    throw missing;
+  });
+  expect(asDiskError(missing, join(folder, "a", "b", "c"))).toMatchObject({ code: "disk/read-only" });
+  vi.mocked(accessSync).mockReset();
+  expect(asDiskError(missing, join(folder, "a", "b", "c"))).toMatchObject({ code: "disk/no-folder" });
+});
+
+test("whether a file can be written is known before the work", async () => {
+  await writeFile(join(folder, "file"), "");
+  await checkWritable(join(folder, "a"));
+  await expect(checkWritable(join(folder, "no", "a"))).rejects.toMatchObject({ code: "disk/no-folder" });
+  await expect(checkWritable(join(folder, "file", "a"))).rejects.toMatchObject({ code: "disk/not-a-folder" });
+  await expect(checkWritable(folder)).rejects.toMatchObject({ code: "disk/is-folder" });
+  expect(await readdir(folder)).toEqual(["file"]);
 });
 
 test("a file on the way to the name is named as what it is", async () => {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
+import { accessSync } from "node:fs";
+import { access, constants, type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { messageOf, systemCode, UserError } from "./errors.ts";
 import { fileAmong } from "./file-among.node.ts";
@@ -114,6 +115,32 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 /**
+ * Sees that a file can be written, before the work that it is for.
+ * @throws UserError those of asDiskError
+ */
+export async function checkWritable(path: string): Promise<void> {
+  const target = resolve(path);
+  const like = (code: string): Error => Object.assign(new Error(code), { code });
+  try {
+    if (!(await stat(dirname(target))).isDirectory()) throw like("ENOTDIR");
+    if ((await stat(target).catch(() => undefined))?.isDirectory()) throw like("EISDIR");
+    await access(dirname(target), constants.W_OK);
+  } catch (error) {
+    throw asDiskError(error, target);
+  }
+}
+
+/** Why nothing can be made in a folder, or in the one that is nearest above it where it lacks; undefined if something can. */
+function whyNotWritable(folder: string): unknown {
+  try {
+    accessSync(folder, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return systemCode(error) === "ENOENT" && dirname(folder) !== folder ? whyNotWritable(dirname(folder)) : error;
+  }
+}
+
+/**
  * A system error of writing, told to the user; anything else unchanged.
  * @returns UserError disk/full, disk/read-only, disk/denied, disk/not-a-folder, disk/no-folder, disk/is-folder or disk/failed
  */
@@ -140,6 +167,8 @@ export function asDiskError(error: unknown, path: string): unknown {
         "Choose a path with no file on its way.",
       );
     case "ENOENT":
+      if (path !== dirname(path) && whyNotWritable(dirname(path)) !== undefined)
+        return asDiskError(whyNotWritable(dirname(path)), path); // to say "make it first" would help nobody
       return refuse("disk/no-folder", `The folder ${dirname(path)} does not exist.`, "Make it first, or choose another.");
     case "EISDIR":
     case "ENOTEMPTY":
