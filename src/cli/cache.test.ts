@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
 import type { LoadInput } from "../contract/request.ts";
+import type { Notice } from "../core/notice.ts";
 import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { filesOf, memoryHub } from "../testing/memory-hub.ts";
@@ -75,4 +76,16 @@ test("prepare shows what is downloaded, and Ctrl-C ends it wherever it is", asyn
   expect(err).toMatch(/^prepare unet \d+\/\d+/m);
   expect((await written()).filter((name) => name.endsWith(".json"))).toHaveLength(4);
   await rm(own, { recursive: true });
+});
+
+test("a notice is marked as one, once", async () => {
+  const loaded = {
+    prepare: async ({ onNotice }: { onNotice: (notice: Notice) => void }) => {
+      onNotice({ code: "cache/evicted", message: "An older model was given up." });
+      return ["unet"];
+    },
+    close: async () => {},
+  } as unknown as PhotoMaker;
+  const { code, err } = await cli(["cache", "prepare", "-m", "m", "--quiet"], { open: async () => loaded });
+  expect([code, err]).toEqual([0, "note: An older model was given up.\n"]);
 });

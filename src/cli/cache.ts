@@ -21,7 +21,7 @@ interface PrepareFlags {
   readonly modelConfig?: string;
   readonly adapter?: string;
   readonly adapterScale?: number;
-  readonly lora: readonly string[];
+  readonly lora?: readonly string[];
   readonly quiet?: boolean;
 }
 
@@ -39,6 +39,12 @@ Examples:
   photomaker cache clear
 `;
 
+const PREPARE_HELP = `
+Examples:
+  photomaker cache prepare -m sdxl.safetensors -a photomaker-v1.bin
+  photomaker cache prepare -m sdxl.safetensors --lora style.safetensors:0.8
+`;
+
 export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
   const cache = program
     .command("cache")
@@ -49,6 +55,7 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     .command("list")
     .description("Lists prepared models, those used last first.")
     .option("--json", "as JSON")
+    .addHelpText("after", "\nExamples:\n  photomaker cache list\n  photomaker cache list --json\n")
     .action(async ({ json = false }: { json?: boolean }) => {
       const { cacheSettings, listPrepared } = await tools.cache();
       const { folder, mostBytes } = cacheSettings(io.env);
@@ -65,6 +72,7 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     .command("clear")
     .description("Deletes prepared models; the checkpoints that they were made from stay.")
     .argument("[keys...]", "beginnings of their keys (default: all)")
+    .addHelpText("after", "\nExamples:\n  photomaker cache clear\n  photomaker cache clear 3f9a2b\n")
     .action(async (keys: readonly string[]) => {
       const { cacheSettings, listPrepared, removePrepared } = await tools.cache();
       const { folder } = cacheSettings(io.env);
@@ -87,12 +95,13 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     .option("--model-config <folder>", "for a single file: a folder with the configs of its components")
     .option("-a, --adapter <path>", "a PhotoMaker adapter: a file, a folder, or a hub id")
     .option("--adapter-scale <number>", "strength of the adapter's LoRA", Number)
-    .option("--lora <path:scale...>", "LoRAs with their strengths", [])
+    .option("--lora <path:scale...>", "LoRAs with their strengths (default strength: 1)")
     .option("-q, --quiet", "no progress")
+    .addHelpText("after", PREPARE_HELP)
     .action((flags: PrepareFlags) => prepare(flags, io, tools));
 }
 
-async function prepare({ lora, quiet = false, ...flags }: PrepareFlags, io: CliIo, tools: CacheTools): Promise<void> {
+async function prepare({ lora = [], quiet = false, ...flags }: PrepareFlags, io: CliIo, tools: CacheTools): Promise<void> {
   const progress = createProgress(io, { json: false, quiet });
   const input = { ...flags, loras: lora.map(pathAndScale), precision: "int8" } as const;
   const loaded = await tools.open(input, loading(io, progress)).finally(() => progress.clear());
@@ -100,7 +109,7 @@ async function prepare({ lora, quiet = false, ...flags }: PrepareFlags, io: CliI
     const models = await loaded.prepare({
       signal: io.signal,
       onProgress: (model, done, total) => progress.show({ label: `prepare ${model}`, done, total }),
-      onNotice: ({ message }) => progress.note(`note: ${message}`),
+      onNotice: ({ message }) => progress.note(message),
     });
     progress.clear();
     io.stdout.write(`${models.join(", ")}: prepared\n`);

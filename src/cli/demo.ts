@@ -5,7 +5,7 @@ import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
-import { openPictureFiles } from "./picture-files.ts";
+import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { createProgress } from "./progress.ts";
 
 /** Two folders up from src/cli and from dist/cli. */
@@ -27,6 +27,10 @@ const demoParts = async () => ({
 const HELP = `
 It needs no download: the model comes with photomaker. It is a complete PhotoMaker for pictures of 64x64, trained on drawn people
 (docs/miniature.md). For real pictures see "photomaker generate --help".
+
+Examples:
+  photomaker demo
+  photomaker demo --seed 15 --out others.png
 `;
 
 export function addDemo(program: Command, io: CliIo, tools: DemoTools): void {
@@ -52,7 +56,7 @@ interface DemoFlags {
 async function demo({ out, seed, model, quiet = false }: DemoFlags, io: CliIo, { open }: DemoTools): Promise<void> {
   const start = io.now();
   const progress = createProgress(io, { quiet });
-  const files = await openPictureFiles(out);
+  const files = await openPictureFiles(out, io.stdout);
   try {
     const { demoPlan, demoSheet } = await demoParts();
     const how = { signal: io.signal };
@@ -66,9 +70,9 @@ async function demo({ out, seed, model, quiet = false }: DemoFlags, io: CliIo, {
     io.signal.throwIfAborted();
     const path = await files.write(sheet);
     progress.clear();
-    io.stdout.write(
-      `Made in ${((io.now() - start) / 1000).toFixed(0)} s by the miniature, which has never seen these people:\n${path}\n`,
-    );
+    const made = `Made in ${((io.now() - start) / 1000).toFixed(0)} s by the miniature, which has never seen these people`;
+    if (path === STDOUT) progress.note(`${made}.`);
+    else io.stdout.write(`${made}:\n${path}\n`);
   } finally {
     progress.clear();
     await files.tidy();

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
 import type { DownloadOptions } from "../weights/hub/index.ts";
 import { loading } from "./download-progress.ts";
+import { folderName } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
@@ -42,7 +43,7 @@ export function addDownload(program: Command, io: CliIo, { download }: DownloadT
     .option("--revision <name>", "branch, tag or commit (default: main)")
     .option("--variant <name>", "form of the weights where there are several, such as fp16")
     .option("--file <path>", "only this file of the repository")
-    .option("--cache <folder>", "another cache")
+    .option("--cache <folder>", "another cache", folderName)
     .option("--json", "print the result, or the error, as JSON")
     .option("-q, --quiet", "no progress")
     .addHelpText("after", HELP)

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { GenerateEvent, ProgressEvent, Timings } from "../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
+import { checkWritable } from "../core/atomic-file.node.ts";
 import type { Notice } from "../core/notice.ts";
 import { writeLatents } from "../pipeline/denoise/read-latents.ts";
 import type { LoadingOptions } from "../pipeline/load/local-models.ts";
@@ -8,7 +9,7 @@ import { loading } from "./download-progress.ts";
 import { GENERATE_FLAGS } from "./generate-flags.ts";
 import { type FlagValues, generateOptions } from "./generate-options.ts";
 import type { CliIo } from "./io.ts";
-import { openPictureFiles } from "./picture-files.ts";
+import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { createProgress, type Progress, type ProgressLine } from "./progress.ts";
 import { timingText } from "./timing-text.ts";
 
@@ -66,15 +67,17 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
 }
 
 async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools): Promise<void> {
-  const { load: models, request, output } = await generateOptions(values);
+  const { load: models, request, output, notices } = await generateOptions(values);
   const progress = createProgress(io, output);
-  const files = await openPictureFiles(output.out);
+  const files = await openPictureFiles(output.out, io.stdout);
   const summary: Summary = { images: [], notices: [] };
   const tell = (notice: Notice) => {
     summary.notices.push(notice);
     progress.note(notice.message);
   };
+  for (const notice of notices) tell(notice);
   try {
+    if (output.saveLatents !== undefined) await checkWritable(output.saveLatents);
     await using generator = await load(models, loading(io, progress));
     io.signal.throwIfAborted();
     for (const notice of generator.notices) tell(notice);
@@ -93,7 +96,7 @@ async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools):
           const { index, png, width, height, seed, settings } = event;
           const path = await files.write(png);
           summary.images.push({ path, index, width, height, seed, settings });
-          if (!output.json) tellImage(path, progress, io);
+          if (!output.json && path !== STDOUT) tellImage(path, progress, io);
           break;
         }
         case "done":

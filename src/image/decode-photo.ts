@@ -10,6 +10,8 @@ export interface DecodeOptions {
   readonly orient?: boolean;
   /** A photo with more is refused before it is decoded; 100 million by default. */
   readonly maxPixels?: number;
+  /** Photos that are shorter or narrower, in pixels, are refused; 1 by default. */
+  readonly minSide?: number;
   /** A larger file is refused before it is read; 1 GiB by default. */
   readonly maxBytes?: number;
   /** Name of the bytes in errors. A file is named by its path. */
@@ -23,10 +25,10 @@ export interface DecodeOptions {
  *
  * @param input path or bytes of a file: JPEG, PNG, WebP, GIF, TIFF or AVIF
  * @throws UserError photo/missing, photo/is-folder, photo/denied, photo/empty, photo/unreadable (not a picture, or of an
- *   unknown kind), photo/truncated (cut off or damaged), photo/enormous
+ *   unknown kind), photo/truncated (cut off or damaged), photo/enormous, photo/too-small
  */
 export async function decodePhoto(input: string | Uint8Array | Blob, options: DecodeOptions = {}): Promise<Rgb8> {
-  const { orient = true, maxPixels = 100e6, maxBytes = 2 ** 30 } = options;
+  const { orient = true, maxPixels = 100e6, minSide = 1, maxBytes = 2 ** 30 } = options;
   const name = typeof input === "string" ? input : (options.name ?? "The photo");
   const bytes = typeof input === "string" ? await readPhotoFile(input, maxBytes) : await bytesOf(input);
   if (bytes.length === 0) throw new UserError("photo/empty", `${name} is empty: it has 0 bytes.`, "Copy or download it again.");
@@ -46,6 +48,12 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
         "photo/enormous",
         `${name} has ${width}x${height} pixels; at most ${maxPixels} in all are allowed.`,
         "Save it smaller: a few hundred pixels across the face are enough.",
+      );
+    if (Math.min(width, height) < minSide)
+      throw new UserError(
+        "photo/too-small",
+        `${name} has ${width}x${height} pixels, which hold no face: it takes ${minSide}x${minSide} at the least.`,
+        "Give a photo on which the face is a few hundred pixels wide.",
       );
     return await decode(bytes, metadata, orient);
   } catch (error) {

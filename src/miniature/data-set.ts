@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { systemCode } from "../core/errors.ts";
+import { makeFolder } from "../core/make-folder.node.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import { type Person, personAt, renderPicture, renderSvg, type Scene, sceneAt, sceneSvg } from "../minifaces/index.ts";
 import { LATENT_SIDE, SIDE } from "./configs.ts";
@@ -53,7 +54,7 @@ export async function dataSet(folder: string, options: DataSetOptions, onProgres
   const scenes = persons.flatMap((_, i) =>
     Array.from({ length: PICTURES }, (_, picture) => sceneAt(seed, i, picture, picture < ALBUM ? "album" : "free")),
   );
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const world = worldKey(seed);
   const path = (part: Part): string => join(folder, `${part}-${seed}-${people}-${SIDE}-${world}.u8`);
   const kept = await Promise.all(PARTS.map((part) => readIfThere(path(part))));

@@ -31,6 +31,7 @@ export function expandTrigger(
     repeats,
     window,
     everyToken,
+    tokensPerPhoto,
     what = "prompt",
   }: {
     readonly trigger: string;
@@ -38,6 +39,8 @@ export function expandTrigger(
     readonly window: Window;
     /** Whether every ID token must have a position in the window: V1 works with fewer. */
     readonly everyToken: boolean;
+    /** Of `repeats`; absent where ID tokens were given and no photos. */
+    readonly tokensPerPhoto?: number | undefined;
     readonly what?: string;
   },
 ): TriggerPrompt {
@@ -47,6 +50,10 @@ export function expandTrigger(
   const kept = truncate(all, window.length);
   const { ids, places } = repeatClassWord(kept, id, repeats, window.length);
   const notices: Notice[] = [];
+  /** What goes into so many places. */
+  const inPlaces = (free: number): string =>
+    tokensPerPhoto === undefined ? `${free} ID tokens` : `${Math.floor(free / tokensPerPhoto)} photos`;
+  const after = window.length - (at - 1);
 
   const several = classWordOf(prompt, trigger);
   const pieces = plain.encode(several).length - 2;
@@ -58,18 +65,18 @@ export function expandTrigger(
   if (places.length < repeats && (everyToken || places.length === 0))
     throw new UserError(
       "prompt/class-cut",
-      `The class word stands so late in the ${what} that ${repeats - places.length} of the person's ${repeats} ID tokens are cut off.`,
-      "Move the person to the beginning of the prompt, or give fewer photos.",
+      `The class word stands so late in the ${what} that ${repeats - places.length} of the ${repeats} ID tokens find no place: ${inPlaces(after)} fit.`,
+      `Move the person to the beginning of the prompt, or give no more than ${inPlaces(after)}.`,
     );
   if (places.length < repeats)
     notices.push({
       code: "prompt/class-cut",
-      message: `Only the first ${places.length} of ${repeats} ID tokens fit: the class word stands late in the ${what}.`,
+      message: `${repeats - places.length} of ${repeats} ID tokens do not fit: there is room for ${inPlaces(after)} from the class word of the ${what} on, and for ${inPlaces(Math.max(0, window.length - (all.length - 2)))} with all of its words.`,
     });
   const without = all.filter((_, i) => i !== at);
   const expanded = [...without.slice(0, at), ...Array<number>(repeats - 1).fill(without[at - 1]!), ...without.slice(at)];
   const fitting = ids.filter((x) => x !== tokenizer.end).length;
-  const lost = expanded.slice(fitting, -1);
+  const lost = expanded.slice(Math.max(fitting, at - 1 + repeats), -1); // words, not the class word's places, of which is told above
   if (lost.length > 0) notices.push(cutNotice(tokenizer, lost, what));
   if (!ids.includes(tokenizer.end))
     notices.push({
@@ -123,11 +130,16 @@ interface Search {
 function findTrigger(ids: readonly number[], id: number, { trigger, prompt, window, what }: Search): number {
   const at = ids.flatMap((x, i) => (x === id ? [i] : []));
   const given = `The ${what} is: "${prompt}".`;
-  if (at.length === 0)
+  const other = otherSpelling(prompt, trigger);
+  if (at.length === 0 || (at.length === 1 && other?.includes(trigger)))
     throw new UserError(
       "prompt/trigger-missing",
-      `The ${what} has no trigger word "${trigger}". ${given}`,
-      `Put "${trigger}" right after the class word, as in "a photo of a man ${trigger}".`,
+      other === undefined
+        ? `The ${what} has no trigger word "${trigger}". ${given}`
+        : `The ${what} has "${other}", and the trigger word is "${trigger}", in exactly these letters. ${given}`,
+      other === undefined
+        ? `Put "${trigger}" right after the class word, as in "a photo of a man ${trigger}".`
+        : `Write "${trigger}" instead of "${other}": capitals and brackets count.`,
     );
   if (at.length > 1)
     throw new UserError("prompt/trigger-repeated", `"${trigger}" occurs ${at.length} times. ${given}`, `Keep one "${trigger}".`);
@@ -144,6 +156,13 @@ function findTrigger(ids: readonly number[], id: number, { trigger, prompt, wind
       "Move the person to the beginning of the prompt.",
     );
   return at[0]!;
+}
+
+/** The trigger word as it stands in a text with other capitals or in brackets, such as IMG or <img>; undefined if it does not. */
+function otherSpelling(prompt: string, trigger: string): string | undefined {
+  const word = trigger.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const pattern = new RegExp(`<${word}>|\\[${word}\\]|\\{${word}\\}|(?<![\\p{L}\\p{N}])${word}(?![\\p{L}\\p{N}])`, "giu");
+  return [...prompt.matchAll(pattern)].map(([found]) => found).find((found) => found !== trigger);
 }
 
 /** The word before the trigger word. */

@@ -1,7 +1,7 @@
-import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
+import { makeFolder } from "../core/make-folder.node.ts";
 import { checkpointedGrad } from "../graph/checkpointing.ts";
 import { grad } from "../graph/grad.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
@@ -134,7 +134,7 @@ const PROGRESS_MS = 2000;
  */
 export async function train(task: TrainingTask, options: TrainingOptions): Promise<TrainedWeights> {
   const { folder, signal } = options;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const parameters = task.weights
     .layout((name) => groupIndex(task, name))
     .map((parameter) => ({ ...parameter, orthogonal: task.groups[parameter.group]!.optimiser === "muon" }));

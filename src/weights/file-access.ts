@@ -1,6 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { systemCode, UserError } from "../core/errors.ts";
+import { fileAmong } from "../core/file-among.node.ts";
 
 /** A file that is read by range. */
 export interface ReadableFile {
@@ -51,8 +52,14 @@ async function readRange(handle: FileHandle, path: string, offset: number, lengt
 export function asReadError(error: unknown, path: string): unknown {
   switch (systemCode(error)) {
     case "ENOENT":
-    case "ENOTDIR":
       return new UserError("file/missing", `${path} does not exist.`, "Check the path.", { cause: error });
+    case "ENOTDIR":
+      return new UserError(
+        "file/missing",
+        `${path} does not exist: ${fileAmong(path)} is a file, and has none below it.`,
+        "Check the path.",
+        { cause: error },
+      );
     case "EISDIR":
       return new UserError("file/is-folder", `${path} is a folder, not a file.`, "Give the path of a file in it.", {
         cause: error,

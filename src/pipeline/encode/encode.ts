@@ -59,6 +59,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
     identity && {
       trigger: encoders.triggerWord,
       repeats: given?.dims[0] ?? request.inputIdImages.length * identity.graph.tokensPerPhoto,
+      tokensPerPhoto: given === undefined ? identity.graph.tokensPerPhoto : undefined,
       everyToken: identity.everyToken,
     },
     encoders.emptyIsNothing,

@@ -7,9 +7,12 @@ export interface Photo {
   readonly upright: Rgb8;
 }
 
-/** @throws UserError those of decodePhoto */
+/** Pixels, in height and width. The smallest faces that face recognition is judged by have about as many. */
+const LEAST_PHOTO = 32;
+
+/** @throws UserError those of decodePhoto, photo/too-small among them */
 export const openPhoto = async (photo: GenerateRequest["inputIdImages"][number]): Promise<Photo> => ({
-  upright: await decodePhoto(photo),
+  upright: await decodePhoto(photo, { minSide: LEAST_PHOTO }),
 });
 
 /**

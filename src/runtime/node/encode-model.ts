@@ -58,7 +58,7 @@ export function* encodeModel(
   const options: InferenceSession.SessionOptions = {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     intraOpNumThreads: threads ?? availableParallelism(),
-    logSeverityLevel: 3,
+    logSeverityLevel: 4, // errors are thrown, and told with a remedy
     enableCpuMemArena: !lean,
     enableMemPattern: planned && !lean,
     extra: {

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { floats } from "../../core/array.ts";
 import { writeFileAtomically } from "../../core/atomic-file.node.ts";
+import { makeFolder } from "../../core/make-folder.node.ts";
 import { Checkpoint } from "../../graph/checkpoint.ts";
 import { add, mul } from "../../graph/ops/elementwise.ts";
 import { input } from "../../graph/ops/source.ts";
@@ -56,7 +57,7 @@ export async function openLatents(
   const key = await vaeKey(vae);
   const pathOf = ({ hash }: TrainingPhoto): string => join(folder, `${hash.slice(0, 24)}-${key}-${resolution}.f32`);
   const encode = async (photos: readonly TrainingPhoto[]): Promise<void> => {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const missing: TrainingPhoto[] = [];
     for (const photo of photos) if (!(await exists(pathOf(photo)))) missing.push(photo);
     if (missing.length === 0) return;

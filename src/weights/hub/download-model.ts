@@ -1,8 +1,9 @@
-import { mkdir, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { asDiskError } from "../../core/atomic-file.node.ts";
 import { messageOf, UserError } from "../../core/errors.ts";
 import { gigabytes } from "../../core/gigabytes.ts";
+import { makeFolder } from "../../core/make-folder.node.ts";
 import { type Chosen, chooseFiles } from "./choose-files.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { addressOf, commitOf, filesOf, type HubFile } from "./hub-api.ts";
@@ -138,9 +139,7 @@ async function download(id: HubId, settings: HubSettings, connection: Connection
   const chosen = options.files ? { files: paths.filter(options.files), open: "" } : chooseFiles(paths, id, options.variant);
   const files = listed.filter(({ path }) => chosen.files.includes(path));
 
-  await mkdir(cache.blobs, { recursive: true }).catch((error: unknown) => {
-    throw asDiskError(error, join(cache.blobs, "*"));
-  });
+  await makeFolder(cache.blobs);
   const present = await Promise.all(files.map((file) => cache.has(commit, file)));
   const blobs = groupByContent(files.filter((_, i) => !present[i]));
   const tally = new Tally(id.repo, files, blobs, options.onProgress);

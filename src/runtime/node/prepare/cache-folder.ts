@@ -1,8 +1,9 @@
-import { mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
+import { readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { writeFileAtomically } from "../../../core/atomic-file.node.ts";
-import { systemCode, UserError } from "../../../core/errors.ts";
+import { messageOf, systemCode, UserError } from "../../../core/errors.ts";
+import { makeFolder } from "../../../core/make-folder.node.ts";
 
 /** Record of a prepared model: the file `<key>.json` beside its weights. */
 export interface PreparedNote {
@@ -57,11 +58,11 @@ const notePath = (folder: string, key: string): string => join(folder, `${key}.j
 /** @throws UserError cache/folder if it cannot be made */
 export async function openFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
   } catch (error) {
     throw new UserError(
       "cache/folder",
-      `The folder of prepared models, ${folder}, cannot be made (${systemCode(error)}).`,
+      `The folder of prepared models, ${folder}, cannot be made: ${messageOf(error)}`,
       "Set PHOTOMAKER_CACHE to a folder that you may write, or give --precision f32, which prepares nothing.",
       { cause: error },
     );

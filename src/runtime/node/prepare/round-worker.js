@@ -21,7 +21,7 @@ const sessions = new Map();
 
 /** @param {"float16" | "float32"} dtype */
 function sessionOf(dtype) {
-  const known = sessions.get(dtype) ?? InferenceSession.create(workerData.models[dtype], { logSeverityLevel: 3 });
+  const known = sessions.get(dtype) ?? InferenceSession.create(workerData.models[dtype], { logSeverityLevel: 4 });
   sessions.set(dtype, known);
   return known;
 }
