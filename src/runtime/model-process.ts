@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../core/errors.ts";
+import { ownFile } from "../core/own-file.node.ts";
 import type { MemoryGauge } from "./memory-gauge.ts";
 import { type Answer, Pending } from "./pending.ts";
 import type { Feeds } from "./runtime.ts";
@@ -31,11 +32,15 @@ export class ModelProcess {
   readonly #pending = new Pending<unknown>();
   readonly #gauge: MemoryGauge;
 
-  /** @param gauge is told what memory the process holds */
+  /**
+   * @param gauge is told what memory the process holds
+   * @throws UserError those of ownFile
+   */
   constructor(gauge: MemoryGauge) {
+    const program = ownFile("./ort-process.js", import.meta.url);
     this.#gauge = gauge;
     gauge.started(this);
-    this.#child = fork(new URL("./ort-process.js", import.meta.url), {
+    this.#child = fork(program, {
       serialization: "advanced",
       execArgv: [],
       env: {

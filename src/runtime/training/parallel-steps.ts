@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { NdArray } from "../../core/array.ts";
+import { ownFile } from "../../core/own-file.node.ts";
 import { inTurns } from "../../core/steps.ts";
 import { isTrainedConvolution } from "../../graph/onnx/blocked-convolution.ts";
 import { input } from "../../graph/ops/source.ts";
@@ -144,7 +145,7 @@ export class ParallelSteps {
       sync, // how many have come to the barrier, its round, whether all shall end, and whether no batch shall be begun
       sums: new SharedArrayBuffer(8 * count),
     };
-    const url = new URL("./training-worker.js", import.meta.url);
+    const url = ownFile("./training-worker.js", import.meta.url);
     const own = await Promise.all(
       shares(parameters, count).map(async (share) => ({
         ...{ share, own: rangesOf(share) },
