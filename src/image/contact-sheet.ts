@@ -1,7 +1,7 @@
 import { Resvg } from "@resvg/resvg-js";
 import { resize } from "./resize.ts";
 import { type Rgb8, rgb8 } from "./rgb8.ts";
-import { FONT, type TextStyle, textSvg, textWidth, wrapText } from "./text-svg.ts";
+import { font, type TextStyle, textSvg, textWidth, wrapText } from "./text-svg.ts";
 
 export interface SheetTile {
   readonly picture: Rgb8;
@@ -85,7 +85,7 @@ export function contactSheet({ title, headings = [], rows, tile, scale = 1 }: Co
 /** Draws text on white. */
 function drawText(text: string, width: number, height: number, scale: number): Rgb8 {
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${Math.round(width * scale)}" height="${Math.round(height * scale)}"><g transform="scale(${scale})">${text}</g></svg>`;
-  const drawn = new Resvg(svg, { font: FONT, background: "#ffffff" }).render();
+  const drawn = new Resvg(svg, { font: font(), background: "#ffffff" }).render();
   const { pixels } = drawn;
   const data = new Uint8Array(drawn.width * drawn.height * 3);
   for (let i = 0, j = 0; i < data.length; i += 3, j += 4) data.set(pixels.subarray(j, j + 3), i);

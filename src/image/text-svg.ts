@@ -1,14 +1,15 @@
 import { fileURLToPath } from "node:url";
 import { Resvg, type ResvgRenderOptions } from "@resvg/resvg-js";
+import { ownFile } from "../core/own-file.node.ts";
 
-const fontFile = (name: string): string => fileURLToPath(new URL(`../../assets/fonts/${name}.ttf`, import.meta.url));
+const fontFile = (name: string): string => fileURLToPath(ownFile(`../../assets/fonts/${name}.ttf`, import.meta.url));
 
 /** Fonts that come with the package, so that text looks the same on every machine. They hold Latin letters; others become boxes. */
-export const FONT: NonNullable<ResvgRenderOptions["font"]> = {
+export const font = (): NonNullable<ResvgRenderOptions["font"]> => ({
   loadSystemFonts: false,
   fontFiles: [fontFile("Inter-Regular"), fontFile("Inter-SemiBold")],
   defaultFontFamily: "Inter",
-};
+});
 
 export interface TextStyle {
   readonly size: number; // pixels
@@ -41,7 +42,7 @@ function wordWidth(word: string, style: TextStyle): number {
   if (width === undefined) {
     const text = textSvg(word, 0, MEASURED, { ...style, size: MEASURED });
     width =
-      new Resvg(`<svg xmlns="http://www.w3.org/2000/svg" width="100" height="100">${text}</svg>`, { font: FONT }).getBBox()
+      new Resvg(`<svg xmlns="http://www.w3.org/2000/svg" width="100" height="100">${text}</svg>`, { font: font() }).getBBox()
         ?.width ?? 0;
     widths.set(key, width);
   }

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { debuglog } from "node:util";
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../../core/errors.ts";
+import { ownFile } from "../../core/own-file.node.ts";
 import { type Answer, Pending } from "../pending.ts";
 import type { Feeds } from "../runtime.ts";
 import type { MemoryGauge } from "./memory-gauge.ts";
@@ -37,11 +38,15 @@ export class ModelProcess {
   /** The end of what the process and its libraries have written, for when it ends by itself. */
   #said = "";
 
-  /** @param gauge is told what memory the process holds */
+  /**
+   * @param gauge is told what memory the process holds
+   * @throws UserError those of ownFile
+   */
   constructor(gauge: MemoryGauge) {
+    const program = ownFile("./ort-process.js", import.meta.url);
     this.#gauge = gauge;
     gauge.started(this);
-    this.#child = fork(new URL("./ort-process.js", import.meta.url), {
+    this.#child = fork(program, {
       serialization: "advanced",
       execArgv: [],
       stdio: ["ignore", "pipe", "pipe", "ipc"], // what libraries write must not come between what the program says

@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { ownFile } from "../../../core/own-file.node.ts";
 import type { LoraPair } from "../../../graph/lora.ts";
 import { readFloats, readRowMajor, type TensorEntry } from "../../../weights/index.ts";
 import type { EightBits } from "../../eight-bit-probe.ts";
@@ -21,7 +22,7 @@ export class Rounder {
   /** @param form range of weights for which products are correct */
   constructor(form: EightBits) {
     const models = { float16: roundModel("float16", form), float32: roundModel("float32", form) };
-    this.#worker = new Worker(new URL("./round-worker.js", import.meta.url), { workerData: { models } });
+    this.#worker = new Worker(ownFile("./round-worker.js", import.meta.url), { workerData: { models } });
     this.#worker.on("message", (answer: Answer<Rounded>) => this.#pending.settle(answer));
     this.#worker.on("error", (error) => this.#pending.fail(error));
     this.#ended = new Promise<void>((resolve) => {

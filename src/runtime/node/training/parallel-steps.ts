@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { NdArray } from "../../../core/array.ts";
+import { ownFile } from "../../../core/own-file.node.ts";
 import { inTurns } from "../../../core/steps.ts";
 import { isTrainedConvolution } from "../../../graph/onnx/blocked-convolution.ts";
 import { input } from "../../../graph/ops/source.ts";
@@ -147,7 +148,7 @@ export class ParallelSteps {
       sync, // workers at the barrier, its round, whether workers must end, whether no further batch may begin
       sums: new SharedArrayBuffer(8 * count),
     };
-    const url = new URL("./training-worker.js", import.meta.url);
+    const url = ownFile("./training-worker.js", import.meta.url);
     const own = await Promise.all(
       shares(parameters, count).map(async (share) => ({
         share,
