@@ -32,7 +32,7 @@ process.exitCode = await runCli(
     }),
     resolve: async (value, options) => (await import("../weights/hub/index.ts")).resolveHubOrPath(value, options),
     download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
-    describe: async (path) => (await import("../weights/describe.ts")).describe(path),
+    describe: async (path) => (await import("../weights/describe.node.ts")).describe(path),
     world: () => import("./world-files.ts"),
   },
 );

@@ -3,7 +3,7 @@ import type { Tensors } from "./tensor-entry.ts";
 /** What a weight file holds, before anyone asks what it means. */
 export interface TensorFile {
   readonly format: "safetensors" | "torch-zip" | "torch-legacy";
-  /** Absolute. */
+  /** The id of its source. */
   readonly path: string;
   /** Names of nested dictionaries are joined by dots: `state_dict.conv_in.weight`. */
   readonly tensors: Tensors;

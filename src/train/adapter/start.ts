@@ -5,7 +5,7 @@ import { idEncoderV1Config } from "../../models/id-encoder-config.ts";
 import { type ModelFiles, openAdapter, openTensors, type TensorEntry, type Tensors } from "../../weights/index.ts";
 import { matchLora } from "../../weights/lora-match.ts";
 import { unwrapStateDict } from "../../weights/model.ts";
-import { readJsonIfThere } from "../../weights/read-json.ts";
+import { readJsonIfThere } from "../../weights/read-json.node.ts";
 import type { AdapterConfig, VisionSizes } from "./config.ts";
 
 /** What the ID encoder begins with. */
