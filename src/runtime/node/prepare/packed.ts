@@ -118,11 +118,12 @@ const SAMPLE = 1024;
 /** Stands for a graph and, by samples, for the file of its weights. */
 async function contentOf(model: Uint8Array, weights: string): Promise<string> {
   const hash = createHash("sha256").update(model);
-  await withFile(weights, async ({ size, read }) => {
+  await withFile(weights, async (file) => {
+    const { size } = file;
     hash.update(`${size}`);
     const last = Math.max(0, size - SAMPLE);
     const places = new Set(Array.from({ length: SAMPLES }, (_, i) => Math.floor((last * i) / (SAMPLES - 1))));
-    for (const at of places) hash.update(await read(at, Math.min(SAMPLE, size)));
+    for (const at of places) hash.update(await file.read(at, Math.min(SAMPLE, size)));
   });
   return hash.digest("hex");
 }
