@@ -13,10 +13,7 @@ import type { Notice } from "../core/notice.ts";
 import { type Work, workOf } from "../graph/work.ts";
 import type { Device } from "../runtime/device.ts";
 import { probeEightBits } from "../runtime/eight-bit-probe.ts";
-import { availableMemory } from "../runtime/node/available-memory.ts";
-import { MemoryGauge } from "../runtime/node/memory-gauge.ts";
-import { ortRuntime } from "../runtime/node/ort-runtime.ts";
-import type { ToPrepare } from "../runtime/node/prepare/prepare.ts";
+import type { ToPrepare } from "../runtime/prepare.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { runsApart } from "../sessions/apart.ts";
 import { EncodingCache } from "../sessions/encoding-cache.ts";
@@ -50,6 +47,7 @@ import { Generation } from "./generation.ts";
 import { usualNeed } from "./load/check-room.ts";
 import { detectFewStep } from "./load/few-step.ts";
 import { collectLoras } from "./load/loras.ts";
+import { availableMemory, openRuntimes, prepareInCache } from "./load/node-runtime.ts";
 import type { Models } from "./models.ts";
 import { fewStepNotices } from "./settle.ts";
 
@@ -93,9 +91,7 @@ export class PhotoMaker implements AsyncDisposable {
   static async load(input: LoadInput): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
     const device = chooseDevice(options);
-    const gauge = new MemoryGauge();
-    const how = { threads: options.threads, device };
-    const runtimes = [ortRuntime(how, gauge), ortRuntime({ ...how, spin: false }, gauge)] as const;
+    const runtimes = openRuntimes({ threads: options.threads, device });
     try {
       return await PhotoMaker.#on(runtimes, device, options);
     } catch (error) {
@@ -157,7 +153,7 @@ export class PhotoMaker implements AsyncDisposable {
       { name = whole.model, half = precision === "f16", on = runtime } = {},
     ) =>
       precision === "int8"
-        ? lazy(name, inEightBits({ ...whole, form }, outputs), false, on)
+        ? lazy(name, inEightBits({ ...whole, form }, outputs, prepareInCache), false, on)
         : lazy(name, withLoras(outputs, whole.pairs), half, on);
     const from = basename(options.model);
 

@@ -4,32 +4,11 @@ import { join } from "node:path";
 import { messageOf, UserError } from "../../../core/errors.ts";
 import { gigabytes } from "../../../core/gigabytes.ts";
 import { withFile } from "../../../weights/index.ts";
+import type { Keep } from "../../runtime.ts";
 import type { EncodedModel } from "../encode-model.ts";
 import { ortVersion } from "../ort-version.ts";
 import { processor } from "../processor.ts";
-import {
-  type CacheSettings,
-  evict,
-  graphPath,
-  openFolder,
-  packedPath,
-  readNote,
-  removePrepared,
-  touch,
-  writeNote,
-} from "./cache-folder.ts";
-
-/** What is to be kept, and where. */
-export interface Keep {
-  readonly cache: CacheSettings;
-  /** Which of the pipeline's models it is, such as "unet". */
-  readonly model: string;
-  /** Name of the file or folder that the weights come from. */
-  readonly from: string;
-  /** About the weights' size, bytes. */
-  readonly bytes: number;
-  readonly onNote?: ((text: string) => void) | undefined;
-}
+import { evict, graphPath, openFolder, packedPath, readNote, removePrepared, touch, writeNote } from "./cache-folder.ts";
 
 /**
  * Loads a model, and keeps what ONNX Runtime made of it while loading: the optimised graph, and beside each weight the order in which this
