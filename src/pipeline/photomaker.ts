@@ -33,6 +33,7 @@ import { LazySession, type Prepare } from "../sessions/lazy-session.ts";
 import type { ModelSizes } from "../sessions/memory.ts";
 import { chooseDevice, choosePrecision, inEightBits, type Precision } from "../sessions/precision.ts";
 import { readersOf } from "../sessions/readers.ts";
+import { availableMemory, openRuntimes, prepareInCache } from "../sessions/runtimes.node.ts";
 import { UNetSessions } from "../sessions/unet-sessions.ts";
 import type { AdapterFiles } from "../weights/adapter.ts";
 import { resolveHubOrPath } from "../weights/hub/index.ts";
@@ -47,7 +48,6 @@ import { Generation } from "./generation.ts";
 import { usualNeed } from "./load/check-room.ts";
 import { detectFewStep } from "./load/few-step.ts";
 import { collectLoras } from "./load/loras.ts";
-import { availableMemory, openRuntimes, prepareInCache } from "./load/node-runtime.ts";
 import type { Models } from "./models.ts";
 import { fewStepNotices } from "./settle.ts";
 
