@@ -78,7 +78,7 @@ const { loss } = rewriteNamed({ loss: reduceMean(mul(error, error)) }, trainingF
 const paths = Object.keys(weights);
 const gradients = grad(loss, Object.values(weights));
 const outputs = Object.fromEntries(gradients.map((g, i) => [`d:${paths[i]}`, g]));
-const model = atOnce(encodeOnnx({ loss, ...outputs }, { lowerings, locate: (file) => file }));
+const model = atOnce(encodeOnnx({ loss, ...outputs }, { lowerings, locate: (file) => file.id }));
 const built = performance.now();
 const folder = mkdtempSync(join(tmpdir(), "training-step-"));
 const session = await InferenceSession.create(model, {

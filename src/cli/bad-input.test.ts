@@ -7,7 +7,7 @@ import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { makePickle, makeTorchZip } from "../testing/made-files.ts";
 import { cli } from "../testing/run-cli.ts";
-import { writeSafetensors } from "../weights/safetensors-write.ts";
+import { writeSafetensors } from "../weights/safetensors-write.node.ts";
 
 const MODEL = goldenPath("tiny-sdxl");
 const ADAPTER = goldenPath("tiny-photomaker-v1.bin");

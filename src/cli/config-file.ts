@@ -3,9 +3,9 @@ import { dirname, resolve } from "node:path";
 import { nearestName } from "../contract/nearest-name.ts";
 import { messageOf, UserError } from "../core/errors.ts";
 import { readPngSettings } from "../image/png-settings.ts";
-import { asReadError } from "../weights/file-access.ts";
+import { asReadError } from "../weights/file-access.node.ts";
 import { parseHubId } from "../weights/hub/index.ts";
-import { exists } from "../weights/read-json.ts";
+import { exists } from "../weights/read-json.node.ts";
 import { ALL_FLAGS, camelCase, type Flag, isList, longName, type Section } from "./generate-flags.ts";
 import { isPattern, matchesOf } from "./path-pattern.ts";
 

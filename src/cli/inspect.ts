@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Description, PartDescription } from "../weights/describe.ts";
+import type { Description, PartDescription } from "../weights/describe.node.ts";
 import { size } from "./download-progress.ts";
 import { describePicture, pictureText } from "./inspect-picture.ts";
 import type { CliIo } from "./io.ts";

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
-import { exists } from "../weights/read-json.ts";
+import { exists } from "../weights/read-json.node.ts";
 
 /** Whether a shell would look for files that are named so; an address on the web is none. */
 export const isPattern = (path: string): boolean => /[*?[]/.test(path) && !/^https?:/.test(path);

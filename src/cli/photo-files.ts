@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { photoFormat } from "../image/photo-format.ts";
-import { exists, isFolder } from "../weights/read-json.ts";
+import { exists, isFolder } from "../weights/read-json.node.ts";
 import { isPattern, matchesOf } from "./path-pattern.ts";
 
 export interface PhotoFiles {

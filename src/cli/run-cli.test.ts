@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { GenerateEvent } from "../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
-import { openTensors } from "../weights/open-tensors.ts";
+import { openTensors } from "../weights/open-tensors.node.ts";
 import { ALL_FLAGS, longName } from "./generate-flags.ts";
 import type { CliIo } from "./io.ts";
 import { type CliTools, commandLine, runCli } from "./run-cli.ts";

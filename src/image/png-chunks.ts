@@ -1,3 +1,4 @@
+import { crc32 } from "../core/crc32.ts";
 import { UserError } from "../core/errors.ts";
 
 /** A chunk of a PNG file: its type in four letters, and its data. */
@@ -50,14 +51,3 @@ export const unreadable = (why: string, cause?: unknown): UserError =>
   new UserError("png/unreadable", `The PNG file cannot be read: ${why}.`, "Take the original file, or copy it again.", {
     cause,
   });
-
-const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  for (let bit = 0; bit < 8; bit++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
-  return n;
-});
-
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) crc = TABLE[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
-  return ~crc >>> 0;
-}

@@ -2,8 +2,8 @@ import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
-import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { fingerprint } from "../runtime/node/prepare/fingerprint.ts";
+import { openRuntime } from "../sessions/runtimes.node.ts";
 import { exists } from "../train/exists.ts";
 import { checkpointPath, type TrainingProgress, train } from "../train/run.ts";
 import { openTensors, readFloats, type Tensors } from "../weights/index.ts";
@@ -154,7 +154,7 @@ async function judged(
 /** The test, with what the base model alone draws: made when the first adapter is to be judged. */
 class LazyBenchmark implements AsyncDisposable {
   readonly #options: AblationOptions;
-  readonly #runtime = ortRuntime();
+  readonly #runtime = openRuntime();
   #opened: Benchmark | undefined;
 
   constructor(options: AblationOptions) {

@@ -1,12 +1,8 @@
 import { floats } from "../core/array.ts";
-import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
-import { input } from "../graph/ops/source.ts";
-import { Weights } from "../graph/weights.ts";
 import { type FaceBox, faceBox, personAt, sceneAt } from "../minifaces/index.ts";
-import { vaeDecode, vaeEncode } from "../models/vae.ts";
-import { vaeConfig } from "../models/vae-config.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { autoencoderGraph } from "../sessions/vae-encoder.ts";
 import { openModel } from "../weights/index.ts";
 import { type Benchmark, realPictures } from "./benchmark.ts";
 import { SIDE } from "./configs.ts";
@@ -66,11 +62,8 @@ export async function autoencoderFigures(
 
 /** Sends pictures [SIDE, SIDE, 3] through a model's autoencoder, whose sizes stand in its own files. */
 async function openAutoencoder(model: string, runtime: Runtime) {
-  const { config, tensors } = (await openModel(model)).components.vae;
-  const sizes = vaeConfig(config, tensors);
-  const w = new Weights(new Checkpoint(tensors, "vae"));
-  const { mean: latents } = vaeEncode(input("pictures", [namedDim("batch"), 3, SIDE, SIDE]), w, sizes);
-  const session = await runtime.load({ rebuilt: vaeDecode(latents, w, sizes) });
+  const { vae } = (await openModel(model)).components;
+  const session = await runtime.load(autoencoderGraph(vae, [namedDim("batch"), 3, SIDE, SIDE]));
   return {
     close: () => session.close(),
     async run(pictures: readonly Uint8Array[]): Promise<Uint8Array[]> {
@@ -79,7 +72,7 @@ async function openAutoencoder(model: string, runtime: Runtime) {
         const some = pictures.slice(from, from + AT_ONCE);
         const values = new Float32Array(some.length * 3 * SIDE * SIDE);
         for (const [i, picture] of some.entries()) pictureValues({ pictures: picture }, 0, values, i * 3 * SIDE * SIDE);
-        const { rebuilt } = await session.run({ pictures: floats(values, some.length, 3, SIDE, SIDE) });
+        const { rebuilt } = await session.run({ pixels: floats(values, some.length, 3, SIDE, SIDE) });
         for (const i of some.keys()) out.push(bytesOf(rebuilt.data as Float32Array, i));
       }
       return out;

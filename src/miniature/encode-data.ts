@@ -9,10 +9,9 @@ import { namedDim } from "../graph/dim.ts";
 import { input } from "../graph/ops/source.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipVision, pooledVision } from "../models/clip-vision.ts";
-import { vaeEncode } from "../models/vae.ts";
-import { vaeConfig } from "../models/vae-config.ts";
-import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { fingerprint } from "../runtime/node/prepare/fingerprint.ts";
+import { withRuntime } from "../sessions/runtimes.node.ts";
+import { openVaeEncoder, vaeEncoderGraph } from "../sessions/vae-encoder.ts";
 import type { Tensors } from "../weights/index.ts";
 import { LATENT_SIZE } from "./base-task.ts";
 import { SIDE, VAE_CONFIG, VISION_WIDTH } from "./configs.ts";
@@ -24,18 +23,14 @@ const AT_ONCE = 32;
 /** Means of the latents of all pictures, not scaled: [pictures, LATENT_SIZE]. Made once for a VAE, and kept in the folder. */
 export async function encodePictures(folder: string, data: DataSet, vae: Tensors): Promise<Float32Array> {
   return kept(await pathOf(folder, "latents", data, vae), data.scenes.length * LATENT_SIZE, async (out) => {
-    const pixels = input("pictures", [namedDim("batch"), 3, SIDE, SIDE]);
-    const { mean } = vaeEncode(pixels, new Weights(new Checkpoint(vae, "vae")), vaeConfig(VAE_CONFIG, new Map()));
-    await using(async (load) => {
-      const session = await load({ mean });
+    const graph = vaeEncoderGraph({ config: VAE_CONFIG, tensors: vae }, [namedDim("batch"), 3, SIDE, SIDE]);
+    await withRuntime({}, async (runtime) => {
+      const means = await openVaeEncoder(runtime, graph, "mean");
       for (let from = 0; from < data.scenes.length; from += AT_ONCE) {
         const n = Math.min(AT_ONCE, data.scenes.length - from);
         const pictures = new Float32Array(n * 3 * SIDE * SIDE);
         for (let i = 0; i < n; i++) pictureValues(data, from + i, pictures, i * 3 * SIDE * SIDE);
-        out.set(
-          (await session.run({ pictures: floats(pictures, n, 3, SIDE, SIDE) })).mean.data as Float32Array,
-          from * LATENT_SIZE,
-        );
+        out.set(await means(floats(pictures, n, 3, SIDE, SIDE)), from * LATENT_SIZE);
       }
     });
   });
@@ -51,8 +46,8 @@ export async function encodeIdImages(folder: string, data: DataSet, vision: Tens
     const pixels = input("pixels", [namedDim("batch"), 3, SIDE, SIDE]);
     const at = new Weights(new Checkpoint(vision, "vision")).at("vision_model");
     const pooled = pooledVision(clipVision(pixels, at, VISION), at, VISION);
-    await using(async (load) => {
-      const session = await load({ pooled });
+    await withRuntime({}, async (runtime) => {
+      const session = await runtime.load({ pooled });
       const rows = ALBUM * variants;
       for (let person = 0; person < data.people; person++) {
         const values = new Float32Array(rows * 3 * SIDE * SIDE);
@@ -67,15 +62,6 @@ export async function encodeIdImages(folder: string, data: DataSet, vision: Tens
       }
     });
   });
-}
-
-async function using(work: (load: ReturnType<typeof ortRuntime>["load"]) => Promise<void>): Promise<void> {
-  const runtime = ortRuntime();
-  try {
-    await work(runtime.load);
-  } finally {
-    await runtime.close();
-  }
 }
 
 /** Another one for other weights, and for a world that is drawn otherwise. */

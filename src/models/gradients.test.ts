@@ -12,7 +12,7 @@ import { Weights } from "../graph/weights.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { type GoldenTensors, goldenJson, goldenTensors } from "../testing/tensors.ts";
-import { openTensors } from "../weights/open-tensors.ts";
+import { openTensors } from "../weights/open-tensors.node.ts";
 import { clipText } from "./clip-text.ts";
 import { unet } from "./unet.ts";
 import { unetConfig } from "./unet-config.ts";

@@ -8,7 +8,7 @@ import { Weights } from "../graph/weights.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
 import { goldenJson, goldenTensors } from "../testing/tensors.ts";
-import { openAdapter } from "../weights/adapter.ts";
+import { openAdapter } from "../weights/open-adapter.node.ts";
 import { clipVision, pooledVision } from "./clip-vision.ts";
 import { fuse } from "./fuse.ts";
 import { idEncoderV1Config, idEncoderV2Config } from "./id-encoder-config.ts";

@@ -8,7 +8,7 @@ import { Weights } from "../graph/weights.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
 import { goldenJson, goldenTensors } from "../testing/tensors.ts";
-import { openTensors } from "../weights/open-tensors.ts";
+import { openTensors } from "../weights/open-tensors.node.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
 import { clipText } from "./clip-text.ts";
 import { clipTextConfig } from "./clip-text-config.ts";

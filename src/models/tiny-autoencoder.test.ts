@@ -9,8 +9,8 @@ import { Weights } from "../graph/weights.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { goldenTensors } from "../testing/tensors.ts";
-import { writeSafetensors } from "../weights/safetensors-write.ts";
-import { openTinyVae } from "../weights/tiny-vae.ts";
+import { openTinyVae } from "../weights/open-tiny-vae.node.ts";
+import { writeSafetensors } from "../weights/safetensors-write.node.ts";
 import { tinyDecode } from "./tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "./tiny-autoencoder-config.ts";
 

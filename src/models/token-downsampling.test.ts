@@ -12,7 +12,7 @@ import { goldenPath } from "../testing/golden.ts";
 import { randomArray } from "../testing/random-array.ts";
 import { sdxlUNet, unetOver } from "../testing/sdxl-unet.ts";
 import { goldenJson, goldenTensors } from "../testing/tensors.ts";
-import { openTensors } from "../weights/open-tensors.ts";
+import { openTensors } from "../weights/open-tensors.node.ts";
 import { downsampleTokens } from "./token-downsampling.ts";
 import { unetConfig } from "./unet-config.ts";
 

@@ -10,9 +10,9 @@ import { goldenPath } from "../testing/golden.ts";
 import { singleFileBytes, singleFileHeader } from "../testing/single-file.ts";
 import { goldenJson } from "../testing/tensors.ts";
 import { TINY_V1 } from "../testing/tiny-model.ts";
-import { openTensors } from "../weights/open-tensors.ts";
+import { openTensors } from "../weights/open-tensors.node.ts";
 import { readValues } from "../weights/read-tensor.ts";
-import { writeSafetensors } from "../weights/safetensors-write.ts";
+import { writeSafetensors } from "../weights/safetensors-write.node.ts";
 import { writeLatents } from "./denoise/read-latents.ts";
 import type { GenerateResult } from "./generate.ts";
 import { PhotoMaker } from "./photomaker.ts";
@@ -285,7 +285,7 @@ describe("bad input is refused with its cause", () => {
       await Promise.all(
         [...tensors.values()].map(async ({ name, dtype, shape, source }) => {
           if (source.kind !== "file") throw new Error("the fixture is a file");
-          const whole = await readFile(source.file);
+          const whole = await readFile(source.file.id);
           const data = name === "conv_in.bias" ? bad : whole.subarray(source.offset, source.offset + source.length);
           return { name, dtype, shape, data };
         }),

@@ -11,11 +11,10 @@ import type { Notice } from "../core/notice.ts";
 import { untilAborted } from "../core/until-aborted.ts";
 import { type Work, workOf } from "../graph/work.ts";
 import type { Device } from "../runtime/device.ts";
-import { MemoryGauge } from "../runtime/node/memory-gauge.ts";
-import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { withLoras } from "../sessions/graphs.ts";
 import { chooseDevice, type Precision } from "../sessions/precision.ts";
+import { openRuntimes } from "../sessions/runtimes.node.ts";
 import { encodeIdImages } from "./encode/encode.ts";
 import { type GenerateResult, generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
@@ -65,9 +64,7 @@ export class PhotoMaker implements AsyncDisposable {
   static async load(input: LoadInput, how: LoadingOptions = {}): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
     const device = chooseDevice(options);
-    const gauge = new MemoryGauge();
-    const on = { threads: options.threads, device };
-    const runtimes = [ortRuntime(on, gauge), ortRuntime({ ...on, spin: false }, gauge)] as const;
+    const runtimes = openRuntimes({ threads: options.threads, device });
     try {
       const ready = await untilAborted(runtimes[0].open({ half: options.precision === "f16" }), how.signal);
       const local = await localModels(options, how);

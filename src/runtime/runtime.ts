@@ -1,9 +1,21 @@
 import type { NdArray } from "../core/array.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Keep } from "./node/prepare/packed.ts";
 
 export type Feeds = Readonly<Record<string, NdArray>>;
+
+/** What a runtime is to keep of a model that it loads, so that it is loaded quicker the next time. */
+export interface Keep {
+  /** Where, and how many bytes all that lies there may take. */
+  readonly cache: { readonly folder: string; readonly mostBytes: number };
+  /** Which of the pipeline's models it is, such as "unet". */
+  readonly model: string;
+  /** Name of the file or folder that the weights come from. */
+  readonly from: string;
+  /** About the weights' size, bytes. */
+  readonly bytes: number;
+  readonly onNote?: ((text: string) => void) | undefined;
+}
 
 /** A loaded model. */
 export interface Session<Output extends string = string> {

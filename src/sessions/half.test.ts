@@ -5,7 +5,7 @@ import { inOrder } from "../graph/rewrite.ts";
 import { is, type Tensor } from "../graph/tensor.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { goldenPath } from "../testing/golden.ts";
-import { openModel } from "../weights/model.ts";
+import { openModel } from "../weights/open-model.node.ts";
 import { textGraph, unetGraph } from "./graphs.ts";
 
 /** ONNX Runtime's CPU provider rounds as float16 does: it computes such nodes in float32 and casts. */

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { input } from "../graph/ops/source.ts";
-import type { Keep } from "../runtime/node/prepare/packed.ts";
-import type { Runtime, Session } from "../runtime/runtime.ts";
+import type { Keep, Runtime, Session } from "../runtime/runtime.ts";
 import { LazySession, type LoadObserver, type Prepare } from "./lazy-session.ts";
 
 /** A runtime whose loads end when they are told to, and that notes what is done. */

@@ -1,7 +1,6 @@
 import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Keep } from "../runtime/node/prepare/packed.ts";
-import type { Runtime, Session } from "../runtime/runtime.ts";
+import type { Keep, Runtime, Session } from "../runtime/runtime.ts";
 
 /** Called when a model begins to load, and when it has been loaded. */
 export interface LoadObserver {

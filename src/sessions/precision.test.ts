@@ -9,6 +9,7 @@ import { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { EightBits } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { listPrepared, weightsPath } from "../runtime/node/prepare/cache-folder.ts";
+import { prepareInCache } from "../runtime/node/prepare/prepare-in-cache.ts";
 import { decibels } from "../testing/decibels.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { silent } from "../testing/tiny-model.ts";
@@ -167,7 +168,7 @@ test("weights rounded in pairs are another file, no pair sums to more than 128, 
   const pictures: Float32Array[] = [];
   for (const form of ["full", "paired"] as const) {
     const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, form };
-    const session = await runtime.load((await inEightBits(whole, decode)(silent)).outputs);
+    const session = await runtime.load((await inEightBits(whole, decode, prepareInCache)(silent)).outputs);
     pictures.push((await session.run({ latents })).picture.data as Float32Array);
   }
   await runtime.close();

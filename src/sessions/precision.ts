@@ -1,14 +1,9 @@
 import type { LoadOptions } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
-import { type ParamAttrs, paramOp } from "../graph/ops/source.ts";
-import { inOrder } from "../graph/rewrite.ts";
-import { is, type Tensor } from "../graph/tensor.ts";
 import type { Device } from "../runtime/device.ts";
 import type { EightBits } from "../runtime/eight-bit-probe.ts";
-import { cacheSettings } from "../runtime/node/prepare/cache-folder.ts";
-import { prepare, type ToPrepare } from "../runtime/node/prepare/prepare.ts";
-import { elementCount } from "../weights/index.ts";
+import type { PrepareWeights, ToPrepare } from "../runtime/prepare.ts";
 import type { Outputs } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
 import { gb, type ProcessorPrecision } from "./memory.ts";
@@ -96,30 +91,16 @@ const PAIRED =
   "This processor has no VNNI: weights in 8 bits are rounded a little more coarsely, so that its products of them are right, and the gain in time is smaller.";
 
 /**
- * How a model becomes its graph in 8 bits: prepared once, and kept in the user's cache folder.
+ * How a model becomes its graph in 8 bits: prepared once, and kept.
  * @param outputs a graph over the same weights, where not the whole one is wanted
+ * @param prepare of the runtime
  */
-export function inEightBits<Name extends string>(whole: ToPrepare, outputs: Outputs<Name>): Prepare<Name> {
-  return async (observer) => {
-    const { model, from } = whole;
-    const cache = cacheSettings();
-    const noteAs = (code: string) => (message: string) => observer.noted({ code, message });
-    const over = await prepare(whole, {
-      ...{ cache, onNote: noteAs("cache/prepared-again") },
-      onProgress: (done, total) => observer.preparing(model, done, total),
+export const inEightBits =
+  <Name extends string>(whole: ToPrepare, outputs: Outputs<Name>, prepare: PrepareWeights): Prepare<Name> =>
+  async (observer) => {
+    const { over, keep } = await prepare(whole, {
+      preparing: (done, total) => observer.preparing(whole.model, done, total),
+      noted: (notice) => observer.noted(notice),
     });
-    const bytes = numbersIn(whole.outputs);
-    return {
-      outputs: over(outputs),
-      ...(bytes >= PACKED_FROM && { keep: { cache, model, from, bytes, onNote: noteAs("cache/packed") } }),
-    };
+    return { outputs: over(outputs), keep };
   };
-}
-
-/** Numbers, of a byte each, from which a model takes noticeably long to load. */
-const PACKED_FROM = 1e8;
-
-function numbersIn(outputs: Readonly<Record<string, Tensor>>): number {
-  const params = inOrder(Object.values(outputs)).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));
-  return params.reduce((sum, { attrs: { entry } }) => sum + elementCount(entry.shape), 0);
-}

@@ -1,5 +1,6 @@
 import { floatsToHalves } from "../core/floats.ts";
-import { openModel } from "../weights/model.ts";
+import { FileSource } from "../weights/file-access.node.ts";
+import { openModel } from "../weights/open-model.node.ts";
 import { readBytes, readFloats, readRowMajor } from "../weights/read-tensor.ts";
 import { COMPONENTS, splitSingleFile } from "../weights/sdxl-single-file.ts";
 import { DTYPE_BYTES, type DType, elementCount, type TensorEntry } from "../weights/tensor-entry.ts";
@@ -14,7 +15,10 @@ export const singleFileHeader: Readonly<Record<string, readonly [DType, number[]
 export const singleFileTensors: ReadonlyMap<string, TensorEntry> = new Map(
   Object.entries(singleFileHeader).map(([name, [dtype, shape]]) => {
     const length = elementCount(shape) * DTYPE_BYTES[dtype];
-    return [name, { name, dtype, shape, source: { kind: "file", file: name, offset: 1000, length } }];
+    return [
+      name,
+      { name, dtype, shape, source: { kind: "file", file: new FileSource(name, 1000 + length), offset: 1000, length } },
+    ];
   }),
 );
 
@@ -33,9 +37,10 @@ export async function singleFileBytes(): Promise<Map<string, Uint8Array>> {
         ? await readRowMajor({ name, dtype, shape: shape.toReversed(), transposed, source: { kind: "bytes", bytes: halves } })
         : halves;
       if (bytes.length !== source.length) throw new Error(`${name} has ${bytes.length} bytes, not ${source.length}`);
-      const whole = rebuilt.get(source.file) ?? new Uint8Array(elementCount(singleFileHeader[source.file]![1]) * 2);
+      const { id } = source.file;
+      const whole = rebuilt.get(id) ?? new Uint8Array(elementCount(singleFileHeader[id]![1]) * 2);
       whole.set(bytes, source.offset - 1000);
-      rebuilt.set(source.file, whole);
+      rebuilt.set(id, whole);
     }
   return rebuilt;
 }

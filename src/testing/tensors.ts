@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { type FloatArray, floats } from "../core/array.ts";
-import { openTensors } from "../weights/open-tensors.ts";
+import { openTensors } from "../weights/open-tensors.node.ts";
 import { readFloats, readValues } from "../weights/read-tensor.ts";
 import { goldenPath } from "./golden.ts";
 

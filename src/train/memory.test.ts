@@ -10,6 +10,7 @@ import { reduceMean } from "../graph/ops/reduce.ts";
 import { input, param } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { smallTask } from "../testing/small-task.ts";
+import { memorySource } from "../weights/byte-source.ts";
 import { requireMemory, trainingMemory } from "./memory.ts";
 import { type TrainingPhase, train } from "./run.ts";
 
@@ -18,7 +19,12 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const half = (name: string, ...shape: number[]) => {
   const length = 2 * shape.reduce((a, b) => a * b, 1);
-  return param(name, { name, dtype: "F16", shape, source: { kind: "file", file: "/weights", offset: 0, length } });
+  return param(name, {
+    name,
+    dtype: "F16",
+    shape,
+    source: { kind: "file", file: memorySource("/weights", new Uint8Array()), offset: 0, length },
+  });
 };
 
 test("frozen weights in half precision are counted as they are stored, small ones as they are kept, once each", () => {

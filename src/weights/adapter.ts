@@ -1,15 +1,12 @@
-import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { identify, KIND_NAMES } from "./identify.ts";
 import { unwrapStateDict } from "./model.ts";
-import { openTensors } from "./open-tensors.ts";
-import { isFolder } from "./read-json.ts";
 import { type Tensors, withoutPrefix } from "./tensor-entry.ts";
+import type { TensorFile } from "./tensor-file.ts";
 
 export interface AdapterFiles {
   readonly version: "v1" | "v2";
-  /** Absolute path of the file */
+  /** The file: absolute where it lies on the disk. */
   readonly path: string;
   /** Tensors by names such as `vision_model.…`, `visual_projection.weight`, `fuse_module.…`, `qformer_perceiver.…`. */
   readonly idEncoder: Tensors;
@@ -23,15 +20,10 @@ const PARTS: Readonly<Record<AdapterFiles["version"], readonly string[]>> = {
 };
 
 /**
- * Opens a PhotoMaker adapter: the official `.bin` with `{ id_encoder, lora_weights }`, the same as safetensors with
- * dotted names, or a folder that contains one of them.
- *
- * @throws UserError adapter/wrong-kind, adapter/incomplete, adapter/not-found, adapter/ambiguous; file/*, weights/*, safetensors/*, torch/*,
- *   zip/*, pickle/*
+ * The parts of a PhotoMaker adapter, out of the file that holds it.
+ * @throws UserError adapter/wrong-kind, adapter/incomplete
  */
-export async function openAdapter(path: string): Promise<AdapterFiles> {
-  const chosen = (await isFolder(path)) ? await findInFolder(resolve(path)) : path;
-  const file = await openTensors(chosen);
+export function adapterOf(file: TensorFile): AdapterFiles {
   const tensors = unwrapStateDict(file);
   const kind = identify(tensors);
   const version = kind === "photomaker-v1" ? "v1" : kind === "photomaker-v2" ? "v2" : undefined;
@@ -52,22 +44,4 @@ export async function openAdapter(path: string): Promise<AdapterFiles> {
       "Download the adapter again.",
     );
   return { version, path: file.path, idEncoder, lora };
-}
-
-async function findInFolder(folder: string): Promise<string> {
-  const found = (await readdir(folder)).filter((name) => /photomaker.*\.(bin|safetensors|pt)$/i.test(name)).sort();
-  const stems = new Set(found.map((name) => name.replace(/\.\w+$/, "")));
-  if (found.length === 0)
-    throw new UserError(
-      "adapter/not-found",
-      `${folder} has no photomaker-v1.bin or photomaker-v2.bin.`,
-      "Give the adapter's file.",
-    );
-  if (stems.size > 1)
-    throw new UserError(
-      "adapter/ambiguous",
-      `${folder} has several adapters: ${found.join(", ")}.`,
-      "Give the file of the one that you mean.",
-    );
-  return join(folder, found.find((name) => name.endsWith(".safetensors")) ?? found[0]!);
 }

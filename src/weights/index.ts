@@ -1,12 +1,17 @@
-export { type AdapterFiles, openAdapter } from "./adapter.ts";
-export { type Description, describe, type PartDescription } from "./describe.ts";
-export { withFile } from "./file-access.ts";
+// What programs of Node import. A browser takes the files without ".node" in their names.
+export type { AdapterFiles } from "./adapter.ts";
+export { type ByteSource, memorySource } from "./byte-source.ts";
+export { type Description, describe, type PartDescription } from "./describe.node.ts";
+export { withFile } from "./file-access.node.ts";
 export { identify, KIND_NAMES, type Kind } from "./identify.ts";
 export type { LoraComponent } from "./lora-key.ts";
 export { type LoraLayer, type LoraTargets, type MatchedLora, matchLora } from "./lora-match.ts";
-export { type ModelComponent, type ModelFiles, type OpenModelOptions, openModel } from "./model.ts";
-export { openTensors } from "./open-tensors.ts";
-export { type JsonObject, readJsonObject } from "./read-json.ts";
+export type { ModelComponent, ModelFiles } from "./model.ts";
+export { openAdapter } from "./open-adapter.node.ts";
+export { type OpenModelOptions, openModel } from "./open-model.node.ts";
+export { openTensors, readSafetensorsFile } from "./open-tensors.node.ts";
+export type { JsonObject } from "./parse-json.ts";
+export { readJsonObject } from "./read-json.node.ts";
 export {
   readAllValues,
   readBytes,
@@ -17,8 +22,7 @@ export {
   type TensorValues,
   type Values,
 } from "./read-tensor.ts";
-export { readSafetensorsFile } from "./safetensors-read.ts";
-export { copied, type TensorData, type TensorToWrite, writeSafetensors } from "./safetensors-write.ts";
+export { copied, type TensorData, type TensorToWrite, writeSafetensors } from "./safetensors-write.node.ts";
 export { COMPONENTS, type ComponentName } from "./sdxl-single-file.ts";
 export {
   byteLength,

@@ -1,12 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { goldenPath } from "../testing/golden.ts";
-import { openAdapter } from "./adapter.ts";
 import { type LoraLayer, matchLora } from "./lora-match.ts";
-import { openModel } from "./model.ts";
-import { openTensors } from "./open-tensors.ts";
+import { openAdapter } from "./open-adapter.node.ts";
+import { openModel } from "./open-model.node.ts";
+import { openTensors, readSafetensorsFile } from "./open-tensors.node.ts";
 import { readFloats } from "./read-tensor.ts";
-import { readSafetensorsFile } from "./safetensors-read.ts";
 import { type DType, elementCount, type TensorEntry, type Tensors } from "./tensor-entry.ts";
 
 const { components } = await openModel(goldenPath("tiny-sdxl"));

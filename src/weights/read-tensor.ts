@@ -1,12 +1,10 @@
 import { bfloatsToFloats, halvesToFloats } from "../core/floats.ts";
-import { withFile } from "./file-access.ts";
 import { DTYPE_BYTES, type DType, type TensorEntry, type Tensors } from "./tensor-entry.ts";
 
 /** Bytes of a tensor as stored: with `transposed`, in the order of the stored shape. */
 export async function readBytes(entry: TensorEntry): Promise<Uint8Array> {
   const { source } = entry;
-  if (source.kind === "bytes") return source.bytes;
-  return withFile(source.file, (file) => file.read(source.offset, source.length));
+  return source.kind === "bytes" ? source.bytes : source.file.read(source.offset, source.length);
 }
 
 /** Bytes of a tensor in row-major order of its shape, however they are stored. */
@@ -20,20 +18,14 @@ export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
   return toFloats(entry.name, entry.dtype, await readRowMajor(entry));
 }
 
-/** Values of many tensors, in order; each file is opened once. For small tensors: all are held at once. */
+/** Tensors that are read side by side. */
+const AT_ONCE = 64;
+
+/** The values of many tensors, in order. For small ones: all are held together. */
 export async function readManyFloats(entries: readonly TensorEntry[]): Promise<Float32Array[]> {
-  const out = new Array<Float32Array>(entries.length);
-  const paths = new Set(entries.flatMap(({ source }) => (source.kind === "file" ? [source.file] : [])));
-  for (const [i, entry] of entries.entries()) if (entry.source.kind === "bytes") out[i] = await readFloats(entry);
-  for (const path of paths)
-    await withFile(path, async (file) => {
-      for (const [i, entry] of entries.entries()) {
-        const { source } = entry;
-        if (source.kind !== "file" || source.file !== path) continue;
-        const bytes = await file.read(source.offset, source.length);
-        out[i] = await readFloats({ ...entry, source: { kind: "bytes", bytes } });
-      }
-    });
+  const out: Float32Array[] = [];
+  for (let from = 0; from < entries.length; from += AT_ONCE)
+    out.push(...(await Promise.all(entries.slice(from, from + AT_ONCE).map(readFloats))));
   return out;
 }
 

@@ -1,6 +1,5 @@
 import { messageOf, UserError } from "../core/errors.ts";
-import { type ReadableFile, withFile } from "./file-access.ts";
-import { readAllValues, type TensorValues } from "./read-tensor.ts";
+import type { ByteSource } from "./byte-source.ts";
 import { DTYPE_BYTES, elementCount, isDType, type TensorEntry } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
@@ -17,8 +16,8 @@ const AGAIN = "The file is incomplete or damaged: download or copy it again.";
  *   safetensors/trailing-bytes, safetensors/metadata
  * @see https://github.com/huggingface/safetensors, safetensors/src/tensor.rs: read_metadata, validate
  */
-export async function parseSafetensors(file: ReadableFile): Promise<TensorFile> {
-  const { path, size } = file;
+export async function parseSafetensors(file: ByteSource): Promise<TensorFile> {
+  const { id: path, size } = file;
   const fail = (code: string, problem: string, remedy = AGAIN, cause?: unknown): never => {
     throw new UserError(`safetensors/${code}`, `${path}: ${problem}`, remedy, { cause });
   };
@@ -63,7 +62,7 @@ export async function parseSafetensors(file: ReadableFile): Promise<TensorFile> 
       fail("offsets", `"${name}" lies at ${from} to ${to}, but the file has ${size - start} bytes of data.`);
     const needed = elementCount(shape) * DTYPE_BYTES[dtype];
     if (needed !== to - from) fail("length", `"${name}", ${dtype} [${shape}], takes ${needed} bytes but has ${to - from}.`);
-    tensors.set(name, { name, dtype, shape, source: { kind: "file", file: path, offset: start + from, length: to - from } });
+    tensors.set(name, { name, dtype, shape, source: { kind: "file", file, offset: start + from, length: to - from } });
   }
 
   let end = start;
@@ -104,7 +103,3 @@ function repeatedKey(json: string): string | undefined {
   }
   return undefined;
 }
-
-/** Values of every tensor of a small safetensors file, by name. */
-export const readSafetensorsFile = async (path: string): Promise<Map<string, TensorValues>> =>
-  readAllValues((await withFile(path, parseSafetensors)).tensors);

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { goldenPath } from "../testing/golden.ts";
-import { withFile } from "./file-access.ts";
+import { withFile } from "./file-access.node.ts";
+import { readSafetensorsFile } from "./open-tensors.node.ts";
 import { readFloats } from "./read-tensor.ts";
-import { parseSafetensors, readSafetensorsFile } from "./safetensors-read.ts";
-import { copied, type TensorToWrite, writeSafetensors } from "./safetensors-write.ts";
+import { parseSafetensors } from "./safetensors-read.ts";
+import { copied, type TensorToWrite, writeSafetensors } from "./safetensors-write.node.ts";
 import type { DType } from "./tensor-entry.ts";
 
 let folder: string;

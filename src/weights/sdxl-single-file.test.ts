@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
 import { singleFileBytes, singleFileHeader, singleFileTensors } from "../testing/single-file.ts";
-import { openModel } from "./model.ts";
+import { openModel } from "./open-model.node.ts";
 import { readFloats } from "./read-tensor.ts";
 import { COMPONENTS, splitSingleFile } from "./sdxl-single-file.ts";
 import type { TensorEntry } from "./tensor-entry.ts";

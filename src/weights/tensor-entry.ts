@@ -1,3 +1,5 @@
+import type { ByteSource } from "./byte-source.ts";
+
 /** Element types as safetensors names them. */
 export type DType = keyof typeof DTYPE_BYTES;
 
@@ -25,8 +27,7 @@ export const isDType = (name: unknown): name is DType => typeof name === "string
 /** A range of bytes in a file. */
 export interface FileRange {
   readonly kind: "file";
-  /** Absolute path. */
-  readonly file: string;
+  readonly file: ByteSource;
   readonly offset: number;
   readonly length: number;
 }

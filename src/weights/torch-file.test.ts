@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { goldenPath } from "../testing/golden.ts";
 import { makePickle, makeTorchZip, makeZip, pickledTensor } from "../testing/made-files.ts";
-import { openTensors } from "./open-tensors.ts";
+import { openTensors } from "./open-tensors.node.ts";
 import { readBytes, readFloats, readValues } from "./read-tensor.ts";
 
 let folder: string;

@@ -1,5 +1,5 @@
 import { UserError } from "../core/errors.ts";
-import type { ReadableFile } from "./file-access.ts";
+import type { ByteSource } from "./byte-source.ts";
 import { DTYPE_BYTES, elementCount, type TensorEntry } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 import { isView, readTorchPickle, type Storage, type StorageView, storageBytes } from "./torch-pickle.ts";
@@ -19,8 +19,8 @@ const AS_SAFETENSORS = "Save its weights as safetensors.";
  * @throws UserError torch/not-torch, torch/script, torch/byte-order, torch/missing-storage, torch/storage-size,
  *   torch/too-large, torch/duplicate-name, torch/corrupt; zip/*, pickle/*
  */
-export async function readTorchZip(file: ReadableFile): Promise<TensorFile> {
-  const fail = failure(file.path);
+export async function readTorchZip(file: ByteSource): Promise<TensorFile> {
+  const fail = failure(file.id);
   const entries = await readZipDirectory(file);
   const pickle = [...entries.values()].find(({ name }) => /^([^/]+\/)?data\.pkl$/.test(name));
   if (pickle === undefined)
@@ -33,7 +33,7 @@ export async function readTorchZip(file: ReadableFile): Promise<TensorFile> {
   if (order !== undefined && order.size <= 16 && new TextDecoder().decode(await readZipEntry(file, order)) !== "little")
     fail("byte-order", "it was written on a big-endian machine.", AS_SAFETENSORS);
 
-  const { value } = readTorchPickle(await readZipEntry(file, pickle), file.path);
+  const { value } = readTorchPickle(await readZipEntry(file, pickle), file.id);
   const locate = (storage: Storage): ZipEntry => {
     const entry = entries.get(`${root}data/${storage.key}`);
     if (entry === undefined) return fail("missing-storage", `the storage ${storage.key} is missing.`);
@@ -64,12 +64,12 @@ export const LEGACY_MAGIC = Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0
  * @throws UserError torch/byte-order, torch/corrupt, torch/missing-storage, torch/storage-size, torch/too-large, torch/duplicate-name; pickle/*
  * @see torch/serialization.py: _legacy_load
  */
-export async function readTorchLegacy(file: ReadableFile): Promise<TensorFile> {
-  const fail = failure(file.path);
+export async function readTorchLegacy(file: ByteSource): Promise<TensorFile> {
+  const fail = failure(file.id);
   const bytes = await file.read(0, Math.min(file.size, MAX_PICKLE));
   let end = 0;
   const next = (): unknown => {
-    const part = readTorchPickle(bytes, file.path, end);
+    const part = readTorchPickle(bytes, file.id, end);
     end = part.end;
     return part.value;
   };
@@ -102,8 +102,8 @@ export async function readTorchLegacy(file: ReadableFile): Promise<TensorFile> {
 /** Finds the bytes of a storage: an offset in the file, or the bytes themselves. `spend` counts the bytes held in memory. */
 type Locate = (storage: Storage, spend: (bytes: number) => void) => Promise<number | Uint8Array>;
 
-async function collect(file: ReadableFile, format: TensorFile["format"], value: unknown, locate: Locate): Promise<TensorFile> {
-  const fail = failure(file.path);
+async function collect(file: ByteSource, format: TensorFile["format"], value: unknown, locate: Locate): Promise<TensorFile> {
+  const fail = failure(file.id);
   const tensors = new Map<string, TensorEntry>();
   const metadata: [string, string][] = [];
   let held = 0;
@@ -117,13 +117,13 @@ async function collect(file: ReadableFile, format: TensorFile["format"], value: 
     else if (tensors.has(name)) fail("duplicate-name", `the name "${name}" occurs twice.`);
     else tensors.set(name, await toEntry(name, leaf, file, await locate(leaf.storage, spend), spend));
   }
-  return { format, path: file.path, tensors, metadata: Object.fromEntries(metadata) };
+  return { format, path: file.id, tensors, metadata: Object.fromEntries(metadata) };
 }
 
 async function toEntry(
   name: string,
   { dtype, offset, shape, stride }: StorageView,
-  file: ReadableFile,
+  file: ByteSource,
   storage: number | Uint8Array,
   spend: (bytes: number) => void,
 ): Promise<TensorEntry> {
@@ -133,7 +133,7 @@ async function toEntry(
     typeof storage === "number" ? file.read(storage + from, length) : storage.subarray(from, from + length);
   const inPlace = (): TensorEntry["source"] =>
     typeof storage === "number"
-      ? { kind: "file", file: file.path, offset: storage + offset * size, length: count * size }
+      ? { kind: "file", file, offset: storage + offset * size, length: count * size }
       : { kind: "bytes", bytes: storage.subarray(offset * size, (offset + count) * size) };
   if (isContiguous(shape, stride)) return { name, dtype, shape, source: inPlace() };
   if (shape.length === 2 && isContiguous([shape[1]!, shape[0]!], [stride[1]!, stride[0]!]))

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type MadeMember, makeZip } from "../testing/made-files.ts";
-import { withFile } from "./file-access.ts";
+import { withFile } from "./file-access.node.ts";
 import { readZipDirectory, readZipEntry } from "./zip.ts";
 
 let folder: string;

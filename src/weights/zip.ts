@@ -1,6 +1,6 @@
-import { constants, crc32, inflateRawSync } from "node:zlib";
+import { crc32 } from "../core/crc32.ts";
 import { messageOf, UserError } from "../core/errors.ts";
-import type { ReadableFile } from "./file-access.ts";
+import type { ByteSource } from "./byte-source.ts";
 
 /** A member of a zip archive and where its bytes are in the file. */
 export interface ZipEntry {
@@ -23,8 +23,8 @@ const AGAIN = "The file is incomplete or damaged: download or copy it again.";
  * @throws UserError zip/truncated, zip/corrupt, zip/overlap, zip/duplicate-name, zip/unsupported
  * @see APPNOTE.TXT 6.3.10, sections 4.3 to 4.5
  */
-export async function readZipDirectory(file: ReadableFile): Promise<ReadonlyMap<string, ZipEntry>> {
-  const fail = failure(file.path);
+export async function readZipDirectory(file: ByteSource): Promise<ReadonlyMap<string, ZipEntry>> {
+  const fail = failure(file.id);
   const { offset: directory, size, count } = await findDirectory(file, fail);
   if (size > MAX_DIRECTORY || count * 46 > size)
     fail("corrupt", `its directory of ${count} members in ${size} bytes is implausible.`);
@@ -77,26 +77,34 @@ export async function readZipDirectory(file: ReadableFile): Promise<ReadonlyMap<
  * Bytes of a member, unpacked and verified by their checksum.
  * @throws UserError zip/corrupt
  */
-export async function readZipEntry(file: ReadableFile, entry: ZipEntry): Promise<Uint8Array> {
-  const fail = failure(file.path);
+export async function readZipEntry(file: ByteSource, entry: ZipEntry): Promise<Uint8Array> {
+  const fail = failure(file.id);
   const packed = await file.read(entry.offset, entry.compressedSize);
-  const bytes = entry.stored ? packed : inflate(packed, entry, fail);
+  const bytes = entry.stored ? packed : await inflate(packed, entry, fail);
   if (bytes.length !== entry.size || crc32(bytes) !== entry.crc32)
     fail("corrupt", `"${entry.name}" does not have the checksum that its directory gives.`);
   return bytes;
 }
 
-function inflate(packed: Uint8Array, entry: ZipEntry, fail: Fail): Uint8Array {
+async function inflate(packed: Uint8Array, entry: ZipEntry, fail: Fail): Promise<Uint8Array> {
   try {
-    // one spare byte: a stream longer than claimed is an error, not a larger buffer
-    return inflateRawSync(packed, { maxOutputLength: entry.size + 1, finishFlush: constants.Z_FINISH });
+    const bytes = new Uint8Array(entry.size);
+    let filled = 0;
+    const unpacking = new DecompressionStream("deflate-raw");
+    const reader = new Blob([packed as Uint8Array<ArrayBuffer>]).stream().pipeThrough(unpacking).getReader();
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      if (filled + next.value.length > entry.size) throw new Error(`it has more than the ${entry.size} bytes that it claims`);
+      bytes.set(next.value, filled);
+      filled += next.value.length;
+    }
+    return bytes.subarray(0, filled);
   } catch (error) {
     return fail("corrupt", `"${entry.name}" cannot be unpacked (${messageOf(error)}).`);
   }
 }
 
-/** Finds the central directory by the record at the end of the file. */
-async function findDirectory(file: ReadableFile, fail: Fail): Promise<{ offset: number; size: number; count: number }> {
+/** Where the central directory is: from the record at the end of the file. */
+async function findDirectory(file: ByteSource, fail: Fail): Promise<{ offset: number; size: number; count: number }> {
   const length = Math.min(file.size, 22 + 65535 + 20); // with the longest comment, and the locator of zip64 before it
   const tail = await file.read(file.size - length, length);
   const view = viewOf(tail);

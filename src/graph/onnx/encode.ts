@@ -1,5 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Steps } from "../../core/steps.ts";
+import type { ByteSource } from "../../weights/byte-source.ts";
 import type { DType as StoredType, TensorEntry } from "../../weights/tensor-entry.ts";
 import { type Dim, multipleOfName, visitDim } from "../dim.ts";
 import { constantOp, inputOp, type ParamAttrs, paramOp } from "../ops/source.ts";
@@ -44,7 +45,7 @@ export interface EncodeOptions {
   /** Everything is float32 when absent. Inputs and outputs of the model are float32 in any case. Not for graphs with gradients. */
   readonly arithmetic?: ((t: Tensor) => Arithmetic) | undefined;
   /** The name of a weight file in the model: a path relative to the folder that the session is given. */
-  readonly locate: (file: string) => string;
+  readonly locate: (file: ByteSource) => string;
 }
 
 /**

@@ -8,7 +8,7 @@ import { readPngSettings } from "../../image/index.ts";
 import type { LazySession } from "../../sessions/lazy-session.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { silent } from "../../testing/tiny-model.ts";
-import { writeSafetensors } from "../../weights/safetensors-write.ts";
+import { writeSafetensors } from "../../weights/safetensors-write.node.ts";
 import { PhotoMaker } from "../photomaker.ts";
 import { previewOf } from "./preview.ts";
 

@@ -1,8 +1,8 @@
 import { type FloatArray, floats } from "../../core/array.ts";
 import { UserError } from "../../core/errors.ts";
-import { openTensors } from "../../weights/open-tensors.ts";
+import { openTensors } from "../../weights/open-tensors.node.ts";
 import { readFloats } from "../../weights/read-tensor.ts";
-import { writeSafetensors } from "../../weights/safetensors-write.ts";
+import { writeSafetensors } from "../../weights/safetensors-write.node.ts";
 
 /** Names that a file of latents may have, the best first. */
 const NAMES = ["initial_noise", "latents"];

@@ -6,7 +6,7 @@ import { ortRuntime } from "../../runtime/node/ort-runtime.ts";
 import { unetGraph } from "../../sessions/graphs.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { MAN_WITH_HAT, TINY_V1 } from "../../testing/tiny-model.ts";
-import { openModel } from "../../weights/model.ts";
+import { openModel } from "../../weights/open-model.node.ts";
 import { PhotoMaker } from "../photomaker.ts";
 import type { Conditioning } from "./denoiser.ts";
 import { checkTGate, TGate } from "./t-gate.ts";

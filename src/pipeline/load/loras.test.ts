@@ -4,7 +4,8 @@ import { ortRuntime } from "../../runtime/node/ort-runtime.ts";
 import { textGraph, unetGraph, withLoras } from "../../sessions/graphs.ts";
 import { goldenPath, hasGolden } from "../../testing/golden.ts";
 import { type GoldenTensors, goldenJson, goldenTensors } from "../../testing/tensors.ts";
-import { type ModelFiles, openModel } from "../../weights/model.ts";
+import type { ModelFiles } from "../../weights/model.ts";
+import { openModel } from "../../weights/open-model.node.ts";
 import { collectLoras } from "./loras.ts";
 
 const runtime = ortRuntime();

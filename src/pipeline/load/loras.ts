@@ -5,7 +5,7 @@ import type { LoraPairs } from "../../sessions/graphs.ts";
 import type { AdapterFiles } from "../../weights/adapter.ts";
 import { type LoraLayer, matchLora } from "../../weights/lora-match.ts";
 import type { ModelFiles } from "../../weights/model.ts";
-import { openTensors } from "../../weights/open-tensors.ts";
+import { openTensors } from "../../weights/open-tensors.node.ts";
 import type { ComponentName } from "../../weights/sdxl-single-file.ts";
 
 export interface LoraRequest {

@@ -4,8 +4,7 @@ import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
 import type { Device } from "../../runtime/device.ts";
 import { probeEightBits } from "../../runtime/eight-bit-probe.ts";
-import { availableMemory } from "../../runtime/node/available-memory.ts";
-import type { ToPrepare } from "../../runtime/node/prepare/prepare.ts";
+import type { ToPrepare } from "../../runtime/prepare.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { runsApart } from "../../sessions/apart.ts";
 import { EncodingCache } from "../../sessions/encoding-cache.ts";
@@ -25,12 +24,14 @@ import { LazySession, type Prepare } from "../../sessions/lazy-session.ts";
 import type { ModelSizes } from "../../sessions/memory.ts";
 import { choosePrecision, inEightBits, type Precision } from "../../sessions/precision.ts";
 import { readersOf } from "../../sessions/readers.ts";
+import { availableMemory, prepareInCache } from "../../sessions/runtimes.node.ts";
 import { UNetSessions } from "../../sessions/unet-sessions.ts";
-import { type AdapterFiles, openAdapter } from "../../weights/adapter.ts";
+import type { AdapterFiles } from "../../weights/adapter.ts";
 import { elementCount, type Tensors } from "../../weights/index.ts";
-import { openModel } from "../../weights/model.ts";
-import { readJsonIfThere } from "../../weights/read-json.ts";
-import { openTinyVae } from "../../weights/tiny-vae.ts";
+import { openAdapter } from "../../weights/open-adapter.node.ts";
+import { openModel } from "../../weights/open-model.node.ts";
+import { openTinyVae } from "../../weights/open-tiny-vae.node.ts";
+import { readJsonIfThere } from "../../weights/read-json.node.ts";
 import { LARGEST_WHOLE } from "../decode/decode.ts";
 import { shortName } from "../public-name.ts";
 import { fewStepNotices } from "../settle.ts";
@@ -106,7 +107,7 @@ export async function openModels(
     { name = whole.model, half = precision === "f16", on = runtime } = {},
   ) =>
     precision === "int8"
-      ? lazy(name, inEightBits({ ...whole, form }, outputs), false, on)
+      ? lazy(name, inEightBits({ ...whole, form }, outputs, prepareInCache), false, on)
       : lazy(name, withLoras(outputs, whole.pairs), half, on);
   const from = shortName(options.model);
 

@@ -7,6 +7,8 @@ import { encodeOnnx } from "../../graph/onnx/encode.ts";
 import { afterOp, lateParamOp } from "../../graph/ops/after.ts";
 import { inOrder } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
+import type { ByteSource } from "../../weights/byte-source.ts";
+import { FileSource } from "../../weights/file-access.node.ts";
 import type { Device } from "../device.ts";
 import { halfArithmetic } from "../half-arithmetic.ts";
 import { lowerings, withBlocks, withoutAttention } from "../lowerings.ts";
@@ -89,8 +91,9 @@ class ExternalRoot {
     return this.#folder ?? parse(process.cwd()).root;
   }
 
-  locate(file: string): string {
-    const { root } = parse(file);
+  locate(file: ByteSource): string {
+    if (!(file instanceof FileSource)) throw new TypeError(`ONNX Runtime maps weights from files, and ${file.id} is none`);
+    const { root } = parse(file.path);
     this.#folder ??= root;
     if (root !== this.#folder)
       throw new UserError(
@@ -98,6 +101,6 @@ class ExternalRoot {
         `The weight files of one model lie on two drives, ${this.#folder} and ${root}.`,
         "Put the model, its adapter and its LoRAs on the same drive.",
       );
-    return relative(root, file).split(sep).join("/");
+    return relative(root, file.path).split(sep).join("/");
   }
 }

@@ -5,12 +5,12 @@ import { rewriteNamed } from "../../graph/rewrite.ts";
 import { splitUpsampling } from "../../graph/split-upsampling.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { deviceFailed } from "../device.ts";
-import type { Feeds, Runtime, Session } from "../runtime.ts";
+import type { Feeds, Keep, Runtime, Session } from "../runtime.ts";
 import { type EncodedModel, encodeModel, type ModelOptions } from "./encode-model.ts";
 import { MemoryGauge } from "./memory-gauge.ts";
 import { ModelProcess, type Question } from "./model-process.ts";
 import { checkHalf, type OpenDevice, openDevice } from "./open-device.ts";
-import { type Keep, loadPacked } from "./prepare/packed.ts";
+import { loadPacked } from "./prepare/packed.ts";
 
 /**
  * A runtime with ONNX Runtime in a process of its own, which does one thing at a time. If the process ends, models are loaded again in a new

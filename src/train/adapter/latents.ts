@@ -4,14 +4,9 @@ import { join } from "node:path";
 import { floats } from "../../core/array.ts";
 import { writeFileAtomically } from "../../core/atomic-file.node.ts";
 import { makeFolder } from "../../core/make-folder.node.ts";
-import { Checkpoint } from "../../graph/checkpoint.ts";
-import { add, mul } from "../../graph/ops/elementwise.ts";
-import { input } from "../../graph/ops/source.ts";
-import { Weights } from "../../graph/weights.ts";
 import { clipCrop, decodePhoto, fromPicture } from "../../image/index.ts";
-import { vaeEncode } from "../../models/vae.ts";
-import { vaeConfig } from "../../models/vae-config.ts";
-import { ortRuntime } from "../../runtime/node/ort-runtime.ts";
+import { withRuntime } from "../../sessions/runtimes.node.ts";
+import { openVaeEncoder, vaeEncoderGraph } from "../../sessions/vae-encoder.ts";
 import { type ModelComponent, readBytes } from "../../weights/index.ts";
 import { exists } from "../exists.ts";
 import type { TrainingPhoto } from "../photos/training-photos.ts";
@@ -52,8 +47,8 @@ export async function openLatents(
   vae: ModelComponent,
   { folder, resolution, threads, signal, onPhoto, onEncoded }: LatentOptions,
 ): Promise<Latents> {
-  const config = vaeConfig(vae.config, vae.tensors);
-  const side = resolution / 2 ** (config.channels.length - 1);
+  const graph = vaeEncoderGraph(vae, [1, 3, resolution, resolution]);
+  const side = resolution / graph.factor;
   const key = await vaeKey(vae);
   const pathOf = ({ hash }: TrainingPhoto): string => join(folder, `${hash.slice(0, 24)}-${key}-${resolution}.f32`);
   const encode = async (photos: readonly TrainingPhoto[]): Promise<void> => {
@@ -62,29 +57,22 @@ export async function openLatents(
     for (const photo of photos) if (!(await exists(pathOf(photo)))) missing.push(photo);
     if (missing.length === 0) return;
     const began = performance.now();
-    const pixels = input("pixels", [1, 3, resolution, resolution]);
-    const { mean } = vaeEncode(pixels, new Weights(new Checkpoint(vae.tensors, "vae")), config);
-    const scaled = mul(add(mean, -config.shiftFactor), config.scalingFactor);
-    const runtime = ortRuntime({ threads, lean: true });
-    try {
-      const session = await runtime.load({ scaled });
+    await withRuntime({ threads, lean: true }, async (runtime) => {
+      const encoded = await openVaeEncoder(runtime, graph, "latents");
       for (const [i, photo] of missing.entries()) {
         signal?.throwIfAborted();
         const square = clipCrop(await decodePhoto(photo.path), resolution);
-        const out = await session.run({ pixels: floats(fromPicture(square), 1, 3, resolution, resolution) });
-        const { buffer, byteOffset, byteLength } = out.scaled.data;
+        const { buffer, byteOffset, byteLength } = await encoded(floats(fromPicture(square), 1, 3, resolution, resolution));
         await writeFileAtomically(pathOf(photo), (sink) => sink.write(new Uint8Array(buffer, byteOffset, byteLength)));
         onPhoto?.(i + 1, missing.length);
       }
       const seconds = (performance.now() - began) / 1000;
       onEncoded?.({ phase: "encode", pictures: missing.length, seconds, peakMemory: runtime.peakMemory() });
-    } finally {
-      await runtime.close();
-    }
+    });
   };
   return {
     encode,
-    channels: config.latentChannels,
+    channels: graph.config.latentChannels,
     side,
     of: async (photo) => {
       const bytes = await readFile(pathOf(photo));

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { idEncoderParameters, type Parameters, textParameters, unetParameters } from "../../../scripts/synthetic/parameters.ts";
 import { SDXL } from "../../../scripts/synthetic/sdxl-sizes.ts";
 import { liveBytes } from "../../graph/live.ts";
+import { memorySource } from "../../weights/byte-source.ts";
 import { elementCount, type ModelComponent, type ModelFiles, type TensorEntry, type Tensors } from "../../weights/index.ts";
 import { trainingMemory } from "../memory.ts";
 import { trainingOutputs } from "../run.ts";
@@ -12,7 +13,10 @@ const stored = (params: Parameters): Tensors =>
   new Map(
     [...params].map(([name, { shape }]): [string, TensorEntry] => {
       const length = 2 * elementCount(shape);
-      return [name, { name, dtype: "F16", shape, source: { kind: "file", file: "/sdxl", offset: 0, length } }];
+      return [
+        name,
+        { name, dtype: "F16", shape, source: { kind: "file", file: memorySource("/sdxl", new Uint8Array()), offset: 0, length } },
+      ];
     }),
   );
 const component = (params: Parameters): ModelComponent => ({ tensors: stored(params), files: ["/sdxl"] });

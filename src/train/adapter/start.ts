@@ -12,7 +12,7 @@ import {
 } from "../../weights/index.ts";
 import { matchLora } from "../../weights/lora-match.ts";
 import { unwrapStateDict } from "../../weights/model.ts";
-import { readJsonIfThere } from "../../weights/read-json.ts";
+import { readJsonIfThere } from "../../weights/read-json.node.ts";
 import type { AdapterConfig, VisionSizes } from "./config.ts";
 
 /** What the ID encoder begins with. */

@@ -1,5 +1,5 @@
 import { UserError } from "../../core/errors.ts";
-import { exists } from "../read-json.ts";
+import { exists } from "../read-json.node.ts";
 import { type DownloadOptions, downloadModel, findCached } from "./download-model.ts";
 import { parseHubId } from "./hub-id.ts";
 

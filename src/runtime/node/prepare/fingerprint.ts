@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { type TensorEntry, withFile } from "../../../weights/index.ts";
+import type { TensorEntry } from "../../../weights/tensor-entry.ts";
 
 /** Bytes read at the beginning, in the middle and at the end of each tensor. */
 const SAMPLE = 1024;
@@ -15,28 +15,20 @@ const AT_ONCE = 64;
 export async function fingerprint(entries: readonly TensorEntry[], ...more: readonly string[]): Promise<string> {
   const hash = createHash("sha256");
   hash.update(JSON.stringify(more));
-  const files = new Map<string, number[]>();
-  const digests = new Array<string>(entries.length);
-  for (const [i, { source }] of entries.entries()) {
-    if (source.kind === "bytes") digests[i] = createHash("sha256").update(source.bytes).digest("hex");
-    else files.set(source.file, [...(files.get(source.file) ?? []), i]);
-  }
-  for (const [path, indices] of files)
-    await withFile(path, async (file) => {
-      const digest = async (i: number): Promise<void> => {
-        const { source } = entries[i]!;
-        if (source.kind !== "file") return;
-        const size = Math.min(SAMPLE, source.length);
-        const part = createHash("sha256");
-        for (const piece of await Promise.all(places(source.length).map((at) => file.read(source.offset + at, size))))
-          part.update(piece);
-        digests[i] = part.digest("hex");
-      };
-      for (let from = 0; from < indices.length; from += AT_ONCE)
-        await Promise.all(indices.slice(from, from + AT_ONCE).map(digest));
-    });
+  const digests: string[] = [];
+  for (let from = 0; from < entries.length; from += AT_ONCE)
+    digests.push(...(await Promise.all(entries.slice(from, from + AT_ONCE).map(digest))));
   for (const [i, { name, dtype, shape, transposed }] of entries.entries())
     addTo(hash, [name, dtype, shape, transposed, digests[i]]);
+  return hash.digest("hex");
+}
+
+async function digest({ source }: TensorEntry): Promise<string> {
+  const hash = createHash("sha256");
+  if (source.kind === "bytes") return hash.update(source.bytes).digest("hex");
+  const { file, offset, length } = source;
+  const size = Math.min(SAMPLE, length);
+  for (const piece of await Promise.all(places(length).map((at) => file.read(offset + at, size)))) hash.update(piece);
   return hash.digest("hex");
 }
 

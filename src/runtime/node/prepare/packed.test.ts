@@ -23,7 +23,7 @@ vi.mock("node:fs/promises", async (original) => {
   return { ...all, statfs: vi.fn(all.statfs) };
 });
 
-const MINIATURE = join(import.meta.dirname, "../../../assets/miniature");
+const MINIATURE = join(import.meta.dirname, "../../../../assets/miniature");
 const folder = await mkdtemp(join(tmpdir(), "packed-"));
 const cache = { folder, mostBytes: 1e9 };
 const runtime = ortRuntime();

@@ -4,32 +4,11 @@ import { join } from "node:path";
 import { messageOf, UserError } from "../../../core/errors.ts";
 import { gigabytes } from "../../../core/gigabytes.ts";
 import { withFile } from "../../../weights/index.ts";
+import type { Keep } from "../../runtime.ts";
 import type { EncodedModel } from "../encode-model.ts";
 import { ortVersion } from "../ort-version.ts";
 import { processor } from "../processor.ts";
-import {
-  type CacheSettings,
-  evict,
-  graphPath,
-  openFolder,
-  packedPath,
-  readNote,
-  removePrepared,
-  touch,
-  writeNote,
-} from "./cache-folder.ts";
-
-/** What to keep, and where. */
-export interface Keep {
-  readonly cache: CacheSettings;
-  /** The pipeline's name of the model, such as "unet" */
-  readonly model: string;
-  /** Name of the file or folder that the weights come from */
-  readonly from: string;
-  /** Approximate size of the weights, bytes */
-  readonly bytes: number;
-  readonly onNote?: ((text: string) => void) | undefined;
-}
+import { evict, graphPath, openFolder, packedPath, readNote, removePrepared, touch, writeNote } from "./cache-folder.ts";
 
 /**
  * Loads a model and keeps what ONNX Runtime computes while loading: the optimised graph and, for each weight, a copy packed in the order in
@@ -118,11 +97,12 @@ const SAMPLE = 1024;
 /** Hash of a graph and of samples of its weight file. */
 async function contentOf(model: Uint8Array, weights: string): Promise<string> {
   const hash = createHash("sha256").update(model);
-  await withFile(weights, async ({ size, read }) => {
+  await withFile(weights, async (file) => {
+    const { size } = file;
     hash.update(`${size}`);
     const last = Math.max(0, size - SAMPLE);
     const places = new Set(Array.from({ length: SAMPLES }, (_, i) => Math.floor((last * i) / (SAMPLES - 1))));
-    for (const at of places) hash.update(await read(at, Math.min(SAMPLE, size)));
+    for (const at of places) hash.update(await file.read(at, Math.min(SAMPLE, size)));
   });
   return hash.digest("hex");
 }

@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { UserError } from "../../../core/errors.ts";
 import { channelsLast } from "../../../graph/channels-last.ts";
-import { type LoraPair, lora } from "../../../graph/lora.ts";
+import { lora } from "../../../graph/lora.ts";
 import { attentionOp } from "../../../graph/ops/attention.ts";
 import { gatherOp } from "../../../graph/ops/gather.ts";
 import { type QuantisedWeight, quantisedAttention } from "../../../graph/ops/quantised.ts";
@@ -28,7 +28,7 @@ import {
   type TensorToWrite,
   writeSafetensors,
 } from "../../../weights/index.ts";
-import type { EightBits } from "../../eight-bit-probe.ts";
+import type { Over, ToPrepare } from "../../prepare.ts";
 import { type Balance, balance, balanceable } from "./balance.ts";
 import {
   type CacheSettings,
@@ -44,18 +44,6 @@ import { cornerKernel } from "./corner-kernel.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { attentionInEightBits, inEightBits, POLICY, rowsTogether } from "./policy.ts";
 import { type Rounded, Rounder } from "./rounder.ts";
-
-export interface ToPrepare {
-  /** The pipeline's name of the model, such as "unet" */
-  readonly model: string;
-  /** Name of the file or folder that the weights come from */
-  readonly from: string;
-  /** The graph, without its LoRAs */
-  readonly outputs: Readonly<Record<string, Tensor>>;
-  readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
-  /** Range of weights for which the processor's products are correct; "full" when absent. */
-  readonly form?: EightBits | undefined;
-}
 
 const policyOf = ({ form = "full" }: ToPrepare): string => (form === "full" ? POLICY : `${POLICY}-${form}`);
 
@@ -82,9 +70,6 @@ interface Plan {
   readonly norms: readonly NormBefore[];
   readonly all: readonly ParamAttrs[];
 }
-
-/** Puts prepared weights, and the LoRAs that are not merged into them, into a graph. */
-export type Over = <Name extends string>(outputs: Readonly<Record<Name, Tensor>>) => Readonly<Record<Name, Tensor>>;
 
 /**
  * Prepares weights, that is, brings them into the form in which they are computed: linear layers and convolutions in 8 bits, with the LoRAs of

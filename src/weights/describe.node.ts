@@ -1,12 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { messageOf, UserError } from "../core/errors.ts";
-import { readComponentFolder } from "./component-folder.ts";
+import { readComponentFolder } from "./component-folder.node.ts";
 import { identify, KIND_NAMES, type Kind } from "./identify.ts";
 import { parseLoraKey, unsupportedMethod } from "./lora-key.ts";
-import { type ModelFiles, openModel, unwrapStateDict } from "./model.ts";
-import { openTensors } from "./open-tensors.ts";
-import { exists, isFolder } from "./read-json.ts";
+import { type ModelFiles, unwrapStateDict } from "./model.ts";
+import { openModel } from "./open-model.node.ts";
+import { openTensors } from "./open-tensors.node.ts";
+import { exists, isFolder } from "./read-json.node.ts";
 import { COMPONENTS, PREFIXES, splitSingleFile } from "./sdxl-single-file.ts";
 import { byteLength, type DType, elementCount, type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";

@@ -1,19 +1,17 @@
 import { UserError } from "../core/errors.ts";
-import { type ReadableFile, withFile } from "./file-access.ts";
+import type { ByteSource } from "./byte-source.ts";
 import { parseSafetensors } from "./safetensors-read.ts";
 import type { TensorFile } from "./tensor-file.ts";
 import { LEGACY_MAGIC, readTorchLegacy, readTorchZip } from "./torch-file.ts";
 
 /**
- * Opens a weight file, safetensors or torch, by its content; its name does not matter. Reads headers only.
+ * Reads the header of weights, safetensors or torch, by what they contain: a name does not matter.
  *
- * @throws UserError file/missing, file/is-folder, file/denied, file/truncated; weights/empty, weights/lfs-pointer, weights/web-page,
- *   weights/unknown-format; safetensors/*, torch/*, zip/*, pickle/*
+ * @throws UserError weights/empty, weights/lfs-pointer, weights/web-page, weights/unknown-format; and those of safetensors, zip,
+ *   pickle and torch
  */
-export const openTensors = (path: string): Promise<TensorFile> => withFile(path, read);
-
-async function read(file: ReadableFile): Promise<TensorFile> {
-  const { path, size } = file;
+export async function readTensorFile(file: ByteSource): Promise<TensorFile> {
+  const { id: path, size } = file;
   if (size === 0) throw new UserError("weights/empty", `${path} is empty.`, "Download or copy it again.");
   const head = await file.read(0, Math.min(size, 64));
   if (startsWith(head, [0x50, 0x4b, 3, 4])) return readTorchZip(file);

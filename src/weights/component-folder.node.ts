@@ -2,8 +2,8 @@ import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
-import { openTensors } from "./open-tensors.ts";
-import { readJsonObject } from "./read-json.ts";
+import { openTensors } from "./open-tensors.node.ts";
+import { readJsonObject } from "./read-json.node.ts";
 import type { TensorEntry, Tensors } from "./tensor-entry.ts";
 
 export interface ComponentWeights {
@@ -71,7 +71,7 @@ async function readShards(index: string, folder: string): Promise<{ tensors: Ten
   }
   for (const [name, shard] of wanted) {
     const source = tensors.get(name)?.source;
-    if (source === undefined || (source.kind === "file" && basename(source.file) !== shard))
+    if (source === undefined || (source.kind === "file" && basename(source.file.id) !== shard))
       throw refuse("shard-index", `"${name}" is not in ${shard}.`);
   }
   return { tensors, files };

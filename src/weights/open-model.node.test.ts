@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
 import { makePickle, makeTorchZip, pickledTensor } from "../testing/made-files.ts";
-import { readComponentFolder } from "./component-folder.ts";
-import { openModel } from "./model.ts";
-import { openTensors } from "./open-tensors.ts";
+import { readComponentFolder } from "./component-folder.node.ts";
+import { openModel } from "./open-model.node.ts";
+import { openTensors } from "./open-tensors.node.ts";
 import { readBytes, readFloats } from "./read-tensor.ts";
-import { copied, writeSafetensors } from "./safetensors-write.ts";
+import { copied, writeSafetensors } from "./safetensors-write.node.ts";
 import { DTYPE_BYTES, type DType, elementCount } from "./tensor-entry.ts";
 
 let folder: string;

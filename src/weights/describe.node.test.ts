@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
-import { describe } from "./describe.ts";
+import { describe } from "./describe.node.ts";
 
 let folder: string;
 beforeEach(async () => {

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { goldenPath } from "../testing/golden.ts";
-import { openAdapter } from "./adapter.ts";
-import { openTensors } from "./open-tensors.ts";
-import { copied, writeSafetensors } from "./safetensors-write.ts";
+import { openAdapter } from "./open-adapter.node.ts";
+import { openTensors } from "./open-tensors.node.ts";
+import { copied, writeSafetensors } from "./safetensors-write.node.ts";
 
 let folder: string;
 beforeEach(async () => {

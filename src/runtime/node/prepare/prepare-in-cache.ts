@@ -1,0 +1,29 @@
+import { type ParamAttrs, paramOp } from "../../../graph/ops/source.ts";
+import { inOrder } from "../../../graph/rewrite.ts";
+import { is, type Tensor } from "../../../graph/tensor.ts";
+import { elementCount } from "../../../weights/tensor-entry.ts";
+import type { PrepareWeights } from "../../prepare.ts";
+import { cacheSettings } from "./cache-folder.ts";
+import { prepare } from "./prepare.ts";
+
+/** Numbers, of a byte each, from which a model takes noticeably long to load. */
+const PACKED_FROM = 1e8;
+
+/**
+ * Prepares weights in the user's cache folder; large models are kept there as they are loaded, too.
+ * @throws UserError those of prepare and cacheSettings
+ */
+export const prepareInCache: PrepareWeights = async (what, observer) => {
+  const { model, from, outputs } = what;
+  const cache = cacheSettings();
+  const noteAs = (code: string) => (message: string) => observer.noted({ code, message });
+  const onProgress = (done: number, total: number): void => observer.preparing(done, total);
+  const over = await prepare(what, { cache, onNote: noteAs("cache/prepared-again"), onProgress });
+  const bytes = numbersIn(outputs);
+  return bytes >= PACKED_FROM ? { over, keep: { cache, model, from, bytes, onNote: noteAs("cache/packed") } } : { over };
+};
+
+function numbersIn(outputs: Readonly<Record<string, Tensor>>): number {
+  const params = inOrder(Object.values(outputs)).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));
+  return params.reduce((sum, { attrs: { entry } }) => sum + elementCount(entry.shape), 0);
+}

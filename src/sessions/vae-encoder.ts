@@ -1,0 +1,55 @@
+import type { FloatArray } from "../core/array.ts";
+import { Checkpoint } from "../graph/checkpoint.ts";
+import { add, mul } from "../graph/ops/elementwise.ts";
+import { input } from "../graph/ops/source.ts";
+import type { Shape, Tensor } from "../graph/tensor.ts";
+import { Weights } from "../graph/weights.ts";
+import { type VaeConfig, vaeDecode, vaeEncode } from "../models/vae.ts";
+import { vaeConfig } from "../models/vae-config.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { ModelComponent } from "../weights/model.ts";
+import type { Outputs } from "./graphs.ts";
+
+/** A VAE as a model's files give it. */
+export type VaeFiles = Pick<ModelComponent, "config" | "tensors">;
+
+/** What makes latents of pictures. */
+export interface VaeEncoderGraph {
+  /** `mean` [B, C, H/f, W/f], and `latents`, which is the mean as the denoiser sees it; input `pixels` [B, 3, H, W] in [-1, 1]. */
+  readonly encode: Outputs<"mean" | "latents">;
+  readonly config: VaeConfig;
+  /** How many pixels a latent stands for, along each side. */
+  readonly factor: number;
+}
+
+/**
+ * @param shape of the pixels: [B, 3, H, W]
+ * @throws UserError model/config, model/config-needed, weights/missing, weights/shape
+ */
+export function vaeEncoderGraph(vae: VaeFiles, shape: Shape): VaeEncoderGraph {
+  const { mean, config } = meanOf(vae, shape);
+  const latents = mul(add(mean, -config.shiftFactor), config.scalingFactor);
+  return { encode: { mean, latents }, config, factor: 2 ** (config.channels.length - 1) };
+}
+
+/** Pictures that go through the whole autoencoder: `rebuilt` [B, 3, H, W]; input `pixels` as above. */
+export function autoencoderGraph(vae: VaeFiles, shape: Shape): Outputs<"rebuilt"> {
+  const { mean, config, weights } = meanOf(vae, shape);
+  return { rebuilt: vaeDecode(mean, weights, config) };
+}
+
+function meanOf({ config: json, tensors }: VaeFiles, shape: Shape): { mean: Tensor; config: VaeConfig; weights: Weights } {
+  const config = vaeConfig(json, tensors);
+  const weights = new Weights(new Checkpoint(tensors, "vae"));
+  return { mean: vaeEncode(input("pixels", shape), weights, config).mean, config, weights };
+}
+
+/** Encodes pictures one batch after the other. @returns values [B, C, H/f, W/f] of the output that is named */
+export async function openVaeEncoder(
+  runtime: Runtime,
+  { encode }: VaeEncoderGraph,
+  output: "mean" | "latents",
+): Promise<(pixels: FloatArray) => Promise<Float32Array>> {
+  const session = await runtime.load({ [output]: encode[output] });
+  return async (pixels) => (await session.run({ pixels }))[output]!.data as Float32Array;
+}

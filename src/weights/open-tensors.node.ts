@@ -1,0 +1,17 @@
+import { withFile } from "./file-access.node.ts";
+import { readAllValues, type TensorValues } from "./read-tensor.ts";
+import { readTensorFile } from "./read-tensor-file.ts";
+import { parseSafetensors } from "./safetensors-read.ts";
+import type { TensorFile } from "./tensor-file.ts";
+
+/**
+ * Opens a file of weights, safetensors or torch, by what it contains: its name does not matter. Only headers are read.
+ *
+ * @returns its path is absolute
+ * @throws UserError file/missing, file/is-folder, file/denied, and those of readTensorFile
+ */
+export const openTensors = (path: string): Promise<TensorFile> => withFile(path, readTensorFile);
+
+/** Every tensor of a small safetensors file, read: name to values. */
+export const readSafetensorsFile = async (path: string): Promise<Map<string, TensorValues>> =>
+  withFile(path, async (file) => readAllValues((await parseSafetensors(file)).tensors));
