@@ -151,6 +151,8 @@ test("--out - writes the one picture to stdout and nothing else there; what stdo
   expect(err.join("")).toContain("--seed 7");
   const refusal = async (...args: string[]) => JSON.parse((await run(...args, "--json")).out).error.code;
   expect(await refusal("generate", "-m", "m", "-p", "a", "-o", "-")).toBe("out/json");
+  expect(await refusal("generate", "-m", "m", "-p", "a", "--save-latents", "-")).toBe("out/stdout");
+  expect(await refusal("download", "a/b", "--cache", "-")).toBe("out/stdout");
   const told = async (...args: string[]) => (await run("generate", "-m", "m", "-p", "a", "-o", "-", ...args)).err;
   expect(await told("--num-images", "2")).toContain("--out is stdout, and 2 pictures are asked for");
   expect(await told("--preview")).toContain("takes one picture");

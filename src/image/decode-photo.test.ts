@@ -202,6 +202,12 @@ test("an enormous photo is refused before it is decoded", async () => {
   expect(await refusal(photo("rgba.png"), { maxPixels: 113 * 171 })).toBe("no error");
 });
 
+test("a photo that is shorter or narrower than asked for is refused with its size", async () => {
+  expect(await refusal(photo("rgba.png"), { minSide: 114 })).toEqual(userError("too-small"));
+  expect(String(await refusal(photo("rgba.png"), { minSide: 114 }))).toContain("113x171");
+  expect(await refusal(photo("rgba.png"), { minSide: 113 })).toBe("no error");
+});
+
 test("an error calls bytes by the name that the caller gave", async () => {
   expect(String(await refusal(new Uint8Array(), { name: "photo 2" }))).toContain("photo 2 is empty");
 });

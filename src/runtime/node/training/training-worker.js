@@ -17,7 +17,8 @@ import { direction, shrinkAndMove } from "./muon.js";
 
 // ONNX Runtime reads this when it is loaded, so it comes before the import.
 process.env.ORT_DISABLE_TELEMETRY ??= "1";
-const { InferenceSession, Tensor } = await import("onnxruntime-node");
+const { env, InferenceSession, Tensor } = await import("onnxruntime-node");
+env.logLevel = "fatal"; // a thread has no stderr of its own; what fails is thrown and told
 
 if (parentPort === null) throw new Error("training-worker.js runs as a worker thread only");
 const port = parentPort;
