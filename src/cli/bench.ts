@@ -8,6 +8,7 @@ import { asset } from "./asset.ts";
 import { showDownload } from "./download-progress.ts";
 import { numberOr, wholeNumber } from "./flag-values.ts";
 import { lineOf } from "./generate.ts";
+import { flagName as generateFlagName } from "./generate-options.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
@@ -190,9 +191,6 @@ function sizeOf(item: string): { width: number; height: number } {
   return { width: Number(width), height: Number(height) };
 }
 
-const NAMES: Readonly<Record<string, string>> = {
-  ...{ width: "--sizes", height: "--sizes", numInferenceSteps: "--steps", guidanceScale: "--guidance-scale" },
-  ...{ inputIdImages: "--id-image", idEmbeds: "--id-embeds", model: "--model", modelConfig: "--model-config" },
-  ...{ adapter: "--adapter", precision: "--precision", device: "--device", threads: "--threads" },
-};
-const flagName = (path: readonly PropertyKey[]): string => NAMES[String(path[0])] ?? path.map(String).join(".");
+/** Flags are called as those of `generate`, but for sizes. */
+const flagName = (path: readonly PropertyKey[]): string =>
+  ["width", "height"].includes(String(path[0])) ? "--sizes" : generateFlagName(path);

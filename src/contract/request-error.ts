@@ -1,39 +1,24 @@
 import type { z } from "zod";
 import { UserError } from "../core/errors.ts";
 import { nearestName } from "./nearest-name.ts";
+import { metaOf } from "./option.ts";
 
 /** How the user calls a value: `--steps` on the command line, `numInferenceSteps` in code. */
 export type NameOf = (path: readonly PropertyKey[]) => string;
 
 export const plainName: NameOf = (path) => path.map(String).join(".");
 
-/** What stands before the slash of an error's code, where it is not the key itself. */
-const SUBJECTS: Readonly<Record<string, string>> = {
-  width: "size",
-  height: "size",
-  numInferenceSteps: "steps",
-  numImagesPerPrompt: "num-images",
-  inputIdImages: "id-images",
-};
-
-const HINTS: Readonly<Record<string, string>> = {
-  prompt: 'Say what to draw, as in "a photo of a man img wearing a spacesuit".',
-  model: "Name an SDXL model: a diffusers folder, a .safetensors file, or a repository of the Hugging Face hub.",
-  numInferenceSteps: "Take 20 to 50; few-step models need 4 to 8.",
-  guidanceScale: "Take about 5; 1 turns guidance off.",
-  startMergeStep: "Take -1 to have the identity from the first step, or the number of steps to wait.",
-  styleStrength: "Take 15 to 50 percent; more follows the text, less the face.",
-  scheduler: "Leave it out to take the model's own.",
-};
-
-/** The first thing that is wrong with a request, for the user. */
-export function requestError(error: z.ZodError, known: readonly string[], nameOf: NameOf): UserError {
+/**
+ * The first thing that is wrong with a request, for the user.
+ * @param schema of the request, whose options say how they are called and what to do
+ */
+export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: NameOf): UserError {
   const issue = error.issues[0]!;
   const key = String(issue.path[0] ?? "");
+  const known = Object.keys(schema.shape);
   const name = nameOf(issue.path);
-  const hint = HINTS[key] ?? `Correct ${name}, or leave it out.`;
-  const fail = (kind: string, problem: string, remedy = hint) =>
-    new UserError(`${SUBJECTS[key] ?? kebab(key)}/${kind}`, problem, remedy);
+  const { subject = kebab(key), hint = `Correct ${name}, or leave it out.` } = metaOf(schema.shape[key] as z.ZodType) ?? {};
+  const fail = (kind: string, problem: string, remedy = hint) => new UserError(`${subject}/${kind}`, problem, remedy);
   const given = show(issue.input);
   switch (issue.code) {
     case "unrecognized_keys": {
@@ -90,8 +75,12 @@ const WORDS: Readonly<Record<string, string>> = {
 
 const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) || "request";
 
+/** Bytes and numbers by their count alone. */
+const short = (_key: string, value: unknown): unknown =>
+  ArrayBuffer.isView(value) && "length" in value ? `<${value.length}>` : value;
+
 function show(value: unknown): string {
   if (typeof value === "number" || typeof value === "bigint") return String(value);
-  const text = typeof value === "function" || value === undefined ? String(value) : JSON.stringify(value);
+  const text = typeof value === "function" || value === undefined ? String(value) : JSON.stringify(value, short);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

@@ -1,93 +1,347 @@
 import { z } from "zod";
-import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import { TIMESTEP_SPACINGS } from "../samplers/config.ts";
 import { SAMPLER_NAMES } from "../samplers/create-sampler.ts";
+import { control } from "./control.ts";
+import { LoadOptions } from "./load-options.ts";
+import { refuseNotYet } from "./not-yet.ts";
+import { numbers } from "./numbers.ts";
+import { fileOrNumbers, peopleOf, person, type WithPeople } from "./person.ts";
+import { photo } from "./photo.ts";
 import { type NameOf, plainName, requestError } from "./request-error.ts";
 
-const path = z.string().min(1);
+export { type LoadInput, LoadOptions } from "./load-options.ts";
+
 /** Pixels along one side. */
 const side = z.int().min(8).max(16384).multipleOf(8);
 /** Height and width, in this order, as everywhere in diffusers. */
 const heightAndWidth = z.tuple([z.int().min(1).max(100_000), z.int().min(1).max(100_000)]);
 /** Top and left. */
 const topAndLeft = z.tuple([z.int().min(0).max(100_000), z.int().min(0).max(100_000)]);
-const floats = z.custom<FloatArray>(
-  (value) => typeof value === "object" && value !== null && "data" in value && value.data instanceof Float32Array,
-);
+
+const DRAW = "What to draw:";
+const SAMPLING = "Size and sampling:";
+const SIZES = "What SDXL is told about sizes:";
+const RUN = "How to run:";
+const FASTER = "Faster, and not quite the same picture:";
+const FILES = "Input and output:";
 
 const generateRequest = z.strictObject({
-  prompt: z.string().regex(/\S/),
+  prompt: z.string().regex(/\S/).meta({
+    group: DRAW,
+    flag: "--prompt",
+    short: "-p",
+    value: "text",
+    help: 'with the trigger word after the class word: "a photo of a man img as an astronaut"',
+    hint: 'Say what to draw, as in "a photo of a man img wearing a spacesuit".',
+  }),
   /** For text encoder 2; the same as `prompt` when absent. */
-  prompt2: z.string().optional(),
+  prompt2: z.string().optional().meta({
+    group: DRAW,
+    flag: "--prompt-2",
+    value: "text",
+    help: "another prompt for text encoder 2",
+    default: "the same",
+  }),
   /** Absent differs from "": absent gives an embedding of zeros, "" an encoded empty text. */
-  negativePrompt: z.string().optional(),
-  negativePrompt2: z.string().optional(),
+  negativePrompt: z.string().optional().meta({
+    group: DRAW,
+    flag: "--negative-prompt",
+    short: "-n",
+    value: "text",
+    help: 'what to keep out (none and "" differ, as in diffusers)',
+  }),
+  negativePrompt2: z.string().optional().meta({
+    group: DRAW,
+    flag: "--negative-prompt-2",
+    value: "text",
+    help: "another one for text encoder 2",
+    default: "the same",
+  }),
   /** Photos of one person: paths, or the bytes of picture files. */
-  inputIdImages: z
-    .array(z.union([path, z.instanceof(Uint8Array)]))
-    .max(64)
-    .default([]),
+  inputIdImages: z.array(photo).max(64).default([]).meta({
+    group: DRAW,
+    flag: "--id-image",
+    short: "-i",
+    value: "files...",
+    file: true,
+    help: "photos of one person; more of them give a better likeness",
+    subject: "id-images",
+    infotext: "ID images",
+  }),
   /** V2's face embeddings, one row of `id_embeds` [photos, 512] for each photo: a safetensors file, or the numbers. */
-  idEmbeds: z.union([path, floats]).optional(),
+  idEmbeds: fileOrNumbers.optional().meta({
+    group: DRAW,
+    flag: "--id-embeds",
+    value: "file",
+    file: true,
+    help: "face embeddings for a V2 adapter: safetensors with id_embeds [photos, 512]",
+  }),
   /** Who it is, instead of photos: ID tokens [tokens, width] of `PhotoMaker.encodeIdImages`, as they are, chosen or mixed. */
-  idTokens: floats.optional(),
+  idTokens: numbers.optional().meta({
+    group: DRAW,
+    help: "who it is, instead of photos: ID tokens [tokens, width], as encodeIdImages makes them, chosen or mixed",
+    infotext: "ID tokens",
+  }),
+  /** The people, where the short form of one (`inputIdImages`, `idEmbeds`, `idTokens`) does not say enough. */
+  people: z.array(person).min(1).max(16).optional().meta({
+    group: DRAW,
+    file: true,
+    help: "the people, each with photos or ID tokens, instead of the short form of one",
+  }),
+  /** A picture to start from, instead of noise. */
+  image: photo.optional().meta({ group: DRAW, file: true, help: "a picture to start from, instead of noise" }),
+  /** How much of `image` is drawn anew: 1 is all of it. */
+  strength: z.number().min(0).max(1).optional().meta({ group: DRAW, help: "share of the start picture that is drawn anew" }),
+  /** What of `image` is drawn anew: where it is white. */
+  maskImage: photo
+    .optional()
+    .meta({ group: DRAW, file: true, help: "which part of the start picture is drawn anew: the white one" }),
+  /** Hints about shape, such as poses. */
+  control: z
+    .array(control)
+    .max(16)
+    .optional()
+    .meta({ group: DRAW, file: true, help: "hints about shape, such as poses or edges" }),
   /** The model's own size when absent. */
-  width: side.optional(),
-  height: side.optional(),
+  width: side.optional().meta({
+    group: SAMPLING,
+    flag: "--width",
+    value: "pixels",
+    help: "a multiple of 8",
+    default: "the model's, 1024 for SDXL",
+    subject: "size",
+  }),
+  height: side.optional().meta({
+    group: SAMPLING,
+    flag: "--height",
+    value: "pixels",
+    help: "a multiple of 8",
+    default: "the model's, 1024 for SDXL",
+    subject: "size",
+  }),
   /** 50 when absent, or what a few-step model wants. */
-  numInferenceSteps: z.int().min(1).max(1000).optional(),
+  numInferenceSteps: z.int().min(1).max(1000).optional().meta({
+    group: SAMPLING,
+    flag: "--steps",
+    short: "-s",
+    value: "count",
+    help: "denoising steps",
+    default: "50; a few-step model or LoRA has its own",
+    subject: "steps",
+    hint: "Take 20 to 50; few-step models need 4 to 8.",
+    infotext: "Steps",
+  }),
   /** Ho & Salimans 2022 (arXiv 2207.12598); 1 and less is without guidance. 5 when absent, or what a few-step model wants. */
-  guidanceScale: z.number().min(0).max(1000).optional(),
+  guidanceScale: z.number().min(0).max(1000).optional().meta({
+    group: SAMPLING,
+    flag: "--guidance-scale",
+    short: "-g",
+    value: "number",
+    help: "how closely to follow the text; 1 is without guidance",
+    default: "5, or the few-step model's",
+    hint: "Take about 5; 1 turns guidance off.",
+    infotext: "CFG scale",
+  }),
   /** Lin et al. 2023 (arXiv 2305.08891), equation 16. */
-  guidanceRescale: z.number().min(0).max(1).default(0),
+  guidanceRescale: z.number().min(0).max(1).default(0).meta({
+    group: SAMPLING,
+    flag: "--guidance-rescale",
+    value: "number",
+    help: "0 to 1, against overexposure",
+  }),
   /** Share of the steps with guidance, rounded to whole steps; the rest is without: Kynkäänniemi et al. 2024 (arXiv 2404.07724). */
-  guidanceEnd: z.number().min(0).max(1).default(1),
+  guidanceEnd: z.number().min(0).max(1).default(1).meta({
+    group: SAMPLING,
+    flag: "--guidance-end",
+    value: "share",
+    help: "0 to 1: after this share of the steps no guidance, so half the work a step",
+    infotext: "Guidance end",
+  }),
   /** The identity is left out up to and with this evaluation, counted from 0; -1 has it from the first one on. */
-  startMergeStep: z.int().min(-1).max(1_000_000).optional(),
+  startMergeStep: z.int().min(-1).max(1_000_000).optional().meta({
+    group: SAMPLING,
+    flag: "--start-merge-step",
+    value: "step",
+    help: "step after which the person comes in; -1 is from the start (see below)",
+    hint: "Take -1 to have the identity from the first step, or the number of steps to wait.",
+    infotext: "Start merge step",
+  }),
   /** Percent of the steps before the identity comes in: the official demo's form of `startMergeStep`. */
-  styleStrength: z.number().min(0).max(100).optional(),
+  styleStrength: z.number().min(0).max(100).optional().meta({
+    group: SAMPLING,
+    flag: "--style-strength",
+    value: "percent",
+    help: "the same as a share of the steps",
+    default: "20; see below",
+    hint: "Take 15 to 50 percent; more follows the text, less the face.",
+  }),
   /**
    * Evaluations from one of the whole UNet to the next; in between its deep layers' last answer serves again. Absent, or 1: all are whole.
    * DeepCache: Ma et al. 2023 (arXiv 2312.00858).
    */
-  deepCache: z.int().min(1).max(1000).optional(),
+  deepCache: z.int().min(1).max(1000).optional().meta({
+    group: FASTER,
+    flag: "--deep-cache",
+    value: "interval",
+    help: "DeepCache: the whole UNet at every so many evaluations, its outer layers at the others; 2 to 5",
+    default: "off",
+    infotext: "DeepCache",
+  }),
   /**
    * The first evaluation, counted from 0, that takes over what cross-attention said before and goes on without guidance.
    * T-GATE: Zhang et al. 2024 (arXiv 2404.02747).
    */
-  tGate: z.int().min(1).max(1_000_000).optional(),
+  tGate: z.int().min(1).max(1_000_000).optional().meta({
+    group: FASTER,
+    flag: "--t-gate",
+    value: "step",
+    help: "T-GATE: from this evaluation on no guidance, and the text is not looked at again; half of the steps or more",
+    default: "off",
+    infotext: "T-GATE",
+  }),
   /**
    * Pixels of the UNet's largest level with attention look at every so-many-th one of every so-many-th row only. Absent, or 1: at all.
    * ToDo: Smith et al. 2024 (arXiv 2402.13573).
    */
-  tokenDownsampling: z.int().min(1).max(8).optional(),
+  tokenDownsampling: z.int().min(1).max(8).optional().meta({
+    group: FASTER,
+    flag: "--token-downsampling",
+    value: "factor",
+    help: "ToDo: pixels of large pictures look at every so-many-th other, down and across; 2 or 3, for 1024x1024 or more",
+    default: "off",
+    infotext: "Token downsampling",
+  }),
   /** The model's own when absent. */
-  scheduler: z.enum(SAMPLER_NAMES).optional(),
+  scheduler: z
+    .enum(SAMPLER_NAMES)
+    .optional()
+    .meta({
+      group: SAMPLING,
+      flag: "--scheduler",
+      value: "name",
+      help: SAMPLER_NAMES.join(", "),
+      default: "the model's",
+      hint: "Leave it out to take the model's own.",
+      infotext: "Sampler",
+    }),
   /** How timesteps are laid out: Lin et al. 2023 (arXiv 2305.08891), table 2. The model's own when absent; of no effect for LCM and TCD. */
-  timestepSpacing: z.enum(TIMESTEP_SPACINGS).optional(),
+  timestepSpacing: z
+    .enum(TIMESTEP_SPACINGS)
+    .optional()
+    .meta({
+      group: SAMPLING,
+      flag: "--timestep-spacing",
+      value: "name",
+      help: TIMESTEP_SPACINGS.join(", "),
+      default: "the model's",
+    }),
   /** Noise of DDIM: Song et al. 2020 (arXiv 2010.02502), equation 16. For TCD, its gamma. 0 when absent, or what a few-step model wants. */
-  eta: z.number().min(0).max(1).optional(),
+  eta: z.number().min(0).max(1).optional().meta({
+    group: SAMPLING,
+    flag: "--eta",
+    value: "number",
+    help: "noise of ddim, gamma of tcd, 0 to 1",
+    default: "0, or the few-step model's",
+  }),
   /** Drawn at random, and reported, when absent. */
-  seed: z.int().min(0).optional(),
+  seed: z.int().min(0).optional().meta({
+    group: SAMPLING,
+    flag: "--seed",
+    value: "number",
+    help: "same seed, same picture, also as in diffusers",
+    default: "random, and told",
+    infotext: "Seed",
+  }),
   /** Whose random numbers a seed stands for: PyTorch's `torch.Generator("cpu")` or `torch.Generator("cuda")`. */
-  generatorDevice: z.enum(["cpu", "cuda"]).default("cpu"),
-  numImagesPerPrompt: z.int().min(1).max(256).default(1),
+  generatorDevice: z.enum(["cpu", "cuda"]).default("cpu").meta({
+    group: SAMPLING,
+    flag: "--generator-device",
+    value: "name",
+    help: "cpu or cuda: a diffusers script's torch.Generator",
+    infotext: "RNG",
+  }),
+  numImagesPerPrompt: z.int().min(1).max(256).default(1).meta({
+    group: SAMPLING,
+    flag: "--num-images",
+    value: "count",
+    help: "pictures to make at once",
+    subject: "num-images",
+  }),
   /** Layers of the text encoders to leave out at their end, beyond the one that SDXL leaves out. */
-  clipSkip: z.int().min(0).max(32).optional(),
-  originalSize: heightAndWidth.optional(),
-  targetSize: heightAndWidth.optional(),
-  cropsCoordsTopLeft: topAndLeft.default([0, 0]),
+  clipSkip: z.int().min(0).max(32).optional().meta({
+    group: SAMPLING,
+    flag: "--clip-skip",
+    value: "layers",
+    help: "text encoder layers to leave out beyond SDXL's one",
+    default: "0",
+    infotext: "Clip skip",
+  }),
+  originalSize: heightAndWidth.optional().meta({
+    group: SIZES,
+    flag: "--original-size",
+    value: "WxH",
+    help: "size that the picture seems to have had",
+    default: "its size",
+  }),
+  targetSize: heightAndWidth.optional().meta({
+    group: SIZES,
+    flag: "--target-size",
+    value: "WxH",
+    help: "size that it should have",
+    default: "its size",
+  }),
+  cropsCoordsTopLeft: topAndLeft.default([0, 0]).meta({
+    group: SIZES,
+    flag: "--crops-coords-top-left",
+    value: "Y,X",
+    help: "where it seems to be cut out",
+  }),
   /** Negative sizes count only if both are given. */
-  negativeOriginalSize: heightAndWidth.optional(),
-  negativeTargetSize: heightAndWidth.optional(),
-  negativeCropsCoordsTopLeft: topAndLeft.default([0, 0]),
+  negativeOriginalSize: heightAndWidth.optional().meta({
+    group: SIZES,
+    flag: "--negative-original-size",
+    value: "WxH",
+    help: "the same for the negative prompt; counts only with",
+  }),
+  negativeTargetSize: heightAndWidth.optional().meta({
+    group: SIZES,
+    flag: "--negative-target-size",
+    value: "WxH",
+    help: "this one",
+    default: "as the positive ones",
+  }),
+  negativeCropsCoordsTopLeft: topAndLeft.default([0, 0]).meta({
+    group: SIZES,
+    flag: "--negative-crops-coords-top-left",
+    value: "Y,X",
+    help: "",
+  }),
   /** Noise to start from, instead of the seed's: a safetensors file, or [pictures, 4, height/8, width/8]. */
-  latents: z.union([path, floats]).optional(),
+  latents: fileOrNumbers.optional().meta({
+    group: FILES,
+    flag: "--latents",
+    value: "file",
+    file: true,
+    after: "saveLatents",
+    help: "start from the initial_noise (or latents) of a safetensors file, not from the seed",
+  }),
   /** What makes pictures of latents: the model's VAE, or the tiny one (`tinyVae`), which is far quicker and a little less sharp. */
-  decoder: z.enum(["vae", "tiny-vae"]).default("vae"),
+  decoder: z.enum(["vae", "tiny-vae"]).default("vae").meta({
+    group: RUN,
+    flag: "--decoder",
+    value: "name",
+    after: "precision",
+    help: "vae, or tiny-vae: far quicker, a little less sharp; needs --tiny-vae",
+    infotext: "VAE Decoder",
+  }),
   /** Whether to show the picture as it stands after each step: decoded by the tiny VAE where there is one. */
-  preview: z.boolean().default(false),
+  preview: z.boolean().default(false).meta({
+    group: FILES,
+    flag: "--preview",
+    after: "latents",
+    help: "keep a preview_0.png … of the pictures as they stand in the folder: small, or in full size with --tiny-vae",
+  }),
 });
 
 /** What to draw, checked, with defaults: the same for command line, code and server. Names as in diffusers. */
@@ -96,88 +350,81 @@ export type GenerateRequest = z.output<typeof generateRequest>;
 export type GenerateInput = z.input<typeof generateRequest>;
 export const GenerateRequest = generateRequest;
 
-const loadOptions = z.strictObject({
-  /** An SDXL model: a diffusers folder, a single file, or a repository of the hub. */
-  model: path,
-  /** For a single file: a folder with the configs of its components. */
-  modelConfig: path.optional(),
-  /** A PhotoMaker adapter: a file, a folder, or a repository of the hub. Plain SDXL when absent. */
-  adapter: path.optional(),
-  /** Strength of the adapter's LoRA. */
-  adapterScale: z.number().min(-100).max(100).default(1),
-  /** A tiny autoencoder (TAESD) for the model's latents: a diffusers folder, a decoder file, or a repository of the hub. */
-  tinyVae: path.optional(),
-  loras: z.array(z.strictObject({ path, scale: z.number().min(-100).max(100).default(1) })).default([]),
-  /** The word that marks the class word before it. */
-  triggerWord: z.string().regex(/^\S+$/).default("img"),
-  device: z.enum(["auto", "cpu", "cuda", "webgpu"]).default("auto"),
-  /**
-   * f32 is the reference's; int8, on the processor, computes linear layers in 8 bits, a third of time and memory; f16, on graphics cards,
-   * computes in half precision but for norms, softmax, time embeddings and the VAE.
-   */
-  precision: z.enum(["auto", "f32", "f16", "int8"]).default("auto"),
-  threads: z.int().min(1).max(1024).optional(),
-  /** Puts each model away after its use, so that about one at a time is in memory: for single pictures on small machines. */
-  unloadAfterUse: z.boolean().default(false),
-  /** Bytes of encoded texts and photos that are kept for later requests; a text of SDXL takes 0.6 MB, a photo 8 or 16 KB. 0 keeps none. */
-  encodingCacheBytes: z
-    .int()
-    .min(0)
-    .default(64 * 2 ** 20),
-});
-
-/** Which models to run and how, checked, with defaults. */
-export type LoadOptions = z.output<typeof loadOptions>;
-export type LoadInput = z.input<typeof loadOptions>;
-export const LoadOptions = loadOptions;
-
 /**
  * @param nameOf how the user calls a value
  * @throws UserError request/unknown-key, and `<subject>/<what is wrong>` such as size/not-multiple-of-8, steps/out-of-range,
- *   prompt/missing, prompt/empty, scheduler/unknown, merge-step/given-twice
+ *   prompt/missing, prompt/empty, scheduler/unknown; merge-step/given-twice, people/given-twice, people/not-yet, image/not-yet,
+ *   control/not-yet
  */
 export function parseGenerateRequest(value: unknown, nameOf: NameOf = plainName): GenerateRequest {
-  const request = parse(generateRequest, value, nameOf);
+  const request = parseOptions(generateRequest, value, nameOf);
   if (request.startMergeStep !== undefined && request.styleStrength !== undefined)
     throw new UserError(
       "merge-step/given-twice",
       `Both ${nameOf(["startMergeStep"])} and ${nameOf(["styleStrength"])} are given, and both say when the identity comes in.`,
       "Give one of them.",
     );
+  if (request.people !== undefined && peopleOf({ ...request, people: [] }).length > 0)
+    throw new UserError(
+      "people/given-twice",
+      `Both people and ${["inputIdImages", "idEmbeds", "idTokens"].map((key) => nameOf([key])).join(", ")} say who the person is.`,
+      "Give people alone, or the person without people.",
+    );
+  refuseNotYet(request);
   return request;
 }
 
-/** @throws UserError as {@link parseGenerateRequest} */
-export const parseLoadOptions = (value: unknown, nameOf: NameOf = plainName): LoadOptions => parse(loadOptions, value, nameOf);
+const idPhotos = generateRequest.pick({ inputIdImages: true, idEmbeds: true });
+
+/**
+ * Photos of one person alone, as `PhotoMaker.encodeIdImages` takes them.
+ * @throws UserError id-images/wrong-type, id-images/empty, id-embeds/wrong-type
+ */
+export const parseIdPhotos = (value: z.input<typeof idPhotos>): z.output<typeof idPhotos> => parseOptions(idPhotos, value);
+
+/** @throws UserError request/unknown-key, and `<subject>/<what is wrong>`, as {@link parseGenerateRequest} */
+export const parseLoadOptions = (value: unknown, nameOf: NameOf = plainName): LoadOptions =>
+  parseOptions(LoadOptions, value, nameOf);
 
 /**
  * Whether models and request go together, as far as that can be said before a file is opened.
- * @throws UserError id-images/missing, id-images/not-wanted, id-tokens/not-wanted, id-tokens/given-twice
+ * @throws UserError id-images/missing, id-images/not-wanted, id-embeds/not-wanted, id-tokens/not-wanted, id-tokens/given-twice
  */
-export function checkPhotos(
-  adapter: boolean,
-  { inputIdImages, idEmbeds, idTokens }: Pick<GenerateRequest, "inputIdImages" | "idEmbeds" | "idTokens">,
-  nameOf: NameOf = plainName,
-): void {
-  const [photos, tokens, option] = [nameOf(["inputIdImages"]), nameOf(["idTokens"]), nameOf(["adapter"])];
-  if (adapter && inputIdImages.length === 0 && idTokens === undefined)
-    throw new UserError("id-images/missing", "There is no photo of the person.", `Give one or more with ${photos}.`);
-  if (adapter && (inputIdImages.length > 0 || idEmbeds !== undefined) && idTokens !== undefined)
+export function checkPhotos(adapter: boolean, request: WithPeople, nameOf: NameOf = plainName): void {
+  const [photosName, embedsName, tokensName] = ["inputIdImages", "idEmbeds", "idTokens"].map((key) => nameOf([key]));
+  const people = peopleOf(request);
+  if (!adapter && people.length > 0) {
+    const [{ photos, idTokens }] = people as [(typeof people)[0]];
+    const [code, what, option] =
+      idTokens !== undefined
+        ? (["id-tokens/not-wanted", "ID tokens", tokensName] as const)
+        : photos.length > 0
+          ? (["id-images/not-wanted", "Photos", photosName] as const)
+          : (["id-embeds/not-wanted", "Face embeddings", embedsName] as const);
     throw new UserError(
-      "id-tokens/given-twice",
-      `Both ${inputIdImages.length > 0 ? photos : nameOf(["idEmbeds"])} and ${tokens} are given, and both say who the person is.`,
-      "Give one of them.",
+      code,
+      `${what} are given, but no PhotoMaker adapter that could use them.`,
+      `Give the adapter with ${nameOf(["adapter"])}, or leave ${option} out to draw without a person.`,
     );
-  if (!adapter && (inputIdImages.length > 0 || idTokens !== undefined))
-    throw new UserError(
-      idTokens === undefined ? "id-images/not-wanted" : "id-tokens/not-wanted",
-      `${idTokens === undefined ? "Photos" : "ID tokens"} are given, but no PhotoMaker adapter that could use them.`,
-      `Give the adapter with ${option}, or leave ${idTokens === undefined ? photos : tokens} out to draw without a person.`,
-    );
+  }
+  if (!adapter) return;
+  if (people.length === 0 || people.some(({ photos, idTokens }) => photos.length === 0 && idTokens === undefined))
+    throw new UserError("id-images/missing", "There is no photo of the person.", `Give one or more with ${photosName}.`);
+  for (const { photos, idEmbeds, idTokens } of people)
+    if (idTokens !== undefined && (photos.length > 0 || idEmbeds !== undefined))
+      throw new UserError(
+        "id-tokens/given-twice",
+        `Both ${photos.length > 0 ? photosName : embedsName} and ${tokensName} are given, and both say who the person is.`,
+        "Give one of them.",
+      );
 }
 
-function parse<T extends z.ZodObject>(schema: T, value: unknown, nameOf: NameOf): z.output<T> {
+/**
+ * Options by their schema.
+ * @throws UserError request/unknown-key, and `<subject>/<what is wrong>`
+ */
+export function parseOptions<T extends z.ZodObject>(schema: T, value: unknown, nameOf: NameOf = plainName): z.output<T> {
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
-  throw requestError(result.error, Object.keys(schema.shape), nameOf);
+  throw requestError(result.error, schema, nameOf);
 }

@@ -1,3 +1,4 @@
+export type { Control } from "../contract/control.ts";
 export type {
   DoneEvent,
   GenerateEvent,
@@ -8,7 +9,11 @@ export type {
   ProgressEvent,
   Timings,
 } from "../contract/events.ts";
-export type { GenerateInput, LoadInput } from "../contract/request.ts";
+export type { JsonNumbers } from "../contract/numbers.ts";
+export type { Person } from "../contract/person.ts";
+export { type GenerateInput, GenerateRequest, type LoadInput, LoadOptions } from "../contract/request.ts";
+export { type FromSettings, type Missing, requestFromSettings } from "../contract/request-from-settings.ts";
+export { type Json, requestJson } from "../contract/request-json.ts";
 export { writeLatents } from "./denoise/read-latents.ts";
 export type { GenerateResult } from "./generate.ts";
 export type { Generation } from "./generation.ts";

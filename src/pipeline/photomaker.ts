@@ -5,6 +5,7 @@ import {
   type LoadInput,
   type LoadOptions,
   parseGenerateRequest,
+  parseIdPhotos,
   parseLoadOptions,
 } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
@@ -242,7 +243,7 @@ export class PhotoMaker implements AsyncDisposable {
     inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
     { idEmbeds }: Pick<GenerateInput, "idEmbeds"> = {},
   ): Promise<FloatArray> {
-    return this.#afterOthers(() => encodeIdImages(this.#models, { inputIdImages, idEmbeds }));
+    return this.#afterOthers(() => encodeIdImages(this.#models, parseIdPhotos({ inputIdImages, idEmbeds })));
   }
 
   /**
