@@ -1,4 +1,5 @@
 import type { GenerateEvent, ImageEvent, Timings } from "../contract/events.ts";
+import { peopleOf } from "../contract/person.ts";
 import { checkPhotos, type GenerateRequest } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
@@ -217,8 +218,9 @@ async function encode(
 ): Promise<Texts> {
   const { identity, text, unet, options, cache } = models;
   checkPhotos(identity !== undefined, request);
-  const photos = request.inputIdImages;
-  const given = request.idTokens && checkIdTokens(identity!.graph, request.idTokens);
+  const [person] = peopleOf(request);
+  const photos = person?.photos ?? [];
+  const given = person?.idTokens && checkIdTokens(identity!.graph, person.idTokens);
   const ids = readPrompts(
     models.readers,
     request,
@@ -231,7 +233,7 @@ async function encode(
   );
   note(ids.notices);
   // Photos are read first: what is wrong with them is found before anything is loaded.
-  const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
+  const faces = person?.idEmbeds === undefined ? undefined : await readIdEmbeds(person.idEmbeds);
   const pixels = identity === undefined ? [] : await readPhotos(identity, photos);
   if (models.apart) void unet.sessions.loadAhead(unet.sessions.formFor(request), progress);
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { requestFromSettings } from "../../contract/request-from-settings.ts";
 import { type FloatArray, floats } from "../../core/array.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { TINY_V1 } from "../../testing/tiny-model.ts";
@@ -18,8 +19,13 @@ test("ID tokens of photos draw what the photos draw, and others something else",
   const idTokens = await pm.encodeIdImages(photos);
   expect(idTokens.dims[0]).toBe(2);
   const same = await pm.generate({ ...request, idTokens });
+  for (const people of [[{ photos }], [{ idTokens }]])
+    expect((await pm.generate({ ...request, people })).latents.final).toEqual(wanted.latents.final);
   expect(same.latents.final).toEqual(wanted.latents.final);
   expect(same.images[0]!.settings).toMatchObject({ idTokens: `<numbers [${idTokens.dims.join(", ")}]>`, inputIdImages: [] });
+  const again = requestFromSettings(same.images[0]!.settings);
+  expect(again.missing.map(({ key }) => key)).toEqual(["idTokens", "model", "adapter"]);
+  expect((await pm.generate({ ...again.request, idTokens })).images[0]!.png).toEqual(same.images[0]!.png);
   const first = floats(idTokens.data.slice(0, idTokens.dims[1]), 1, idTokens.dims[1]!);
   const other = await pm.generate({ ...request, idTokens: first });
   expect(other.latents.final).not.toEqual(wanted.latents.final);
