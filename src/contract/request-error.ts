@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { OptionFault } from "../core/error-codes.ts";
 import { UserError } from "../core/errors.ts";
 import { nearestName } from "./nearest-name.ts";
 import { metaOf } from "./option.ts";
@@ -18,7 +19,8 @@ export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: Nam
   const known = Object.keys(schema.shape);
   const name = nameOf(issue.path);
   const { subject = kebab(key), hint = `Correct ${name}, or leave it out.` } = metaOf(schema.shape[key] as z.ZodType) ?? {};
-  const fail = (kind: string, problem: string, remedy = hint) => new UserError(`${subject}/${kind}`, problem, remedy);
+  const fail = (kind: OptionFault | `not-multiple-of-${number}`, problem: string, remedy = hint) =>
+    new UserError(`${subject}/${kind}`, problem, remedy);
   const given = show(issue.input);
   switch (issue.code) {
     case "unrecognized_keys": {

@@ -25,6 +25,7 @@ test.each([
   ["ENOSPC", "disk/full"],
   ["EDQUOT", "disk/full"],
   ["EACCES", "disk/denied"],
+  ["EIO", "disk/failed"],
 ])("%s while writing is told as %s and leaves what was there before", async (system, code) => {
   const path = join(folder, "a.bin");
   await writeFile(path, "before");

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { messageOf, systemCode, UserError } from "./errors.ts";
+import { type ErrorCode, messageOf, systemCode, UserError } from "./errors.ts";
 
 /** Where the bytes of a file go while it is being written, in order. */
 export interface ByteSink {
@@ -42,7 +42,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
 
 /** A system error of writing, told to the user; anything else unchanged. */
 export function asDiskError(error: unknown, path: string): unknown {
-  const refuse = (code: string, problem: string, remedy: string) => new UserError(code, problem, remedy, { cause: error });
+  const refuse = (code: ErrorCode, problem: string, remedy: string) => new UserError(code, problem, remedy, { cause: error });
   switch (systemCode(error)) {
     case "ENOSPC":
     case "EDQUOT":

@@ -198,6 +198,7 @@ describe("bad input is refused with its cause", () => {
     ["two trigger words", { ...base, prompt: "a man img and a dog img" }, "prompt/trigger-repeated"],
     ["no class word", { ...base, prompt: "img" }, "prompt/class-missing"],
     ["a trigger word in the negative prompt", { ...base, negativePrompt: "bad img" }, "prompt/trigger-in-negative"],
+    ["a second negative prompt without the first", { ...base, negativePrompt2: "ugly" }, "prompt/negative-missing"],
     ["a trigger word only in the first prompt", { ...base, prompt2: "a painting" }, "prompt/trigger-missing"],
     ["a person at different places", { ...base, prompt2: "man img" }, "prompt/second-misplaced"],
     ["a width that does not fit", { ...base, width: 60 }, "size/not-multiple-of-8"],
