@@ -92,7 +92,7 @@ test("what a run would begin from must be there, and finished", async () => {
     const { out } = await trainMini(...args, "--people", "2", "--workers", "1", "--json");
     return (JSON.parse(out.trimEnd().split("\n").at(-1)!) as { error: { code: string } }).error.code;
   };
-  const [out, nothing] = [join(folder, "begun"), join(folder, "nothing")];
+  const [out, nothing] = [join(folder, "another"), join(folder, "nothing")];
   await mkdir(nothing);
   expect(await told("--out", out, "--from", nothing, "--stages", "vae")).toBe("train/no-start");
   const checkpoint = checkpointPath(join(out, "vae"));

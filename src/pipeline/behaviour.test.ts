@@ -3,7 +3,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { GenerateEvent } from "../contract/events.ts";
+import type { GenerateEvent, GenerateResult } from "../contract/events.ts";
 import type { GenerateInput, LoadInput } from "../contract/request.ts";
 import { readPngSettings } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
@@ -14,7 +14,6 @@ import { openTensors } from "../weights/open-tensors.ts";
 import { readValues } from "../weights/read-tensor.ts";
 import { writeSafetensors } from "../weights/safetensors-write.ts";
 import { writeLatents } from "./denoise/read-latents.ts";
-import type { GenerateResult } from "./generate.ts";
 import { PhotoMaker } from "./photomaker.ts";
 
 const photo = (name: string): string => goldenPath("photos", `${name}.png`);

@@ -1,4 +1,4 @@
-import type { GenerateEvent, ImageEvent, Timings } from "../contract/events.ts";
+import type { GenerateEvent, GenerateResult, ImageEvent } from "../contract/events.ts";
 import { peopleOf } from "../contract/person.ts";
 import { checkPhotos, type GenerateRequest } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
@@ -24,14 +24,6 @@ import type { Models } from "./models.ts";
 import { Progress } from "./progress.ts";
 import { type PictureSettings, settingsJson, settingsText } from "./settings.ts";
 import { type SettledRequest, samplerOf, settle } from "./settle.ts";
-
-export interface GenerateResult {
-  readonly images: readonly ImageEvent[];
-  readonly seed: number;
-  readonly notices: readonly Notice[];
-  readonly timings: Timings;
-  readonly latents: { readonly initialNoise: Float32Array; readonly final: Float32Array; readonly dims: readonly number[] };
-}
 
 /**
  * One request from photos and text to pictures: PhotoMaker (arXiv 2312.04461), section 3, with delayed subject conditioning; plain

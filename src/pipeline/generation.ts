@@ -1,4 +1,4 @@
-import type { GenerateEvent } from "../contract/events.ts";
+import type { GenerateEvent, NumberedEvent } from "../contract/events.ts";
 
 /** Runs with an emitter of events and a signal; resolves with the whole result. */
 export type Start<Result> = (emit: (event: GenerateEvent) => void, signal: AbortSignal) => Promise<Result>;
@@ -7,17 +7,17 @@ export type Start<Result> = (emit: (event: GenerateEvent) => void, signal: Abort
  * Work under way. Either iterate over its events, or await it for the result; both may be done. Leaving a `for await`
  * loop early cancels the work.
  */
-export class Generation<Result> implements AsyncIterable<GenerateEvent>, PromiseLike<Result> {
+export class Generation<Result> implements AsyncIterable<NumberedEvent>, PromiseLike<Result> {
   readonly #abort = new AbortController();
   readonly #result: Promise<Result>;
-  readonly #events: GenerateEvent[] = [];
+  readonly #events: NumberedEvent[] = [];
   #wake: (() => void) | undefined;
   #ended = false;
 
   constructor(start: Start<Result>, signal?: AbortSignal) {
     const both = signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]);
     const emit = (event: GenerateEvent): void => {
-      this.#events.push(event);
+      this.#events.push({ ...event, id: this.#events.length });
       this.#wake?.();
     };
     this.#result = start(emit, both).finally(() => {
@@ -35,7 +35,7 @@ export class Generation<Result> implements AsyncIterable<GenerateEvent>, Promise
     return this.#result.then(onResult, onError);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<GenerateEvent, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<NumberedEvent, void, undefined> {
     let at = 0;
     try {
       while (true) {

@@ -1,5 +1,5 @@
 import { basename, dirname } from "node:path";
-import type { ImageEvent } from "../contract/events.ts";
+import type { GenerateResult, ImageEvent } from "../contract/events.ts";
 import {
   type GenerateInput,
   type LoadInput,
@@ -45,7 +45,7 @@ import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
 import { openTinyVae } from "../weights/tiny-vae.ts";
 import { LARGEST_WHOLE } from "./decode/decode.ts";
-import { encodeIdImages, type GenerateResult, generate, generateTogether } from "./generate.ts";
+import { encodeIdImages, generate, generateTogether } from "./generate.ts";
 import { Generation } from "./generation.ts";
 import { usualNeed } from "./load/check-room.ts";
 import { detectFewStep } from "./load/few-step.ts";

@@ -156,7 +156,7 @@ const doubled = () => ({ y: mul(input("x", [b]), 2) });
 
 test.each([
   ["SIGKILL", "runtime/killed"],
-  ["SIGTERM", "runtime/ended"],
+  ["SIGUSR2", "runtime/ended"],
 ])("a process that ends by %s fails what runs, and the next run loads again in a new one", async (signal, code) => {
   const own = ortRuntime();
   const session = await own.load(doubled());
