@@ -27,7 +27,7 @@ export default {
       name: "runs-in-a-browser-too",
       comment: "These folders do no I/O: a browser runs them as they are.",
       severity: "error",
-      from: { path: "^src/(core|graph|nn|models|samplers|text)/", pathNot: "\\.(test|node)\\.ts$" },
+      from: { path: "^src/(core|contract|graph|nn|models|samplers|text)/", pathNot: "\\.(test|node)\\.ts$" },
       to: { dependencyTypes: ["core"] },
     },
     {

@@ -100,8 +100,14 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
   };
   const machine = thisMachine();
   const report = (runs: readonly Run[], complete: boolean) => ({
-    ...{ machine, complete, model, adapter, photos: photos.length },
-    ...{ steps: plan.request.numInferenceSteps, guidanceScale: plan.request.guidanceScale, threads: plan.load.threads },
+    machine,
+    complete,
+    model,
+    adapter,
+    photos: photos.length,
+    steps: plan.request.numInferenceSteps,
+    guidanceScale: plan.request.guidanceScale,
+    threads: plan.load.threads,
     runs: runs.map((run) => ({ ...run, measured: run.measured.map((each) => ({ ...each, summary: summaryOf(each) })) })),
   });
   const save = async (runs: readonly Run[], complete: boolean): Promise<void> => {
@@ -118,7 +124,10 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
   const runs = await measure(
     { ...plan, load },
     {
-      ...{ open: tools.open, now: io.now, peakMemory: io.peakMemory, signal: io.signal },
+      open: tools.open,
+      now: io.now,
+      peakMemory: io.peakMemory,
+      signal: io.signal,
       onOpen: ({ notices }) => {
         for (const { message } of notices) note(message);
       },
@@ -173,7 +182,9 @@ function planOf(flags: Flags, { model, adapter, photos }: Subject): Plan {
     prompt: adapter === undefined ? "a photo of a man in a park" : "a photo of a man img in a park",
     inputIdImages: [...photos],
     ...given({ idEmbeds }),
-    ...{ numInferenceSteps: Number(flags.steps.trim() || Number.NaN), guidanceScale, seed: 0 },
+    numInferenceSteps: Number(flags.steps.trim() || Number.NaN),
+    guidanceScale,
+    seed: 0,
   };
   for (const size of sizes) checkPhotos(adapter !== undefined, parseGenerateRequest({ ...request, ...size }, flagName), flagName);
   const repeats = wholeNumber(flags.repeats, "--repeats", 1, 1000);

@@ -259,7 +259,10 @@ test("a picture from numbers or bytes says what must be given again", async () =
 test("a config has options without a flag, too, named as in code", async () => {
   await writeFile(join(folder, "me.png"), "");
   const path = await config({
-    ...{ model: "m", adapter: "a", prompt: "a man img", unload_after_use: false },
+    model: "m",
+    adapter: "a",
+    prompt: "a man img",
+    unload_after_use: false,
     people: [{ photos: ["me.png", "data:image/png;base64,iVBORw=="] }],
   });
   const { load, request } = await optionsOf("--config", path);

@@ -1,8 +1,8 @@
-import type { z } from "zod";
+import { z } from "zod";
 import type { OptionFault } from "../core/error-codes.ts";
 import { UserError } from "../core/errors.ts";
 import { nearestName } from "./nearest-name.ts";
-import { metaOf } from "./option.ts";
+import { metaOf, valueSchema } from "./option.ts";
 
 /** How the user calls a value: `--steps` on the command line, `numInferenceSteps` in code. */
 export type NameOf = (path: readonly PropertyKey[]) => string;
@@ -16,7 +16,6 @@ export const plainName: NameOf = (path) => path.map(String).join(".");
 export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: NameOf): UserError {
   const issue = error.issues[0]!;
   const key = String(issue.path[0] ?? "");
-  const known = Object.keys(schema.shape);
   const name = nameOf(issue.path);
   const { subject = kebab(key), hint = `Correct ${name}, or leave it out.` } = metaOf(schema.shape[key] as z.ZodType) ?? {};
   const fail = (kind: OptionFault | `not-multiple-of-${number}`, problem: string, remedy = hint) =>
@@ -25,9 +24,11 @@ export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: Nam
   switch (issue.code) {
     case "unrecognized_keys": {
       const unknown = issue.keys[0]!;
-      const nearest = issue.path.length === 0 ? nearestName(unknown, known) : undefined;
-      const remedy = nearest ? `Did you mean ${nearest}?` : `Known are: ${known.join(", ")}.`;
-      return new UserError("request/unknown-key", `There is no option "${unknown}".`, remedy);
+      const known = keysAt(schema, issue.path);
+      const nearest = nearestName(unknown, known);
+      const remedy = nearest ? `Did you mean ${nearest}?` : known.length > 0 ? `Known are: ${known.join(", ")}.` : hint;
+      const place = issue.path.length === 0 ? "" : ` in ${name}`;
+      return new UserError("request/unknown-key", `There is no option "${unknown}"${place}.`, remedy);
     }
     case "not_multiple_of": {
       const below = Math.floor(Number(issue.input) / issue.divisor) * issue.divisor;
@@ -63,6 +64,17 @@ export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: Nam
     default:
       return fail("wrong-type", `${name} is ${given}: ${issue.message}.`);
   }
+}
+
+/** The names that an object of the request may have. */
+function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  const here = valueSchema(schema);
+  const [first, ...rest] = path;
+  if (here instanceof z.ZodArray) return keysAt(here.element, rest);
+  if (!(here instanceof z.ZodObject)) return [];
+  if (first === undefined) return Object.keys(here.shape);
+  const inner = here.shape[String(first)] as z.ZodType | undefined;
+  return inner === undefined ? [] : keysAt(inner, rest);
 }
 
 const WORDS: Readonly<Record<string, string>> = {

@@ -7,13 +7,18 @@ const load = {
   adapter: "photomaker-v1.bin",
   loras: [{ path: "style.safetensors", scale: 0.5 }],
   triggerWord: "img",
-  ...{ unloadAfterUse: true, encodingCacheBytes: 5 },
+  unloadAfterUse: true,
+  encodingCacheBytes: 5,
 };
 
 test("request and models come back, and what is missing is named", () => {
   const settings = {
-    ...{ prompt: "<numbers [1]> a man img", inputIdImages: ["a.jpg", "<123 bytes>"], latents: "<numbers [1, 4, 8, 8]>", seed: 3 },
-    ...{ index: 2, load },
+    prompt: "<numbers [1]> a man img",
+    inputIdImages: ["a.jpg", "<123 bytes>"],
+    latents: "<numbers [1, 4, 8, 8]>",
+    seed: 3,
+    index: 2,
+    load,
   };
   const { request, load: models, index, missing } = requestFromSettings(JSON.parse(JSON.stringify(settings)));
   expect(index).toBe(2);

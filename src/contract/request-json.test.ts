@@ -10,9 +10,14 @@ const overTheWire = (request: Parameters<typeof requestJson>[0]) =>
 
 test("a request survives JSON, with its bytes and numbers", () => {
   const request = parseGenerateRequest({
-    ...{ prompt, inputIdImages: ["a.png", Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0, 255)], negativePrompt: "" },
+    prompt,
+    inputIdImages: ["a.png", Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0, 255)],
+    negativePrompt: "",
     idEmbeds: floats(Float32Array.of(0.1, -1e30, Math.PI, -0), 2, 2),
-    ...{ latents: floats(new Float32Array(8).fill(1 / 3), 1, 2, 2, 2), seed: 3, originalSize: [512, 768], width: 64 },
+    latents: floats(new Float32Array(8).fill(1 / 3), 1, 2, 2, 2),
+    seed: 3,
+    originalSize: [512, 768],
+    width: 64,
   });
   expect(overTheWire(request)).toEqual(request);
   expect(JSON.stringify(requestJson(request))).toContain("data:image/png;base64,iVBORwD/");

@@ -22,7 +22,9 @@ const wireEvent = z.discriminatedUnion("type", [
     type: z.literal("progress"),
     phase: z.enum(["load", "prepare", "encode", "denoise", "decode"]),
     detail: z.string().optional(),
-    ...{ step: count, steps: count, secondsLeft: count.optional() },
+    step: count,
+    steps: count,
+    secondsLeft: count.optional(),
   }),
   z.strictObject({ id, type: z.literal("preview"), step: z.int().min(0), images: z.array(png) }),
   z.strictObject({

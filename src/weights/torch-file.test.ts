@@ -121,8 +121,14 @@ test.each<[string, string, Uint8Array]>([
     "torch/duplicate-name",
     makeTorchZip(
       makePickle(
-        ...["\x80\x02}(", { text: "a.b" }, ...pickledTensor("0", 6, [6], [1]), { text: "a" }, "}("],
-        ...[{ text: "b" }, ...pickledTensor("0", 6, [6], [1]), "uu."],
+        "\x80\x02}(",
+        { text: "a.b" },
+        ...pickledTensor("0", 6, [6], [1]),
+        { text: "a" },
+        "}(",
+        { text: "b" },
+        ...pickledTensor("0", 6, [6], [1]),
+        "uu.",
       ),
       { 0: floats },
     ),

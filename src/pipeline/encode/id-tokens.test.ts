@@ -43,5 +43,9 @@ test("ID tokens that do not fit are refused", async () => {
   await using plain = await PhotoMaker.load({ model: goldenPath("tiny-sdxl") });
   await expect(plain.generate({ ...request, idTokens: tokens(1, 3) })).rejects.toMatchObject({ code: "id-tokens/not-wanted" });
   await expect(plain.encodeIdImages(photos)).rejects.toMatchObject({ code: "id-images/not-wanted" });
+  await expect(pm.encodeIdImages("a.jpg" as never)).rejects.toMatchObject({ code: "id-images/wrong-type" });
+  await expect(pm.encodeIdImages(photos, { idEmbeds: { data: new Float32Array(2) } as never })).rejects.toMatchObject({
+    code: "id-embeds/wrong-type",
+  });
   await expect(pm.encodeIdImages([])).rejects.toMatchObject({ code: "id-images/missing" });
 });
