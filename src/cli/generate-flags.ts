@@ -71,9 +71,9 @@ function parserOf(meta: OptionMeta, value: z.core.$ZodType): ConfigOption["parse
 }
 
 /** What the help says: the default in words, or that of the schema. */
-function helpOf({ help, default: inWords }: OptionMeta, schema: z.ZodType): string {
-  const shown = inWords ?? defaultOf(schema);
-  return [help, ...(shown === undefined ? [] : [`(default: ${shown})`])].filter((part) => part !== "").join(" ");
+function helpOf({ description, otherwise }: OptionMeta, schema: z.ZodType): string {
+  const shown = otherwise ?? defaultOf(schema);
+  return [description, ...(shown === undefined ? [] : [`(default: ${shown})`])].filter((part) => part !== "").join(" ");
 }
 
 function defaultOf(schema: z.ZodType): string | undefined {

@@ -8,21 +8,21 @@ const outputOptions = z.strictObject({
     flag: "--out",
     short: "-o",
     value: "path",
-    help: "folder for image_0.png, image_1.png … (numbers go on where a folder ends), or one file.png, which is replaced",
-    default: "out",
+    description: "folder for image_0.png, image_1.png … (numbers go on where a folder ends), or one file.png, which is replaced",
+    otherwise: "out",
   }),
   saveLatents: z.string().optional().meta({
     group: FILES,
     flag: "--save-latents",
     value: "file",
-    help: "write initial_noise and the final latents as safetensors",
+    description: "write initial_noise and the final latents as safetensors",
   }),
   json: z.boolean().default(false).meta({
     group: FILES,
     flag: "--json",
-    help: "print one JSON object: paths, seeds, settings, times; or the error",
+    description: "print one JSON object: paths, seeds, settings, times; or the error",
   }),
-  quiet: z.boolean().default(false).meta({ group: FILES, flag: "--quiet", short: "-q", help: "no progress" }),
+  quiet: z.boolean().default(false).meta({ group: FILES, flag: "--quiet", short: "-q", description: "no progress" }),
 });
 
 /** Where pictures go and what is told meanwhile: options of the command line alone. `out` is a folder, or the name of one PNG. */

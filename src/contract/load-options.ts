@@ -14,7 +14,7 @@ const loadOptions = z.strictObject({
     short: "-m",
     value: "path",
     file: true,
-    help: "SDXL: a diffusers folder, a .safetensors file, or org/name on the Hugging Face hub",
+    description: "SDXL: a diffusers folder, a .safetensors file, or org/name on the Hugging Face hub",
     hint: "Name an SDXL model: a diffusers folder, a .safetensors file, or a repository of the Hugging Face hub.",
     infotext: "Model",
   }),
@@ -24,8 +24,8 @@ const loadOptions = z.strictObject({
     flag: "--model-config",
     value: "folder",
     file: true,
-    help: "configs for a single-file model",
-    default: "looked for beside it",
+    description: "configs for a single-file model",
+    otherwise: "looked for beside it",
   }),
   /** A PhotoMaker adapter: a file, a folder, or a repository of the hub. Plain SDXL when absent. */
   adapter: path.optional().meta({
@@ -34,7 +34,7 @@ const loadOptions = z.strictObject({
     short: "-a",
     value: "path",
     file: true,
-    help: "PhotoMaker V1 or V2: a file, a folder, or org/name; without it, plain SDXL",
+    description: "PhotoMaker V1 or V2: a file, a folder, or org/name; without it, plain SDXL",
     infotext: "PhotoMaker",
   }),
   /** Strength of the adapter's LoRA. */
@@ -42,7 +42,7 @@ const loadOptions = z.strictObject({
     group: MODELS,
     flag: "--adapter-scale",
     value: "number",
-    help: "strength of the adapter's LoRA",
+    description: "strength of the adapter's LoRA",
   }),
   loras: z
     .array(z.strictObject({ path, scale: strength }))
@@ -52,7 +52,7 @@ const loadOptions = z.strictObject({
       flag: "--lora",
       value: "path:scale...",
       file: true,
-      help: "LoRA files with their strengths (default strength: 1)",
+      description: "LoRA files with their strengths (default strength: 1)",
       infotext: "Lora",
     }),
   /** A tiny autoencoder (TAESD) for the model's latents: a diffusers folder, a decoder file, or a repository of the hub. */
@@ -61,18 +61,21 @@ const loadOptions = z.strictObject({
     flag: "--tiny-vae",
     value: "path",
     file: true,
-    help: "tiny autoencoder (TAESD) for previews, and for --decoder tiny-vae: madebyollin/taesdxl, a folder or a file",
+    description: "tiny autoencoder (TAESD) for previews, and for --decoder tiny-vae: madebyollin/taesdxl, a folder or a file",
   }),
   /** The word that marks the class word before it. */
   triggerWord: z
     .string()
     .regex(/^\S+$/)
     .default("img")
-    .meta({ group: MODELS, flag: "--trigger-word", value: "word", help: "the word that marks the person" }),
-  device: z
-    .enum(["auto", "cpu", "cuda", "webgpu"])
-    .default("auto")
-    .meta({ group: RUN, flag: "--device", value: "name", help: "auto, cpu, cuda, webgpu", default: "auto, which is cpu" }),
+    .meta({ group: MODELS, flag: "--trigger-word", value: "word", description: "the word that marks the person" }),
+  device: z.enum(["auto", "cpu", "cuda", "webgpu"]).default("auto").meta({
+    group: RUN,
+    flag: "--device",
+    value: "name",
+    description: "auto, cpu, cuda, webgpu",
+    otherwise: "auto, which is cpu",
+  }),
   /**
    * f32 is the reference's; int8, on the processor, computes linear layers in 8 bits, a third of time and memory; f16, on graphics cards,
    * computes in half precision but for norms, softmax, time embeddings and the VAE.
@@ -81,27 +84,27 @@ const loadOptions = z.strictObject({
     group: RUN,
     flag: "--precision",
     value: "name",
-    help: "auto, f32, f16 (graphics cards only), int8 (processor only)",
-    default: "auto: int8 for large models on the processor",
+    description: "auto, f32, f16 (graphics cards only), int8 (processor only)",
+    otherwise: "auto: int8 for large models on the processor",
   }),
   threads: z.int().min(1).max(1024).optional().meta({
     group: RUN,
     flag: "--threads",
     value: "count",
-    help: "of the processor",
-    default: "chosen by the runtime",
+    description: "of the processor",
+    otherwise: "chosen by the runtime",
   }),
   /** Puts each model away after its use, so that about one at a time is in memory: for single pictures on small machines. */
   unloadAfterUse: z.boolean().default(false).meta({
     group: RUN,
-    help: "put each model away after its use, so that about one at a time is in memory",
+    description: "put each model away after its use, so that about one at a time is in memory",
   }),
   /** Bytes of encoded texts and photos that are kept for later requests; a text of SDXL takes 0.6 MB, a photo 8 or 16 KB. 0 keeps none. */
   encodingCacheBytes: z
     .int()
     .min(0)
     .default(64 * 2 ** 20)
-    .meta({ group: RUN, help: "bytes of encoded texts and photos that are kept for later requests; 0 keeps none" }),
+    .meta({ group: RUN, description: "bytes of encoded texts and photos that are kept for later requests; 0 keeps none" }),
 });
 
 /** Which models to run and how, checked, with defaults. */

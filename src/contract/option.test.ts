@@ -13,8 +13,8 @@ test.each(OPTIONS)("$name says what it is and how the command line calls it", ({
   expect(meta).toBeDefined();
   for (const key of Object.keys(meta)) expect(META_KEYS).toContain(key);
   expect(meta.group).toMatch(/^[A-Z].*:$/);
-  expect(typeof meta.help).toBe("string");
-  if (meta.flag === undefined) expect([meta.short, meta.value, meta.default]).toEqual([undefined, undefined, undefined]);
+  expect(typeof meta.description).toBe("string");
+  if (meta.flag === undefined) expect([meta.short, meta.value, meta.otherwise]).toEqual([undefined, undefined, undefined]);
   else expect(meta.flag).toMatch(/^--[a-z0-9-]+$/);
   if (meta.short !== undefined) expect(meta.short).toMatch(/^-[a-z]$/);
 });
@@ -32,7 +32,18 @@ describe.each(Object.entries(SCHEMAS))("%s as JSON Schema", (name, schema) => {
   test("has every option, with its meaning, and no other", () => {
     expect(json).toMatchObject({ type: "object", additionalProperties: false });
     expect(Object.keys(json.properties!)).toEqual(Object.keys(schema.shape));
+    for (const [key, option] of Object.entries(json.properties!))
+      expect(option).toMatchObject({ description: metaOf(schema.shape[key as never])!.description });
     expect(z.toJSONSchema(schema).properties).toHaveProperty(name === "LoadOptions" ? "loras" : "idTokens");
+  });
+
+  test("has the defaults of the schema", () => {
+    const given = name === "LoadOptions" ? { model: "m" } : { prompt: "a" };
+    const properties = Object.entries(z.toJSONSchema(schema).properties!);
+    const defaults = properties.flatMap(([key, option]) =>
+      typeof option === "object" && "default" in option ? [[key, option.default] as const] : [],
+    );
+    expect({ ...given, ...Object.fromEntries(defaults) }).toEqual(schema.parse(given));
   });
 
   test("takes what is right and refuses what is wrong, as the schema does", () => {

@@ -7,10 +7,10 @@ import { z } from "zod";
 export interface OptionMeta {
   /** Heading under which the help lists it. */
   readonly group: string;
-  /** What it means, for a user; the JSON Schema's description. */
-  readonly help: string;
-  /** Its default in words, where the schema has none or where the value alone says too little. */
-  readonly default?: string;
+  /** What it means, for a user: the help of the command line, and the description in a JSON Schema. */
+  readonly description: string;
+  /** What it is when it is not given, in words, where the schema has no default or its value alone says too little. */
+  readonly otherwise?: string;
   /** `--steps`; an option without a flag is for code and config files alone. */
   readonly flag?: string;
   /** `-s` */
@@ -32,8 +32,8 @@ export interface OptionMeta {
 /** The names that {@link OptionMeta} may have. */
 export const META_KEYS = [
   "group",
-  "help",
-  "default",
+  "description",
+  "otherwise",
   "flag",
   "short",
   "value",

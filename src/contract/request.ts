@@ -32,7 +32,7 @@ const generateRequest = z.strictObject({
     flag: "--prompt",
     short: "-p",
     value: "text",
-    help: 'with the trigger word after the class word: "a photo of a man img as an astronaut"',
+    description: 'with the trigger word after the class word: "a photo of a man img as an astronaut"',
     hint: 'Say what to draw, as in "a photo of a man img wearing a spacesuit".',
   }),
   /** For text encoder 2; the same as `prompt` when absent. */
@@ -40,8 +40,8 @@ const generateRequest = z.strictObject({
     group: DRAW,
     flag: "--prompt-2",
     value: "text",
-    help: "another prompt for text encoder 2",
-    default: "the same",
+    description: "another prompt for text encoder 2",
+    otherwise: "the same",
   }),
   /** Absent differs from "": absent gives an embedding of zeros, "" an encoded empty text. */
   negativePrompt: z.string().optional().meta({
@@ -49,14 +49,14 @@ const generateRequest = z.strictObject({
     flag: "--negative-prompt",
     short: "-n",
     value: "text",
-    help: 'what to keep out (none and "" differ, as in diffusers)',
+    description: 'what to keep out (none and "" differ, as in diffusers)',
   }),
   negativePrompt2: z.string().optional().meta({
     group: DRAW,
     flag: "--negative-prompt-2",
     value: "text",
-    help: "another one for text encoder 2",
-    default: "the same",
+    description: "another one for text encoder 2",
+    otherwise: "the same",
   }),
   /** Photos of one person: paths, or the bytes of picture files. */
   inputIdImages: z.array(photo).max(64).default([]).meta({
@@ -65,7 +65,7 @@ const generateRequest = z.strictObject({
     short: "-i",
     value: "files...",
     file: true,
-    help: "photos of one person; more of them give a better likeness",
+    description: "photos of one person; more of them give a better likeness",
     subject: "id-images",
     infotext: "ID images",
   }),
@@ -75,49 +75,54 @@ const generateRequest = z.strictObject({
     flag: "--id-embeds",
     value: "file",
     file: true,
-    help: "face embeddings for a V2 adapter: safetensors with id_embeds [photos, 512]",
+    description: "face embeddings for a V2 adapter: safetensors with id_embeds [photos, 512]",
   }),
   /** Who it is, instead of photos: ID tokens [tokens, width] of `PhotoMaker.encodeIdImages`, as they are, chosen or mixed. */
   idTokens: numbers.optional().meta({
     group: DRAW,
-    help: "who it is, instead of photos: ID tokens [tokens, width], as encodeIdImages makes them, chosen or mixed",
+    description: "who it is, instead of photos: ID tokens [tokens, width], as encodeIdImages makes them, chosen or mixed",
     infotext: "ID tokens",
   }),
   /** The people, where the short form of one (`inputIdImages`, `idEmbeds`, `idTokens`) does not say enough. */
   people: z.array(person).min(1).max(16).optional().meta({
     group: DRAW,
     file: true,
-    help: "the people, each with photos or ID tokens, instead of the short form of one",
+    description: "the people, each with photos or ID tokens, instead of the short form of one",
   }),
   /** A picture to start from, instead of noise. */
-  image: photo.optional().meta({ group: DRAW, file: true, help: "a picture to start from, instead of noise" }),
+  image: photo.optional().meta({ group: DRAW, file: true, description: "a picture to start from, instead of noise" }),
   /** How much of `image` is drawn anew: 1 is all of it. */
-  strength: z.number().min(0).max(1).optional().meta({ group: DRAW, help: "share of the start picture that is drawn anew" }),
+  strength: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .meta({ group: DRAW, description: "share of the start picture that is drawn anew" }),
   /** What of `image` is drawn anew: where it is white. */
   maskImage: photo
     .optional()
-    .meta({ group: DRAW, file: true, help: "which part of the start picture is drawn anew: the white one" }),
+    .meta({ group: DRAW, file: true, description: "which part of the start picture is drawn anew: the white one" }),
   /** Hints about shape, such as poses. */
   control: z
     .array(control)
     .max(16)
     .optional()
-    .meta({ group: DRAW, file: true, help: "hints about shape, such as poses or edges" }),
+    .meta({ group: DRAW, file: true, description: "hints about shape, such as poses or edges" }),
   /** The model's own size when absent. */
   width: side.optional().meta({
     group: SAMPLING,
     flag: "--width",
     value: "pixels",
-    help: "a multiple of 8",
-    default: "the model's, 1024 for SDXL",
+    description: "a multiple of 8",
+    otherwise: "the model's, 1024 for SDXL",
     subject: "size",
   }),
   height: side.optional().meta({
     group: SAMPLING,
     flag: "--height",
     value: "pixels",
-    help: "a multiple of 8",
-    default: "the model's, 1024 for SDXL",
+    description: "a multiple of 8",
+    otherwise: "the model's, 1024 for SDXL",
     subject: "size",
   }),
   /** 50 when absent, or what a few-step model wants. */
@@ -126,8 +131,8 @@ const generateRequest = z.strictObject({
     flag: "--steps",
     short: "-s",
     value: "count",
-    help: "denoising steps",
-    default: "50; a few-step model or LoRA has its own",
+    description: "denoising steps",
+    otherwise: "50; a few-step model or LoRA has its own",
     subject: "steps",
     hint: "Take 20 to 50; few-step models need 4 to 8.",
     infotext: "Steps",
@@ -138,8 +143,8 @@ const generateRequest = z.strictObject({
     flag: "--guidance-scale",
     short: "-g",
     value: "number",
-    help: "how closely to follow the text; 1 is without guidance",
-    default: "5, or the few-step model's",
+    description: "how closely to follow the text; 1 is without guidance",
+    otherwise: "5, or the few-step model's",
     hint: "Take about 5; 1 turns guidance off.",
     infotext: "CFG scale",
   }),
@@ -148,14 +153,14 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--guidance-rescale",
     value: "number",
-    help: "0 to 1, against overexposure",
+    description: "0 to 1, against overexposure",
   }),
   /** Share of the steps with guidance, rounded to whole steps; the rest is without: Kynkäänniemi et al. 2024 (arXiv 2404.07724). */
   guidanceEnd: z.number().min(0).max(1).default(1).meta({
     group: SAMPLING,
     flag: "--guidance-end",
     value: "share",
-    help: "0 to 1: after this share of the steps no guidance, so half the work a step",
+    description: "0 to 1: after this share of the steps no guidance, so half the work a step",
     infotext: "Guidance end",
   }),
   /** The identity is left out up to and with this evaluation, counted from 0; -1 has it from the first one on. */
@@ -163,7 +168,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--start-merge-step",
     value: "step",
-    help: "step after which the person comes in; -1 is from the start (see below)",
+    description: "step after which the person comes in; -1 is from the start (see below)",
     hint: "Take -1 to have the identity from the first step, or the number of steps to wait.",
     infotext: "Start merge step",
   }),
@@ -172,8 +177,8 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--style-strength",
     value: "percent",
-    help: "the same as a share of the steps",
-    default: "20; see below",
+    description: "the same as a share of the steps",
+    otherwise: "20; see below",
     hint: "Take 15 to 50 percent; more follows the text, less the face.",
   }),
   /**
@@ -184,8 +189,8 @@ const generateRequest = z.strictObject({
     group: FASTER,
     flag: "--deep-cache",
     value: "interval",
-    help: "DeepCache: the whole UNet at every so many evaluations, its outer layers at the others; 2 to 5",
-    default: "off",
+    description: "DeepCache: the whole UNet at every so many evaluations, its outer layers at the others; 2 to 5",
+    otherwise: "off",
     infotext: "DeepCache",
   }),
   /**
@@ -196,8 +201,8 @@ const generateRequest = z.strictObject({
     group: FASTER,
     flag: "--t-gate",
     value: "step",
-    help: "T-GATE: from this evaluation on no guidance, and the text is not looked at again; half of the steps or more",
-    default: "off",
+    description: "T-GATE: from this evaluation on no guidance, and the text is not looked at again; half of the steps or more",
+    otherwise: "off",
     infotext: "T-GATE",
   }),
   /**
@@ -208,8 +213,8 @@ const generateRequest = z.strictObject({
     group: FASTER,
     flag: "--token-downsampling",
     value: "factor",
-    help: "ToDo: pixels of large pictures look at every so-many-th other, down and across; 2 or 3, for 1024x1024 or more",
-    default: "off",
+    description: "ToDo: pixels of large pictures look at every so-many-th other, down and across; 2 or 3, for 1024x1024 or more",
+    otherwise: "off",
     infotext: "Token downsampling",
   }),
   /** The model's own when absent. */
@@ -220,8 +225,8 @@ const generateRequest = z.strictObject({
       group: SAMPLING,
       flag: "--scheduler",
       value: "name",
-      help: SAMPLER_NAMES.join(", "),
-      default: "the model's",
+      description: SAMPLER_NAMES.join(", "),
+      otherwise: "the model's",
       hint: "Leave it out to take the model's own.",
       infotext: "Sampler",
     }),
@@ -233,24 +238,24 @@ const generateRequest = z.strictObject({
       group: SAMPLING,
       flag: "--timestep-spacing",
       value: "name",
-      help: TIMESTEP_SPACINGS.join(", "),
-      default: "the model's",
+      description: TIMESTEP_SPACINGS.join(", "),
+      otherwise: "the model's",
     }),
   /** Noise of DDIM: Song et al. 2020 (arXiv 2010.02502), equation 16. For TCD, its gamma. 0 when absent, or what a few-step model wants. */
   eta: z.number().min(0).max(1).optional().meta({
     group: SAMPLING,
     flag: "--eta",
     value: "number",
-    help: "noise of ddim, gamma of tcd, 0 to 1",
-    default: "0, or the few-step model's",
+    description: "noise of ddim, gamma of tcd, 0 to 1",
+    otherwise: "0, or the few-step model's",
   }),
   /** Drawn at random, and reported, when absent. */
   seed: z.int().min(0).optional().meta({
     group: SAMPLING,
     flag: "--seed",
     value: "number",
-    help: "same seed, same picture, also as in diffusers",
-    default: "random, and told",
+    description: "same seed, same picture, also as in diffusers",
+    otherwise: "random, and told",
     infotext: "Seed",
   }),
   /** Whose random numbers a seed stands for: PyTorch's `torch.Generator("cpu")` or `torch.Generator("cuda")`. */
@@ -258,14 +263,14 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--generator-device",
     value: "name",
-    help: "cpu or cuda: a diffusers script's torch.Generator",
+    description: "cpu or cuda: a diffusers script's torch.Generator",
     infotext: "RNG",
   }),
   numImagesPerPrompt: z.int().min(1).max(256).default(1).meta({
     group: SAMPLING,
     flag: "--num-images",
     value: "count",
-    help: "pictures to make at once",
+    description: "pictures to make at once",
     subject: "num-images",
   }),
   /** Layers of the text encoders to leave out at their end, beyond the one that SDXL leaves out. */
@@ -273,49 +278,49 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--clip-skip",
     value: "layers",
-    help: "text encoder layers to leave out beyond SDXL's one",
-    default: "0",
+    description: "text encoder layers to leave out beyond SDXL's one",
+    otherwise: "0",
     infotext: "Clip skip",
   }),
   originalSize: heightAndWidth.optional().meta({
     group: SIZES,
     flag: "--original-size",
     value: "WxH",
-    help: "size that the picture seems to have had",
-    default: "its size",
+    description: "size that the picture seems to have had",
+    otherwise: "its size",
   }),
   targetSize: heightAndWidth.optional().meta({
     group: SIZES,
     flag: "--target-size",
     value: "WxH",
-    help: "size that it should have",
-    default: "its size",
+    description: "size that it should have",
+    otherwise: "its size",
   }),
   cropsCoordsTopLeft: topAndLeft.default([0, 0]).meta({
     group: SIZES,
     flag: "--crops-coords-top-left",
     value: "Y,X",
-    help: "where it seems to be cut out",
+    description: "where it seems to be cut out",
   }),
   /** Negative sizes count only if both are given. */
   negativeOriginalSize: heightAndWidth.optional().meta({
     group: SIZES,
     flag: "--negative-original-size",
     value: "WxH",
-    help: "the same for the negative prompt; counts only with",
+    description: "the same for the negative prompt; counts only with",
   }),
   negativeTargetSize: heightAndWidth.optional().meta({
     group: SIZES,
     flag: "--negative-target-size",
     value: "WxH",
-    help: "this one",
-    default: "as the positive ones",
+    description: "this one",
+    otherwise: "as the positive ones",
   }),
   negativeCropsCoordsTopLeft: topAndLeft.default([0, 0]).meta({
     group: SIZES,
     flag: "--negative-crops-coords-top-left",
     value: "Y,X",
-    help: "",
+    description: "",
   }),
   /** Noise to start from, instead of the seed's: a safetensors file, or [pictures, 4, height/8, width/8]. */
   latents: fileOrNumbers.optional().meta({
@@ -324,7 +329,7 @@ const generateRequest = z.strictObject({
     value: "file",
     file: true,
     after: "saveLatents",
-    help: "start from the initial_noise (or latents) of a safetensors file, not from the seed",
+    description: "start from the initial_noise (or latents) of a safetensors file, not from the seed",
   }),
   /** What makes pictures of latents: the model's VAE, or the tiny one (`tinyVae`), which is far quicker and a little less sharp. */
   decoder: z.enum(["vae", "tiny-vae"]).default("vae").meta({
@@ -332,7 +337,7 @@ const generateRequest = z.strictObject({
     flag: "--decoder",
     value: "name",
     after: "precision",
-    help: "vae, or tiny-vae: far quicker, a little less sharp; needs --tiny-vae",
+    description: "vae, or tiny-vae: far quicker, a little less sharp; needs --tiny-vae",
     infotext: "VAE Decoder",
   }),
   /** Whether to show the picture as it stands after each step: decoded by the tiny VAE where there is one. */
@@ -340,7 +345,7 @@ const generateRequest = z.strictObject({
     group: FILES,
     flag: "--preview",
     after: "latents",
-    help: "keep a preview_0.png … of the pictures as they stand in the folder: small, or in full size with --tiny-vae",
+    description: "keep a preview_0.png … of the pictures as they stand in the folder: small, or in full size with --tiny-vae",
   }),
 });
 
