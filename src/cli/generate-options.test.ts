@@ -7,7 +7,7 @@ import { encodePng } from "../image/encode-png.ts";
 import { withPngSettings } from "../image/png-settings.ts";
 import { rgb8 } from "../image/rgb8.ts";
 import { addGenerate } from "./generate.ts";
-import { ALL_FLAGS, longName } from "./generate-flags.ts";
+import { ALL_FLAGS, ALL_OPTIONS, longName } from "./generate-flags.ts";
 import { type FlagValues, type GenerateOptions, generateOptions } from "./generate-options.ts";
 
 let folder: string;
@@ -115,6 +115,8 @@ test.each(CASES)("%s", async (flag, args, section, key, value) => {
 
 test("every flag is in the table above", () => {
   expect(CASES.map(([flag]) => flag)).toEqual(ALL_FLAGS.map(longName));
+  // an option of an unknown group, or behind an unknown one, would be in no help
+  expect(ALL_FLAGS).toHaveLength(ALL_OPTIONS.filter(({ flag }) => flag !== undefined).length);
 });
 
 test("without flags: the folder out, progress, and models that are dropped after use", async () => {

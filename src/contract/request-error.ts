@@ -40,6 +40,8 @@ export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: Nam
       );
     }
     case "too_small":
+      if (issue.origin === "array" && schemaAt(schema, issue.path) instanceof z.ZodArray)
+        return fail("empty", `${name} is ${given}, and must have ${issue.minimum} or more entries.`);
       if (issue.origin === "array") return fail("wrong-type", `${name} is ${given}, and must be ${WORDS.tuple}.`);
       if (issue.origin === "string") return fail("empty", `${name} is empty.`);
       return fail("out-of-range", `${name} is ${given}, and must be at least ${issue.minimum}.`);
@@ -66,15 +68,18 @@ export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: Nam
   }
 }
 
+/** The schema of a place in the request, or undefined where it may have several. */
+function schemaAt(schema: z.core.$ZodType | undefined, [first, ...rest]: readonly PropertyKey[]): z.core.$ZodType | undefined {
+  const here = schema && valueSchema(schema);
+  if (first === undefined) return here;
+  if (here instanceof z.ZodArray) return schemaAt(here.element, rest);
+  return here instanceof z.ZodObject ? schemaAt(here.shape[String(first)], rest) : undefined;
+}
+
 /** The names that an object of the request may have. */
 function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
-  const here = valueSchema(schema);
-  const [first, ...rest] = path;
-  if (here instanceof z.ZodArray) return keysAt(here.element, rest);
-  if (!(here instanceof z.ZodObject)) return [];
-  if (first === undefined) return Object.keys(here.shape);
-  const inner = here.shape[String(first)] as z.ZodType | undefined;
-  return inner === undefined ? [] : keysAt(inner, rest);
+  const here = schemaAt(schema, path);
+  return here instanceof z.ZodObject ? Object.keys(here.shape) : [];
 }
 
 const WORDS: Readonly<Record<string, string>> = {
