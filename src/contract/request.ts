@@ -10,6 +10,7 @@ export { type GenerateInput, GenerateRequest } from "./generate-request.ts";
 export { type LoadInput, LoadOptions } from "./load-options.ts";
 
 /**
+ * A request, checked, with its defaults.
  * @param nameOf how the user calls a value
  * @throws UserError request/unknown-key, and `<subject>/<what is wrong>` such as size/not-multiple-of-8, steps/out-of-range,
  *   prompt/missing, prompt/empty, scheduler/unknown; merge-step/given-twice, people/given-twice, people/not-yet, image/not-yet,
@@ -41,7 +42,10 @@ const idPhotos = GenerateRequest.pick({ inputIdImages: true, idEmbeds: true });
  */
 export const parseIdPhotos = (value: z.input<typeof idPhotos>): z.output<typeof idPhotos> => parseOptions(idPhotos, value);
 
-/** @throws UserError request/unknown-key, and `<subject>/<what is wrong>`, as {@link parseGenerateRequest} */
+/**
+ * Load options, checked, with their defaults.
+ * @throws UserError request/unknown-key, and `<subject>/<what is wrong>`, as {@link parseGenerateRequest}
+ */
 export const parseLoadOptions = (value: unknown, nameOf: NameOf = plainName): LoadOptions =>
   parseOptions(LoadOptions, value, nameOf);
 
@@ -53,13 +57,13 @@ export function checkPhotos(adapter: boolean, request: WithPeople, nameOf: NameO
   const [photosName, embedsName, tokensName] = ["inputIdImages", "idEmbeds", "idTokens"].map((key) => nameOf([key]));
   const people = peopleOf(request);
   if (!adapter && people.length > 0) {
-    const [{ photos, idTokens }] = people as [(typeof people)[0]];
+    const [{ photos, idEmbeds, idTokens }] = people as [(typeof people)[0]];
     const [code, what, option] =
       idTokens !== undefined
         ? (["id-tokens/not-wanted", "ID tokens", tokensName] as const)
-        : photos.length > 0
-          ? (["id-images/not-wanted", "Photos", photosName] as const)
-          : (["id-embeds/not-wanted", "Face embeddings", embedsName] as const);
+        : photos.length === 0 && idEmbeds !== undefined
+          ? (["id-embeds/not-wanted", "Face embeddings", embedsName] as const)
+          : (["id-images/not-wanted", "Photos", photosName] as const);
     throw new UserError(
       code,
       `${what} are given, but no PhotoMaker adapter that could use them.`,
