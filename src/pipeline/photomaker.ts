@@ -275,6 +275,7 @@ export class PhotoMaker implements AsyncDisposable {
    */
   async prepare({ signal, onProgress, onNotice }: PreparingOptions = {}): Promise<string[]> {
     const observer = {
+      signal,
       loading: () => {},
       loaded: () => {},
       noted: (notice: Notice) => onNotice?.(notice),

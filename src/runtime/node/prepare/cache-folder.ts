@@ -1,7 +1,7 @@
-import { mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { writeFileAtomically } from "../../../core/atomic-file.node.ts";
+import { ContentFolder } from "../../../core/content-folder.node.ts";
 import { systemCode, UserError } from "../../../core/errors.ts";
 
 /** What is known of a prepared model: the file `<key>.json` beside its weights. */
@@ -48,11 +48,13 @@ function systemCache(env: Readonly<Record<string, string | undefined>>): string 
   return env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
 }
 
-export const weightsPath = (folder: string, key: string): string => join(folder, `${key}.safetensors`);
-/** Of a packed model: its weights, which another kind of file has, and its graph. */
-export const packedPath = (folder: string, key: string): string => join(folder, `${key}.bin`);
-export const graphPath = (folder: string, key: string): string => join(folder, `${key}.onnx`);
-const notePath = (folder: string, key: string): string => join(folder, `${key}.json`);
+/** The entries of a cache: weights, or a packed model's weights, which another kind of file has, and graph; each with its note. */
+const FILES = { endings: [".safetensors", ".bin", ".onnx"], note: ".json" };
+export const preparedIn = (folder: string): ContentFolder => new ContentFolder(folder, FILES);
+
+export const weightsPath = (folder: string, key: string): string => preparedIn(folder).file(key, ".safetensors");
+export const packedPath = (folder: string, key: string): string => preparedIn(folder).file(key, ".bin");
+export const graphPath = (folder: string, key: string): string => preparedIn(folder).file(key, ".onnx");
 
 /** @throws UserError cache/folder if it cannot be made */
 export async function openFolder(folder: string): Promise<void> {
@@ -70,71 +72,36 @@ export async function openFolder(folder: string): Promise<void> {
 
 /** The note of a model, if it is complete. */
 export async function readNote(folder: string, key: string): Promise<PreparedNote | undefined> {
+  const bytes = await preparedIn(folder).read(key);
+  if (bytes === undefined) return undefined;
   try {
-    const note = JSON.parse(await readFile(notePath(folder, key), "utf8")) as PreparedNote;
+    const note = JSON.parse(new TextDecoder().decode(bytes)) as PreparedNote;
     return note.key === key ? note : undefined;
   } catch (error) {
-    if (systemCode(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
 /** Written last: without it the weights count for nothing. */
-export async function writeNote(folder: string, note: PreparedNote): Promise<void> {
-  const bytes = new TextEncoder().encode(`${JSON.stringify(note, undefined, 2)}\n`);
-  await writeFileAtomically(notePath(folder, note.key), (sink) => sink.write(bytes));
-}
+export const writeNote = (folder: string, note: PreparedNote): Promise<void> =>
+  preparedIn(folder).write(note.key, new TextEncoder().encode(`${JSON.stringify(note, undefined, 2)}\n`));
 
 /** Notes that a model was used now. */
-export async function touch(folder: string, key: string): Promise<void> {
-  const now = new Date();
-  await utimes(notePath(folder, key), now, now).catch(() => undefined); // a folder that can only be read still serves
-}
+export const touch = (folder: string, key: string): Promise<void> => preparedIn(folder).touch(key);
 
 /** All complete models, those used last first. */
 export async function listPrepared(folder: string): Promise<PreparedModel[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (systemCode(error) === "ENOENT") return [];
-    throw error;
-  });
   const found: PreparedModel[] = [];
-  for (const name of names) {
-    if (!name.endsWith(".json")) continue;
-    const key = name.slice(0, -".json".length);
+  for (const { key, bytes, lastUsed } of await preparedIn(folder).list()) {
     const note = await readNote(folder, key);
-    if (note === undefined) continue;
-    const bytes = await bytesOf(folder, key);
-    if (bytes === 0) continue;
-    found.push({ ...note, bytes, lastUsed: (await stat(notePath(folder, key))).mtime });
+    if (note !== undefined && bytes > 0) found.push({ ...note, bytes, lastUsed });
   }
-  return found.sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime());
+  return found;
 }
 
-async function bytesOf(folder: string, key: string): Promise<number> {
-  let bytes = 0;
-  for (const path of filesOf(folder, key)) bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
-  return bytes;
-}
-
-const filesOf = (folder: string, key: string): string[] => [weightsPath, packedPath, graphPath].map((path) => path(folder, key));
-
-/** The note goes first, so that no half of a model is ever taken for a whole one. */
-export async function removePrepared(folder: string, key: string): Promise<void> {
-  await rm(notePath(folder, key), { force: true });
-  for (const path of filesOf(folder, key)) await rm(path, { force: true });
-}
+export const removePrepared = (folder: string, key: string): Promise<void> => preparedIn(folder).remove(key);
 
 /** Gives up models, those used longest ago first, until the rest fits. @param keep is not given up @returns what was */
-export async function evict({ folder, mostBytes }: CacheSettings, keep: ReadonlySet<string>): Promise<PreparedModel[]> {
-  const models = await listPrepared(folder);
-  let total = models.reduce((sum, { bytes }) => sum + bytes, 0);
-  const gone: PreparedModel[] = [];
-  for (const model of models.reverse()) {
-    if (total <= mostBytes) break;
-    if (keep.has(model.key)) continue;
-    await removePrepared(folder, model.key);
-    total -= model.bytes;
-    gone.push(model);
-  }
-  return gone;
-}
+export const evict = async ({ folder, mostBytes }: CacheSettings, keep: ReadonlySet<string>): Promise<PreparedModel[]> =>
+  preparedIn(folder).evict(await listPrepared(folder), mostBytes, keep);
