@@ -32,8 +32,8 @@ import {
 import { LazySession, type Prepare } from "../sessions/lazy-session.ts";
 import type { ModelSizes } from "../sessions/memory.ts";
 import { chooseDevice, choosePrecision, inEightBits, type Precision } from "../sessions/precision.ts";
-import { readersOf } from "../sessions/readers.ts";
 import { availableMemory, openRuntimes, prepareInCache } from "../sessions/runtimes.node.ts";
+import { readersOf } from "../sessions/text/readers.node.ts";
 import { UNetSessions } from "../sessions/unet-sessions.ts";
 import type { AdapterFiles } from "../weights/adapter.ts";
 import { resolveHubOrPath } from "../weights/hub/index.ts";

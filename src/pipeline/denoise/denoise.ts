@@ -5,7 +5,7 @@ import type { NormalSource } from "../../core/random/normal-source.ts";
 import { TorchCpuGenerator } from "../../core/random/torch-cpu-generator.ts";
 import { encodePng } from "../../image/index.ts";
 import type { Query, Sampler } from "../../samplers/sampler.ts";
-import type { TextEmbeds } from "../../sessions/text-stage.ts";
+import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
 import type { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { Preview } from "../decode/preview.ts";
 import type { Plane } from "../decode/tiles.ts";
