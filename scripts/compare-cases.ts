@@ -1,3 +1,7 @@
+// Makes the pictures of reference cases by the command line and compares them with the reference's own.
+//
+//   npm run compare-cases -- <folder of reference cases> [--only name,name] [--keep <folder>]
+import "./show-help.ts";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";

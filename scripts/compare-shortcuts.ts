@@ -1,5 +1,8 @@
 // What DeepCache, T-GATE and fewer steps change in the miniature's pictures: mean absolute difference (0..255) to the pictures of all
 // evaluations, beside what is evaluated. Writes the pictures, a row for each case, to the file that is given.
+//
+//   npx tsx scripts/compare-shortcuts.ts [sheet.png]
+import "./show-help.ts";
 import { writeFile } from "node:fs/promises";
 import { contactSheet } from "../src/image/contact-sheet.ts";
 import { decodePhoto, encodePng, type Rgb8 } from "../src/image/index.ts";

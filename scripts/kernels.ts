@@ -1,4 +1,7 @@
-// Makes src/runtime/training/kernels-bytes.js of kernels.wat. npm run kernels
+// Makes src/runtime/training/kernels-bytes.js of kernels.wat.
+//
+//   npm run kernels
+import "./show-help.ts";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assembled } from "../src/testing/assembled.ts";

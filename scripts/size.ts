@@ -1,4 +1,7 @@
 // Lines of code and of tests, folder by folder.
+//
+//   npm run size
+import "./show-help.ts";
 import { readdirSync, readFileSync } from "node:fs";
 
 type Kind = "code" | "tests";

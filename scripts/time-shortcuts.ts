@@ -1,5 +1,8 @@
 // Seconds for one evaluation of a UNet with 217 million random parameters, at 256x256 with guidance: whole, in DeepCache's two parts,
 // and as T-GATE runs it.
+//
+//   npx tsx scripts/time-shortcuts.ts
+import "./show-help.ts";
 import { type FloatArray, floats, integers, type NdArray } from "../src/core/array.ts";
 import { floatsToHalves } from "../src/core/floats.ts";
 import { seededRandom } from "../src/core/random/seeded-random.ts";

@@ -1,13 +1,16 @@
 """UNet evaluations and VAE decodes of diffusers on PyTorch, for run.ts. See there how to get it."""
 
+from arguments import arguments
+
+args = arguments(("--precision", {"choices": ["bf16", "f32"], "default": "bf16"}))
+
 import diffusers
 import torch
 
-from peer import Forward, arguments, factor_of, inputs, load, serve
+from peer import Forward, factor_of, inputs, load, serve
 
 DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
 
-args = arguments(("--precision", {"choices": list(DTYPES), "default": "bf16"}))
 torch.set_num_threads(args.threads)
 dtype = DTYPES[args.precision]
 parts = {part: load(part, args, dtype) for part in ("unet", "vae")}

@@ -1,5 +1,12 @@
 """UNet evaluations and VAE decodes of OpenVINO, converted from diffusers' models, for run.ts. See there how to get it."""
 
+from arguments import arguments
+
+args = arguments(
+    ("--precision", {"choices": ["bf16", "f32"], "default": "bf16"}),
+    ("--ir", {"required": True, "help": "a folder for the converted models, which are used again (SDXL: 10.5 GB)"}),
+)
+
 import json
 import os
 from types import SimpleNamespace
@@ -7,12 +14,8 @@ from types import SimpleNamespace
 import openvino as ov
 import torch
 
-from peer import Forward, arguments, factor_of, inputs, load, serve
+from peer import Forward, factor_of, inputs, load, serve
 
-args = arguments(
-    ("--precision", {"choices": ["bf16", "f32"], "default": "bf16"}),
-    ("--ir", {"required": True, "help": "a folder for the converted models, which are used again (SDXL: 10.5 GB)"}),
-)
 core = ov.Core()
 SOURCE = f"{os.path.abspath(args.model)} {os.stat(args.model).st_mtime_ns}"
 

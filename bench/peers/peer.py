@@ -1,6 +1,5 @@
-"""What the peers in Python share: their arguments, the model of a checkpoint, inputs, and the protocol of run.ts."""
+"""What the peers in Python share beside their arguments: the model of a checkpoint, inputs, and the protocol of run.ts."""
 
-import argparse
 import json
 import os
 import resource
@@ -11,17 +10,6 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 MODELS = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
-
-
-def arguments(*more):
-    """Arguments of every peer, and (name, options) of its own."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", required=True, help="a diffusers folder, or a single-file checkpoint")
-    parser.add_argument("--config", help="for a single file: a diffusers folder with its configs, or a name on the hub")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    for name, options in more:
-        parser.add_argument(name, **options)
-    return parser.parse_args()
 
 
 def load(part, args, dtype):

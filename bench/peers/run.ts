@@ -21,6 +21,7 @@
 // Every engine has as many threads as there are cores (--threads), keeps its model loaded, and runs each case once before it counts.
 // All models together must fit into memory; with --one-at-a-time each engine is started anew for every round, which takes long.
 // Ctrl-C ends it with what was measured until then. Let the machine do nothing else.
+import "../../scripts/show-help.ts";
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { thisMachine } from "../../src/bench/machine.ts";

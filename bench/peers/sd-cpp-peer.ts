@@ -1,5 +1,8 @@
 // UNet evaluations and VAE decodes of stable-diffusion.cpp, for run.ts. Each request makes a picture of a few steps, without guidance,
 // with a run of the program, and takes its own times.
+//
+//   npx tsx bench/peers/sd-cpp-peer.ts --binary <stable-diffusion.cpp's sd> --model <checkpoint> [--arguments <text>] [--threads <count>]
+import "../../scripts/show-help.ts";
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";

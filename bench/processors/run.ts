@@ -11,6 +11,7 @@
 //
 // Linux on x86-64 with `cc`, on a processor that can trap CPUID, and that has what is not hidden. Prepared models are kept apart, since packed ones are
 // named by what the system tells of the processor.
+import "../../scripts/show-help.ts";
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";

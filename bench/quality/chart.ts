@@ -1,7 +1,7 @@
 import { Resvg } from "@resvg/resvg-js";
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import { FONT } from "../../src/image/text-svg.ts";
+import { font } from "../../src/image/text-svg.ts";
 import type { SingleFigure } from "../../src/miniature/score.ts";
 import type { Configuration } from "./configurations.ts";
 import { type Row, timeOf } from "./results.ts";
@@ -30,7 +30,7 @@ export function chartSvg(rows: readonly Row[]): Promise<string> {
 }
 
 export const chartPng = (svg: string): Uint8Array =>
-  new Resvg(svg, { font: FONT, background: "white", fitTo: { mode: "zoom", value: 2 } }).render().asPng();
+  new Resvg(svg, { font: font(), background: "white", fitTo: { mode: "zoom", value: 2 } }).render().asPng();
 
 function chart(rows: readonly Row[]): TopLevelSpec {
   const font = "Inter, sans-serif";

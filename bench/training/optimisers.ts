@@ -1,6 +1,8 @@
 // The embedded miniature's base model, trained on for a while with AdamW and with Muon from the same weights on the same batches: seconds an update,
 // and the loss on people whom neither has seen.
-// npx tsx bench/training/optimisers.ts [--steps 200] [--people 1000] [--data <folder, where pictures are kept>]
+//
+//   npx tsx bench/training/optimisers.ts [--steps 200] [--people 1000] [--data <folder, where pictures are kept>]
+import "../../scripts/show-help.ts";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -13,14 +13,16 @@ import os
 import sys
 import time
 
-import torch
-from diffusers import UNet2DConditionModel
-
-parser = argparse.ArgumentParser()
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 for name in ("processes", "threads", "batch"):
     parser.add_argument(f"--{name}", type=int, required=True)
 parser.add_argument("--channels-last", action="store_true")
 parser.add_argument("--compile", action="store_true")
+if __name__ == "__main__":
+    parser.parse_args()  # before PyTorch is looked for, so that --help answers without it
+
+import torch
+from diffusers import UNet2DConditionModel
 
 
 def model(config):

@@ -1,6 +1,8 @@
 // Samples a second in training the miniature's UNet, whole updates: forward, gradients, clipping, AdamW, moving average. Here and in PyTorch,
 // all loaded at once and in short turns, so that a machine whose speed changes from minute to minute is as fast for one as for the other.
-// npx tsx bench/training/run.ts --python <with torch and diffusers> [--rounds 40] [--steps 5: updates of a turn] [--compile]
+//
+//   npx tsx bench/training/run.ts --python <with torch and diffusers> [--rounds 40] [--steps 5: updates of a turn] [--compile]
+import "../../scripts/show-help.ts";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { availableParallelism } from "node:os";

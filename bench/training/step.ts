@@ -1,6 +1,8 @@
 // One training step (forward and all gradients) of the miniature's UNet in ONNX Runtime, one thread: milliseconds.
-// npx tsx bench/training/step.ts [steps] [--profile [--shapes]] [--plain: convolutions as where weights are constants]
+//
+//   npx tsx bench/training/step.ts [steps] [--profile [--shapes]] [--plain: convolutions as where weights are constants]
 // Whole updates, beside PyTorch: bench/training/run.ts.
+import "../../scripts/show-help.ts";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,10 @@
-import { mkdir } from "node:fs/promises";
+// Writes a model of SDXL's size and adapters for it with random weights, to measure with where no real ones are at hand.
+//
+//   npm run synthetic -- --out <folder> [--seed 0] [--what model,v1,v2] [--outliers quiet|loud]
+import "../show-help.ts";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { makeFolder } from "../../src/core/make-folder.node.ts";
 import { openAdapter, openModel, writeSafetensors } from "../../src/weights/index.ts";
 import { idEncoderParameters, type Parameters, textParameters, unetParameters, vaeParameters } from "./parameters.ts";
 import { SDXL } from "./sdxl-sizes.ts";
@@ -33,7 +37,7 @@ function compare(what: string, wanted: Parameters, found: ReadonlyMap<string, { 
 
 async function main(): Promise<void> {
   if (args.out === undefined) throw new Error(USAGE);
-  await mkdir(args.out, { recursive: true });
+  await makeFolder(args.out);
   const options = { values: new Values(Number(args.seed)), ...outliersOf(args.outliers) };
   for (const what of args.what.split(",")) {
     const start = performance.now();

@@ -1,5 +1,6 @@
 import type { GenerateEvent } from "../contract/events.ts";
 import type { GenerateInput, LoadInput } from "../contract/request.ts";
+import { UserError } from "../core/errors.ts";
 import type { Work } from "../graph/work.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type PictureTimes, pictureTimes, preparations, type TimedEvent } from "./picture-times.ts";
@@ -58,13 +59,16 @@ export interface MeasureTools {
   readonly onMeasured: (runs: readonly Run[]) => Promise<void>;
 }
 
-/** Measures as planned. When cancelled, what was measured until then is the result: only finished pictures count. */
+/**
+ * Measures as planned. When cancelled, what was measured until then is the result: only finished pictures count.
+ * @throws UserError those of PhotoMaker.load and generate, download/interrupted too
+ */
 export async function measure(plan: Plan, tools: MeasureTools): Promise<Run[]> {
   const runs: Run[] = [];
   try {
     for (const precision of plan.precisions) await measurePrecision(plan, precision, runs, tools);
   } catch (error) {
-    if (!tools.signal.aborted) throw error;
+    if (!tools.signal.aborted || (error instanceof UserError && error.code === "download/interrupted")) throw error;
   }
   return runs;
 }

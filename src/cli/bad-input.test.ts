@@ -1,12 +1,12 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import sharp from "sharp";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { makePickle, makeTorchZip } from "../testing/made-files.ts";
 import { cli } from "../testing/run-cli.ts";
-import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { writeSafetensors } from "../weights/safetensors-write.node.ts";
 
 const MODEL = goldenPath("tiny-sdxl");
@@ -42,7 +42,7 @@ async function generate(flags: Flags): Promise<{ code: number; out: string; err:
     throw new Error("not needed here");
   };
   const others = { open: never, download: never, describe: never, cache: never, world: never, mini: never, adapter: never };
-  const tools = { load: PhotoMaker.load, resolve: resolveHubOrPath, ...others };
+  const tools = { load: PhotoMaker.load, ...others };
   return cli(["generate", ...args], tools);
 }
 
@@ -73,6 +73,8 @@ test("the same command without a mistake makes a picture", async () => {
 test.each<[string, Flags, RegExp]>([
   ["no photo", { "--id-image": undefined }, /no photo/],
   ["a photo that is not there", { "--id-image": "/nobody.jpg" }, /nobody\.jpg/],
+  ["a photo below a file", { "--id-image": join(PHOTO, "me.jpg") }, /person_0\.png is a file, and has none below it/],
+  ["latents below a file", { "--latents": join(PHOTO, "l.safetensors") }, /person_0\.png is a file, and has none below it/],
   ["a folder as photo", { "--id-image": MODEL }, /is a folder/],
   ["no trigger word", { "--prompt": "a photo of a man" }, /no trigger word "img"/],
   ["two trigger words", { "--prompt": "a man img and a dog img" }, /"img" occurs 2 times|two|twice/],
@@ -107,6 +109,18 @@ test("pictures that cannot be read: damaged, cut off, empty, enormous", async ()
   await writeFile(made("enormous.png"), Buffer.concat([enormous, whole.subarray(33)]));
   for (const name of ["noise.jpg", "cut.png", "empty.png", "enormous.png"])
     await expectRefusal({ "--id-image": [PHOTO, made(name)] }, new RegExp(name.replace(".", "\\.")));
+});
+
+test("a photo that holds no face: its size is said", async () => {
+  for (const [width, height] of [
+    [1, 1],
+    [31, 500],
+  ] as const) {
+    await sharp({ create: { width, height, channels: 3, background: "red" } }).toFile(made("small.png"));
+    await expectRefusal({ "--id-image": made("small.png") }, new RegExp(`small\\.png has ${width}x${height} pixels.*32x32`));
+  }
+  await sharp({ create: { width: 32, height: 32, channels: 3, background: "red" } }).toFile(made("small.png"));
+  expect(await generate({ "--id-image": made("small.png") })).toMatchObject({ code: 0 });
 });
 
 const tensor = (name: string, shape: number[], dtype: "F32" | "I64" = "F32") => {
@@ -185,4 +199,8 @@ test("places where nothing can be written are told before the work begins", asyn
   await expectRefusal({ "--out": made("a.png") }, /is a folder/);
   await expectRefusal({ "--out": "/dev/null/pictures" }, /\/dev\/null/);
   await expectRefusal({ "--out": made("x.jpg") }, /PNG/);
+  // the model lacks: whether latents can be written is known before it is looked for
+  const latents = (path: string) => ({ "--model": "/nowhere", "--save-latents": path });
+  await expectRefusal(latents(made("no/l.safetensors")), /folder .*no does not exist/);
+  await expectRefusal(latents(made("file/l.safetensors")), /file cannot be a folder: there is a file of that name/);
 });

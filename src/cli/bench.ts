@@ -1,19 +1,20 @@
 import type { Command } from "commander";
-import type { MeasureTools, Plan, Run } from "../bench/measure.ts";
-import { checkPhotos, parseGenerateRequest, parseLoadOptions } from "../contract/request.ts";
+import type { BenchModel, Plan, Run } from "../bench/measure.ts";
+import { checkPhotos, type LoadInput, parseGenerateRequest, parseLoadOptions } from "../contract/request.ts";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { UserError } from "../core/errors.ts";
-import type { DownloadOptions } from "../weights/hub/index.ts";
+import type { Notice } from "../core/notice.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import { asset } from "./asset.ts";
-import { showDownload } from "./download-progress.ts";
+import { loading } from "./download-progress.ts";
 import { numberOr, wholeNumber } from "./flag-values.ts";
 import { lineOf } from "./generate.ts";
 import type { CliIo } from "./io.ts";
+import { photoFiles } from "./photo-files.ts";
 import { createProgress } from "./progress.ts";
 
 export interface BenchTools {
-  open: MeasureTools["open"];
-  resolve(value: string, options: DownloadOptions): Promise<string>;
+  open(options: LoadInput, how: LoadingOptions): Promise<BenchModel>;
 }
 
 interface Flags {
@@ -69,7 +70,7 @@ export function addBench(program: Command, io: CliIo, tools: BenchTools): void {
     .option("-m, --model <path>", "SDXL, as for generate (default: the miniature with its adapter, on drawn photos)")
     .option("--model-config <folder>", "configs for a single-file model (default: looked for beside it)")
     .option("-a, --adapter <path>", "PhotoMaker V1 or V2; without it, plain SDXL")
-    .option("-i, --id-image <files...>", "photos of one person, for the adapter")
+    .option("-i, --id-image <files...>", "photos of one person, for the adapter: files, a folder or a pattern")
     .option("--id-embeds <file>", "face embeddings for a V2 adapter")
     .option("--sizes <list>", "sides in pixels, or WIDTHxHEIGHT: 512,768,1024x768 (default: the model's own)")
     .option("--batch <list>", "pictures at once: 1,2", "1")
@@ -89,14 +90,8 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
   const toStdout = flags.json === true || flags.json === "-";
   const progress = createProgress(io, { quiet: flags.quiet ?? false, json: toStdout });
   const { measure, benchTable, thisMachine, summaryOf } = await parts();
-  const { model, adapter, photos } = await subject(flags);
-  const plan = planOf(flags, { model, adapter, photos });
-  const download = { signal: io.signal, env: io.env, onProgress: showDownload(progress, io.now) };
-  const load = {
-    ...plan.load,
-    model: await tools.resolve(model, download),
-    ...(adapter !== undefined && { adapter: await tools.resolve(adapter, download) }),
-  };
+  const { model, adapter, photos, notices } = await subject(flags);
+  const plan = planOf(flags, { model, adapter, photos, notices });
   const machine = thisMachine();
   const report = (runs: readonly Run[], complete: boolean) => ({
     ...{ machine, complete, model, adapter, photos: photos.length },
@@ -114,22 +109,21 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
     if (!told.has(message)) progress.note(message);
     told.add(message);
   };
-  const runs = await measure(
-    { ...plan, load },
-    {
-      ...{ open: tools.open, now: io.now, peakMemory: io.peakMemory, signal: io.signal },
-      onOpen: ({ notices }) => {
-        for (const { message } of notices) note(message);
-      },
-      onEvent: (what, event) => {
-        if (event.type === "notice") note(event.notice.message);
-        if (event.type !== "progress") return;
-        const line = lineOf(event);
-        progress.show({ ...line, label: `${what}: ${line.label}` });
-      },
-      onMeasured: (some) => save(some, false),
+  for (const { message } of notices) note(message);
+  const runs = await measure(plan, {
+    open: (options) => tools.open(options, loading(io, progress)),
+    ...{ now: io.now, peakMemory: io.peakMemory, signal: io.signal },
+    onOpen: ({ notices }) => {
+      for (const { message } of notices) note(message);
     },
-  ).finally(() => progress.clear());
+    onEvent: (what, event) => {
+      if (event.type === "notice") note(event.notice.message);
+      if (event.type !== "progress") return;
+      const line = lineOf(event);
+      progress.show({ ...line, label: `${what}: ${line.label}` });
+    },
+    onMeasured: (some) => save(some, false),
+  }).finally(() => progress.clear());
   const complete = !io.signal.aborted;
   await save(runs, complete);
   if (toStdout) io.stdout.write(`${JSON.stringify(report(runs, complete), undefined, 2)}\n`);
@@ -141,17 +135,20 @@ interface Subject {
   readonly model: string;
   readonly adapter: string | undefined;
   readonly photos: readonly (string | Uint8Array<ArrayBuffer>)[];
+  readonly notices: readonly Notice[];
 }
 
 /** The miniature where no model is named. */
-async function subject({ model, adapter, idImage = [] }: Flags): Promise<Subject> {
-  if (model !== undefined) return { model, adapter, photos: idImage };
+async function subject({ model, adapter, idImage: given = [], idEmbeds }: Flags): Promise<Subject> {
+  const { paths: idImage, notices } = await photoFiles(given, { repeated: idEmbeds !== undefined });
+  if (model !== undefined) return { model, adapter, photos: idImage, notices };
   const miniature = asset("miniature");
   const { drawnPortraits } = await import("../miniature/portraits.ts");
   return {
     model: miniature,
     adapter: adapter ?? `${miniature}/photomaker-v1.safetensors`,
     photos: idImage.length > 0 ? idImage : (await drawnPortraits(14, 0, 2)).pngs,
+    notices,
   };
 }
 

@@ -2,7 +2,11 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
+import type { LoadInput } from "../contract/request.ts";
+import type { Notice } from "../core/notice.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
+import { filesOf, memoryHub } from "../testing/memory-hub.ts";
 import { cli } from "../testing/run-cli.ts";
 import { keptLatents } from "../train/adapter/kept-latents.ts";
 
@@ -67,4 +71,46 @@ test("what trainings keep is listed and deleted, and a folder without is refused
   expect(refused.code).toBe(1);
   expect(refused.err).toContain(`No training keeps anything in ${run}`);
   await rm(run, { recursive: true });
+});
+
+test("prepare shows what is downloaded, and Ctrl-C ends it wherever it is", async () => {
+  const hub = memoryHub({ "org/mini": await filesOf(MINIATURE) });
+  const own = await mkdtemp(join(tmpdir(), "cache-prepare-"));
+  vi.stubEnv("PHOTOMAKER_CACHE", join(own, "prepared"));
+  const open = (input: LoadInput, how: LoadingOptions) => PhotoMaker.load(input, { ...how, cacheDir: own, fetch: hub.fetch });
+  /** Prepares until `enough` has been written to stderr. */
+  const prepare = async (enough?: string) => {
+    const stop = new AbortController();
+    let err = "";
+    const stderr = {
+      write: (text: string) => {
+        err += text;
+        if (enough !== undefined && text.startsWith(enough)) stop.abort(new DOMException("Stopped.", "AbortError"));
+      },
+    };
+    const { code, out } = await cli(["cache", "prepare", "-m", "org/mini"], { open }, { stderr, signal: stop.signal });
+    return { code, out, err };
+  };
+  expect(await prepare("download")).toMatchObject({ code: 130, err: expect.stringContaining("goes on where it ended") });
+  expect(await prepare("prepare unet")).toMatchObject({ code: 130, err: expect.stringContaining("error: Stopped.") });
+  const written = () => readdir(join(own, "prepared"));
+  await vi.waitFor(async () => expect((await written()).filter((name) => name.endsWith(".part"))).toEqual([]), 5000);
+  const { code, out, err } = await prepare();
+  expect([code, out]).toEqual([0, "text_encoder, text_encoder_2, unet, vae: prepared\n"]);
+  expect(err).not.toContain("download"); // it was here by then
+  expect(err).toMatch(/^prepare unet \d+\/\d+/m);
+  expect((await written()).filter((name) => name.endsWith(".json"))).toHaveLength(4);
+  await rm(own, { recursive: true });
+});
+
+test("a notice is marked as one, once", async () => {
+  const loaded = {
+    prepare: async ({ onNotice }: { onNotice: (notice: Notice) => void }) => {
+      onNotice({ code: "cache/evicted", message: "An older model was given up." });
+      return ["unet"];
+    },
+    close: async () => {},
+  } as unknown as PhotoMaker;
+  const { code, err } = await cli(["cache", "prepare", "-m", "m", "--quiet"], { open: async () => loaded });
+  expect([code, err]).toEqual([0, "note: An older model was given up.\n"]);
 });

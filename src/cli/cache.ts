@@ -2,8 +2,10 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { LoadInput } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { PreparedModel } from "../runtime/node/prepare/cache-folder.ts";
+import { loading } from "./download-progress.ts";
 import { pathAndScale } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import type { KeptByTraining } from "./kept-by-training.ts";
@@ -13,7 +15,7 @@ export interface CacheTools {
   readonly cache: () => Promise<
     Pick<typeof import("../runtime/node/prepare/cache-folder.ts"), "cacheSettings" | "listPrepared" | "removePrepared">
   >;
-  readonly open: (options: LoadInput) => Promise<PhotoMaker>;
+  readonly open: (options: LoadInput, how: LoadingOptions) => Promise<PhotoMaker>;
 }
 
 interface PrepareFlags {
@@ -21,7 +23,7 @@ interface PrepareFlags {
   readonly modelConfig?: string;
   readonly adapter?: string;
   readonly adapterScale?: number;
-  readonly lora: readonly string[];
+  readonly lora?: readonly string[];
   readonly quiet?: boolean;
 }
 
@@ -42,6 +44,12 @@ Examples:
   photomaker cache clear
 `;
 
+const PREPARE_HELP = `
+Examples:
+  photomaker cache prepare -m sdxl.safetensors -a photomaker-v1.bin
+  photomaker cache prepare -m sdxl.safetensors --lora style.safetensors:0.8
+`;
+
 export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
   const cache = program
     .command("cache")
@@ -53,6 +61,7 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     .description("Lists prepared models, those used last first.")
     .option("--training <folder...>", "also what trainings keep in their folders")
     .option("--json", "as JSON")
+    .addHelpText("after", "\nExamples:\n  photomaker cache list\n  photomaker cache list --json\n")
     .action(async ({ json = false, training: trainings = [] }: { json?: boolean; training?: readonly string[] }) => {
       const { cacheSettings, listPrepared } = await tools.cache();
       const { folder, mostBytes } = cacheSettings(io.env);
@@ -76,6 +85,7 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     .description("Deletes prepared models; the checkpoints that they were made from stay.")
     .argument("[keys...]", "beginnings of their keys (default: all)")
     .option("--training <folder...>", "instead what trainings keep in their folders; it is made again when it is needed")
+    .addHelpText("after", "\nExamples:\n  photomaker cache clear\n  photomaker cache clear 3f9a2b\n")
     .action(async (keys: readonly string[], { training: trainings }: { training?: readonly string[] }) => {
       if (trainings !== undefined) {
         for (const { what, entries, count, bytes } of await listKept(trainings)) {
@@ -105,8 +115,9 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     .option("--model-config <folder>", "for a single file: a folder with the configs of its components")
     .option("-a, --adapter <path>", "a PhotoMaker adapter: a file, a folder, or a hub id")
     .option("--adapter-scale <number>", "strength of the adapter's LoRA", Number)
-    .option("--lora <path:scale...>", "LoRAs with their strengths", [])
+    .option("--lora <path:scale...>", "LoRAs with their strengths (default strength: 1)")
     .option("-q, --quiet", "no progress")
+    .addHelpText("after", PREPARE_HELP)
     .action((flags: PrepareFlags) => prepare(flags, io, tools));
 }
 
@@ -131,14 +142,15 @@ async function listKept(folders: readonly string[]) {
   return found;
 }
 
-async function prepare({ lora, quiet = false, ...flags }: PrepareFlags, io: CliIo, tools: CacheTools): Promise<void> {
+async function prepare({ lora = [], quiet = false, ...flags }: PrepareFlags, io: CliIo, tools: CacheTools): Promise<void> {
   const progress = createProgress(io, { json: false, quiet });
-  const loaded = await tools.open({ ...flags, loras: lora.map(pathAndScale), precision: "int8" });
+  const input = { ...flags, loras: lora.map(pathAndScale), precision: "int8" } as const;
+  const loaded = await tools.open(input, loading(io, progress)).finally(() => progress.clear());
   try {
     const models = await loaded.prepare({
       signal: io.signal,
       onProgress: (model, done, total) => progress.show({ label: `prepare ${model}`, done, total }),
-      onNotice: ({ message }) => progress.note(`note: ${message}`),
+      onNotice: ({ message }) => progress.note(message),
     });
     progress.clear();
     io.stdout.write(`${models.join(", ")}: prepared\n`);

@@ -7,6 +7,7 @@ import { asReadError } from "../weights/file-access.node.ts";
 import { parseHubId } from "../weights/hub/index.ts";
 import { exists } from "../weights/read-json.node.ts";
 import { ALL_FLAGS, camelCase, type Flag, isList, longName, type Section } from "./generate-flags.ts";
+import { isPattern, matchesOf } from "./path-pattern.ts";
 
 /** Values for each section, not yet checked. */
 export type Sections = Record<Section, Record<string, unknown>>;
@@ -65,7 +66,7 @@ async function readOne(flag: Flag, value: unknown, source: Source): Promise<unkn
 /** Beside the config if it is there, else unchanged: from the current folder, or a name on the hub. */
 async function found(path: string, flag: Flag, { path: config, picture }: Source): Promise<string> {
   const beside = resolve(dirname(config), path);
-  if (await exists(beside)) return beside;
+  if ((await exists(beside)) || (isPattern(path) && (await matchesOf(beside)).length > 0)) return beside;
   if (!picture || (flag.section === "load" && parseHubId(path) !== undefined) || (await exists(path))) return path;
   throw new UserError(
     "config/file-not-found",

@@ -8,7 +8,7 @@ import { drawnPortraits } from "../miniature/portraits.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { cli } from "../testing/run-cli.ts";
 
-test("the demo makes a sheet with the miniature that comes along, and says where it is", { timeout: 900_000 }, async () => {
+test("the demo makes a sheet with the miniature that comes along, and says where it is", async () => {
   const folder = await mkdtemp(join(tmpdir(), "demo-"));
   const out = join(folder, "demo.png");
   const told = await cli(["demo", "--out", out], { open: PhotoMaker.load });

@@ -1,17 +1,18 @@
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { type LoadOptions, parseLoadOptions } from "../contract/request.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
-import { openPictureFiles } from "./picture-files.ts";
+import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { createProgress } from "./progress.ts";
 
 /** Two folders up from src/cli and from dist/cli. */
 const MINIATURE = fileURLToPath(new URL("../../assets/miniature", import.meta.url));
 
 export interface DemoTools {
-  open(options: LoadOptions): Promise<Pick<PhotoMaker, "generateTogether"> & AsyncDisposable>;
+  open(options: LoadOptions, how: LoadingOptions): Promise<Pick<PhotoMaker, "generateTogether"> & AsyncDisposable>;
 }
 
 /** The seed of the demo's people; training has seen those of seed 1. */
@@ -26,6 +27,10 @@ const demoParts = async () => ({
 const HELP = `
 It needs no download: the model comes with photomaker. It is a complete PhotoMaker for pictures of 64x64, trained on drawn people
 (docs/miniature.md). For real pictures see "photomaker generate --help".
+
+Examples:
+  photomaker demo
+  photomaker demo --seed 15 --out others.png
 `;
 
 export function addDemo(program: Command, io: CliIo, tools: DemoTools): void {
@@ -51,11 +56,12 @@ interface DemoFlags {
 async function demo({ out, seed, model, quiet = false }: DemoFlags, io: CliIo, { open }: DemoTools): Promise<void> {
   const start = io.now();
   const progress = createProgress(io, { quiet });
-  const files = await openPictureFiles(out);
+  const files = await openPictureFiles(out, io.stdout);
   try {
     const { demoPlan, demoSheet } = await demoParts();
-    await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors` }));
-    await using without = await open(parseLoadOptions({ model }));
+    const how = { signal: io.signal };
+    await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors` }), how);
+    await using without = await open(parseLoadOptions({ model }), how);
     const sheet = await demoSheet(
       demoPlan(seed),
       { withAdapter, without },
@@ -64,9 +70,9 @@ async function demo({ out, seed, model, quiet = false }: DemoFlags, io: CliIo, {
     io.signal.throwIfAborted();
     const path = await files.write(sheet);
     progress.clear();
-    io.stdout.write(
-      `Made in ${((io.now() - start) / 1000).toFixed(0)} s by the miniature, which has never seen these people:\n${path}\n`,
-    );
+    const made = `Made in ${((io.now() - start) / 1000).toFixed(0)} s by the miniature, which has never seen these people`;
+    if (path === STDOUT) progress.note(`${made}.`);
+    else io.stdout.write(`${made}:\n${path}\n`);
   } finally {
     progress.clear();
     await files.tidy();

@@ -1,12 +1,24 @@
 import { basename } from "node:path/posix";
-import type { DownloadProgress } from "../weights/hub/index.ts";
-import type { Progress } from "./progress.ts";
+import type { DownloadProgress, HubOptions } from "../weights/hub/index.ts";
+import type { CliIo } from "./io.ts";
+import { duration, type Progress } from "./progress.ts";
+
+/** How a command loads models: it obeys Ctrl-C, and shows what is downloaded. */
+export const loading = (io: CliIo, progress: Progress): Pick<HubOptions, "signal" | "env" | "onProgress"> => ({
+  signal: io.signal,
+  env: io.env,
+  onProgress: showDownload(progress, io.now),
+});
 
 /** Shows a download: its speed is that of the last seconds, so that what was there before does not count. */
 export function showDownload(progress: Progress, now: () => number): (event: DownloadProgress) => void {
   const seen: { at: number; bytes: number }[] = [];
   let waiting = "";
-  return ({ phase, file, bytes, total }) => {
+  return ({ phase, repo, file = repo, bytes, total, retry }) => {
+    if (retry !== undefined) {
+      progress.note(`${file}: ${retry.problem}. Trying again in ${duration(Math.max(1, retry.waitSeconds))}.`);
+      return;
+    }
     if (phase === "wait") {
       if (waiting !== file) progress.note(`Another process is downloading ${file}: waiting for it.`);
       waiting = file;

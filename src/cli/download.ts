@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
 import type { DownloadOptions } from "../weights/hub/index.ts";
-import { showDownload } from "./download-progress.ts";
+import { loading } from "./download-progress.ts";
+import { folderName } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
@@ -42,7 +43,7 @@ export function addDownload(program: Command, io: CliIo, { download }: DownloadT
     .option("--revision <name>", "branch, tag or commit (default: main)")
     .option("--variant <name>", "form of the weights where there are several, such as fp16")
     .option("--file <path>", "only this file of the repository")
-    .option("--cache <folder>", "another cache")
+    .option("--cache <folder>", "another cache", folderName)
     .option("--json", "print the result, or the error, as JSON")
     .option("-q, --quiet", "no progress")
     .addHelpText("after", HELP)
@@ -55,9 +56,7 @@ export function addDownload(program: Command, io: CliIo, { download }: DownloadT
           revision,
           variant,
           cacheDir: cache,
-          signal: io.signal,
-          env: io.env,
-          onProgress: showDownload(progress, io.now),
+          ...loading(io, progress),
         });
         progress.clear();
         io.stdout.write(json ? `${JSON.stringify({ path })}\n` : `${path}\n`);

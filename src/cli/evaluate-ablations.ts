@@ -8,12 +8,19 @@ interface Flags {
   readonly json?: boolean;
 }
 
+const HELP = `
+Examples:
+  photomaker evaluate ablations
+  photomaker evaluate ablations --from ablations --json
+`;
+
 export function addEvaluateAblations(evaluate: Command, io: CliIo): void {
   evaluate
     .command("ablations")
     .description('Shows what "photomaker train ablations" measured: means over the seeds with their standard errors.')
     .option("--from <folder>", 'what "photomaker train ablations" made', "ablations")
     .option("--json", "one JSON list for programs to read")
+    .addHelpText("after", HELP)
     .action((flags: Flags) => show(flags, io));
 }
 

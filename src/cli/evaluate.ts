@@ -3,16 +3,20 @@ import { type LoadOptions, parseLoadOptions } from "../contract/request.ts";
 import type { Evaluation } from "../miniature/evaluate.ts";
 import type { Figure } from "../miniature/figures.ts";
 import type { AdapterFigures, AgainstNone, TextKind } from "../miniature/score.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { SAMPLER_NAMES, type SamplerName } from "../samplers/create-sampler.ts";
 import { asset } from "./asset.ts";
 import { addEvaluateAblations } from "./evaluate-ablations.ts";
-import { wholeNumberOption } from "./flag-values.ts";
+import { folderName, wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
 export interface EvaluateTools {
-  open(options: LoadOptions): Promise<Pick<PhotoMaker, "generateTogether" | "encodeIdImages"> & AsyncDisposable>;
+  open(
+    options: LoadOptions,
+    how: LoadingOptions,
+  ): Promise<Pick<PhotoMaker, "generateTogether" | "encodeIdImages"> & AsyncDisposable>;
 }
 
 interface Flags {
@@ -40,14 +44,24 @@ const parts = async () => ({
 });
 
 const HELP = `
-Example:
+The judge is a network of its own, trained beside the miniature and sharing nothing with it.
+
+Examples:
   photomaker evaluate mini --people 100 --seed 2 --samples look --json
   photomaker evaluate mini --full
-The judge is a network of its own, trained beside the miniature and sharing nothing with it.
+`;
+
+const GROUP_HELP = `
+Examples:
+  photomaker evaluate mini
+  photomaker evaluate ablations --from ablations
 `;
 
 export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): void {
-  const command = program.command("evaluate").description("Measures likeness and obedience to the text.");
+  const command = program
+    .command("evaluate")
+    .description("Measures likeness and obedience to the text.")
+    .addHelpText("after", GROUP_HELP);
   addEvaluateAblations(command, io);
   command
     .command("mini")
@@ -64,7 +78,7 @@ export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): 
     .addOption(wholeNumberOption("--start-merge-step <n>", "the step after which the person is merged in", -1, 1000).default(0))
     .addOption(new Option("--precision <name>", "what the pictures are drawn in").choices(["f32", "int8"]).default("f32"))
     .option("--full", "also one and two photos, their average, and other merge steps")
-    .option("--samples <folder>", "where to write people.png: the first people's photos and what was drawn")
+    .option("--samples <folder>", "where to write people.png: the first people's photos and what was drawn", folderName)
     .option("--json", "one JSON object for programs to read")
     .addHelpText("after", HELP)
     .action((flags: Flags) => evaluate(flags, io, tools));
@@ -74,8 +88,12 @@ async function evaluate(flags: Flags, io: CliIo, { open }: EvaluateTools): Promi
   const { model, judge, precision, json = false } = flags;
   const progress = createProgress(io, { json });
   const { evaluateMiniature, ortRuntime, openTensors } = await parts();
-  await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors`, precision }));
-  await using without = await open(parseLoadOptions({ model, precision }));
+  const how = { signal: io.signal };
+  await using withAdapter = await open(
+    parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors`, precision }),
+    how,
+  );
+  await using without = await open(parseLoadOptions({ model, precision }), how);
   const runtime = ortRuntime();
   try {
     const onProgress = (done: number, total: number) => progress.show({ label: "pictures", done, total });

@@ -25,6 +25,19 @@ export function wholeNumberOption(flags: string, help: string, low: number, high
   return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high));
 }
 
+/**
+ * The name of a folder to write to.
+ * @throws UserError out/stdout
+ */
+export function folderName(text: string): string {
+  if (text !== "-") return text;
+  throw new UserError(
+    "out/stdout",
+    'A folder is to be written, and "-" stands for stdout, which takes one file.',
+    "Name a folder; ./- is one of that name.",
+  );
+}
+
 const pair = (text: string, separator: string, flag: string, form: string, example: string): [number, number] => {
   const [, first, second] = new RegExp(`^\\s*(\\d+)\\s*[${separator}]\\s*(\\d+)\\s*$`).exec(text) ?? [];
   if (first === undefined || second === undefined)

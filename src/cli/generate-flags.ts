@@ -47,7 +47,7 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       ...REQUEST,
       key: "inputIdImages",
       flags: "-i, --id-image <files...>",
-      help: "photos of one person; more of them give a better likeness",
+      help: 'photos of one person, a folder of them, or a pattern such as "photos/*.jpg"; more of them give a better likeness',
       isPath: true,
     },
     {
@@ -297,7 +297,7 @@ export const GENERATE_FLAGS: Readonly<Record<string, readonly Flag[]>> = {
       ...OUTPUT,
       key: "out",
       flags: "-o, --out <path>",
-      help: "folder for image_0.png, image_1.png … (numbers go on where a folder ends), or one file.png, which is replaced (default: out)",
+      help: "folder for image_0.png, image_1.png … (numbers go on where a folder ends), or one file.png, which is replaced, or - for stdout (default: out)",
     },
     {
       ...OUTPUT,

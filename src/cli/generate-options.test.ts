@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -29,7 +29,7 @@ async function optionsOf(...args: string[]): Promise<GenerateOptions> {
     peakMemory: () => 2e9,
   };
   const never = () => Promise.reject(new Error("not in this test"));
-  addGenerate(program, io, { load: never, resolve: never });
+  addGenerate(program, io, { load: never });
   let values: FlagValues | undefined;
   program.commands[0]!.action((given: FlagValues) => {
     values = given;
@@ -199,6 +199,15 @@ test("files that lie beside the config are found from anywhere", async () => {
   expect(load.model).toBe("org/name");
   expect(request.inputIdImages).toEqual([join(folder, "me.png"), "other.png"]);
   expect(load.loras).toEqual([{ path: join(folder, "me.png"), scale: 2 }]);
+});
+
+test("patterns and folders of a config are looked for beside it, too", async () => {
+  await mkdir(join(folder, "photos"));
+  await writeFile(join(folder, "photos", "me.png"), await encodePng(rgb8(1, 1, new Uint8Array(3))));
+  for (const idImage of ["photos/*.png", "photos"]) {
+    const path = await config({ model: "org/name", adapter: "x", prompt: "a", idImage });
+    expect((await optionsOf("--config", path)).request.inputIdImages).toEqual([join(folder, "photos", "me.png")]);
+  }
 });
 
 test("a picture's own settings make it again", async () => {

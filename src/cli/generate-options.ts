@@ -7,8 +7,11 @@ import {
   parseLoadOptions,
 } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
+import type { Notice } from "../core/notice.ts";
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase, isList, longName } from "./generate-flags.ts";
+import { photoFiles } from "./photo-files.ts";
+import { STDOUT } from "./picture-files.ts";
 
 export interface OutputOptions {
   /** A folder, or the name of one PNG. */
@@ -22,6 +25,8 @@ export interface GenerateOptions {
   readonly load: LoadOptions;
   readonly request: GenerateRequest;
   readonly output: OutputOptions;
+  /** What is to be said of the photos that folders and patterns named. */
+  readonly notices: readonly Notice[];
 }
 
 /** Values that commander read, by its names. */
@@ -34,13 +39,19 @@ export const flagName = (path: readonly PropertyKey[]): string => FLAG_OF.get(St
 
 /**
  * What flags and config file ask for. Flags win.
- * @throws UserError those of readConfig, parseGenerateRequest, parseLoadOptions, checkPhotos and checkOutput
+ * @throws UserError those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, checkPhotos and checkOutput
  */
 export async function generateOptions(values: FlagValues): Promise<GenerateOptions> {
   const given = readFlags(values);
   const keys = new Set(Object.values(given).flatMap((section) => Object.keys(section)));
   const config = typeof values.config === "string" ? await readConfig(values.config, keys) : undefined;
-  const request = { ...config?.request, ...given.request };
+  const request: Record<string, unknown> = { ...config?.request, ...given.request };
+  const notices: Notice[] = [];
+  if (isTexts(request.inputIdImages)) {
+    const photos = await photoFiles(request.inputIdImages, { repeated: request.idEmbeds !== undefined });
+    request.inputIdImages = photos.paths;
+    notices.push(...photos.notices);
+  }
   // two spellings of one thing: the flag puts the config's aside
   if ("startMergeStep" in given.request && !("styleStrength" in given.request)) delete request.styleStrength;
   if ("styleStrength" in given.request && !("startMergeStep" in given.request)) delete request.startMergeStep;
@@ -52,8 +63,12 @@ export async function generateOptions(values: FlagValues): Promise<GenerateOptio
   };
   checkPhotos(options.load.adapter !== undefined, options.request, flagName);
   checkOutput(options);
-  return options;
+  return { ...options, notices };
 }
+
+/** Whether it is what paths of photos should be; anything else is for the schema to refuse. */
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === "string" && each !== "");
 
 function readFlags(values: FlagValues): Sections {
   const sections: Sections = { load: {}, request: {}, output: {} };
@@ -68,8 +83,9 @@ function readFlags(values: FlagValues): Sections {
   return sections;
 }
 
-/** @throws UserError out/wrong-type, out/not-png, out/one-file */
-function checkOutput({ output: { out, saveLatents }, request }: GenerateOptions): void {
+/** @throws UserError out/wrong-type, out/not-png, out/one-file, out/stdout, out/json */
+function checkOutput({ output, request }: Omit<GenerateOptions, "notices">): void {
+  const { out, saveLatents } = output;
   for (const [name, value] of Object.entries({ out, saveLatents }))
     if (value !== undefined && (typeof value !== "string" || value === ""))
       throw new UserError(
@@ -77,6 +93,20 @@ function checkOutput({ output: { out, saveLatents }, request }: GenerateOptions)
         `${flagName([name])} is ${JSON.stringify(value)}, and must be a path.`,
         "Correct it.",
       );
+  if (saveLatents === STDOUT)
+    throw new UserError("out/stdout", "--save-latents is -, and latents are not written to stdout.", "Give the name of a file.");
+  if (out === STDOUT && output.json)
+    throw new UserError(
+      "out/json",
+      "Both the picture and --json would go to stdout.",
+      "Give one of them another place: leave out --json, or name a file with --out.",
+    );
+  if (out === STDOUT && request.preview)
+    throw new UserError(
+      "out/one-file",
+      "--out - takes one picture, and --preview writes others beside it.",
+      "Give a folder, or leave out --preview.",
+    );
   const end = extname(out).toLowerCase();
   if (/^\.(jpe?g|webp|gif|bmp|tiff?|avif)$/.test(end))
     throw new UserError(
@@ -84,10 +114,10 @@ function checkOutput({ output: { out, saveLatents }, request }: GenerateOptions)
       `--out is ${out}, and pictures are written as PNG.`,
       `Give a folder, or ${out.slice(0, -end.length)}.png.`,
     );
-  if (end === ".png" && request.numImagesPerPrompt > 1)
+  if ((end === ".png" || out === STDOUT) && request.numImagesPerPrompt > 1)
     throw new UserError(
       "out/one-file",
-      `--out is the one file ${out}, and ${request.numImagesPerPrompt} pictures are asked for.`,
+      `--out is ${out === STDOUT ? "stdout" : `the one file ${out}`}, and ${request.numImagesPerPrompt} pictures are asked for.`,
       "Give a folder.",
     );
 }

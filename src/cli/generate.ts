@@ -1,14 +1,15 @@
 import type { Command } from "commander";
 import type { GenerateEvent, ProgressEvent, Timings } from "../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
+import { checkWritable } from "../core/atomic-file.node.ts";
 import type { Notice } from "../core/notice.ts";
 import { writeLatents } from "../pipeline/denoise/read-latents.ts";
-import type { DownloadOptions } from "../weights/hub/index.ts";
-import { showDownload } from "./download-progress.ts";
+import type { LoadingOptions } from "../pipeline/load/local-models.ts";
+import { loading } from "./download-progress.ts";
 import { GENERATE_FLAGS } from "./generate-flags.ts";
 import { type FlagValues, generateOptions } from "./generate-options.ts";
 import type { CliIo } from "./io.ts";
-import { openPictureFiles } from "./picture-files.ts";
+import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { createProgress, type Progress, type ProgressLine } from "./progress.ts";
 import { timingText } from "./timing-text.ts";
 
@@ -20,9 +21,7 @@ export interface GeneratorLike extends AsyncDisposable {
 }
 
 export interface GenerateTools {
-  readonly load: (options: LoadOptions) => Promise<GeneratorLike>;
-  /** The path of what may be a name on the hub. */
-  readonly resolve: (value: string, options: DownloadOptions) => Promise<string>;
+  readonly load: (options: LoadOptions, how: LoadingOptions) => Promise<GeneratorLike>;
 }
 
 const HELP = `
@@ -67,23 +66,20 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
   command.action((values: FlagValues) => generate(values, io, tools));
 }
 
-async function generate(values: FlagValues, io: CliIo, { load, resolve }: GenerateTools): Promise<void> {
-  const { load: models, request, output } = await generateOptions(values);
+async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools): Promise<void> {
+  const { load: models, request, output, notices } = await generateOptions(values);
   const progress = createProgress(io, output);
-  const files = await openPictureFiles(output.out);
+  const files = await openPictureFiles(output.out, io.stdout);
   const summary: Summary = { images: [], notices: [] };
   const tell = (notice: Notice) => {
     summary.notices.push(notice);
     progress.note(notice.message);
   };
+  for (const notice of notices) tell(notice);
   try {
-    const options = await localModels(models, resolve, {
-      signal: io.signal,
-      env: io.env,
-      onProgress: showDownload(progress, io.now),
-    });
+    if (output.saveLatents !== undefined) await checkWritable(output.saveLatents);
+    await using generator = await load(models, loading(io, progress));
     io.signal.throwIfAborted();
-    await using generator = await load(options);
     for (const notice of generator.notices) tell(notice);
     for await (const event of generator.generate(request, { signal: io.signal })) {
       switch (event.type) {
@@ -100,7 +96,7 @@ async function generate(values: FlagValues, io: CliIo, { load, resolve }: Genera
           const { index, png, width, height, seed, settings } = event;
           const path = await files.write(png);
           summary.images.push({ path, index, width, height, seed, settings });
-          if (!output.json) tellImage(path, progress, io);
+          if (!output.json && path !== STDOUT) tellImage(path, progress, io);
           break;
         }
         case "done":
@@ -134,15 +130,6 @@ interface Summary {
   /** Bytes. */
   peakMemory?: number;
   latents?: string;
-}
-
-async function localModels(options: LoadOptions, resolve: GenerateTools["resolve"], how: DownloadOptions): Promise<LoadOptions> {
-  const model = await resolve(options.model, how);
-  const adapter = options.adapter === undefined ? undefined : await resolve(options.adapter, how);
-  const tinyVae = options.tinyVae === undefined ? undefined : await resolve(options.tinyVae, how);
-  const loras: { path: string; scale: number }[] = [];
-  for (const { path, scale } of options.loras) loras.push({ path: await resolve(path, how), scale });
-  return { ...options, model, loras, ...(adapter !== undefined && { adapter }), ...(tinyVae !== undefined && { tinyVae }) };
 }
 
 export const lineOf = ({ phase, detail, step, steps, secondsLeft }: ProgressEvent): ProgressLine => ({

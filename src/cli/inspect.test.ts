@@ -1,4 +1,10 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { withPngSettings } from "../image/png-settings.ts";
+import { goldenPath } from "../testing/golden.ts";
+import { cli } from "../testing/run-cli.ts";
 import { inspectTable } from "./inspect.ts";
 
 test("a description reads as a table, with what is missing and what is to be known", () => {
@@ -31,4 +37,24 @@ test("a description reads as a table, with what is missing and what is to be kno
   expect(text).toContain("LoRA: PEFT; 12 layers; rank 4, 8");
   expect(text).toContain("missing: text_encoder\n\nIt lacks a text encoder.");
   for (const line of text.split("\n")) expect(line.length).toBeLessThan(125);
+});
+
+test("a picture that was made here tells how, any other that it does not", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "inspect-"));
+  try {
+    const [made, other] = [join(folder, "made.png"), join(folder, "other.jpg")];
+    const png = await readFile(goldenPath("photos", "person_0.png"));
+    const settings = { prompt: "a man img", seed: 42 };
+    await writeFile(made, withPngSettings(png, { parameters: "a man img\nSteps: 30, Seed: 42", settings }));
+    await writeFile(other, await readFile(goldenPath("photos", "person_0_444.jpg")));
+    expect(await cli(["inspect", made])).toEqual({
+      code: 0,
+      out: `${made}\na picture (PNG)\n\na man img\nSteps: 30, Seed: 42\n\nTo make it again: photomaker generate --config "${made}"\n`,
+      err: "",
+    });
+    expect(JSON.parse((await cli(["inspect", made, "--json"])).out)).toMatchObject({ kind: "picture", settings });
+    expect((await cli(["inspect", other])).out).toContain("a picture (JPEG)\n\nIt does not say how it was made.\n");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

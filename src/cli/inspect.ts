@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Description, PartDescription } from "../weights/describe.node.ts";
 import { size } from "./download-progress.ts";
+import { describePicture, pictureText } from "./inspect-picture.ts";
 import type { CliIo } from "./io.ts";
 
 export interface InspectTools {
@@ -8,25 +9,30 @@ export interface InspectTools {
 }
 
 const HELP = `
-Only headers are read, so large files take no longer. Nothing in a file is executed.
+Of weights only headers are read, so large files take no longer. Nothing in a file is executed.
 
 Examples:
   photomaker inspect sdxl.safetensors
   photomaker inspect photomaker-v1.bin
   photomaker inspect style-lora.safetensors --json
+  photomaker inspect out/image_0.png
 `;
 
 export function addInspect(program: Command, io: CliIo, { describe }: InspectTools): void {
   program
     .command("inspect")
-    .summary("say what a weight file or folder is")
-    .description("Says what a weight file or a folder is: its parts, parameters and number formats, and what is missing.")
-    .argument("<path>", "a .safetensors, .bin, .pt or .ckpt file, or a folder")
+    .summary("say what a weight file, a folder or a picture is")
+    .description(
+      "Says what a weight file or a folder is: its parts, parameters and number formats, and what is missing.\nOf a picture that was made here it says how.",
+    )
+    .argument("<path>", "a .safetensors, .bin, .pt or .ckpt file, a folder, or a picture")
     .option("--json", "print it as JSON")
     .addHelpText("after", HELP)
     .action(async (path: string, { json }: { json?: boolean }) => {
-      const description = await describe(path);
-      io.stdout.write(json ? `${JSON.stringify(description, undefined, 2)}\n` : inspectTable(description));
+      const picture = await describePicture(path);
+      const description = picture ?? (await describe(path));
+      if (json) io.stdout.write(`${JSON.stringify(description, undefined, 2)}\n`);
+      else io.stdout.write(description.kind === "picture" ? pictureText(description) : inspectTable(description));
     });
 }
 

@@ -1,6 +1,6 @@
-/** Where text goes: stdout or stderr, or a test's own. */
+/** Where text goes, and a picture that is written to stdout: stdout or stderr, or a test's own. */
 export interface TextStream {
-  write(text: string): unknown;
+  write(text: string | Uint8Array): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 }

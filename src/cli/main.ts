@@ -1,38 +1,42 @@
+import { writeSync } from "node:fs";
 import { runCli } from "./run-cli.ts";
+import { sayLostEnd } from "./say-lost-end.ts";
+import { stopOnSignal } from "./stop-on-signal.ts";
 
-const interrupt = new AbortController();
-// asked twice, the system ends the program at once: process.exit would wait for what runs in a worker, and then abort
-for (const name of ["SIGINT", "SIGTERM"] as const)
-  process.once(name, () => interrupt.abort(new DOMException(`Stopped by ${name}.`, "AbortError")));
+const finished = sayLostEnd(process, (text) => writeSync(process.stderr.fd, text));
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
+  finished();
   process.exit(0); // whoever read, such as `head`, has enough
 });
 
-process.exitCode = await runCli(
+// not awaited here: Node would end a program that waits for nothing that lives with exit code 13, and say nothing
+void runCli(
   process.argv.slice(2),
   {
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
-    signal: interrupt.signal,
+    signal: stopOnSignal(process),
     now: () => performance.now(),
     peakMemory: () => process.resourceUsage().maxRSS * 1024,
   },
   {
     // imported when needed, so that --help is quick
-    load: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
-    open: async (options) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options),
+    load: async (options, how) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options, how),
+    open: async (options, how) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options, how),
     cache: () => import("../runtime/node/prepare/cache-folder.ts"),
     mini: () => import("../miniature/make.ts"),
     adapter: async () => ({
       ...(await import("../train/adapter/train-adapter.ts")),
       ...(await import("../train/adapter/config.ts")),
     }),
-    resolve: async (value, options) => (await import("../weights/hub/index.ts")).resolveHubOrPath(value, options),
     download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
     describe: async (path) => (await import("../weights/describe.node.ts")).describe(path),
     world: () => import("./world-files.ts"),
   },
-);
+).then((code) => {
+  finished();
+  process.exitCode = code;
+});

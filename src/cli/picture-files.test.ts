@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,14 +12,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 const png = Uint8Array.of(1);
+const stdout = { write: () => {} };
 
 test("a folder is made, and numbers go on where it ends", async () => {
   const out = join(folder, "a", "b");
-  const first = await openPictureFiles(out);
+  const first = await openPictureFiles(out, stdout);
   expect(await first.write(png)).toBe(join(out, "image_0.png"));
   expect(await first.write(png)).toBe(join(out, "image_1.png"));
   await writeFile(join(out, "image_7.png"), "");
-  const second = await openPictureFiles(out);
+  const second = await openPictureFiles(out, stdout);
   expect(await second.write(png)).toBe(join(out, "image_8.png"));
   await second.writePreview(0, png);
   await second.writePreview(0, png);
@@ -28,21 +31,77 @@ test("a folder is made, and numbers go on where it ends", async () => {
 test("one file is replaced", async () => {
   const path = join(folder, "x.PNG");
   await writeFile(path, "old");
-  expect(await (await openPictureFiles(path)).write(png)).toBe(path);
+  expect(await (await openPictureFiles(path, stdout)).write(png)).toBe(path);
   expect([...(await readFile(path))]).toEqual([1]);
 });
 
 test("a folder that was made for nothing is taken away, and no other", async () => {
   await mkdir(join(folder, "old"));
-  await (await openPictureFiles(join(folder, "old"))).tidy();
-  await (await openPictureFiles(join(folder, "new", "er"))).tidy();
+  await (await openPictureFiles(join(folder, "old"), stdout)).tidy();
+  await (await openPictureFiles(join(folder, "new", "er"), stdout)).tidy();
   expect(await readdir(folder)).toEqual(["old"]);
 });
 
 test("what cannot be written to is refused before the work", async () => {
   await writeFile(join(folder, "file"), "");
   await mkdir(join(folder, "dir.png"));
-  await expect(openPictureFiles(join(folder, "file"))).rejects.toMatchObject({ code: "out/not-a-folder" });
-  await expect(openPictureFiles(join(folder, "file", "x"))).rejects.toMatchObject({ code: "out/not-a-folder" });
-  await expect(openPictureFiles(join(folder, "dir.png"))).rejects.toMatchObject({ code: "out/is-folder" });
+  await expect(openPictureFiles(join(folder, "file"), stdout)).rejects.toMatchObject({ code: "out/not-a-folder" });
+  await expect(openPictureFiles(join(folder, "file", "x"), stdout)).rejects.toMatchObject({ code: "out/not-a-folder" });
+  await expect(openPictureFiles(join(folder, "dir.png"), stdout)).rejects.toMatchObject({ code: "out/is-folder" });
+});
+
+test("two runs into one folder: each picture has a name of its own, and none is lost", async () => {
+  const [one, other] = [await openPictureFiles(folder, stdout), await openPictureFiles(folder, stdout)];
+  const paths = await Promise.all(
+    Array.from({ length: 40 }, (_, i) => (i % 2 ? one : other).write(Uint8Array.of(i)).then((path) => [path, i] as const)),
+  );
+  expect(new Set(paths.map(([path]) => path)).size).toBe(40);
+  for (const [path, i] of paths) expect([...(await readFile(path))]).toEqual([i]);
+  expect((await readdir(folder)).length).toBe(40); // no temporary file is left
+});
+
+test("two processes at once into one folder lose nothing", async () => {
+  const url = JSON.stringify(new URL("./picture-files.ts", import.meta.url));
+  const program = `const { openPictureFiles } = await import(${url});
+    const [out, mine] = process.argv.slice(1);
+    const files = await openPictureFiles(out, process.stdout);
+    console.log("open");
+    await new Promise((resolve) => process.stdin.once("data", resolve));
+    for (let i = 0; i < 20; i++) console.log(await files.write(Buffer.from(mine)));
+    process.exit();`;
+  const runs = ["a", "b"].map((mine) =>
+    spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program, folder, mine], {
+      stdio: ["pipe", "pipe", "inherit"],
+    }),
+  );
+  const texts = runs.map(() => "");
+  for (const [i, run] of runs.entries()) run.stdout.on("data", (text: Buffer) => (texts[i] += text.toString()));
+  const closed = Promise.all(runs.map((run) => once(run, "close")));
+  await Promise.race([closed, Promise.all(runs.map((run) => once(run.stdout, "data")))]); // both have looked into the empty folder
+  for (const run of runs) run.stdin.write("go");
+  await closed;
+  for (const [i, mine] of ["a", "b"].entries()) {
+    const paths = texts[i]!.trim().split("\n").slice(1);
+    expect(paths).toHaveLength(20);
+    for (const path of paths) expect(await readFile(path, "utf8")).toBe(mine);
+  }
+  expect((await readdir(folder)).sort()).toEqual(Array.from({ length: 40 }, (_, i) => `image_${i}.png`).sort());
+});
+
+test("a folder that another run took away when it gave up is made again", async () => {
+  const out = join(folder, "out");
+  const one = await openPictureFiles(out, stdout);
+  const other = await openPictureFiles(out, stdout);
+  await one.tidy();
+  expect(await other.write(png)).toBe(join(out, "image_0.png"));
+});
+
+test("- is stdout, unless that is a terminal", async () => {
+  const written: unknown[] = [];
+  const pipe = { write: (bytes: unknown) => written.push(bytes) };
+  const files = await openPictureFiles("-", pipe);
+  expect(await files.write(png)).toBe("-");
+  await files.tidy();
+  expect(written).toEqual([png]);
+  await expect(openPictureFiles("-", { ...pipe, isTTY: true })).rejects.toMatchObject({ code: "out/terminal" });
 });

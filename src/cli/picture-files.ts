@@ -1,11 +1,16 @@
-import { access, constants, mkdir, readdir, rmdir, stat } from "node:fs/promises";
+import { access, constants, readdir, rmdir, stat } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
-import { asDiskError, writeFileAtomically } from "../core/atomic-file.node.ts";
+import { asDiskError, writeFileAtomically, writeUnderFreeName } from "../core/atomic-file.node.ts";
 import { UserError } from "../core/errors.ts";
+import { makeFolder } from "../core/make-folder.node.ts";
+import type { TextStream } from "./io.ts";
+
+/** What is given as a path to write to stdout. */
+export const STDOUT = "-";
 
 /** Where the pictures of one run go. */
 export interface PictureFiles {
-  /** Writes the next picture and returns its path. */
+  /** Writes the next picture and returns its path, or {@link STDOUT}. */
   write(png: Uint8Array): Promise<string>;
   /** Writes, and replaces, what a picture looks like so far. */
   writePreview(index: number, png: Uint8Array): Promise<void>;
@@ -15,12 +20,14 @@ export interface PictureFiles {
 
 /**
  * Makes sure that pictures can be written before the work begins. In a folder they are image_0.png, image_1.png …,
- * going on after the highest number that is there; one named file is replaced.
+ * going on after the highest number that is there; one named file is replaced. A picture takes its number when it is written, so that
+ * several runs may share a folder.
  *
- * @param out a folder, or a path that ends in .png
- * @throws UserError out/not-a-folder, out/is-folder, disk/denied and others of asDiskError
+ * @param out a folder, a path that ends in .png, or {@link STDOUT} for one picture
+ * @throws UserError out/terminal, out/not-a-folder, out/is-folder, disk/denied and others of makeFolder
  */
-export async function openPictureFiles(out: string): Promise<PictureFiles> {
+export async function openPictureFiles(out: string, stdout: TextStream): Promise<PictureFiles> {
+  if (out === STDOUT) return onStdout(stdout);
   const path = resolve(out);
   const single = extname(path).toLowerCase() === ".png";
   const folder = single ? dirname(path) : path;
@@ -30,27 +37,33 @@ export async function openPictureFiles(out: string): Promise<PictureFiles> {
       `${path} is a folder.`,
       "Give the name of a file, or a folder whose name does not end in .png.",
     );
-  const made = await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "EEXIST" || error.code === "ENOTDIR")
-      throw new UserError(
-        "out/not-a-folder",
-        `${folder} cannot be a folder: there is a file of that name.`,
-        "Choose another folder with --out.",
-      );
-    throw asDiskError(error, folder);
+  const made = await makeFolder(folder).catch((error: unknown) => {
+    if (!(error instanceof UserError) || error.code !== "disk/not-a-folder") throw error;
+    throw new UserError("out/not-a-folder", error.message, "Choose another folder with --out.", { cause: error });
   });
   await access(folder, constants.W_OK).catch((error: unknown) => {
     throw asDiskError(error, folder);
   });
   let next = single ? 0 : await firstFree(folder);
-  const write = (name: string, png: Uint8Array) => writeFileAtomically(name, (sink) => sink.write(png));
+  const inFolder = async <T>(write: () => Promise<T>): Promise<T> => {
+    await makeFolder(folder); // another run that made it and wrote nothing may have taken it away
+    return write();
+  };
+  const replace = (name: string, png: Uint8Array) => inFolder(() => writeFileAtomically(name, (sink) => sink.write(png)));
   return {
     async write(png) {
-      const target = single ? path : join(folder, `image_${next++}.png`);
-      await write(target, png);
-      return target;
+      if (single) {
+        await replace(path, png);
+        return path;
+      }
+      const from = next;
+      const numbered = (attempt: number): string => {
+        next = from + attempt + 1;
+        return join(folder, `image_${from + attempt}.png`);
+      };
+      return inFolder(() => writeUnderFreeName(numbered, (sink) => sink.write(png)));
     },
-    writePreview: (index, png) => write(join(folder, `preview_${index}.png`), png),
+    writePreview: (index, png) => replace(join(folder, `preview_${index}.png`), png),
     async tidy() {
       if (made === undefined) return;
       for (let each = folder; each.length >= made.length; each = dirname(each))
@@ -62,6 +75,23 @@ export async function openPictureFiles(out: string): Promise<PictureFiles> {
         )
           return;
     },
+  };
+}
+
+function onStdout(stdout: TextStream): PictureFiles {
+  if (stdout.isTTY)
+    throw new UserError(
+      "out/terminal",
+      "--out - writes a PNG to stdout, which is a terminal.",
+      "Lead it into a program or a file: … --out - > picture.png",
+    );
+  return {
+    async write(png) {
+      stdout.write(png);
+      return STDOUT;
+    },
+    writePreview: () => Promise.reject(new TypeError("stdout takes one picture")),
+    tidy: async () => {},
   };
 }
 

@@ -74,11 +74,11 @@ test("colour is for terminals without NO_COLOR", () => {
 test("a download says how much, how fast and how long, without counting what was there", () => {
   const { progress, text, at, now } = made({ isTTY: false });
   const show = showDownload(progress, now);
-  show({ phase: "download", file: "a", bytes: 5e9, total: 7e9 });
+  show({ phase: "download", repo: "org/name", file: "a", bytes: 5e9, total: 7e9 });
   at(5000);
-  show({ phase: "download", file: "a", bytes: 5.5e9, total: 7e9 });
-  show({ phase: "wait", file: "a", bytes: 5.5e9, total: 7e9 });
-  show({ phase: "wait", file: "a", bytes: 5.5e9, total: 7e9 });
+  show({ phase: "download", repo: "org/name", file: "a", bytes: 5.5e9, total: 7e9 });
+  show({ phase: "wait", repo: "org/name", file: "a", bytes: 5.5e9, total: 7e9 });
+  show({ phase: "wait", repo: "org/name", file: "a", bytes: 5.5e9, total: 7e9 });
   expect(text()).toBe(
     "download 5.0 GB of 7.0 GB\ndownload 5.5 GB of 7.0 GB, 100.0 MB/s, 15 s left\nnote: Another process is downloading a: waiting for it.\n",
   );

@@ -2,13 +2,15 @@ import { spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { Command } from "commander";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { GenerateEvent } from "../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
 import { openTensors } from "../weights/open-tensors.node.ts";
 import { ALL_FLAGS, longName } from "./generate-flags.ts";
-import { type CliTools, runCli } from "./run-cli.ts";
+import type { CliIo } from "./io.ts";
+import { type CliTools, commandLine, runCli } from "./run-cli.ts";
 
 let folder: string;
 let tools: CliTools;
@@ -28,8 +30,10 @@ beforeEach(async () => {
     },
     mini: () => Promise.reject(new Error("only training asks for it")),
     adapter: () => Promise.reject(new Error("only training asks for it")),
-    load: async (options) => {
+    load: async (options, { signal, onProgress }) => {
       loaded.push(options);
+      expect(signal).toBe(interrupt.signal);
+      onProgress?.({ phase: "download", repo: "org/m", file: "unet/model.safetensors", bytes: 1e9, total: 2e9 });
       return {
         notices: [],
         async *generate(request) {
@@ -41,7 +45,6 @@ beforeEach(async () => {
         },
       };
     },
-    resolve: async (value) => `/local/${value}`,
     download: async (id) => `/cache/${id}`,
     cache: () => import("../runtime/node/prepare/cache-folder.ts"),
     describe: async (path) => ({
@@ -96,10 +99,11 @@ test("generate writes the pictures and prints their paths; the rest goes to stde
   expect(code).toBe(0);
   expect(out).toBe(`${join(folder, "out", "image_0.png")}\n${join(folder, "out", "image_1.png")}\n`);
   expect([...(await readFile(join(folder, "out", "image_1.png")))]).toEqual([1]);
+  expect(err).toContain("download 1.0 GB of 2.0 GB\n");
   expect(err).toContain("denoise 0/2, 3 s left\n");
   expect(err).toContain("note: The words x are lost.\n");
   expect(err).toContain("--seed 7");
-  expect(loaded).toMatchObject([{ model: "/local/m", loras: [{ path: "/local/l", scale: 2 }] }]);
+  expect(loaded).toMatchObject([{ model: "m", loras: [{ path: "l", scale: 2 }] }]);
   expect(disposed).toBe(1);
 });
 
@@ -131,6 +135,37 @@ test("previews are kept beside the pictures", async () => {
   await generate("--preview");
   expect(requested[0]!.preview).toBe(true);
   expect((await readdir(join(folder, "out"))).sort()).toEqual(["image_0.png", "preview_0.png"]);
+});
+
+test("--out - writes the one picture to stdout and nothing else there; what stdout cannot take is refused", async () => {
+  events = () => [progress(0), image(0), done];
+  const bytes: unknown[] = [];
+  const err: string[] = [];
+  const io = {
+    stdout: { write: (some: unknown) => bytes.push(some) },
+    stderr: { write: (text: string) => err.push(text) },
+    ...{ env: {}, signal: interrupt.signal, now: () => 0, peakMemory: () => 0 },
+  };
+  expect(await runCli(["generate", "-m", "m", "-p", "a", "-o", "-"], io, tools)).toBe(0);
+  expect(bytes).toEqual([Uint8Array.of(0)]);
+  expect(err.join("")).toContain("--seed 7");
+  const refusal = async (...args: string[]) => JSON.parse((await run(...args, "--json")).out).error.code;
+  expect(await refusal("generate", "-m", "m", "-p", "a", "-o", "-")).toBe("out/json");
+  expect(await refusal("generate", "-m", "m", "-p", "a", "--save-latents", "-")).toBe("out/stdout");
+  expect(await refusal("download", "a/b", "--cache", "-")).toBe("out/stdout");
+  const told = async (...args: string[]) => (await run("generate", "-m", "m", "-p", "a", "-o", "-", ...args)).err;
+  expect(await told("--num-images", "2")).toContain("--out is stdout, and 2 pictures are asked for");
+  expect(await told("--preview")).toContain("takes one picture");
+  expect(await told("--save-latents", "-")).toContain("latents are not written to stdout");
+  for (const args of [
+    ["world", "render", "-o", "-"],
+    ["train", "mini", "-o", "-"],
+    ["train", "adapter", "-m", "m", "-d", "d", "-o", "-"],
+    ["train", "ablations", "-o", "-"],
+    ["evaluate", "mini", "--samples", "-"],
+    ["download", "a/b", "--cache", "-"],
+  ])
+    expect((await run(...args)).err, args.join(" ")).toContain('"-" stands for stdout');
 });
 
 const broken = (error: unknown) =>
@@ -197,6 +232,49 @@ test.each([
   const json = await run(args[0]!, "--json", ...args.slice(1)); // behind --prompt it would be the prompt
   expect(json.code).toBe(2);
   expect(JSON.parse(json.out).error.code).toMatch(/^usage\//);
+});
+
+test.each([
+  [["draw", "--help"], "draw", "Commands are"],
+  [["--help", "draw"], "draw", "Commands are"],
+  [["help", "draw"], "draw", "Commands are"],
+  [["generat", "-h"], "generat", "Did you mean generate?"],
+  [["world", "rendr", "--help"], "rendr", "Did you mean render?"],
+  [["help", "train", "adaptor"], "adaptor", "Did you mean adapter?"],
+  [["cache", "help", "drop"], "drop", "Commands are list, clear, prepare."],
+])("%j: there is no such command, whatever help is asked for", async (args, name, hint) => {
+  const { code, out, err } = await run(...args);
+  expect([code, out]).toEqual([2, ""]);
+  expect(err).toContain(`error: unknown command '${name}'.\nwhat to do: ${hint}`);
+});
+
+test("help before a command is that command's help", async () => {
+  for (const [args, usage] of [
+    [["help", "train", "mini"], "Usage: photomaker train mini "],
+    [["train", "help", "mini"], "Usage: photomaker train mini "],
+    [["help"], "Usage: photomaker "],
+    [["generate", "--help"], "Usage: photomaker generate "],
+  ] as const) {
+    const { code, out } = await run(...args);
+    expect([code, out.startsWith(usage)], args.join(" ")).toEqual([0, true]);
+  }
+  expect((await generate("-p", "help")).code).toBe(0); // a prompt is no command
+});
+
+/** The names of all commands, those of groups included. */
+const commandNames = (command: Command, before: readonly string[] = []): (readonly string[])[] =>
+  command.commands.flatMap((each) => [[...before, each.name()], ...commandNames(each, [...before, each.name()])]);
+
+test("the help of every command has an example, and no default that nobody would write", async () => {
+  const io = { stdout: { write: () => {} }, stderr: { write: () => {} } } as unknown as CliIo;
+  const all = commandNames(commandLine(io, tools));
+  expect(all.length).toBeGreaterThan(15);
+  for (const names of [[], ...all]) {
+    const { code, out } = await run(...names, "--help");
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`^Examples:\\n( +.*\\n)* {2}${["photomaker", ...names].join(" ")}`, "m"));
+    expect(out).not.toMatch(/default: (\[\]|\{\}|undefined|null|"")/);
+  }
 });
 
 test("no command: the help, and exit code 2", async () => {

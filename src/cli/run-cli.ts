@@ -8,6 +8,7 @@ import { addEvaluate, type EvaluateTools } from "./evaluate.ts";
 import { addGenerate, type GenerateTools } from "./generate.ts";
 import { addInspect, type InspectTools } from "./inspect.ts";
 import type { CliIo } from "./io.ts";
+import { withNamedCommand } from "./named-command.ts";
 import { EXIT, reportError } from "./report-error.ts";
 import { addTrain, type TrainTools } from "./train.ts";
 import { addWorld, type WorldTools } from "./world.ts";
@@ -40,6 +41,17 @@ Examples:
  * @returns the exit code
  */
 export async function runCli(args: readonly string[], io: CliIo, tools: CliTools): Promise<number> {
+  const program = commandLine(io, tools);
+  try {
+    await program.parseAsync(withNamedCommand(program, args), { from: "user" });
+    return io.signal.aborted ? EXIT.interrupted : EXIT.ok; // bench shows what it has when it is stopped
+  } catch (error) {
+    return reportError(error, io, args.includes("--json"));
+  }
+}
+
+/** All commands with their flags and helps. */
+export function commandLine(io: CliIo, tools: CliTools): Command {
   const program = new Command("photomaker")
     .description("Makes new pictures of a person from a few photos and a sentence: PhotoMaker on SDXL, on your own machine.")
     .version(version(), "-V, --version")
@@ -61,12 +73,7 @@ export async function runCli(args: readonly string[], io: CliIo, tools: CliTools
   addDemo(program, io, tools);
   addEvaluate(program, io, tools);
   addBench(program, io, tools);
-  try {
-    await program.parseAsync([...args], { from: "user" });
-    return io.signal.aborted ? EXIT.interrupted : EXIT.ok; // bench shows what it has when it is stopped
-  } catch (error) {
-    return reportError(error, io, args.includes("--json"));
-  }
+  return program;
 }
 
 /** From package.json, which is two folders up from src/cli and from dist/cli. */

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
 import { asset } from "./asset.ts";
-import { wholeNumberOption } from "./flag-values.ts";
+import { folderName, wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 
@@ -38,7 +38,7 @@ export function addTrainAblations(train: Command, io: CliIo): void {
     .command("ablations")
     .description("Trains the miniature's adapter in other ways, as the paper's section 5.3 compares, and judges each.")
     .option("--from <folder>", "the miniature", asset("miniature"))
-    .option("-o, --out <folder>", "where everything goes", "ablations")
+    .option("-o, --out <folder>", "where everything goes", folderName, "ablations")
     .option("--variants <list>", "only these, such as reference,average")
     .addOption(wholeNumberOption("--seeds <n>", "runs of each variant", 1, 1000).default(3))
     .addOption(wholeNumberOption("--steps <n>", "updates of each run", 1, 100_000_000).default(800))

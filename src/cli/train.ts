@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
 import type { StageName } from "../miniature/make.ts";
 import { readJsonObject } from "../weights/index.ts";
-import { wholeNumber, wholeNumberOption } from "./flag-values.ts";
+import { folderName, wholeNumber, wholeNumberOption } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
 import { createProgress } from "./progress.ts";
 import { addTrainAblations } from "./train-ablations.ts";
@@ -24,7 +24,7 @@ interface MiniFlags {
   readonly stages?: string;
   readonly from?: string;
   readonly loraStrength: number;
-  readonly steps: readonly string[];
+  readonly steps?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -37,8 +37,15 @@ Examples:
   photomaker train mini --out try --people 100 --steps vae=200 decoder=100 vision=100 judge=100 base=200 adapter=100
 `;
 
+const TRAIN_HELP = `
+Examples:
+  photomaker train adapter --model sdxl --data people --init photomaker-v1.bin --out adapter
+  photomaker train mini --out mini
+  photomaker train ablations --out ablations
+`;
+
 const ADAPTER_HELP = `
-The data folder has a folder for each person: pictures, beside each its caption (NAME.txt) and its mask (NAME.mask.png, white where the
+The data folder has a folder for each person: pictures, beside each its caption (NAME.txt) and its mask (NAME_mask.png, white where the
 person is); or it is what "photomaker world render" writes. What cannot be used is listed with its reason. The config is JSON; without
 one the paper's settings are taken. A run that was stopped goes on when the same command is given again.
 
@@ -60,7 +67,7 @@ interface AdapterFlags {
 }
 
 export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
-  const train = program.command("train").description("Trains models.");
+  const train = program.command("train").description("Trains models.").addHelpText("after", TRAIN_HELP);
   train
     .command("adapter")
     .description("Trains a PhotoMaker V1 adapter for an SDXL model on several pictures of each of many people.")
@@ -69,7 +76,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
     .requiredOption("-d, --data <folder>", "people, their pictures, captions and masks")
     .option("-c, --config <file>", "settings as JSON (default: the paper's)")
     .option("--init <file>", "what the ID encoder begins with: an adapter, or CLIP's vision weights")
-    .requiredOption("-o, --out <folder>", "where everything goes")
+    .requiredOption("-o, --out <folder>", "where everything goes", folderName)
     .addOption(wholeNumberOption("--workers <n>", "sessions side by side (default: one for each core; for SDXL one)", 1, 256))
     .addOption(wholeNumberOption("--threads <n>", "threads of each (default: 1; for SDXL all cores)", 1, 1024))
     .option("--json", "one JSON object a line for programs to read")
@@ -78,7 +85,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
   train
     .command("mini")
     .description("Makes the miniature from nothing: draws its world, trains each stage, writes the model.")
-    .option("-o, --out <folder>", "where everything goes", "mini")
+    .option("-o, --out <folder>", "where everything goes", folderName, "mini")
     .addOption(wholeNumberOption("--people <n>", "people to learn from", 2, 1_000_000).default(6000))
     .addOption(wholeNumberOption("--seed <n>", "another seed, another model", 0, 2 ** 32 - 1).default(7))
     .addOption(wholeNumberOption("--workers <n>", "processor cores to use (default: all)", 1, 256))
@@ -95,7 +102,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
         200,
       ).default(100),
     )
-    .option("--steps <stage=n...>", "updates of a stage", [])
+    .option("--steps <stage=n...>", "updates of a stage, such as base=8000 (default: as the miniature that comes along had)")
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", HELP)
     .action((flags: MiniFlags) => trainMini(flags, io, tools));
@@ -103,7 +110,7 @@ export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
 }
 
 async function trainMini(
-  { out, stages, steps, loraStrength, json = false, ...flags }: MiniFlags,
+  { out, stages, steps = [], loraStrength, json = false, ...flags }: MiniFlags,
   io: CliIo,
   tools: TrainTools,
 ): Promise<void> {

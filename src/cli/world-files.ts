@@ -1,7 +1,8 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { asDiskError, writeFileAtomically } from "../core/atomic-file.node.ts";
+import { writeUnderFreeName } from "../core/atomic-file.node.ts";
 import { UserError } from "../core/errors.ts";
+import { makeFolder } from "../core/make-folder.node.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import { contactSheet, encodeGreyPng, encodePng, type SheetTile } from "../image/index.ts";
 import {
@@ -62,15 +63,19 @@ export async function worldSheet(request: WorldSheetRequest): Promise<Uint8Array
 
 /**
  * Writes pictures, masks and, last, index.jsonl into a folder.
- * @throws UserError out/not-empty, disk/full and others of asDiskError
+ * @throws UserError out/not-empty, disk/full and others of asDiskError and makeFolder
  */
 export async function renderWorld(request: WorldRequest, folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw asDiskError(error, folder);
-  });
-  if ((await readdir(folder)).length > 0)
-    throw new UserError("out/not-empty", `The folder ${folder} is not empty.`, "Choose another with --out, or empty it first.");
-  const write = (name: string, bytes: Uint8Array) => writeFileAtomically(join(folder, name), (sink) => sink.write(bytes));
+  await makeFolder(folder);
+  const notEmpty = () =>
+    new UserError("out/not-empty", `The folder ${folder} is not empty.`, "Choose another with --out, or empty it first.");
+  if ((await readdir(folder)).length > 0) throw notEmpty();
+  const only = (name: string) => (attempt: number) => (attempt === 0 ? join(folder, name) : undefined);
+  // nothing is replaced: another run may have begun in the same folder since it was looked into
+  const write = (name: string, bytes: Uint8Array) =>
+    writeUnderFreeName(only(name), (sink) => sink.write(bytes)).catch((error: unknown) => {
+      throw error instanceof UserError && error.code === "disk/no-free-name" ? notEmpty() : error;
+    });
   const lines: string[] = [];
   for (let index = 0; index < request.people; index++)
     for (let n = 0; n < request.pictures; n++) {

@@ -32,6 +32,15 @@ test("a sheet is one picture, the same for the same seed", async () => {
   expect([width, height]).toEqual([24 + 3 * 32 + 2 * 10 + 24, 24 + 2 * 32 + 10 + 24]);
 });
 
+test("a sheet goes to stdout, too, and nothing else with it", async () => {
+  const bytes: unknown[] = [];
+  const stdout = { write: (some: unknown) => bytes.push(some) };
+  const args = ["world", "sheet", "--people", "1", "--pictures", "1", "--side", "32", "--out", "-"];
+  expect((await cli(args, { world: () => import("./world-files.ts") }, { stdout })).code).toBe(0);
+  expect(bytes).toHaveLength(1);
+  expect((await sharp(bytes[0] as Uint8Array).metadata()).format).toBe("png");
+});
+
 test("captions make a sheet higher", async () => {
   const height = async (...more: string[]) => {
     await world("sheet", "--people", "1", "--pictures", "1", "--side", "64", "--out", join(folder, "s.png"), ...more);
@@ -75,4 +84,30 @@ test("Ctrl-C leaves no index", async () => {
   const out = join(folder, "faces");
   expect((await world("render", "--out", out)).code).toBe(130);
   expect(await readdir(out)).toEqual([]);
+});
+
+test("two runs that begin in one empty folder do not mix: one goes on, the other is refused", async () => {
+  const render = (seed: string) =>
+    world(
+      "render",
+      "--people",
+      "1",
+      "--pictures",
+      "2",
+      "--side",
+      "32",
+      "--seed",
+      seed,
+      "--out",
+      join(folder, "faces"),
+      "--quiet",
+    );
+  const runs = await Promise.all(["1", "2"].map(render));
+  expect(runs.map(({ code }) => code).sort()).toEqual([0, 1]);
+  expect(runs.map(({ err }) => err).join("")).toContain("is not empty");
+  const alone = join(folder, "alone");
+  const seed = runs[0]!.code === 0 ? "1" : "2";
+  await world("render", "--people", "1", "--pictures", "2", "--side", "32", "--seed", seed, "--out", alone, "--quiet");
+  for (const name of await readdir(alone))
+    expect((await readFile(join(folder, "faces", name))).equals(await readFile(join(alone, name))), name).toBe(true);
 });

@@ -1,9 +1,9 @@
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { UserError } from "../core/errors.ts";
-import { wholeNumber } from "./flag-values.ts";
+import { folderName, wholeNumber } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
-import { openPictureFiles } from "./picture-files.ts";
+import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { createProgress } from "./progress.ts";
 import type { WorldRequest } from "./world-files.ts";
 
@@ -25,6 +25,12 @@ const ABOUT = `
 MiniFaces is a drawn world in which a small PhotoMaker can be trained and judged. A person is drawn from the seed: face,
 eyes, hair, skin, beard and more. Half of a person's pictures are album pictures (plain photos, as ID images are taken
 from), the other half show the person in any style, clothes, place and, now and then, at another age.
+`;
+
+const HELP = `
+Examples:
+  photomaker world sheet --out sheet.png
+  photomaker world render --people 20 --pictures 4 --out faces
 `;
 
 const SHEET_HELP = `
@@ -52,7 +58,8 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
   const command = program
     .command("world")
     .summary("draw people of MiniFaces, the world for training small models")
-    .description(`Draws people of MiniFaces.\n${ABOUT}`);
+    .description(`Draws people of MiniFaces.\n${ABOUT}`)
+    .addHelpText("after", HELP);
   const flags = (name: string, defaults: { people: number; pictures: number; side: number; out: string }): Command =>
     command
       .command(name)
@@ -77,7 +84,7 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
             "Ask for fewer or smaller ones, or use: photomaker world render",
           );
         const { worldSheet } = await world();
-        const files = await openPictureFiles(given.out);
+        const files = await openPictureFiles(given.out, io.stdout);
         return files.write(await worldSheet({ ...request, captions: given.captions ?? false }));
       }),
     );
@@ -88,7 +95,7 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
     .action((given: WorldFlags) =>
       withProgress(given, "drawing", async (request) => {
         const { renderWorld } = await world();
-        const folder = resolve(given.out);
+        const folder = resolve(folderName(given.out));
         await renderWorld(request, folder);
         return join(folder, "index.jsonl");
       }),
@@ -105,7 +112,7 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
     try {
       const path = await run({ people, pictures, seed, side, signal: io.signal, onPicture });
       progress.clear();
-      io.stdout.write(`${path}\n`);
+      if (path !== STDOUT) io.stdout.write(`${path}\n`);
     } finally {
       progress.clear();
     }

@@ -60,4 +60,10 @@ export interface DoneEvent {
   readonly latents: { readonly initialNoise: Float32Array; readonly final: Float32Array; readonly dims: readonly number[] };
 }
 
-export type GenerateEvent = ProgressEvent | PreviewEvent | NoticeEvent | ImageEvent | DoneEvent;
+/** Names the request that an event is about, where several are drawn at once; absent when it is about all of them. */
+export interface OfRequest {
+  /** 0-based among the requests. */
+  readonly request?: number;
+}
+
+export type GenerateEvent = (ProgressEvent | PreviewEvent | NoticeEvent | ImageEvent | DoneEvent) & OfRequest;

@@ -12,9 +12,7 @@ const side = z.int().min(8).max(16384).multipleOf(8);
 const heightAndWidth = z.tuple([z.int().min(1).max(100_000), z.int().min(1).max(100_000)]);
 /** Top and left. */
 const topAndLeft = z.tuple([z.int().min(0).max(100_000), z.int().min(0).max(100_000)]);
-const floats = z.custom<FloatArray>(
-  (value) => typeof value === "object" && value !== null && "data" in value && value.data instanceof Float32Array,
-);
+const floats = z.custom<FloatArray>(isFloatArray);
 
 const generateRequest = z.strictObject({
   prompt: z.string().regex(/\S/),
@@ -107,6 +105,7 @@ const loadOptions = z.strictObject({
   adapterScale: z.number().min(-100).max(100).default(1),
   /** A tiny autoencoder (TAESD) for the model's latents: a diffusers folder, a decoder file, or a repository of the hub. */
   tinyVae: path.optional(),
+  /** Each a file, a folder, or a repository of the hub. */
   loras: z.array(z.strictObject({ path, scale: z.number().min(-100).max(100).default(1) })).default([]),
   /** The word that marks the class word before it. */
   triggerWord: z.string().regex(/^\S+$/).default("img"),
@@ -150,6 +149,15 @@ export function parseGenerateRequest(value: unknown, nameOf: NameOf = plainName)
 /** @throws UserError as {@link parseGenerateRequest} */
 export const parseLoadOptions = (value: unknown, nameOf: NameOf = plainName): LoadOptions => parse(loadOptions, value, nameOf);
 
+const idImages = generateRequest.pick({ inputIdImages: true, idEmbeds: true });
+
+/**
+ * Photos of one person without a request.
+ * @throws UserError id-images/wrong-type, id-embeds/wrong-type
+ */
+export const parseIdImages = (value: unknown, nameOf: NameOf = plainName): z.output<typeof idImages> =>
+  parse(idImages, value, nameOf);
+
 /**
  * Whether models and request go together, as far as that can be said before a file is opened.
  * @throws UserError id-images/missing, id-images/not-wanted, id-tokens/not-wanted, id-tokens/given-twice
@@ -174,6 +182,14 @@ export function checkPhotos(
       `${idTokens === undefined ? "Photos" : "ID tokens"} are given, but no PhotoMaker adapter that could use them.`,
       `Give the adapter with ${option}, or leave ${idTokens === undefined ? photos : tokens} out to draw without a person.`,
     );
+}
+
+/** Numbers with their dimensions, which must multiply to how many there are. */
+function isFloatArray(value: unknown): value is FloatArray {
+  if (typeof value !== "object" || value === null || !("data" in value) || !("dims" in value)) return false;
+  const { data, dims } = value;
+  if (!(data instanceof Float32Array) || !Array.isArray(dims)) return false;
+  return dims.every((d) => Number.isInteger(d) && d >= 0) && dims.reduce((a: number, b: number) => a * b, 1) === data.length;
 }
 
 function parse<T extends z.ZodObject>(schema: T, value: unknown, nameOf: NameOf): z.output<T> {

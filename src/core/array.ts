@@ -1,4 +1,4 @@
-/** Numbers with a shape, row-major: what goes into a model and comes out. */
+/** Numbers with a shape, row-major: input and output of models. */
 export type NdArray =
   | { readonly dtype: "f32"; readonly dims: readonly number[]; readonly data: Float32Array }
   | { readonly dtype: "i64"; readonly dims: readonly number[]; readonly data: BigInt64Array };

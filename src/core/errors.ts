@@ -1,9 +1,9 @@
 /**
- * A mistake that the user can put right: says what is wrong and what to do about it.
+ * A mistake that the user can correct: says what is wrong and what to do about it.
  * Anything else that is thrown is a fault of this program.
  */
 export class UserError extends Error {
-  /** Stable name for programs, such as `prompt/trigger-missing`. */
+  /** Stable identifier for programs, such as `prompt/trigger-missing`. */
   readonly code: string;
   /** What the user can do about it. */
   readonly remedy: string;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { bfloatsToFloats, floatToHalf, halfToFloat, halvesToFloats } from "./floats.ts";
 
-test("every half-precision pattern survives the way to float and back", () => {
+test("every half-precision pattern survives the conversion to float and back", () => {
   for (let bits = 0; bits < 65536; bits++) {
     const value = halfToFloat(bits);
     if (!Number.isNaN(value)) expect(floatToHalf(value)).toBe(bits);

@@ -1,9 +1,9 @@
 /**
  * Something the user should know although nothing failed: a class word of two tokens, text that was cut,
- * a LoRA key that matched nothing. Passed up as data; the rim (CLI, server) decides how to show it.
+ * a LoRA key that matched nothing. Passed up as data; command line and server decide how to show it.
  */
 export interface Notice {
-  /** Stable name for programs, such as `prompt/cut`. */
+  /** Stable identifier for programs, such as `prompt/cut`. */
   readonly code: string;
   readonly message: string;
 }

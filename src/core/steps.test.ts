@@ -25,7 +25,7 @@ test("others come in between long steps", async () => {
   expect(others).toBeGreaterThanOrEqual(3);
 });
 
-test("what goes wrong in a step reaches the caller", async () => {
+test("an error in a step reaches the caller", async () => {
   function* broken(): Steps<number> {
     yield;
     throw new Error("broken");

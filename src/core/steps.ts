@@ -1,17 +1,17 @@
-/** Work that pauses now and then: whoever runs it decides what happens meanwhile. */
+/** Long work that yields now and then; its runner decides what happens meanwhile. */
 export type Steps<T> = Generator<undefined, T, undefined>;
 
-/** Runs to the end without pausing. */
+/** Runs the steps to the end without a break. */
 export function atOnce<T>(steps: Steps<T>): T {
   let step = steps.next();
   while (!step.done) step = steps.next();
   return step.value;
 }
 
-/** Between two turns of the event loop. */
+/** Time between two turns of the event loop. */
 const TURN_MS = 10;
 
-/** Runs with turns of the event loop in between, so that others do not wait for long work. */
+/** Runs the steps and lets the event loop turn in between, so that others do not wait for long work. */
 export async function inTurns<T>(steps: Steps<T>): Promise<T> {
   let last = performance.now();
   for (let step = steps.next(); ; step = steps.next()) {

@@ -14,8 +14,8 @@ import { apply, fixedSize, is, sameShape, size, type Tensor } from "./tensor.ts"
 const LAST = "channelsLast";
 
 /**
- * What follows on a picture that was turned to channels first is done on it as it was before, and turned afterwards, where it is the same
- * there: convolutions in 8 bits, which give and take pictures channels last, are then not turned between each other.
+ * Moves a transpose to channels first behind the operations that follow it, where they give the same on either layout. The transposes between
+ * quantised convolutions, which take and give pictures channels last, then cancel out.
  */
 export const channelsLast: Rule = (y) => {
   const x = y.inputs[0] && channelsLastOf(y.inputs[0]);
@@ -32,7 +32,7 @@ export const channelsLast: Rule = (y) => {
   return channelsFirstOf(y) && x;
 };
 
-/** The sum of two pictures of one size, of which one was turned at least, or of one that was and the same shift at every pixel. */
+/** The sum of two pictures of one size, at least one of them transposed, or of a transposed picture and one shift [B, C, 1, 1] for every pixel. */
 function sum({ inputs }: Tensor): Tensor | undefined {
   const [a, b] = inputs as [Tensor, Tensor];
   const [before, fits] = [channelsLastOf(a), sameShape(a.shape, b.shape)];
@@ -41,7 +41,7 @@ function sum({ inputs }: Tensor): Tensor | undefined {
   return before && isShift ? toChannelsFirst(add(before, reshape(b, [size(b, 0), 1, 1, size(b, 1)]))) : undefined;
 }
 
-/** A convolution of single pixels is a linear layer over the channels. */
+/** A 1x1 convolution, as a linear layer over the channels. */
 function byPixel(x: Tensor, [w, bias]: readonly Tensor[], { stride, pads }: ConvAttrs): Tensor | undefined {
   const fits = stride === 1 && pads.every((n) => n === 0) && size(w!, 2) === 1 && size(w!, 3) === 1;
   if (!fits || !is(w!, paramOp)) return undefined;
@@ -49,8 +49,8 @@ function byPixel(x: Tensor, [w, bias]: readonly Tensor[], { stride, pads }: Conv
 }
 
 /**
- * `groupNorm` of x [B, H, W, C]: means of x and of its squares over the width, then the height, then each group, which ONNX Runtime has quick
- * forms of, and one scale and shift for each channel.
+ * `groupNorm` of x [B, H, W, C] as one scale and shift for each channel. The means of x and of its squares are taken over the width, then the
+ * height, then each group: ONNX Runtime is fast at each of these.
  */
 function groupNormLast(x: Tensor, weight: Tensor, bias: Tensor, { groups, eps }: { groups: number; eps: number }): Tensor {
   const [batch, channels] = [size(x, 0), fixedSize(x, 3)];

@@ -5,13 +5,13 @@ import { param } from "./ops/source.ts";
 import { shapeText, type Tensor } from "./tensor.ts";
 import type { WeightSource } from "./weights.ts";
 
-/** Weights from files. Nothing is read: a parameter is a place in a file, checked by name and shape. */
+/** Weights from files. Nothing is read: a parameter is a place in a file, and its name and shape are checked. */
 export class Checkpoint implements WeightSource {
   readonly #tensors: Tensors;
   readonly #what: string;
   readonly #params = new Map<string, Tensor>();
 
-  /** @param what the component's name, for messages */
+  /** @param what the component's name, for error messages */
   constructor(tensors: Tensors, what: string) {
     this.#tensors = tensors;
     this.#what = what;
@@ -41,7 +41,7 @@ export class Checkpoint implements WeightSource {
     return tensor;
   }
 
-  /** Names that no model function has asked for. */
+  /** Names of weights that no model function has asked for. */
   unused(): string[] {
     return [...this.#tensors.keys()].filter((name) => !this.#params.has(name));
   }

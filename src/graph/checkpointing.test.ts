@@ -8,7 +8,7 @@ import { input } from "./ops/source.ts";
 import { inOrder } from "./rewrite.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Blocks that each add a product to what they are given. */
+/** A chain of blocks, each of which adds a product to its input. */
 function chain(blocks: number): { loss: Tensor; weights: Tensor[] } {
   const weights = Array.from({ length: blocks }, (_, i) => input(`block.${i}.weight`, [3, 3]));
   const y = weights.reduce((x, w) => add(x, mul(linear(x, w), 0.5)), input("x", [2, 3]));
@@ -16,7 +16,7 @@ function chain(blocks: number): { loss: Tensor; weights: Tensor[] } {
 }
 const blockOf = (path: string) => /^block\.\d+/.exec(path)?.[0];
 
-test("what is between blocks is kept, and nothing inside them", () => {
+test("values between blocks are kept, and none inside them", () => {
   const { loss } = chain(4);
   const kept = [...betweenBlocks([loss], blockOf)];
   expect(kept.map((t) => t.op.name)).toEqual(["add", "add", "add"]);

@@ -7,13 +7,18 @@ import { inOrder } from "./rewrite.ts";
 import { is, type Op, type Tensor } from "./tensor.ts";
 
 /**
- * As {@link grad}, but of what lies between `wrt` and the loss only the tensors in `kept` stay in memory. The rest is computed a
- * second time, part by part, when its gradients are: Chen et al. 2016 (arXiv 1604.06174). A part is what one kept tensor needs
- * beyond others. Its second computation awaits the gradient that arrives, and the gradient that it passes on awaits those of its
- * weights, so that one part is in memory at a time whatever order the graph is run in.
+ * {@link grad} with gradient checkpointing: Chen et al. 2016 (arXiv 1604.06174). Of the values between `wrt` and the loss only those in `kept`
+ * stay in memory; the rest is computed again, part by part, when its gradients are. A part is what computes one kept tensor from the kept
+ * tensors before it:
+ *
+ *     forward    kept -> part -> kept -> part -> loss
+ *     backward   compute the part again <- dy arrives; gradients of its weights; dx to the part before
+ *
+ * The recomputation waits for dy, and dx waits for the gradients of the part's weights, so that one part is in memory at a time, in whatever
+ * order the runtime takes the graph.
  */
 export function checkpointedGrad(loss: Tensor, wrt: readonly Tensor[], kept: ReadonlySet<Tensor>): Tensor[] {
-  if (loss.shape.length > 0) return grad(loss, wrt); // says what is wrong
+  if (loss.shape.length > 0) return grad(loss, wrt); // throws the right error
   const order = inOrder([loss]);
   const wanted = dependents(order, wrt);
   const targets = new Set(wrt);
@@ -47,11 +52,11 @@ const isSource = (t: Tensor): boolean => t.inputs.length === 0;
 
 interface Part {
   readonly y: Tensor;
-  /** What stands in it for each end that it begins from. */
+  /** For each end that the part begins from, the tensor that stands for it in the part. */
   readonly inputs: ReadonlyMap<Tensor, Tensor>;
 }
 
-/** What y is computed with from the nearest ends; computed again once dy is there, unless it is the last part of all. */
+/** The part that computes y from the nearest `ends`; with `again`, a copy that is computed only once dy is there. */
 function partOf(
   y: Tensor,
   ends: ReadonlySet<Tensor>,
@@ -71,13 +76,13 @@ function partOf(
   return { y: copies.get(y)!, inputs };
 }
 
-/** Operations that only move numbers: what they move is kept instead of their results. */
+/** Operations that only move numbers: their inputs are kept instead of their results. */
 const MOVES: ReadonlySet<Op> = new Set([reshapeOp, permuteOp, concatOp, sliceOp, upsampleOp] as Op[]);
 
 /**
- * Tensors that one block of a model makes and another one uses. An operation is of the block whose weight it multiplies by, or of that
- * of its latest input.
- * @param blockOf the block that a weight is of, by its path or the name of its input; undefined for weights outside of blocks
+ * Tensors that one block of a model computes and another one uses. An operation belongs to the block of the weight that it multiplies by, or
+ * else to that of the input computed last.
+ * @param blockOf the block of a weight, from its path or the name of its input; undefined for weights outside of blocks
  */
 export function betweenBlocks(outputs: readonly Tensor[], blockOf: (path: string) => string | undefined): Set<Tensor> {
   const kept = new Set<Tensor>();
@@ -99,7 +104,7 @@ export function betweenBlocks(outputs: readonly Tensor[], blockOf: (path: string
   return kept;
 }
 
-/** The path of a weight, frozen or trained, also of one that is turned. */
+/** The path of a weight, frozen or trained, transposed or not. */
 function pathOf(t: Tensor): string | undefined {
   if (is(t, paramOp) || is(t, lateParamOp)) return t.attrs.path;
   if (is(t, inputOp)) return t.attrs.name;

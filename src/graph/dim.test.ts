@@ -21,7 +21,7 @@ test("division is exact or refused", () => {
   expect(divideDims(addDims(mulDims(h, 2), 4), 2)).toEqual(addDims(h, 2));
 });
 
-test("the value of an expression is the expression of the values, as nodes too", () => {
+test("an expression has the value that its numbers give, also when computed by nodes", () => {
   const number = fc.integer({ min: 1, max: 40 });
   const dim: fc.Arbitrary<Dim> = fc.letrec<{ dim: Dim }>((tie) => ({
     dim: fc.oneof(

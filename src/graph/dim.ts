@@ -78,7 +78,7 @@ export function divideDims(a: Dim, b: Dim): Dim | undefined {
   return normalise(quotient);
 }
 
-/** ceil(a / by), exact division where it is known to be one. */
+/** ceil(a / by); an exact quotient where a is known to be divisible. */
 export function ceilDim(a: Dim, by: number): Dim {
   if (by === 1) return a;
   if (typeof a === "number") return Math.ceil(a / by);
@@ -93,7 +93,7 @@ export function ceilDim(a: Dim, by: number): Dim {
 
 export const sameDim = (a: Dim, b: Dim): boolean => (typeof a === "number" || typeof b === "number" ? a === b : a.key === b.key);
 
-/** The number that a size has once its names have values. */
+/** The value of a size, given the values of the names in it. */
 export function dimValue(d: Dim, names: ReadonlyMap<string, number>): number {
   if (typeof d === "number") return d;
   const atomValue = (a: Atom): number => {
@@ -105,7 +105,7 @@ export function dimValue(d: Dim, names: ReadonlyMap<string, number>): number {
   return d.terms.reduce((sum, t) => sum + t.atoms.reduce((p, a) => p * atomValue(a), t.factor), 0);
 }
 
-/** How a size is computed: used to write it as nodes of a graph. Visits sums of products of names and quotients. */
+/** The operations that a size is computed with, to write it as nodes of a graph: sums and products of names, and quotients rounded up. */
 export interface DimVisitor<T> {
   constant(value: number): T;
   name(name: string): T;

@@ -6,10 +6,10 @@ import { inOrder } from "./rewrite.ts";
 import { expansion, is, shapeText, type Tensor } from "./tensor.ts";
 
 /**
- * d(loss)/d(x) for each x in `wrt`, as tensors of the same graph: reverse mode. Zeros where the loss does not depend on x.
+ * d(loss)/d(x) for each x in `wrt`, as tensors of the same graph (reverse mode); zeros where the loss does not depend on x.
  * Only tensors between `wrt` and the loss get a gradient.
  * @param loss a single number
- * @throws TypeError if an operation on the way has neither a gradient nor an expansion
+ * @throws TypeError if an operation between them has neither a gradient nor an expansion
  */
 export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   if (loss.shape.length > 0) throw new TypeError(`a loss is one number, and this one is ${shapeText(loss.shape)}`);
@@ -39,7 +39,7 @@ export function pullBack(y: Tensor, dy: Tensor, wrt: readonly Tensor[], given: r
   return wrt.map((x) => totals.get(x));
 }
 
-/** Those of `order` that depend on one of `wrt`, and `wrt` itself. */
+/** `wrt`, and the tensors of `order` that depend on one of them. */
 export function dependents(order: readonly Tensor[], wrt: readonly Tensor[]): Set<Tensor> {
   const found = new Set(wrt);
   for (const t of order) if (t.inputs.some((x) => found.has(x))) found.add(t);
@@ -62,7 +62,7 @@ function inputGradients(y: Tensor, dy: Tensor, wanted: ReadonlySet<Tensor>): (Te
   return y.inputs.map((x, i) => (y.inputs.indexOf(x) === i ? byInput.get(x) : undefined));
 }
 
-/** The pieces of a tensor that was cut up come back joined, not as sums of padded pieces. */
+/** The sum of gradients. Slices that lie side by side, as of a tensor that was cut up, are concatenated instead of padded and added. */
 export function sum(parts: readonly Tensor[]): Tensor {
   return joined(parts) ?? parts.reduce((total, part) => add(total, part));
 }

@@ -11,7 +11,7 @@ import { matmul } from "./ops/matrix.ts";
 import { reduceMean } from "./ops/reduce.ts";
 import { input } from "./ops/source.ts";
 
-test("values are there from their computation to their last use; inputs and outputs are not counted", () => {
+test("a value counts from its computation to its last use; inputs and outputs do not count", () => {
   const x = input("x", [10]);
   const a = silu(x);
   const b = mul(a, a);
@@ -21,14 +21,14 @@ test("values are there from their computation to their last use; inputs and outp
   expect(liveBytes([silu(silu(silu(silu(x))))])).toBe(80);
 });
 
-test("another shape of the same numbers takes nothing, and keeps them", () => {
+test("a reshape takes no memory, and keeps that of its input", () => {
   const x = input("x", [10]);
   const a = silu(x);
   const late = after(reshape(a, [2, 5]), x);
   expect(liveBytes([mul(late, reshape(silu(a), [2, 5]))])).toBe(80);
 });
 
-test("checkpoints lower it by as much as blocks are deep", () => {
+test("checkpoints lower live memory in proportion to the depth of blocks", () => {
   let x = input("x", [4096, 16]);
   const weights = Array.from({ length: 12 }, (_, i) => input(`block.${i}.weight`, [16, 16]));
   for (const w of weights) x = add(x, silu(matmul(silu(matmul(silu(matmul(x, w)), w)), w)));
@@ -38,7 +38,7 @@ test("checkpoints lower it by as much as blocks are deep", () => {
   expect(liveBytes([loss, ...checkpointedGrad(loss, weights, kept)])).toBeLessThan(plain / 2);
 });
 
-test("a size that is no number is refused by name", () => {
+test("a symbolic size is refused by name", () => {
   const y = silu(silu(input("x", [namedDim("height")])));
   expect(() => liveBytes([y])).toThrow("height");
 });

@@ -4,16 +4,15 @@ import { constantOp, inputOp, paramOp } from "./ops/source.ts";
 import { inOrder } from "./rewrite.ts";
 import type { Op, Tensor } from "./tensor.ts";
 
-/** What gives its first input on under another shape: it takes no memory of its own. */
+/** Operations that pass on their first input, at most in another shape: they take no memory of their own. */
 const VIEWS: ReadonlySet<Op> = new Set([reshapeOp, afterOp] as Op[]);
 const SOURCES: ReadonlySet<Op> = new Set([inputOp, paramOp, constantOp] as Op[]);
 const BYTES = { f32: 4, i64: 8 } as const;
 
 /**
- * The most bytes of computed values that are there at once when `outputs` are computed one operation after the other and each value is
- * forgotten after its last use. Inputs, weights as they are stored and the outputs themselves are not counted, nor is what an operation
- * needs inside.
- * @throws TypeError if a size is no number
+ * Peak bytes of computed values when `outputs` are computed one operation after the other and each value is released after its last use.
+ * Inputs, stored weights, the outputs themselves and scratch memory inside operations are not counted.
+ * @throws TypeError if a size is symbolic
  */
 export function liveBytes(outputs: readonly Tensor[]): number {
   const order = inOrder(outputs);

@@ -7,20 +7,20 @@ import { param } from "./ops/source.ts";
 import type { Rule } from "./rewrite.ts";
 import { is, size, type Tensor } from "./tensor.ts";
 
-/** A low-rank change of one weight: Hu et al. 2021 (arXiv 2106.09685). */
+/** A low-rank update of one weight: Hu et al. 2021 (arXiv 2106.09685). */
 export interface LoraPair {
   readonly down: TensorEntry; // [rank, in] or [rank, in, k, k]
   readonly up: TensorEntry; // [out, rank] or [out, rank, 1, 1]
-  /** alpha / rank, times the strength that the user asks for. */
+  /** alpha / rank, times the strength that the user asks for */
   readonly scale: number;
 }
 
 /**
  * y = W·x becomes y = W·x + Σ scale · up·(down·x), for each linear layer and convolution whose weight has pairs. The branches
- * cost little, and the weights stay where their file has them: sums of weights would be held in memory several times over
- * while a model of this size is loaded.
+ * cost little, and the weights are still read from their file: merged ones would be in memory several times over while a model of
+ * this size is loaded.
  * @param pairs by the weight's path, such as `down_blocks.1.attentions.0.proj_in.weight`
- * @param used notes which paths the rule has found
+ * @param used collects the paths that the rule was applied to
  */
 export const lora =
   (pairs: ReadonlyMap<string, readonly LoraPair[]>, used: Set<string>): Rule =>
@@ -37,14 +37,14 @@ function branch(y: Tensor, { down, up, scale }: LoraPair, path: string): Tensor 
   const rank = down.shape[0]!;
   const out = size(weight, 0) as number;
   const [into, ...kernel] = weight.shape.slice(1) as number[];
-  // files differ in whether they write trailing ones: the bytes are the same
+  // some files write trailing sizes of 1, others do not: the bytes are the same
   const inner = param(`${path}.down`, { ...down, shape: [rank, into!, ...kernel] });
   const outer = param(`${path}.up`, { ...up, shape: [out, rank, ...kernel.map(() => 1)] });
   return lowRank(y, inner, outer, scale);
 }
 
 /**
- * What a low-rank change of its weight adds to y, a linear layer or a convolution.
+ * The LoRA branch of y, a linear layer or a convolution: scale · up·(down·x).
  * @param down [rank, in] or [rank, in, k, k]
  * @param up [out, rank] or [out, rank, 1, 1]
  */

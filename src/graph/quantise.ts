@@ -7,11 +7,11 @@ import { layerNormOp } from "./ops/normalise.ts";
 import { type QuantisedWeight, quantisedConv, quantisedLinear, quantisedUpsampledConv } from "./ops/quantised.ts";
 import { type ParamAttrs, param, paramOp } from "./ops/source.ts";
 import { inOrder, type Rule } from "./rewrite.ts";
-import { isOutputs } from "./sliced-linear.ts";
-import { enlargedBefore } from "./split-upsampling.ts";
+import { isOutputSlice } from "./sliced-linear.ts";
+import { upsamplingInput } from "./split-upsampling.ts";
 import { is, size, type Tensor } from "./tensor.ts";
 
-/** The weights of all linear layers and convolutions, which are what can be quantised. */
+/** The weights of all linear layers and convolutions: those that can be quantised. */
 export function quantisable(outputs: readonly Tensor[]): ParamAttrs[] {
   const found = new Map<string, ParamAttrs>();
   for (const t of inOrder(outputs)) {
@@ -21,9 +21,9 @@ export function quantisable(outputs: readonly Tensor[]): ParamAttrs[] {
   return [...found.values()];
 }
 
-/** The paths of weights of convolutions behind an enlargement, which can be one operation with it. */
+/** Paths of convolution weights behind an upsampling: the two can be one operation (`quantisedUpsampledConv`). */
 export const upsampledKernels = (outputs: readonly Tensor[]): Set<string> =>
-  new Set(inOrder(outputs).flatMap((t) => (enlargedBefore(t) === undefined ? [] : (weightPathOf(t) ?? []))));
+  new Set(inOrder(outputs).flatMap((t) => (upsamplingInput(t) === undefined ? [] : (weightPathOf(t) ?? []))));
 
 /** A layer norm's scale and shift, and the weights of the layers that it feeds. */
 export interface NormBefore {
@@ -32,7 +32,7 @@ export interface NormBefore {
   readonly layers: readonly ParamAttrs[];
 }
 
-/** Layer norms whose results only linear layers see, each with a weight of its own: what is a norm's scale can as well be its layers'. */
+/** Layer norms that only linear layers use, each with a weight of its own: the norm's scale can be moved into those weights. */
 export function normsBefore(outputs: readonly Tensor[]): NormBefore[] {
   const order = inOrder(outputs);
   const users = usersIn(order);
@@ -48,8 +48,8 @@ export function normsBefore(outputs: readonly Tensor[]): NormBefore[] {
 }
 
 /**
- * Linear layers of whose results only slices are used that are the whole side by side, each with a weight of its own: such slices can be layers.
- * @returns by the weight's path how many outputs each slice has, in their order
+ * Linear layers that are used only in slices which together cover their outputs, each with a weight of its own: the slices can be layers.
+ * @returns by the weight's path, the number of outputs of each slice, in order
  */
 export function slicedLinears(outputs: readonly Tensor[]): Map<string, readonly number[]> {
   const order = inOrder(outputs);
@@ -59,7 +59,7 @@ export function slicedLinears(outputs: readonly Tensor[]): Map<string, readonly 
     const weight = is(y, linearOp) && !outputs.includes(y) ? weightOf(y) : undefined;
     if (weight === undefined || users.get(weight)!.length > 1) continue;
     const parts = users.get(y) ?? [];
-    const sorted = parts.every(isOutputs) ? parts.map(({ attrs }) => attrs).sort((a, b) => a.start - b.start) : [];
+    const sorted = parts.every(isOutputSlice) ? parts.map(({ attrs }) => attrs).sort((a, b) => a.start - b.start) : [];
     let end = 0;
     for (const t of sorted) end = t.start === end ? end + (t.size as number) : Number.NaN;
     if (sorted.length > 1 && end === size(y, -1))
@@ -77,12 +77,12 @@ function usersIn(order: readonly Tensor[]): Map<Tensor, Tensor[]> {
   return users;
 }
 
-/** The name of the outputs of a weight from `start` on, where they are a layer of their own. */
+/** The name of the slice of a weight that begins at output `start`, as a layer of its own. */
 export const slicePath = (path: string, start: number): string => `${path}:${start}`;
 
-/** A slice of a linear layer as a layer of its own. */
+/** A slice of a linear layer, as a layer of its own. */
 function sliced(y: Tensor, weights: ReadonlyMap<string, QuantisedWeight>, together: (x: Tensor) => boolean): Tensor | undefined {
-  if (!isOutputs(y)) return undefined;
+  if (!isOutputSlice(y)) return undefined;
   const layer = y.inputs[0]!;
   const path = weightPathOf(layer);
   const { start, size } = y.attrs;
@@ -99,10 +99,10 @@ function rowsOf(bias: Tensor, start: number, size: number): Tensor {
 }
 
 /**
- * Linear layers and convolutions whose weights are there in 8 bits use them, whole or in slices.
+ * Replaces linear layers and convolutions, or slices of them, by the operations of 8 bits, where quantised weights are given.
  * @param weights by path
- * @param upsampled paths of those that stand for a convolution and the enlargement before it
- * @param together whether the rows of what goes into a linear layer have one range
+ * @param upsampled paths of weights that stand for an upsampling and the convolution behind it
+ * @param together whether the rows of a linear layer's input share one range
  */
 export const quantise =
   (weights: ReadonlyMap<string, QuantisedWeight>, upsampled: ReadonlySet<string>, together: (x: Tensor) => boolean): Rule =>

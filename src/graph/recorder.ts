@@ -7,7 +7,7 @@ export interface Recorded {
   readonly init: Init;
 }
 
-/** Notes which parameters a model asks for, in order: its names, shapes and initial values. Needs no weights. */
+/** Records which parameters a model asks for, in order: names, shapes and initial values. Needs no weights. */
 export class Recorder implements WeightSource {
   readonly params = new Map<string, Recorded>();
 

@@ -4,8 +4,8 @@ import type { Tensor } from "./tensor.ts";
 export type Rule = (t: Tensor) => Tensor | undefined;
 
 /**
- * Every tensor that `outputs` need, inputs before what uses them. Iterative: graphs are deeper than the stack.
- * @param known tensors that are left out, with what only they need
+ * Every tensor that `outputs` depend on, inputs before their users. Iterative: graphs are deeper than the call stack.
+ * @param known tensors to leave out, with everything that only they need
  */
 export function inOrder(outputs: readonly Tensor[], known: { has(t: Tensor): boolean } = new Set()): Tensor[] {
   const order: Tensor[] = [];
@@ -26,7 +26,7 @@ export function inOrder(outputs: readonly Tensor[], known: { has(t: Tensor): boo
   return order;
 }
 
-/** {@link rewrite} for outputs with names. */
+/** {@link rewrite} for named outputs. */
 export function rewriteNamed<Name extends string>(
   outputs: Readonly<Record<Name, Tensor>>,
   rule: Rule,
@@ -39,7 +39,7 @@ export function rewriteNamed<Name extends string>(
   return Object.fromEntries(names.map((name, i) => [name, changed[i]!])) as Record<Name, Tensor>;
 }
 
-/** Rebuilds the graph below `outputs`, applying `rule` once to each tensor. What was shared stays shared. */
+/** Rebuilds the graph below `outputs`, applying `rule` once to each tensor. Shared tensors stay shared. */
 export function rewrite(outputs: readonly Tensor[], rule: Rule): Tensor[] {
   const done = new Map<Tensor, Tensor>();
   for (const t of inOrder(outputs)) {

@@ -15,7 +15,7 @@ import { is, type Tensor } from "./tensor.ts";
 const shapes = { x: [16, 16, 3, 4], w: [32, 16, 3, 3], b: [32] };
 const [x, w, b] = (["x", "w", "b"] as const).map((name) => input(name, shapes[name])) as [Tensor, Tensor, Tensor];
 
-/** An enlargement that is cut to the size of another picture, a convolution, and the gradients. */
+/** An upsampling that is cut to the size of another picture, a convolution, and the gradients. */
 function outputs(bias: Tensor | undefined, size: number, rule: Rule): Record<string, Tensor> {
   const cut = slice(slice(upsample(x, 2), 2, 0, size), 3, 0, 8);
   const convolved = conv2d(cut, w, bias, { stride: 1, pads: [1, 1, 1, 1] });
@@ -29,7 +29,7 @@ const kernels = (of: Readonly<Record<string, Tensor>>): string[] =>
 test.each([
   ["with a bias", b],
   ["without one", undefined],
-] as const)("an enlargement and its convolution %s are four small ones with the same gradients", async (_, bias) => {
+] as const)("an upsampling and its convolution %s become four small ones with the same gradients", async (_, bias) => {
   const [split, whole] = [outputs(bias, 6, splitUpsampling), outputs(bias, 6, () => undefined)];
   expect(kernels(split)).toEqual(Array(4).fill("2x2"));
   expect(kernels(whole)).toEqual(["3x3"]);
@@ -52,6 +52,6 @@ test.each([
   }
 });
 
-test("an enlargement of which a row is cut off stays as it is", () => {
+test("an upsampling of which a row is cut off stays as it is", () => {
   expect(kernels(outputs(b, 5, splitUpsampling))).toEqual(["3x3"]);
 });

@@ -18,13 +18,13 @@ export interface Op<A = unknown> {
   readonly name: string;
   /** Shape of the result. Throws a TypeError if the inputs do not fit. */
   shape(inputs: readonly Tensor[], attrs: A): Shape;
-  /** Type of the result; that of the first input where this is absent. */
+  /** Type of the result; without it, that of the first input. */
   dtype?(inputs: readonly Tensor[], attrs: A): DType;
-  /** The same value from simpler operations, for targets that know nothing better. */
+  /** The same value from simpler operations, for targets without a lowering of their own. */
   expand?(inputs: readonly Tensor[], attrs: A): Tensor;
   /**
-   * How d(loss)/d(input) follows from dy = d(loss)/dy, for each input. Only the wanted ones are called; undefined where there
-   * is none, as for whole numbers. An operation without it is differentiated through its expansion.
+   * d(loss)/d(input) for each input, given dy = d(loss)/dy, as functions of which only the wanted ones are called; undefined for inputs without
+   * one, such as integers. An operation that lacks `gradient` is differentiated through its expansion.
    */
   gradient?(dy: Tensor, y: Tensor<A>): readonly ((() => Tensor) | undefined)[];
 }
@@ -36,7 +36,7 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor
 
 const expansions = new WeakMap<Tensor, Tensor>();
 
-/** The same value from simpler operations: always the same tensor, so that a gradient shares its parts with what computes y. */
+/** The operation's expansion: always the same tensor, so that a gradient shares its parts with what computes y. */
 export function expansion<A>(y: Tensor<A>): Tensor {
   const known = expansions.get(y);
   if (known !== undefined) return known;
@@ -45,7 +45,7 @@ export function expansion<A>(y: Tensor<A>): Tensor {
   expansions.set(y, value);
   return value;
 }
-/** The expansion, if anything has asked for it. */
+/** The expansion, if anything has asked for it yet. */
 export const knownExpansion = (y: Tensor): Tensor | undefined => expansions.get(y);
 
 export const is = <A>(t: Tensor, op: Op<A>): t is Tensor<A> => t.op === (op as Op);

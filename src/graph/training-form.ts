@@ -2,5 +2,5 @@ import type { Rule } from "./rewrite.ts";
 import { sliceTrained } from "./sliced-linear.ts";
 import { splitUpsampling } from "./split-upsampling.ts";
 
-/** The form of a graph that is cheaper where its gradients are wanted as well. */
+/** Rewrites a graph into the form that is cheaper when its gradients are computed as well. */
 export const trainingForm: Rule = (t) => splitUpsampling(t) ?? sliceTrained(t);

@@ -1,14 +1,14 @@
 import type { Tensor } from "./tensor.ts";
 
-/** How a parameter starts when no checkpoint has it. */
+/** Initial values of a parameter that no checkpoint has. */
 export type Init = "zeros" | "ones" | { readonly uniform: number } | { readonly normal: number };
 
-/** Answers "the parameter at this path, please": a checkpoint, or a recorder of names and shapes. */
+/** Gives the parameter at a path: a checkpoint does, or a recorder of names and shapes. */
 export interface WeightSource {
   param(path: string, shape: readonly number[], init: Init): Tensor;
 }
 
-/** A place in a checkpoint. `w.at("resnets", 0, "conv1").get("bias", [320])` is `resnets.0.conv1.bias`. */
+/** A path within a checkpoint. `w.at("resnets", 0, "conv1").get("bias", [320])` is `resnets.0.conv1.bias`. */
 export class Weights {
   readonly #source: WeightSource;
   readonly #path: readonly (string | number)[];
@@ -23,8 +23,8 @@ export class Weights {
   }
 
   /**
-   * The parameter `name` here.
-   * @throws UserError weights/missing or weights/shape, naming the key
+   * The parameter `name` at this path.
+   * @throws UserError weights/missing, weights/shape; both name the key
    */
   get(name: string, shape: readonly number[], init: Init = "zeros"): Tensor {
     return this.#source.param([...this.#path, name].join("."), shape, init);

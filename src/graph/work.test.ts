@@ -12,7 +12,7 @@ import { workOf } from "./work.ts";
 
 const [batch, height, width, tokens] = ["batch", "height", "width", "tokens"].map(namedDim) as [never, never, never, never];
 
-test("the work of a small graph is the one counted by hand", () => {
+test("the work of a small graph is as counted by hand", () => {
   const x = input("x", [batch, 3, height, width]);
   const convolved = conv2d(x, input("w", [8, 3, 3, 3]), input("b", [8]), { stride: 2, pads: [1, 1, 1, 1] }); // [2, 8, 3, 5]
   const rows = permute(reshape(convolved, [batch, 8, -1]), [0, 2, 1]); // [2, 15, 8]

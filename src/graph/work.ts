@@ -6,7 +6,7 @@ import { quantisedLinearOp } from "./ops/quantised.ts";
 import { inOrder } from "./rewrite.ts";
 import { is, type Op, type Shape, type Tensor } from "./tensor.ts";
 
-/** Floating-point operations; a multiplication with its addition counts as two. */
+/** Floating-point operations; a multiply-add counts as two. */
 export interface Work {
   /** Linear layers and other matrix products. */
   readonly linear: number;
@@ -18,8 +18,8 @@ export interface Work {
 const LINEAR: ReadonlySet<Op> = new Set([linearOp, quantisedLinearOp as Op]);
 
 /**
- * The work of computing `outputs` once, counted where nearly all of it is: products of matrices, convolutions, attention. Sums,
- * norms and activations are left out.
+ * Work of computing `outputs` once. Matrix products, convolutions and attention are counted, which are nearly all of it; sums, norms and
+ * activations are not.
  * @param sizes values of the graph's named sizes
  * @throws TypeError if a size has no value
  */

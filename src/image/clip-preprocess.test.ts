@@ -28,8 +28,8 @@ test.each(cases)(
   },
 );
 
-test("a thread of pixels is preprocessed without making its whole enlargement", () => {
-  const thread = { width: 1, height: 10_000_000, data: new Uint8Array(30_000_000).fill(9) }; // enlarged: 224 x 2,240,000,000
+test("a picture one pixel wide is preprocessed without resizing all of it", () => {
+  const thread = { width: 1, height: 10_000_000, data: new Uint8Array(30_000_000).fill(9) }; // resized: 224 x 2,240,000,000
   expect(clipCrop(thread).data.every((value) => value === 9)).toBe(true);
 });
 

@@ -6,8 +6,8 @@ const MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
 const STD = [0.26862954, 0.26130258, 0.27577711] as const;
 
 /**
- * A photo as CLIP's vision model takes it: shortest side to `size` (bicubic), the middle square, normalised.
- * The same float32 values as transformers' CLIPImageProcessor with its defaults.
+ * Preprocesses a photo for CLIP's vision model: shortest side to `size` (bicubic), centre crop, normalised.
+ * Gives the same float32 values as transformers' CLIPImageProcessor with its defaults.
  *
  * @param size pixels; 224 for ViT-L/14
  * @returns [3, size, size]
@@ -17,7 +17,7 @@ export async function clipPreprocess(photo: Rgb8, size = 224): Promise<Float32Ar
   return clipNormalise(await inTurns(cropInSteps(photo, size))); // a photo of 12 megapixels takes a fifth of a second
 }
 
-/** A square of the encoder's own size, normalised: [3, size, size]. */
+/** Normalises a square that has the encoder's size already: [3, size, size]. */
 export function clipNormalise({ data, width, height }: Rgb8): Float32Array {
   const area = width * height;
   const out = new Float32Array(3 * area);
@@ -28,13 +28,13 @@ export function clipNormalise({ data, width, height }: Rgb8): Float32Array {
   return out;
 }
 
-/** What each of the 256 values becomes. */
+/** Table of the 256 normalised values. */
 function normalise(mean: number, std: number): Float32Array {
   const f = Math.fround;
   return Float32Array.from({ length: 256 }, (_, value) => f(f(value * (1 / 255)) - f(mean)) / f(std));
 }
 
-/** The square that {@link clipPreprocess} normalises, `size` x `size`. */
+/** The centre crop that {@link clipPreprocess} normalises, `size` x `size`. */
 export const clipCrop = (photo: Rgb8, size = 224): Rgb8 => atOnce(cropInSteps(photo, size));
 
 function cropInSteps(photo: Rgb8, size: number): Steps<Rgb8> {

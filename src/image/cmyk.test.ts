@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { cmykToRgb } from "./cmyk.ts";
 
-// [c, m, y, k] and what Pillow 13.0.0 makes of it: Image.frombytes("CMYK", (1, 1), bytes([...])).convert("RGB").tobytes()
+// [c, m, y, k] and Pillow 13.0.0's result: Image.frombytes("CMYK", (1, 1), bytes([...])).convert("RGB").tobytes()
 test.each([
   [
     [0, 255, 128, 0],

@@ -5,7 +5,7 @@ import { textWidth, wrapText } from "./text-svg.ts";
 
 const plain = (width: number, height: number, value: number) =>
   rgb8(width, height, new Uint8Array(width * height * 3).fill(value));
-/** How many dark pixels a part of the sheet holds. */
+/** Number of dark pixels in a part of the sheet. */
 function ink({ width, data }: Rgb8, left: number, top: number, right: number, bottom: number): number {
   let count = 0;
   for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) if (data[(y * width + x) * 3]! < 128) count++;
@@ -37,7 +37,7 @@ test("title, headings and labels have their places", () => {
   expect(ink(sheet, 0, sheet.height - 24 - 80, left, sheet.height)).toBeGreaterThan(30); // the label
 });
 
-test("scale and tile enlarge pictures smoothly and keep their colour", () => {
+test("scale and tile upsample pictures smoothly and keep their colour", () => {
   const rows = [{ tiles: [{ picture: plain(16, 16, 90) }] }];
   const sheet = contactSheet({ rows, tile: 50, scale: 2 });
   expect([sheet.width, sheet.height]).toEqual([196, 196]);

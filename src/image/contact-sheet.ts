@@ -1,7 +1,7 @@
 import { Resvg } from "@resvg/resvg-js";
 import { resize } from "./resize.ts";
 import { type Rgb8, rgb8 } from "./rgb8.ts";
-import { FONT, type TextStyle, textSvg, textWidth, wrapText } from "./text-svg.ts";
+import { font, type TextStyle, textSvg, textWidth, wrapText } from "./text-svg.ts";
 
 export interface SheetTile {
   readonly picture: Rgb8;
@@ -22,7 +22,7 @@ export interface ContactSheet {
   readonly rows: readonly SheetRow[];
   /** The side of a tile in pixels at scale 1; by default the width of the widest picture. */
   readonly tile?: number;
-  /** Pixels of the sheet to a pixel of the layout: 2 for screens of twice the density. */
+  /** Pixels of the sheet per pixel of the layout: 2 for screens of twice the density. */
   readonly scale?: number;
 }
 
@@ -33,8 +33,8 @@ const CAPTION: TextStyle = { size: 12, colour: "#4a4f5a" };
 const [MARGIN, GAP, LEADING, WIDEST_LABEL] = [24, 10, 1.36, 150];
 
 /**
- * Pictures in rows, with a title, a heading to each column, a label to each row and captions in as many lines as they
- * need. Pictures of another size than the tile are resized smoothly to its width.
+ * Draws pictures in rows, with a title, a heading for each column, a label for each row and captions of as many lines as they
+ * need. Pictures that are not as wide as a tile are resized smoothly to its width.
  */
 export function contactSheet({ title, headings = [], rows, tile, scale = 1 }: ContactSheet): Rgb8 {
   const side = tile ?? Math.max(1, ...rows.flatMap(({ tiles }) => tiles.map(({ picture }) => picture.width)));
@@ -46,7 +46,7 @@ export function contactSheet({ title, headings = [], rows, tile, scale = 1 }: Co
   const column = (c: number): number => left + c * (side + GAP);
 
   let [text, y] = ["", MARGIN];
-  /** Lines from `y` down; returns the height they take. */
+  /** Draws lines from `top` downwards; returns their height. */
   const write = (lines: readonly string[], x: number, top: number, style: TextStyle, anchor?: "middle" | "end"): number => {
     for (const [i, line] of lines.entries()) text += textSvg(line, x, top + style.size * (0.95 + i * LEADING), style, anchor);
     return Math.ceil(lines.length * style.size * LEADING);
@@ -57,7 +57,7 @@ export function contactSheet({ title, headings = [], rows, tile, scale = 1 }: Co
     const wrapped = headings.map((heading) => wrapText(heading, side, HEADING));
     const lines = Math.max(...wrapped.map(({ length }) => length));
     const heights = wrapped.map((each, c) => {
-      const drop = (lines - each.length) * HEADING.size * LEADING; // headings stand on the pictures
+      const drop = (lines - each.length) * HEADING.size * LEADING; // headings end just above the pictures
       return drop + write(each, column(c) + side / 2, y + drop, HEADING, "middle");
     });
     y += Math.ceil(Math.max(...heights)) + 4;
@@ -82,10 +82,10 @@ export function contactSheet({ title, headings = [], rows, tile, scale = 1 }: Co
   return sheet;
 }
 
-/** Text on white. */
+/** Draws text on white. */
 function drawText(text: string, width: number, height: number, scale: number): Rgb8 {
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${Math.round(width * scale)}" height="${Math.round(height * scale)}"><g transform="scale(${scale})">${text}</g></svg>`;
-  const drawn = new Resvg(svg, { font: FONT, background: "#ffffff" }).render();
+  const drawn = new Resvg(svg, { font: font(), background: "#ffffff" }).render();
   const { pixels } = drawn;
   const data = new Uint8Array(drawn.width * drawn.height * 3);
   for (let i = 0, j = 0; i < data.length; i += 3, j += 4) data.set(pixels.subarray(j, j + 3), i);

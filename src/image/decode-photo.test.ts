@@ -47,7 +47,7 @@ test.each([
   [6, "cadb"],
   [7, "dbca"],
   [8, "bdac"],
-])("EXIF orientation %i is applied, or not if that is asked", async (orientation, order) => {
+])("EXIF orientation %i is applied, or not if asked", async (orientation, order) => {
   const letters = (picture: Rgb8) => [0, 3, 6, 9].map((i) => "abcd"[picture.data[i]! / 10]).join("");
   const data = Uint8Array.from([0, 10, 20, 30].flatMap((value) => [value, value, 50]));
   const png = await sharp(data, { raw: { width: 2, height: 2, channels: 3 } })
@@ -112,7 +112,7 @@ test.each(["webp", "gif", "avif", "tiff"] as const)("%s is read", async (format)
   expect([...picture.data.subarray(0, 3)]).toMatchGolden([0xc0, 0x20, 0x10], 6);
 });
 
-test.each(["gif", "webp"] as const)("of a moving %s the first picture is taken", async (format) => {
+test.each(["gif", "webp"] as const)("of an animated %s the first picture is taken", async (format) => {
   const frames = await Promise.all(
     ["#ff0000", "#0000ff"].map((background) =>
       sharp({ create: { ...red.create, background } })
@@ -129,7 +129,7 @@ test.each(["gif", "webp"] as const)("of a moving %s the first picture is taken",
   expect([...picture.data.subarray(0, 3)]).toEqual([255, 0, 0]);
 });
 
-test("sloppy but whole JPEGs of cameras are read", async () => {
+test("sloppy but complete JPEGs from cameras are read", async () => {
   const bytes = await readFile(photo("person_2_420.jpg"));
   const expected = await decodePhoto(bytes);
   const sos = bytes.indexOf(Buffer.from([0xff, 0xda]));
@@ -162,9 +162,9 @@ test.each([
   ["text", Buffer.from("not a picture")],
   ["a byte", Buffer.from([0xff])],
   ["a page", Buffer.from("<!doctype html><p>404")],
-  ["a drawing that could name other files", Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')],
+  ["an SVG, which could name other files", Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')],
   ["a film", Buffer.concat([Buffer.from([0, 0, 0, 20]), Buffer.from("ftypisom0000isom")])],
-])("bytes that are no photo are refused: %s", async (_, bytes) => {
+])("bytes that are not a photo are refused: %s", async (_, bytes) => {
   expect(await refusal(bytes)).toEqual(userError("unreadable"));
 });
 
@@ -202,6 +202,12 @@ test("an enormous photo is refused before it is decoded", async () => {
   expect(await refusal(photo("rgba.png"), { maxPixels: 113 * 171 })).toBe("no error");
 });
 
-test("bytes are called what the caller calls them", async () => {
+test("a photo that is shorter or narrower than asked for is refused with its size", async () => {
+  expect(await refusal(photo("rgba.png"), { minSide: 114 })).toEqual(userError("too-small"));
+  expect(String(await refusal(photo("rgba.png"), { minSide: 114 }))).toContain("113x171");
+  expect(await refusal(photo("rgba.png"), { minSide: 113 })).toBe("no error");
+});
+
+test("an error calls bytes by the name that the caller gave", async () => {
   expect(String(await refusal(new Uint8Array(), { name: "photo 2" }))).toContain("photo 2 is empty");
 });

@@ -6,27 +6,29 @@ import { readPhotoFile } from "./read-photo-file.ts";
 import { type Rgb8, rgb8 } from "./rgb8.ts";
 
 export interface DecodeOptions {
-  /** Turn the photo as its EXIF orientation says (default), as diffusers' `load_image` does; CLIPImageProcessor alone does not. */
+  /** Rotate the photo by its EXIF orientation (default), as diffusers' `load_image` does; CLIPImageProcessor alone does not. */
   readonly orient?: boolean;
-  /** More than this is refused before anything is decoded; 100 million by default. */
+  /** A photo with more is refused before it is decoded; 100 million by default. */
   readonly maxPixels?: number;
-  /** More than this is refused before a file is read; 1 GiB by default. */
+  /** Photos that are shorter or narrower, in pixels, are refused; 1 by default. */
+  readonly minSide?: number;
+  /** A larger file is refused before it is read; 1 GiB by default. */
   readonly maxBytes?: number;
-  /** What to call bytes in an error. A file is called by its path. */
+  /** Name of the bytes in errors. A file is named by its path. */
   readonly name?: string;
 }
 
 /**
- * A photo as the reference sees it, which is Pillow's `convert("RGB")`: the stored colours without regard to ICC profiles,
- * transparency dropped and not blended, the first of several pictures. Two differences: 16-bit grey is scaled to 8 bits
- * where Pillow cuts it off at 255, and the unseen colour of transparent GIF pixels is black.
+ * Decodes a photo as the reference does, which is Pillow's `convert("RGB")`: stored colours without regard to ICC profiles,
+ * alpha dropped and not blended, the first of several pictures. Two differences: 16-bit grey is scaled to 8 bits
+ * where Pillow cuts it off at 255, and the invisible colour of transparent GIF pixels is black.
  *
- * @param input path of a file, or the bytes of one: JPEG, PNG, WebP, GIF, TIFF or AVIF
- * @throws UserError photo/missing, photo/is-folder, photo/denied, photo/empty, photo/unreadable (no picture, or of an
- *   unknown kind), photo/truncated (cut off or damaged), photo/enormous
+ * @param input path or bytes of a file: JPEG, PNG, WebP, GIF, TIFF or AVIF
+ * @throws UserError photo/missing, photo/is-folder, photo/denied, photo/empty, photo/unreadable (not a picture, or of an
+ *   unknown kind), photo/truncated (cut off or damaged), photo/enormous, photo/too-small
  */
 export async function decodePhoto(input: string | Uint8Array | Blob, options: DecodeOptions = {}): Promise<Rgb8> {
-  const { orient = true, maxPixels = 100e6, maxBytes = 2 ** 30 } = options;
+  const { orient = true, maxPixels = 100e6, minSide = 1, maxBytes = 2 ** 30 } = options;
   const name = typeof input === "string" ? input : (options.name ?? "The photo");
   const bytes = typeof input === "string" ? await readPhotoFile(input, maxBytes) : await bytesOf(input);
   if (bytes.length === 0) throw new UserError("photo/empty", `${name} is empty: it has 0 bytes.`, "Copy or download it again.");
@@ -34,7 +36,7 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
   if (format === undefined)
     throw new UserError(
       "photo/unreadable",
-      `${name} is not a picture of a kind that can be read.`,
+      `${name} is not a picture in a format that can be read.`,
       "Save it as JPEG or PNG. WebP, GIF, TIFF and AVIF are read too.",
     );
   let metadata: Metadata | undefined;
@@ -46,6 +48,12 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
         "photo/enormous",
         `${name} has ${width}x${height} pixels; at most ${maxPixels} in all are allowed.`,
         "Save it smaller: a few hundred pixels across the face are enough.",
+      );
+    if (Math.min(width, height) < minSide)
+      throw new UserError(
+        "photo/too-small",
+        `${name} has ${width}x${height} pixels, which hold no face: it takes ${minSide}x${minSide} at the least.`,
+        "Give a photo on which the face is a few hundred pixels wide.",
       );
     return await decode(bytes, metadata, orient);
   } catch (error) {
@@ -83,5 +91,5 @@ async function decode(bytes: Uint8Array, { space, depth }: Metadata, orient: boo
   return rgb8(info.width, info.height, inks ? cmykToRgb(data) : new Uint8Array(data.buffer, data.byteOffset, data.length));
 }
 
-/** Warnings of the JPEG decoder about sloppy cameras: no pixel is lost. */
+/** Warnings of the JPEG decoder about cameras' sloppy files: no pixel is lost. */
 const HARMLESS = /extraneous bytes before marker|Invalid SOS parameters/;

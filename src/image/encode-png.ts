@@ -2,7 +2,7 @@ import sharp from "sharp";
 import { type PngSettings, withPngSettings } from "./png-settings.ts";
 import type { Rgb8 } from "./rgb8.ts";
 
-/** A PNG file that holds the picture without loss and how it was made. The same picture and settings give the same bytes. */
+/** A PNG file of the picture, with how it was made. The same picture and settings give the same bytes. */
 export async function encodePng({ width, height, data }: Rgb8, settings: PngSettings = {}): Promise<Uint8Array> {
   const png = await sharp(data, { raw: { width, height, channels: 3 } })
     .png()

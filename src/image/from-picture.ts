@@ -1,7 +1,7 @@
 import type { Rgb8 } from "./rgb8.ts";
 
 /**
- * A picture as the VAE encodes it: 2x/255 - 1 in float32.
+ * Converts a picture to the VAE's input: 2x/255 - 1 in float32.
  *
  * @returns [3, height, width], -1..1
  * @see diffusers 0.35.2 src/diffusers/image_processor.py VaeImageProcessor.preprocess

@@ -33,7 +33,7 @@ test.each([
 const setting = /\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)/g;
 
 test.each(["style.safetensors:0.8, b", "two\nlines", 'say "hi"', '"quoted"', "C:\\models\\x", "男, 人", "plain"])(
-  "a value is read back as it was: %j",
+  "a value is read back unchanged: %j",
   (value) => {
     const line = infotext({ prompt: "a", settings: [["Lora", value], ...settings] })
       .split("\n")

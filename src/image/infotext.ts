@@ -1,13 +1,13 @@
 export interface Infotext {
   readonly prompt: string;
   readonly negativePrompt?: string | undefined;
-  /** Such as ["Steps", 50], ["Sampler", "Euler"], ["Size", "1024x1024"]. Readers want at least three. */
+  /** For example ["Steps", 50], ["Sampler", "Euler"], ["Size", "1024x1024"]. Readers expect at least three. */
   readonly settings: readonly (readonly [name: string, value: string | number])[];
 }
 
 /**
  * Settings as the text that tools for Stable Diffusion pictures read from a PNG's `parameters`.
- * It is for people and other programs: a prompt with a line "Negative prompt:" in it cannot be told apart again.
+ * It is for people and other programs: a prompt that contains a line "Negative prompt:" cannot be parsed back.
  *
  * @see AUTOMATIC1111/stable-diffusion-webui 0365002 modules/infotext_utils.py parse_generation_parameters, quote
  */
@@ -17,5 +17,5 @@ export function infotext({ prompt, negativePrompt, settings }: Infotext): string
   return [prompt, ...negative, last].join("\n").trim();
 }
 
-/** JSON-quoted if a reader would else end the value early, or take quotes in it for its own. */
+/** JSON-quoted if a reader would otherwise end the value early, or take its quotes for syntax. */
 const quoted = (value: string): string => (/[,:\n]|^"/.test(value) ? JSON.stringify(value) : value);

@@ -1,6 +1,6 @@
 export type PhotoFormat = "JPEG" | "PNG" | "WebP" | "GIF" | "TIFF" | "AVIF or HEIC";
 
-/** What the first bytes of a file say it is, or undefined if it is no picture that `decodePhoto` takes. */
+/** The format that a file's first bytes show, or undefined if `decodePhoto` cannot read it. */
 export function photoFormat(bytes: Uint8Array): PhotoFormat | undefined {
   const head = String.fromCharCode(...bytes.subarray(0, 12));
   if (head.startsWith("\xff\xd8\xff")) return "JPEG";

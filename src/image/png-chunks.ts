@@ -1,7 +1,7 @@
 import { crc32 } from "../core/crc32.ts";
 import { UserError } from "../core/errors.ts";
 
-/** A chunk of a PNG file: four letters and the bytes that belong to them. */
+/** A chunk of a PNG file: its type in four letters, and its data. */
 export interface PngChunk {
   readonly type: string;
   readonly data: Uint8Array;
@@ -10,7 +10,7 @@ export interface PngChunk {
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
 /**
- * The chunks of a PNG file, in order, with their checksums checked.
+ * The chunks of a PNG file, in order; their checksums are verified.
  * @throws UserError png/unreadable
  * @see PNG specification (W3C, third edition), section 5
  */
@@ -48,6 +48,6 @@ export function writePngChunks(chunks: readonly PngChunk[]): Uint8Array {
 }
 
 export const unreadable = (why: string, cause?: unknown): UserError =>
-  new UserError("png/unreadable", `The PNG file cannot be read: ${why}.`, "Take the file as it was written; copy it again.", {
+  new UserError("png/unreadable", `The PNG file cannot be read: ${why}.`, "Take the original file, or copy it again.", {
     cause,
   });

@@ -38,7 +38,7 @@ test("settings survive, in any language, beside whole pixels", async () => {
   );
 });
 
-test("half a surrogate pair survives in the settings, though UTF-8 has none", () => {
+test("half a surrogate pair survives in the settings, though UTF-8 cannot hold it", () => {
   expect(readPngSettings(withPngSettings(plain, { settings: "\ud800" }))).toEqual({ settings: "\ud800" });
 });
 

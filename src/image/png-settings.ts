@@ -1,7 +1,7 @@
 import { UserError } from "../core/errors.ts";
 import { type PngChunk, readPngChunks, unreadable, writePngChunks } from "./png-chunks.ts";
 
-/** How a picture was made, as a PNG carries it. */
+/** How a picture was made, as stored in its PNG. */
 export interface PngSettings {
   /** For people and other tools; see `infotext`. PNG text cannot hold U+0000, which becomes U+FFFD. */
   readonly parameters?: string;
@@ -13,7 +13,7 @@ const PARAMETERS = "parameters";
 const SETTINGS = "photomaker";
 
 /**
- * The same PNG with settings before its pixels: `parameters` as tEXt if Latin-1 can say it, else as iTXt,
+ * The same PNG with settings before its pixels: `parameters` as tEXt if Latin-1 can hold it, else as iTXt,
  * as Pillow's `PngInfo.add_text` chooses; `photomaker` as iTXt.
  */
 export function withPngSettings(png: Uint8Array, { parameters, settings }: PngSettings): Uint8Array {
@@ -25,7 +25,7 @@ export function withPngSettings(png: Uint8Array, { parameters, settings }: PngSe
 }
 
 /**
- * What a PNG says about how it was made; a field that it does not have is absent.
+ * Reads from a PNG how it was made; a field that the PNG does not have is absent.
  * @throws UserError png/unreadable, png/compressed-text
  */
 export function readPngSettings(png: Uint8Array): PngSettings {
@@ -54,7 +54,7 @@ function textChunk(keyword: string, text: string): PngChunk {
   return { type: "tEXt", data: Uint8Array.from([...prefix, ...codes]) };
 }
 
-/** Keyword, end, not compressed (two bytes), no language, no translated keyword, UTF-8. */
+/** An iTXt chunk: keyword, NUL, not compressed (two bytes), no language, no translated keyword, UTF-8. */
 function internationalChunk(keyword: string, text: string): PngChunk {
   return { type: "iTXt", data: new TextEncoder().encode(`${keyword}\0\0\0\0\0${text}`) };
 }
@@ -71,7 +71,7 @@ function findText(chunks: readonly PngChunk[], keyword: string): string | undefi
     throw new UserError(
       "png/compressed-text",
       `The PNG file holds its "${keyword}" in compressed form, which is not read here.`,
-      "Take the file as it was first written, before another program compressed its text.",
+      "Take the original file, from before another program compressed its text.",
     );
   const language = body.indexOf(0, 2);
   const translated = body.indexOf(0, language + 1);
@@ -79,5 +79,5 @@ function findText(chunks: readonly PngChunk[], keyword: string): string | undefi
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(body.subarray(translated + 1));
 }
 
-/** Not TextDecoder's "latin1", which means Windows-1252. */
+/** Latin-1 as text. TextDecoder's "latin1" would be Windows-1252. */
 const latin1 = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");

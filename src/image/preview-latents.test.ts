@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { previewLatents } from "./preview-latents.ts";
 
-test("previewLatents weighs the four channels of each pixel and cuts to bytes", () => {
+test("previewLatents weighs the four channels of each pixel and clamps to bytes", () => {
   // pixels: zero, channel 0 = 1, channel 1 = 1, channel 2 = -0.31, channel 3 = 3
   const latents = Float32Array.of(0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, -0.31, 0, 0, 0, 0, 0, 3);
   const { width, height, data } = previewLatents(latents, 5, 1);

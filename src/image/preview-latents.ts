@@ -8,8 +8,8 @@ const WEIGHTS = [
 const BIASES = [150, 140, 130] as const;
 
 /**
- * A quick look at SDXL latents without the VAE: one pixel for each latent, a linear approximation of its colour.
- * Good for progress; colours are only near those of the decoded picture, and those of another VAE are not.
+ * Approximates the picture of SDXL latents without the VAE: one pixel for each latent, its colour a linear map of the four channels.
+ * Good for showing progress; colours are only close to those of the decoded picture, and wrong for another VAE.
  *
  * @param latents [4, height, width] in the sampler's scale (the VAE's scaling factor not yet divided out)
  * @see the fit by T. A. Vass, "Explaining the SDXL latent space" (Hugging Face blog), as in
@@ -18,7 +18,7 @@ const BIASES = [150, 140, 130] as const;
 export function previewLatents(latents: Float32Array, width: number, height: number): Rgb8 {
   const area = width * height;
   if (latents.length !== 4 * area) throw new TypeError(`${latents.length} values do not fill [4, ${height}, ${width}]`);
-  const data = new Uint8ClampedArray(3 * area); // cuts to 0..255, and shows NaN as black
+  const data = new Uint8ClampedArray(3 * area); // clamps to 0..255, and shows NaN as black
   for (let i = 0; i < area; i++)
     for (let c = 0; c < 3; c++) {
       let value: number = BIASES[c]!;

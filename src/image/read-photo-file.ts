@@ -1,17 +1,18 @@
 import { readFile, stat } from "node:fs/promises";
 import { messageOf, systemCode, UserError } from "../core/errors.ts";
+import { fileAmong } from "../core/file-among.node.ts";
 
-/** The bytes of a photo; `maxBytes` keeps a model file given by mistake from being read whole. */
+/** The bytes of a photo. With `maxBytes`, a model file given by mistake is not read whole. */
 export async function readPhotoFile(path: string, maxBytes: number): Promise<Uint8Array> {
   try {
     const found = await stat(path);
     if (found.isDirectory())
-      throw new UserError("photo/is-folder", `${path} is a folder, not a photo.`, "Name the photos in it, as in folder/*.jpg.");
-    if (!found.isFile()) throw new UserError("photo/unreadable", `${path} is not an ordinary file.`, "Give the path of a photo.");
+      throw new UserError("photo/is-folder", `${path} is a folder, not a photo.`, "Name the photos in it.");
+    if (!found.isFile()) throw new UserError("photo/unreadable", `${path} is not a regular file.`, "Give the path of a photo.");
     if (found.size > maxBytes)
       throw new UserError(
         "photo/enormous",
-        `${path} has ${found.size} bytes; a photo may have ${maxBytes}.`,
+        `${path} has ${found.size} bytes; a photo may have at most ${maxBytes}.`,
         "Check that it is a photo, or save it smaller.",
       );
     return await readFile(path);
@@ -27,10 +28,15 @@ function asPhotoError(error: unknown, path: string): unknown {
     new UserError(`photo/${kind}`, problem, remedy, { cause: error });
   switch (code) {
     case "ENOENT":
-    case "ENOTDIR":
       return /^https?:/.test(path)
         ? refuse("missing", `${path} is an address, not a file.`, "Download the photo and give its path.")
         : refuse("missing", `There is no photo ${path}.`, "Check the path.");
+    case "ENOTDIR":
+      return refuse(
+        "missing",
+        `There is no photo ${path}: ${fileAmong(path)} is a file, and has none below it.`,
+        "Check the path.",
+      );
     case "EACCES":
     case "EPERM":
       return refuse("denied", `${path} may not be read.`, "Change its permissions, or copy it.");

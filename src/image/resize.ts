@@ -2,7 +2,7 @@ import { atOnce, type Steps } from "../core/steps.ts";
 import { type Rgb8, rgb8 } from "./rgb8.ts";
 
 interface Filter {
-  /** Where the filter ends, in pixels of the coarser of the two pictures. */
+  /** Half of the filter's width, in pixels of the coarser of the two pictures. */
   readonly support: number;
   weight(x: number): number;
 }
@@ -23,8 +23,8 @@ function cubic(x: number, a: number): number {
 
 export type ResizeFilter = keyof typeof FILTERS;
 
-/** A part of the resized picture, in its pixels. */
-export interface Window {
+/** A part of the resized picture, in pixels of the result. */
+export interface Crop {
   readonly left: number;
   readonly top: number;
   readonly width: number;
@@ -34,15 +34,15 @@ export interface Window {
 const FRACTION_BITS = 32 - 8 - 2; // 8 bits for the value, 2 for the overshoot of negative lobes
 const HALF = 1 << (FRACTION_BITS - 1);
 
-/** How many sums of products are made between two pauses: some milliseconds. */
+/** Multiply-adds between two yields: some milliseconds. */
 const AT_ONCE = 2_000_000;
 
 /**
- * A picture resized to `width` x `height`, antialiased, byte for byte as Pillow's `Image.resize` does it for RGB:
+ * Resizes a picture to `width` x `height`, antialiased, byte for byte as Pillow's `Image.resize` does it for RGB:
  * weights in fixed point, rounded to 8 bits between the two passes. Rows come first unless the height shrinks by more
  * than twice what the width does; until Pillow 12 they always came first, a difference of at most a few levels.
  *
- * @param window the part that is wanted; the rest is not computed
+ * @param crop the part that is wanted; the rest is not computed
  * @see Pillow 13.0.0 src/libImaging/Resample.c ImagingResampleInner, precompute_coeffs, normalize_coeffs_8bpc
  */
 export function resize(
@@ -50,15 +50,15 @@ export function resize(
   width: number,
   height: number,
   filter: ResizeFilter,
-  window: Window = { left: 0, top: 0, width, height },
+  crop: Crop = { left: 0, top: 0, width, height },
 ): Rgb8 {
-  return atOnce(resizeInSteps(photo, width, height, filter, window));
+  return atOnce(resizeInSteps(photo, width, height, filter, crop));
 }
 
-/** The same with pauses. */
-export function* resizeInSteps(photo: Rgb8, width: number, height: number, filter: ResizeFilter, window: Window): Steps<Rgb8> {
-  const across = tapsOf(photo.width, width, window.left, window.width, FILTERS[filter]);
-  const down = tapsOf(photo.height, height, window.top, window.height, FILTERS[filter]);
+/** {@link resize} in steps. */
+export function* resizeInSteps(photo: Rgb8, width: number, height: number, filter: ResizeFilter, crop: Crop): Steps<Rgb8> {
+  const across = tapsOf(photo.width, width, crop.left, crop.width, FILTERS[filter]);
+  const down = tapsOf(photo.height, height, crop.top, crop.height, FILTERS[filter]);
   const needed = neededRows(photo, down);
   const shrinkage = photo.height - height;
   const rowsFirst = shrinkage <= 0 || shrinkage <= 2 * (photo.width - width);
@@ -66,7 +66,7 @@ export function* resizeInSteps(photo: Rgb8, width: number, height: number, filte
   return yield* resizeRows(yield* resizeColumns(needed, down), across);
 }
 
-/** The rows that `taps` reach. Changes their starts, which then count from the first of these rows. */
+/** The source rows that `taps` read. Changes the taps' starts, which then count from the first of these rows. */
 function neededRows({ width, data }: Rgb8, { starts, counts }: Taps): Rgb8 {
   const first = starts[0]!;
   const end = starts.at(-1)! + counts.at(-1)!;
@@ -74,7 +74,7 @@ function neededRows({ width, data }: Rgb8, { starts, counts }: Taps): Rgb8 {
   return rgb8(width, end - first, data.subarray(first * width * 3, end * width * 3));
 }
 
-/** For each output position: the first source position, how many follow, and their fixed-point weights. */
+/** For each output position: the first source position, how many are read, and their fixed-point weights. */
 interface Taps {
   readonly starts: Int32Array;
   readonly counts: Int32Array;
@@ -109,7 +109,7 @@ function tapsOf(from: number, to: number, first: number, outputs: number, filter
   return { starts, counts, weights, most };
 }
 
-/** Fixed point, rounded half away from zero. */
+/** Converts to fixed point, rounding halves away from zero. */
 const toFixed = (x: number): number => Math.trunc(x * 2 ** FRACTION_BITS + (x < 0 ? -0.5 : 0.5));
 
 const toByte = (fixed: number): number => Math.min(255, Math.max(0, fixed >> FRACTION_BITS));

@@ -4,7 +4,7 @@ import { fromPicture } from "./from-picture.ts";
 import { rgb8 } from "./rgb8.ts";
 import { toPicture } from "./to-picture.ts";
 
-test("channels are interleaved, values scaled and cut", () => {
+test("channels are interleaved, values scaled and clamped", () => {
   const decoded = Float32Array.of(-1, 1, -7, 7, 0.5, -0.5); // [3, 1, 2]
   expect(toPicture(decoded, 2, 1)).toEqual(rgb8(2, 1, Uint8Array.of(0, 0, 191, 255, 255, 64)));
 });
@@ -14,7 +14,7 @@ test("halves are rounded to even, as numpy does", () => {
   expect(toPicture(Float32Array.of(0, -0.49411762, 0), 1, 1).data).toEqual(Uint8Array.of(128, 64, 128));
 });
 
-test("a picture survives the way to the VAE's range and back", () => {
+test("a picture survives the conversion to the VAE's range and back", () => {
   const all = rgb8(
     256,
     1,

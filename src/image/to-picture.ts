@@ -2,7 +2,7 @@ import { UserError } from "../core/errors.ts";
 import { type Rgb8, rgb8 } from "./rgb8.ts";
 
 /**
- * The picture in what the VAE decoded: x/2 + 1/2, cut to 0..1, times 255, rounded half to even, all in float32.
+ * Converts the VAE's output to a picture: x/2 + 1/2, clamped to 0..1, times 255, rounded half to even, all in float32.
  *
  * @param decoded [3, height, width], nominally -1..1
  * @throws UserError output/nan if a value is not a finite number
@@ -30,6 +30,6 @@ export function toPicture(decoded: Float32Array, width: number, height: number):
   return rgb8(width, height, data);
 }
 
-/** Beside it, a double has no room for a fraction: adding it rounds half to even. */
+/** A double this large has no fraction bits: adding it rounds half to even. */
 const NO_FRACTION = 1.5 * 2 ** 52;
 const roundHalfEven = (x: number): number => x + NO_FRACTION - NO_FRACTION;

@@ -1,7 +1,8 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { systemCode, UserError } from "../core/errors.ts";
+import { makeFolder } from "../core/make-folder.node.ts";
 import { deviation, type Figure, mean } from "./figures.ts";
 import type { AdapterFigures } from "./score.ts";
 
@@ -78,6 +79,6 @@ async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 async function write(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   await writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(text)));
 }

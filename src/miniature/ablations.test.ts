@@ -31,7 +31,7 @@ async function ablations(more: Partial<AblationOptions> = {}): Promise<string[]>
   return notes;
 }
 
-test("each variant is trained, judged and noted once, and a stopped series goes on", { timeout: 240_000 }, async () => {
+test("each variant is trained, judged and noted once, and a stopped series goes on", async () => {
   const stop = new AbortController();
   const stopped = ablations({ signal: stop.signal, onNote: () => stop.abort() });
   await expect(stopped).rejects.toThrow("abort");

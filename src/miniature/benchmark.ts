@@ -2,6 +2,7 @@ import type { GenerateInput } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { decodePhoto } from "../image/index.ts";
 import { classWordOf, type Person, renderPicture, type Scene } from "../minifaces/index.ts";
+import type { GenerateResult } from "../pipeline/generate.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Tensors } from "../weights/index.ts";
@@ -11,8 +12,14 @@ import { drawnPortraits, type PortraitGround } from "./portraits.ts";
 import { type AdapterFigures, type Statistics, score, statistics } from "./score.ts";
 import { type TestCase, type TestSet, testSet } from "./test-set.ts";
 
-export type Drawer = Pick<PhotoMaker, "generateTogether">;
-export type IdModel = Pick<PhotoMaker, "generateTogether" | "encodeIdImages">;
+/** What draws: a PhotoMaker. */
+export interface Drawer {
+  generateTogether(
+    requests: readonly GenerateInput[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): PromiseLike<readonly Pick<GenerateResult, "images">[]>;
+}
+export type IdModel = Drawer & Pick<PhotoMaker, "encodeIdImages">;
 
 export interface BenchmarkOptions {
   readonly judge: Tensors;
@@ -121,7 +128,9 @@ async function draw(
   for (let from = 0; from < cases.length; from += AT_ONCE) {
     const some = cases.slice(from, from + AT_ONCE);
     const requests = some.map((one) => ({ seed: one.seed, numInferenceSteps: steps, guidanceScale, scheduler, ...more(one) }));
-    for (const [image] of await model.generateTogether(requests, signal && { signal }))
+    for (const {
+      images: [image],
+    } of await model.generateTogether(requests, { signal }))
       pictures.push((await decodePhoto(image!.png)).data);
     onPictures?.(some.length);
   }

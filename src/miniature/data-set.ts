@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { makeFolder } from "../core/make-folder.node.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import { type Person, personAt, renderPicture, renderSvg, type Scene, sceneAt, sceneSvg } from "../minifaces/index.ts";
 import { LATENT_SIDE, SIDE } from "./configs.ts";
@@ -51,7 +51,7 @@ export async function dataSet(folder: string, options: DataSetOptions, onProgres
   const scenes = persons.flatMap((_, i) =>
     Array.from({ length: PICTURES }, (_, picture) => sceneAt(seed, i, picture, picture < ALBUM ? "album" : "free")),
   );
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const world = worldKey(seed);
   const drawn = drawnPictures(folder);
   const name = (part: Part): string => `${part}-${seed}-${people}-${SIDE}-${world}`;

@@ -1,12 +1,12 @@
 import { contactSheet, type SheetTile } from "../image/contact-sheet.ts";
 import { decodePhoto, encodePng, type Rgb8 } from "../image/index.ts";
-import type { PhotoMaker } from "../pipeline/photomaker.ts";
+import type { Drawer } from "./benchmark.ts";
 import { ALBUM_SHOWN, DEMO_GUIDANCE, DEMO_SCHEDULER, DEMO_STEPS, type DemoPicture, type DemoPlan } from "./demo-plan.ts";
 import { drawnPortraits } from "./portraits.ts";
 
 export interface DemoModels {
-  readonly withAdapter: Pick<PhotoMaker, "generateTogether">;
-  readonly without: Pick<PhotoMaker, "generateTogether">;
+  readonly withAdapter: Drawer;
+  readonly without: Drawer;
 }
 
 /** A request as the pipeline takes it. */
@@ -46,7 +46,7 @@ export async function demoSheet(
         some.map((picture) => requestOf(picture, portraits)),
         { signal },
       );
-      for (const [i, images] of results.entries()) made.set(some[i]!, await decodePhoto(images[0]!.png));
+      for (const [i, { images }] of results.entries()) made.set(some[i]!, await decodePhoto(images[0]!.png));
       onProgress?.(made.size, wanted.length);
     }
   }

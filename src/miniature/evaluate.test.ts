@@ -37,7 +37,7 @@ const forger = (shift: number, album = false): IdModel => ({
         const index = (person + shift) % PEOPLE;
         const shown = album ? sceneAt(SEED, index, 7, "album") : scene;
         const { picture } = await renderPicture(personAt(SEED, index), shown, SIDE);
-        return [{ png: await encodePng(picture) } as ImageEvent];
+        return { images: [{ png: await encodePng(picture) } as ImageEvent] };
       }),
     ),
 });

@@ -1,6 +1,6 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
+import { makeFolder } from "../core/make-folder.node.ts";
 import { type AutoencoderFigures, autoencoderFigures } from "./autoencoder-figures.ts";
 import { type BenchmarkOptions, type Drawer, type IdModel, type IdUse, openBenchmark } from "./benchmark.ts";
 import { averageToken } from "./id-embedding.ts";
@@ -47,7 +47,7 @@ export async function evaluateMiniature(options: EvaluateOptions): Promise<Evalu
   const benchmark = await openBenchmark({ ...options, onPictures }, without);
   const { figures, pictures: drawn } = await benchmark.measure(withAdapter, usual);
   if (samples !== undefined) {
-    await mkdir(samples, { recursive: true });
+    await makeFolder(samples);
     const png = await samplesSheet(benchmark.set, drawn);
     await writeFileAtomically(join(samples, "people.png"), (sink) => sink.write(png));
   }

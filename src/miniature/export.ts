@@ -1,7 +1,7 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { floatsToHalves } from "../core/floats.ts";
+import { makeFolder } from "../core/make-folder.node.ts";
 import { readFloats, type Tensors, type TensorToWrite, withoutPrefix, writeSafetensors } from "../weights/index.ts";
 import { SCHEDULER_CONFIG, textConfig, UNET_CONFIG, VAE_CONFIG, VISION_CONFIG } from "./configs.ts";
 import { TOKENIZER_FOLDER } from "./text.ts";
@@ -40,7 +40,7 @@ export async function exportMiniature(folder: string, parts: TrainedParts, loraS
   const { ids, files } = TOKENIZER_FOLDER;
   const json = (path: string, value: unknown): Promise<void> => writeJson(join(folder, path), value);
   for (const name of ["scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "unet", "vae"])
-    await mkdir(join(folder, name), { recursive: true });
+    await makeFolder(join(folder, name));
   await json("model_index.json", MODEL_INDEX);
   await json("scheduler/scheduler_config.json", SCHEDULER_CONFIG);
   await json("unet/config.json", UNET_CONFIG);
@@ -69,7 +69,7 @@ export async function exportAdapter(
   parts: Pick<TrainedParts, "vision" | "adapter">,
   loraStrength = 1,
 ): Promise<string> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeJson(join(folder, "photomaker-config.json"), { miniature: { vision: VISION_CONFIG } });
   const vision = [...parts.vision.keys()].filter((name) => name.startsWith("vision_model."));
   const path = join(folder, "photomaker-v1.safetensors");

@@ -1,6 +1,6 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
+import { makeFolder } from "../core/make-folder.node.ts";
 import { exists } from "../train/exists.ts";
 import { checkpointPath, type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
 import type { Tensors } from "../weights/index.ts";
@@ -61,7 +61,7 @@ export const DEFAULT_PEOPLE = 6000;
  */
 export async function makeMiniature(options: MakeOptions): Promise<void> {
   const { folder, people, stages = STAGES, onNote } = options;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const data = await dataSet(join(folder, "data"), { seed: TRAINING_SEED, people }, (done) => {
     if (done % 500 === 0 || done === people) onNote?.(`${done} of ${people} people are drawn`);
   });
@@ -115,7 +115,7 @@ async function takeEarlier({ folder, from, onNote }: MakeOptions, wanted: readon
         `The stage "${stage}" is begun in ${folder} and not finished, and what comes after it is to be trained upon that of ${from}.`,
         `Finish it first (--stages ${stage}), or remove ${join(folder, stage)}, or name another --out.`,
       );
-    await mkdir(join(folder, stage), { recursive: true });
+    await makeFolder(join(folder, stage));
     await writeStageWeights(folder, stage, await trainedWeights(earlier));
     onNote?.(`${stage} is taken from ${from}`);
   }

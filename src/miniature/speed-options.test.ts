@@ -51,7 +51,7 @@ async function draw(pm: PhotoMaker, sampling: Sampling = {}, shift = 0): Promise
     return { prompt: marked, seed, idTokens, ...how };
   });
   const made = await pm.generateTogether(requests);
-  return Promise.all(made.map(async ([image]) => (await decodePhoto(image!.png)).data));
+  return Promise.all(made.map(async ({ images: [image] }) => (await decodePhoto(image!.png)).data));
 }
 
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;

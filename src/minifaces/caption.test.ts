@@ -21,7 +21,7 @@ const captions = (identity: number) =>
   });
 const [plain, half, rich] = [captions(0), captions(0.5), captions(1)];
 
-test("captions consist of the vocabulary, all of it, and fit 77 tokens", () => {
+test("captions use the words of the vocabulary, all of them, and fit 77 tokens", () => {
   const used = new Set([...plain, ...half, ...rich].flatMap(({ caption }) => caption.split(" ")));
   expect([...used].sort()).toEqual(VOCABULARY);
   expect(VOCABULARY.length).toBeLessThanOrEqual(180);
@@ -29,7 +29,7 @@ test("captions consist of the vocabulary, all of it, and fit 77 tokens", () => {
   expect(Math.max(...rich.map(({ caption }) => caption.split(" ").length))).toBeLessThanOrEqual(75);
 });
 
-test("captions tell what the scene holds", () => {
+test("captions say what is in the scene", () => {
   for (const { person, scene, caption } of plain) {
     const other = { man: ["woman"], woman: [], boy: [], girl: [] };
     expect(caption).toMatch(new RegExp(`\\b${classWordOf(person, scene)}\\b`));
@@ -72,7 +72,7 @@ test("a caption knows what it says", () => {
   }
 });
 
-test("captions that tell who it is tell it truly", () => {
+test("captions that describe the person are true", () => {
   for (const { person, scene, caption } of rich) {
     const words = caption.split(" ");
     expect(caption).toMatch(new RegExp(`\\b${person.eyeColour} eyes\\b`));
@@ -95,7 +95,7 @@ test("captions that tell who it is tell it truly", () => {
   }
 });
 
-test("each thing is said as often as asked", () => {
+test("each trait is mentioned as often as asked", () => {
   const share = half.filter(({ caption }) => / skin\b/.test(caption)).length / COUNT;
   expect(Math.abs(share - 0.5)).toBeLessThan(0.04);
 });

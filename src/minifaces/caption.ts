@@ -41,21 +41,21 @@ const ACCESSORY: Readonly<Record<Exclude<Accessory, "none">, string>> = {
 const CLASS_WORDS = ["man", "woman", "boy", "girl"];
 const OTHER = "a an old closeup from afar wearing in with and , on background";
 
-/** Each part of the scene is left out this often. */
+/** Probability that a part of the scene is left out. */
 const LEFT_OUT = 0.12;
 const FRAMING_SAID = 0.7;
 
 export interface CaptionOptions {
-  /** How likely each thing that can be said of who the person is, is said: from 0 to 1. */
+  /** Probability that a trait of the person is mentioned, for each trait that can be. */
   readonly identity: number;
 }
 
-/** What a caption may say of the scene, or leave out. */
+/** Parts of the scene that a caption may mention or leave out. */
 export type ScenePart = "style" | "background" | "clothesColour" | "clothesType" | "accessory" | "expression" | "framing";
 
 export interface Caption {
   readonly text: string;
-  /** What it says. Nothing worn, a neutral face and a usual framing are never said; the style always is. */
+  /** Parts that the text mentions. No accessory, a neutral face and a usual framing are never mentioned; the style always is. */
   readonly says: ReadonlySet<ScenePart>;
 }
 
@@ -63,7 +63,7 @@ export interface Caption {
 export const captionOf = (person: Person, scene: Scene, random: Random, options: CaptionOptions): string =>
   caption(person, scene, random, options).text;
 
-/** The sentence of {@link captionOf}, and what it says. */
+/** The sentence of {@link captionOf}, and which parts of the scene it mentions. */
 export function caption(person: Person, scene: Scene, random: Random, { identity }: CaptionOptions): Caption {
   const said = () => !random.chance(LEFT_OUT);
   const closeup = scene.framing === "close" && random.chance(FRAMING_SAID) ? "closeup " : "";
@@ -110,14 +110,14 @@ const wornWords = (accessory: Exclude<Accessory, "none">, { accessoryColour }: S
 const backgroundWords = ({ background, plainColour }: Scene, random: Random): string =>
   background === "plain" ? `on a ${plainColour} background` : random.pick(BACKGROUND[background]);
 
-/** `x`, `x and y`, `x , y and z`; or without commas, as people write too. */
+/** `x`, `x and y` or `x , y and z`; at times without the comma, as some people write. */
 function enumerate(phrases: readonly string[], random: Random): string {
   const comma = random.chance(0.5) ? " , " : " ";
   if (phrases.length === 1) return phrases[0]!;
   return `${phrases.slice(0, -1).join(comma)} and ${phrases.at(-1)!}`;
 }
 
-/** All words that captions can have, sorted. */
+/** All words that captions can contain, sorted. */
 export const VOCABULARY: readonly string[] = [
   ...new Set(
     [

@@ -4,7 +4,7 @@ import type { AgeGroup, Beard, HairColour, HairStyle, IdentityNumber, Person } f
 import type { Scene } from "./scene.ts";
 
 /**
- * A person's head as one picture shows it, in units of the head: the middle of the face is the origin, y points down,
+ * A person's head as one picture shows it, in units of the head: the origin is the centre of the face, y points down,
  * and a face is about 40 wide and 50 high.
  */
 export interface Head {
@@ -19,15 +19,15 @@ export interface Head {
   /** Half of the face's width and height. */
   readonly width: number;
   readonly height: number;
-  /** How wide the lower corners of the face and the chin are, half. */
+  /** Half of the width between the lower corners of the face, and of the chin. */
   readonly jaw: number;
   readonly chin: number;
   readonly ear: number;
-  /** How far features have moved sideways with the turn of the head. */
+  /** Horizontal shift of the features as the head turns. */
   readonly shift: number;
   readonly eyes: {
     readonly y: number;
-    /** Half of the distance between the middles of the eyes. */
+    /** Half of the distance between the centres of the eyes. */
     readonly spacing: number;
     readonly rx: number;
     readonly ry: number;
@@ -40,7 +40,7 @@ export interface Head {
   readonly volume: number;
   /** Height of the hairline. */
   readonly hairline: number;
-  /** Where hair parts, sideways. */
+  /** Horizontal position of the parting. */
   readonly parting: number;
 }
 
@@ -57,17 +57,17 @@ const HAIR: Readonly<Record<HairColour, Colour>> = {
 };
 
 const GREY = HAIR.grey;
-const AGED = 0.72; // share of grey in hair that has greyed since the person's own pictures
-const FADED = 0.2; // and in an old person's own colour
+const AGED = 0.72; // share of grey in hair that greys only because a picture shows the person old
+const FADED = 0.2; // share of grey in the hair colour of an old person
 
-/** Whether the picture shows the hair greyed, which the person's own pictures do not. */
+/** Whether the picture shows hair greyed by an age that is not the person's own. */
 export const hasGreyed = (person: Person, scene: Pick<Scene, "age">): boolean => scene.age === "old" && person.ageGroup !== "old";
 
 export function headOf(person: Person, scene: Scene): Head {
   const { age, expression, yaw } = scene;
   const male = person.gender === "male";
   const [child, old] = [age === "child", age === "old"];
-  /** From `middle - reach` to `middle + reach`. */
+  /** An identity number scaled to `middle - reach` … `middle + reach`. */
   const n = (name: IdentityNumber, middle: number, reach: number): number => middle + reach * person.numbers[name];
 
   const warmth = person.numbers.skinWarmth;
@@ -75,7 +75,7 @@ export function headOf(person: Person, scene: Scene): Head {
   const skin = old ? mix(tone, 0xbfa693, 0.1) : tone;
   const own = multiply(HAIR[person.hairColour], n("hairTone", 1, 0.12));
   const grey = hasGreyed(person, scene) ? AGED : old ? FADED : 0;
-  const hair = apart(mix(own, GREY, grey), skin);
+  const hair = withContrast(mix(own, GREY, grey), skin);
   const red = male ? 0xb0564c : 0xcf3350;
   const lips = mix(multiply(skin, 0.8, 0.68, 0.66), red, n("lipRedness", male ? 0.25 : 0.5, male ? 0.2 : 0.4));
 
@@ -95,7 +95,7 @@ export function headOf(person: Person, scene: Scene): Head {
     beard: child ? "none" : person.beard,
     skin,
     hair,
-    beardColour: apart(multiply(hair, 0.9), skin),
+    beardColour: withContrast(multiply(hair, 0.9), skin),
     lips,
     width,
     height,
@@ -131,8 +131,8 @@ export function headOf(person: Person, scene: Scene): Head {
   };
 }
 
-/** The colour, or one so much darker that it stands out from the skin. */
-function apart(colour: Colour, skin: Colour): Colour {
+/** The colour or, where it is too close to the skin's, a darker one (a lighter one on dark skin). */
+function withContrast(colour: Colour, skin: Colour): Colour {
   const near = LEAST_CONTRAST - Math.abs(luma(colour) - luma(skin));
   if (near <= 0) return colour;
   return luma(skin) > 0.3 ? multiply(colour, 1 - near) : mix(colour, 0xffffff, near);

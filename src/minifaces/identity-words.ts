@@ -3,7 +3,7 @@ import { hasGreyed } from "./head.ts";
 import type { HairColour, HairStyle, IdentityNumber, Person } from "./person.ts";
 import type { Scene } from "./scene.ts";
 
-/** A way to say one thing about a person; `*` stands for the colour of the hair. All follow the word "with". */
+/** Phrases for one trait, of which any will do; `*` stands for the colour of the hair. All follow the word "with". */
 type Phrase = readonly string[];
 
 const HAIR: Readonly<Record<HairStyle, Phrase>> = {
@@ -37,7 +37,7 @@ const FACE = {
   oval: "an oval face",
 };
 
-/** What is said of a number that is far below the middle, and of one far above. */
+/** Phrases for a number that is far below the middle, and for one far above. */
 const DEGREES = {
   eyeSpacing: ["eyes close together", "eyes far apart"],
   browThickness: ["thin eyebrows", "thick eyebrows"],
@@ -67,7 +67,7 @@ export const hairColourWord = (person: Person, scene: Scene): HairColour =>
   hasGreyed(person, scene) ? "grey" : person.hairColour;
 
 /**
- * What can be said about who the person is, in random order; each thing with the probability `share`.
+ * Phrases about who the person is, in random order; each trait is mentioned with the probability `share`.
  * @returns phrases that follow "with"
  */
 export function identityPhrases(person: Person, scene: Scene, random: Random, share: number): string[] {
@@ -95,7 +95,7 @@ export function identityPhrases(person: Person, scene: Scene, random: Random, sh
   return random.shuffle(said);
 }
 
-/** Every phrase, for its words. */
+/** All phrases, for the vocabulary. */
 export const IDENTITY_PHRASES: readonly string[] = [
   ...Object.values(HAIR).flat(),
   ...Object.values(BEARD).flat(),

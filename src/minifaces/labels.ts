@@ -54,7 +54,7 @@ function labels<Name extends string>(
   return Object.fromEntries(names.map((name) => [name, classes[name].indexOf(values[name])])) as Record<Name, number>;
 }
 
-const UNIFORM_DEVIATION = Math.sqrt(1 / 3); // of a number in [-1, 1]
+const UNIFORM_DEVIATION = Math.sqrt(1 / 3); // of a uniform number in [-1, 1]
 
 /** The person's numbers in the order of IDENTITY_NUMBERS, each of mean 0 and deviation 1 over all people. */
 export const identityVector = ({ numbers }: Person): Float32Array =>

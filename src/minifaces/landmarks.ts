@@ -3,11 +3,11 @@ import { headOf } from "./head.ts";
 import type { Person } from "./person.ts";
 import type { Scene } from "./scene.ts";
 
-/** A place in the picture, [x, y] in units of its side, from its upper left corner. */
+/** A position in the picture, [x, y] in units of its side, from its upper left corner. */
 export type Point = readonly [number, number];
 
 export interface Landmarks {
-  /** Left and right are the picture's. */
+  /** Left and right are as seen in the picture. */
   readonly leftEye: Point;
   readonly rightEye: Point;
   readonly nose: Point;
@@ -15,7 +15,7 @@ export interface Landmarks {
   readonly mouthRight: Point;
 }
 
-/** In units of the picture's side; may reach beyond the picture. */
+/** A box in units of the picture's side; may reach beyond the picture. */
 export interface FaceBox {
   readonly x: number;
   readonly y: number;
@@ -23,7 +23,7 @@ export interface FaceBox {
   readonly height: number;
 }
 
-/** From the head's units into the picture. */
+/** A function from units of the head to units of the picture. */
 function placing({ x, y, scale, tilt }: Scene): (u: number, v: number) => Point {
   const [cos, sin] = [Math.cos((tilt * Math.PI) / 180) * scale, Math.sin((tilt * Math.PI) / 180) * scale];
   return (u, v) => [(x + u * cos - v * sin) / 100, (y + u * sin + v * cos) / 100];

@@ -1,4 +1,4 @@
-/** A template whose numbers are rounded to hundredths, which is finer than a thousandth of a picture's width. */
+/** A template whose numbers are rounded to hundredths, finer than a thousandth of a picture's width. */
 export function svg(texts: TemplateStringsArray, ...values: readonly (number | string)[]): string {
   let out = texts[0]!;
   for (let i = 0; i < values.length; i++) {

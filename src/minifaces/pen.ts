@@ -2,29 +2,29 @@ import { type Colour, hex, luma, mix, multiply, rgb, saturate } from "./colour.t
 import { svg } from "./markup.ts";
 import type { Scene, Style } from "./scene.ts";
 
-/** A gradient that is defined already; undefined in styles that have none. */
+/** A gradient that has been defined; undefined in styles without gradients. */
 export type Shade = string | undefined;
 
 export interface Look {
   readonly opacity?: number;
-  /** Whether the style's outline goes round it; by default it does. */
+  /** Whether the style's outline is drawn around it (default). */
   readonly outline?: boolean;
   readonly shade?: Shade;
-  /** Degrees about its own middle. */
+  /** Rotation about its own centre, degrees. */
   readonly turn?: number;
 }
 
-/** Draws shapes in the style of a picture, and keeps what was drawn. */
+/** Draws shapes in the style of a picture, and collects them. */
 export interface Pen {
-  /** From one colour to another along a line. */
+  /** A linear gradient between two colours. */
   gradient(from: Colour, to: Colour, x1: number, y1: number, x2: number, y2: number): Shade;
-  /** From one colour in the middle to another at the rim. */
+  /** A radial gradient from the centre to the rim. */
   glow(from: Colour, to: Colour, x: number, y: number, radius: number): Shade;
   path(d: string, colour: Colour, look?: Look): void;
   ellipse(x: number, y: number, rx: number, ry: number, colour: Colour, look?: Look): void;
   rect(x: number, y: number, width: number, height: number, colour: Colour, look?: Look): void;
   line(d: string, colour: Colour, width: number, opacity?: number): void;
-  /** Definitions and shapes. */
+  /** Definitions and shapes drawn so far, as SVG. */
   markup(): string;
 }
 

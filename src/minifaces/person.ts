@@ -9,17 +9,39 @@ export type EyeColour = keyof typeof EYE_COLOURS;
 export type Beard = keyof (typeof BEARDS)["male"];
 export type Mole = keyof typeof MOLES;
 
-/** How often each value occurs. */
+/** Probability of each value. */
 export const GENDERS = { male: 0.5, female: 0.5 };
 export const AGE_GROUPS = { child: 0.18, adult: 0.62, old: 0.2 };
 export const HAIR_STYLES = {
   male: {
-    ...{ bald: 0.1, buzz: 0.13, parted: 0.2, spiky: 0.16, curly: 0.14, afro: 0.1, mohawk: 0.08 },
-    ...{ long: 0.05, bob: 0, wavy: 0, ponytail: 0, bun: 0.04, pigtails: 0 },
+    bald: 0.1,
+    buzz: 0.13,
+    parted: 0.2,
+    spiky: 0.16,
+    curly: 0.14,
+    afro: 0.1,
+    mohawk: 0.08,
+    long: 0.05,
+    bob: 0,
+    wavy: 0,
+    ponytail: 0,
+    bun: 0.04,
+    pigtails: 0,
   },
   female: {
-    ...{ bald: 0, buzz: 0.02, parted: 0.05, spiky: 0.02, curly: 0.09, afro: 0.1, mohawk: 0 },
-    ...{ long: 0.17, bob: 0.17, wavy: 0.13, ponytail: 0.09, bun: 0.08, pigtails: 0.08 },
+    bald: 0,
+    buzz: 0.02,
+    parted: 0.05,
+    spiky: 0.02,
+    curly: 0.09,
+    afro: 0.1,
+    mohawk: 0,
+    long: 0.17,
+    bob: 0.17,
+    wavy: 0.13,
+    ponytail: 0.09,
+    bun: 0.08,
+    pigtails: 0.08,
   },
 };
 export const HAIR_COLOURS = {
@@ -32,11 +54,11 @@ export const BEARDS = {
   male: { none: 0.42, stubble: 0.13, moustache: 0.14, goatee: 0.13, full: 0.18 },
   female: { none: 1, stubble: 0, moustache: 0, goatee: 0, full: 0 },
 };
-/** Left and right are the picture's. */
+/** Left and right are as seen in the picture. */
 export const MOLES = { none: 0.7, left: 0.1, right: 0.1, chin: 0.1 };
 export const FRECKLES = 0.22;
 
-/** What varies from person to person by degrees. Each is uniform in [-1, 1], among people of the same gender and age. */
+/** Traits that vary by degrees. Each is uniform in [-1, 1] among people of the same gender and age. */
 export const IDENTITY_NUMBERS = [
   ...(["skinTone", "skinWarmth", "faceWidth", "faceHeight", "jawWidth", "chinWidth", "earSize", "blush"] as const),
   ...(["eyeSpacing", "eyeSize", "eyeOpenness", "eyeTilt", "eyeHeight", "browThickness", "browAngle", "browHeight"] as const),
@@ -45,7 +67,7 @@ export const IDENTITY_NUMBERS = [
 ];
 export type IdentityNumber = (typeof IDENTITY_NUMBERS)[number];
 
-/** Who somebody is, whatever picture is made of them. Plain data. */
+/** A person's identity, the same in all pictures. Plain data. */
 export interface Person {
   readonly gender: Gender;
   readonly ageGroup: AgeGroup;
@@ -64,7 +86,7 @@ export interface PersonOptions {
   readonly ageGroup?: AgeGroup | undefined;
 }
 
-/** Anybody, or anybody of a gender or an age. */
+/** Draws a person at random, of a given gender or age if asked. */
 export function drawPerson(random: Random, options: PersonOptions = {}): Person {
   const drawn = { gender: random.weighted(GENDERS), ageGroup: random.weighted(AGE_GROUPS) };
   const gender = options.gender ?? drawn.gender;

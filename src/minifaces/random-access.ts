@@ -4,9 +4,9 @@ import { drawScene, type Scene, type SceneKind } from "./scene.ts";
 
 const KINDS: readonly SceneKind[] = ["album", "free"];
 
-/** Person number `index` of the world that `seed` opens. */
+/** Person number `index` of the world with this seed. */
 export const personAt = (seed: number, index: number): Person => drawPerson(seededRandom(seed, index));
 
-/** Picture number `picture` of that person, of its kind. */
+/** Picture number `picture` of that person, among those of its kind. */
 export const sceneAt = (seed: number, index: number, picture: number, kind: SceneKind): Scene =>
   drawScene(personAt(seed, index), seededRandom(seed, index, KINDS.indexOf(kind), picture), kind);

@@ -11,7 +11,7 @@ import { layerSvgs, sceneSvg } from "./scene-svg.ts";
  */
 export const renderSvg = async (svg: string, side: number): Promise<Uint8Array> => straighten(rasterise(svg, side));
 
-/** RGBA with premultiplied alpha. */
+/** Renders to RGBA with premultiplied alpha. */
 function rasterise(svg: string, side: number): Uint8Array {
   const options = { fitTo: { mode: "width" as const, value: side }, font: { loadSystemFonts: false } };
   const { width, height, pixels } = new Resvg(svg, options).render();
@@ -19,7 +19,7 @@ function rasterise(svg: string, side: number): Uint8Array {
   return new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength);
 }
 
-/** From premultiplied to straight alpha, in place. */
+/** Converts premultiplied to straight alpha, in place. */
 function straighten(rgba: Uint8Array): Uint8Array {
   for (let i = 0; i < rgba.length; i += 4) {
     const alpha = rgba[i + 3]!;
@@ -31,13 +31,13 @@ function straighten(rgba: Uint8Array): Uint8Array {
 
 export interface RenderedPicture {
   readonly picture: Rgb8;
-  /** [side, side]: how much of each pixel is the person, 0 to 255. */
+  /** [side, side]: coverage of each pixel by the person, 0 to 255. */
   readonly mask: Uint8Array;
 }
 
 /**
- * A picture and where the person is in it. Each layer is drawn once, and the person's alpha is the mask; the picture
- * is that of the view `picture` but for rounding.
+ * Renders a picture and the person's mask. Each layer is drawn once, and the alpha of the person's layer is the mask; but for
+ * rounding, the picture is that of the view `picture`.
  * @param side pixels
  */
 export async function renderPicture(person: Person, scene: Scene, side: number): Promise<RenderedPicture> {
@@ -54,7 +54,7 @@ export async function renderPicture(person: Person, scene: Scene, side: number):
 }
 
 /**
- * Head and shoulders on transparency, for the trainer to put on a ground of its own.
+ * Renders head and shoulders on a transparent ground, for the trainer to put on a background of its own.
  * @param side pixels
  * @returns [side, side, 4] RGBA, straight alpha
  */

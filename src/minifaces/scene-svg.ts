@@ -14,14 +14,14 @@ import type { Scene } from "./scene.ts";
 
 /**
  * `picture`: everything. `person`: the person alone on transparency, so that alpha is the mask.
- * `idImage`: head and shoulders, centred on the face, alone on transparency. `portrait`: the same with the background, which fills it.
+ * `idImage`: head and shoulders on transparency, centred on the face. `portrait`: an `idImage` whose square the background fills.
  */
 export type View = "picture" | "person" | "idImage" | "portrait";
 
 /** Half of the side of an ID image, in units of the head. */
 const ID_REACH = 37;
 
-/** The picture as SVG, square, without a size of its own. */
+/** The picture as a square SVG without a fixed size. */
 export function sceneSvg(person: Person, scene: Scene, view: View): string {
   const { x, y, scale } = scene;
   const figure = figureMarkup(person, scene);
@@ -33,7 +33,7 @@ export function sceneSvg(person: Person, scene: Scene, view: View): string {
   return svg`<svg xmlns="http://www.w3.org/2000/svg" viewBox="${left} ${top} ${side} ${side}">${behind}${figure}</svg>`;
 }
 
-/** The picture in layers, to be laid over each other from the first to the last; the second is the person alone. */
+/** The picture's layers, from back to front; the second is the person alone. */
 export const layerSvgs = (person: Person, scene: Scene): string[] =>
   [backgroundMarkup(scene), figureMarkup(person, scene), borderMarkup(scene)].filter((markup) => markup !== "").map(canvas);
 

@@ -9,13 +9,21 @@ export type ClothesType = keyof (typeof CLOTHES_TYPES)["female"];
 export type Accessory = keyof typeof ACCESSORIES;
 export type Expression = keyof typeof EXPRESSIONS;
 export type Framing = keyof (typeof FRAMINGS)["free"];
-/** Album: a plain photo, as ID images are taken from. Free: anything. */
+/** Album: a plain photo, as is used for ID images. Free: anything. */
 export type SceneKind = "album" | "free";
 
-/** How often each value occurs in free pictures. */
+/** Probability of each value in free pictures. */
 export const STYLES = { photo: 0.64, comic: 0.12, sketch: 0.12, watercolor: 0.12 };
 export const BACKGROUNDS = {
-  ...{ beach: 0.12, forest: 0.11, city: 0.11, snow: 0.11, desert: 0.1, space: 0.1, library: 0.1, field: 0.1, plain: 0.15 },
+  beach: 0.12,
+  forest: 0.11,
+  city: 0.11,
+  snow: 0.11,
+  desert: 0.1,
+  space: 0.1,
+  library: 0.1,
+  field: 0.1,
+  plain: 0.15,
 };
 export const PLAIN_COLOURS = { grey: 1, teal: 1, yellow: 1, pink: 1, blue: 1 };
 export const CLOTHES_COLOURS = { red: 1, orange: 1, yellow: 1, green: 1, blue: 1, purple: 1, pink: 1, white: 1, black: 1 };
@@ -28,39 +36,39 @@ export const EXPRESSIONS = { neutral: 0.34, smiling: 0.34, surprised: 0.12, sad:
 export const FRAMINGS = { album: { close: 0.25, mid: 0.75, far: 0 }, free: { close: 0.2, mid: 0.66, far: 0.14 } };
 export const OTHER_AGE = 0.15;
 
-/** All that a picture adds to the person in it. Plain data; lengths in hundredths of the picture's side. */
+/** Everything that a picture adds to the person in it. Plain data; lengths in hundredths of the picture's side. */
 export interface Scene {
   readonly kind: SceneKind;
   readonly style: Style;
   readonly background: Background;
-  /** Of a plain background. */
+  /** Colour of a plain background */
   readonly plainColour: PlainColour;
   readonly clothesColour: ClothesColour;
   readonly clothesType: ClothesType;
   readonly accessory: Accessory;
-  /** Of a hat or a scarf. */
+  /** Colour of a hat or a scarf */
   readonly accessoryColour: ClothesColour;
   readonly expression: Expression;
-  /** The age that is shown, which is the person's own except in some free pictures. */
+  /** Age shown: the person's own, except in some free pictures. */
   readonly age: AgeGroup;
   readonly framing: Framing;
-  /** Canvas units to a unit of the head. */
+  /** Canvas units per unit of the head. */
   readonly scale: number;
-  /** Where the middle of the face is. */
+  /** Centre of the face. */
   readonly x: number;
   readonly y: number;
-  /** Turn of the head to the picture's left (-1) or right (1). */
+  /** Turn of the head, to the picture's left (-1) or right (1). */
   readonly yaw: number;
   readonly tilt: number; // degrees
   /** Strength, where it comes from (-1 left, 1 right), and colour (-1 cold, 1 warm). */
   readonly light: number;
   readonly lightFrom: number;
   readonly warmth: number;
-  /** Decides the details of the background and of the paper. */
+  /** Seed of the details of the background and of the paper. */
   readonly detail: number;
 }
 
-/** A picture of the person, yet to be drawn. */
+/** Draws the settings of a picture of this person at random; nothing is rendered yet. */
 export function drawScene(person: Person, random: Random, kind: SceneKind): Scene {
   const album = kind === "album";
   const style = random.weighted(STYLES);
@@ -105,6 +113,6 @@ const CLASS_WORDS: Readonly<Record<Gender, readonly [ClassWord, ClassWord]>> = {
   female: ["girl", "woman"],
 };
 
-/** What the person is called at the age that the picture shows. `old` is a word of its own, before this one. */
+/** The class word at the age that the picture shows. `old` is a word of its own before it. */
 export const classWordOf = ({ gender }: Person, { age }: Pick<Scene, "age">): ClassWord =>
   CLASS_WORDS[gender][age === "child" ? 0 : 1];

@@ -38,7 +38,7 @@ test("people and scenes do not depend on the order in which they are asked for",
   expect(new Set(forwards.values()).size).toBe(forwards.size);
 });
 
-test("identity numbers have mean 0 and deviation 1, and do not go together", () => {
+test("identity numbers have mean 0 and deviation 1, and are uncorrelated", () => {
   const vectors = Array.from({ length: 4000 }, (_, i) => identityVector(personAt(3, i)));
   const mean = (f: (v: Float32Array) => number) => vectors.reduce((sum, v) => sum + f(v), 0) / vectors.length;
   for (let a = 0; a < IDENTITY_NUMBERS.length; a++) {
@@ -48,7 +48,7 @@ test("identity numbers have mean 0 and deviation 1, and do not go together", () 
   }
 });
 
-test("every value occurs about as often as its weight says", () => {
+test("every value is about as frequent as its weight", () => {
   const n = 6000;
   const people = Array.from({ length: n }, (_, i) => personAt(1, i));
   const scenes = people.map((_, i) => sceneAt(1, i, 0, "free"));
@@ -67,7 +67,7 @@ test("every value occurs about as often as its weight says", () => {
   near(scenes.filter((s, i) => s.age !== people[i]!.ageGroup).length, n, 0.15);
 });
 
-test("labels stand for the values of their classes, and each occurs", () => {
+test("labels are indices into the values of their classes, and each occurs", () => {
   const seen = { identity: new Set<string>(), scene: new Set<string>() };
   for (let i = 0; i < 3000; i++) {
     const [person, scene] = [personAt(4, i), sceneAt(4, i, 0, "free")];
@@ -91,7 +91,7 @@ test("album pictures are plain photos at the person's own age", () => {
   }
 });
 
-test("people of a gender and an age can be asked for; the class word follows the age that is shown", () => {
+test("people of a given gender and age can be drawn; the class word follows the age shown", () => {
   const random = seededRandom(1);
   for (let i = 0; i < 50; i++) {
     const child = drawPerson(random, { gender: "female", ageGroup: "child" });

@@ -5,7 +5,7 @@ import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";
 import { layerNorm, linear } from "../nn/layers.ts";
 
-/** What the text and the vision side of CLIP share. */
+/** Settings that CLIP's text and vision transformers share. */
 export interface ClipEncoderConfig {
   readonly layers: number;
   readonly heads: number;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Tensors } from "../weights/tensor-entry.ts";
 import type { ClipTextConfig } from "./clip-text.ts";
-import { countOf, dimOf, needsConfig, readConfig } from "./read-config.ts";
+import { countOf, dimOf, needsConfig, parseConfig } from "./read-config.ts";
 
 /** Fields of transformers' CLIPTextConfig that matter here. */
 const schema = z.looseObject({
@@ -16,18 +16,18 @@ const schema = z.looseObject({
   eos_token_id: z.int().default(49407),
 });
 
-/** A text encoder's sizes, and how it finds the end of the text. */
+/** A text encoder's sizes, and how the end of a text is found. */
 export interface ClipTextSettings extends ClipTextConfig {
-  /** The token whose first place is pooled; undefined: the place of the highest id. */
+  /** The token whose first occurrence is pooled; undefined: the position of the highest id. */
   readonly endToken: number | undefined;
 }
 
-/** Configs written before transformers 4.30 say 2 and mean the highest id: CLIPTextTransformer.forward. */
+/** End token of configs written before transformers 4.30, which stands for the highest id: CLIPTextTransformer.forward. */
 const LEGACY_END_TOKEN = 2;
 
 export type TextEncoderName = "text_encoder" | "text_encoder_2";
 
-/** In SDXL the first is OpenAI's CLIP ViT-L, the second OpenCLIP's bigG: Podell et al. 2023 (arXiv 2307.01952). */
+/** SDXL's first text encoder is OpenAI's CLIP ViT-L, its second OpenCLIP's bigG: Podell et al. 2023 (arXiv 2307.01952). */
 const ACTIVATION = { text_encoder: "quick_gelu", text_encoder_2: "gelu" } as const;
 const HEAD_WIDTH = 64;
 
@@ -38,7 +38,7 @@ const HEAD_WIDTH = 64;
 export function clipTextConfig(config: unknown, tensors: Tensors, name: TextEncoderName): ClipTextSettings {
   const projection = tensors.get("text_projection.weight")?.shape[0];
   if (config !== undefined) {
-    const c = readConfig(schema, config, name);
+    const c = parseConfig(schema, config, name);
     return {
       vocabulary: c.vocab_size,
       positions: c.max_position_embeddings,

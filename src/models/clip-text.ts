@@ -10,7 +10,7 @@ export interface ClipTextConfig extends ClipEncoderConfig {
   readonly vocabulary: number;
   readonly positions: number;
   readonly width: number;
-  /** Width of the pooled vector, where the model has a projection for it (text encoder 2 of SDXL). */
+  /** Width of the pooled vector, if the model has a projection for it (SDXL's text encoder 2 does). */
   readonly projection: number | undefined;
 }
 
@@ -24,7 +24,7 @@ export interface ClipTextOutputs {
 /**
  * CLIP's text encoder: Radford et al. 2021 (arXiv 2103.00020); keys as in transformers' CLIPTextModelWithProjection.
  * @param ids [B, S] i64
- * @param pooledAt [B] i64: where the end-of-text token stands; needed only for `pooled`
+ * @param pooledAt [B] i64: position of the end-of-text token; needed only for `pooled`
  */
 export function clipText(
   { ids, pooledAt }: { readonly ids: Tensor; readonly pooledAt: Tensor },

@@ -8,15 +8,15 @@ import { type ClipEncoderConfig, clipEncoder } from "./clip-encoder.ts";
 export interface ClipVisionConfig extends ClipEncoderConfig {
   readonly width: number;
   readonly patch: number;
-  /** Side of the pictures, pixels. */
+  /** Side of the input, pixels */
   readonly image: number;
 }
 
 /**
  * CLIP's vision transformer: Radford et al. 2021 (arXiv 2103.00020); keys as in transformers' CLIPVisionTransformer.
  * @param pixels [B, 3, image, image], normalised
- * @param w the place of `vision_model`
- * @returns class token and patches after the last layer, without a norm: [B, 1 + patches, C]
+ * @param w at `vision_model`
+ * @returns class token and patches after the last layer, before the final norm: [B, 1 + patches, C]
  */
 export function clipVision(pixels: Tensor, w: Weights, config: ClipVisionConfig): Tensor {
   const { width, patch, image } = config;
@@ -32,7 +32,7 @@ export function clipVision(pixels: Tensor, w: Weights, config: ClipVisionConfig)
   return clipEncoder(x, w.at("encoder"), config, false).at(-1)!;
 }
 
-/** The class token of {@link clipVision}'s result after the last norm: [B, C]. */
+/** The class token of {@link clipVision}'s result after the final norm: [B, C]. */
 export function pooledVision(tokens: Tensor, w: Weights, config: ClipVisionConfig): Tensor {
   const first = reshape(slice(tokens, 1, 0, 1), [size(tokens, 0), config.width]);
   return layerNorm(first, w.at("post_layernorm"), config);

@@ -6,17 +6,21 @@ import { input } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { fixedSize, is, type Tensor } from "../graph/tensor.ts";
 
-/** A UNet in two parts, which have hardly a weight in common. */
+/** A UNet in two parts, which share hardly any weight. */
 export interface UNetParts {
-  /** [B, H, W, C] what all layers but the outermost one give: channels last, as pictures lie between convolutions in 8 bits. */
+  /** Output of all layers but the outermost [B, H, W, C]: channels last, as between quantised convolutions. */
   readonly deep: Tensor;
-  /** The UNet's answer, from its own inputs and `deepFeature` [B, H, W, C]. */
+  /** The predicted noise, computed from the UNet's own inputs and `deepFeature` [B, H, W, C]. */
   readonly noise: Tensor;
 }
 
 /**
- * Parts a UNet where DeepCache takes over what the deeper layers said at an earlier step: before the last upward layer, which beside
- * that sees the first convolution of the new latents. Ma et al. 2023 (arXiv 2312.00858), section 3.2, with the outermost skip branch.
+ * Splits a UNet where DeepCache inserts the deep feature of an earlier step: before the last layer of the way up, whose other input is the first
+ * convolution of the current latents. Ma et al. 2023 (arXiv 2312.00858), section 3.2, with the outermost skip branch.
+ *
+ *     latents -> conv_in --------------- skip --------------> concat -> last up layer -> noise
+ *                   `-> all deeper layers -> deep | deepFeature ->'
+ *
  * @param noise the output of {@link unet}
  * @see horseee/DeepCache 62aef9e DeepCache/extension/deepcache.py, cache_branch_id 0
  */

@@ -13,9 +13,9 @@ function mlp(x: Tensor, w: Weights, out: number): Tensor {
 /**
  * Fuses the class word's embedding with ID tokens: PhotoMaker (arXiv 2312.04461) section 3.2, equation 1;
  * TencentARC/PhotoMaker 060b4fc photomaker/model.py FuseModule.
- * @param classEmbeds [M, D] the class word's text embedding at each place that an ID token takes
+ * @param classEmbeds [M, D] the class word's text embedding, at each position that an ID token takes
  * @param idTokens [M, D]
- * @param w the place of `fuse_module`
+ * @param w at `fuse_module`
  * @returns [M, D] the stacked ID embedding
  */
 export function fuse(classEmbeds: Tensor, idTokens: Tensor, w: Weights): Tensor {

@@ -31,7 +31,7 @@ async function component(name: string) {
   return { tensors, weights: new Weights(source), of, config: goldenJson("tiny-sdxl", name, "config.json") };
 }
 
-/** An input for each named tensor of the fixture, and what to feed. */
+/** An input for each named tensor of the fixture, and the values to feed. */
 async function inputsOf(golden: GoldenTensors, names: readonly string[]) {
   const feeds: Record<string, NdArray> = {};
   const inputs: Record<string, Tensor> = {};

@@ -3,11 +3,11 @@ import { UserError } from "../core/errors.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
 import type { IdEncoderV1Config } from "./id-encoder-v1.ts";
 import type { IdEncoderV2Config } from "./id-encoder-v2.ts";
-import { countOf, dimOf, readConfig } from "./read-config.ts";
+import { countOf, dimOf, parseConfig } from "./read-config.ts";
 
 const NAME = "the adapter's ID encoder";
 
-/** What the weights of an adapter do not tell. Files in the official sizes need none of it. */
+/** Facts that an adapter's weights do not show. Files in the official sizes need none of them. */
 const schema = z.looseObject({
   vision: z.looseObject({
     hidden_size: z.int().positive(),
@@ -26,10 +26,10 @@ const VISION_HEAD_WIDTH = 64;
 const PERCEIVER_HEAD_WIDTH = 128;
 
 /**
- * The sizes of an adapter's ID encoder, from its tensors; heads are as in the official files (64 wide in the vision
+ * The sizes of an adapter's ID encoder, from its tensors; attention heads are as wide as in the official files (64 in the vision
  * transformer, 128 in the perceiver) unless `config` says otherwise.
- * @param config what `photomaker-config.json` beside the adapter holds: named entries, of which the one that fits is taken, or undefined
- * @throws UserError adapter/config-needed when the official heads do not fit and `config` has no entry that does
+ * @param config content of the `photomaker-config.json` beside the adapter, if any: named entries, of which the one with these sizes is taken
+ * @throws UserError adapter/config-needed when neither the official heads nor an entry of `config` fit
  */
 export function idEncoderV1Config(tensors: Tensors, config: unknown): IdEncoderV1Config {
   const { vision } = visionConfig(tensors, entryFor(tensors, config));
@@ -37,7 +37,7 @@ export function idEncoderV1Config(tensors: Tensors, config: unknown): IdEncoderV
   return { vision, projections: [width("visual_projection.weight"), width("visual_projection_2.weight")] };
 }
 
-/** As {@link idEncoderV1Config}, for V2. */
+/** {@link idEncoderV1Config} for V2. */
 export function idEncoderV2Config(tensors: Tensors, config: unknown): IdEncoderV2Config {
   const entry = entryFor(tensors, config);
   const { vision } = visionConfig(tensors, entry);
@@ -81,7 +81,7 @@ function visionConfig(tensors: Tensors, entry: Sizes | undefined): Pick<IdEncode
   };
 }
 
-/** The entry whose sizes are those of the tensors. */
+/** The entry with the tensors' sizes. */
 function entryFor(tensors: Tensors, config: unknown): Sizes | undefined {
   if (typeof config !== "object" || config === null) return undefined;
   const candidates =
@@ -90,14 +90,14 @@ function entryFor(tensors: Tensors, config: unknown): Sizes | undefined {
   const patch = dimOf(tensors, "vision_model.embeddings.patch_embedding.weight", 2, NAME);
   const layers = countOf(tensors, "vision_model.encoder.layers.");
   return candidates
-    .map((c) => readConfig(schema, c, NAME))
+    .map((c) => parseConfig(schema, c, NAME))
     .find(({ vision }) => vision.hidden_size === width && vision.patch_size === patch && vision.num_hidden_layers === layers);
 }
 
 function configNeeded(): UserError {
   return new UserError(
     "adapter/config-needed",
-    "The adapter's ID encoder has sizes of its own, and its weights do not tell the number of attention heads.",
-    "Put the photomaker-config.json that belongs to the adapter into the folder where the adapter is.",
+    "The adapter's ID encoder has unusual sizes, and its weights do not show the number of attention heads.",
+    "Put the photomaker-config.json that belongs to the adapter into the adapter's folder.",
   );
 }

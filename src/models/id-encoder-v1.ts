@@ -6,13 +6,13 @@ import { type ClipVisionConfig, clipVision, pooledVision } from "./clip-vision.t
 
 export interface IdEncoderV1Config {
   readonly vision: ClipVisionConfig;
-  /** Widths of the two projections: those of the two text encoders. */
+  /** Widths of the two projections, one for each text encoder. */
   readonly projections: readonly [number, number];
 }
 
 /**
  * ID encoder of PhotoMaker V1 (arXiv 2312.04461, section 3.2): one token for each photo.
- * @param pixels [N, 3, image, image], normalised as CLIP wants
+ * @param pixels [N, 3, image, image], normalised as CLIP expects
  * @param w the adapter's `id_encoder`
  * @returns [N, 1, projections[0] + projections[1]]
  */
@@ -23,7 +23,7 @@ export function idEncoderV1(pixels: Tensor, w: Weights, { vision, projections }:
 }
 
 /**
- * Photos' pooled features as ID tokens.
+ * Projects photos' pooled features to ID tokens.
  * @param pooled [N, C]
  * @returns [N, projections[0] + projections[1]]
  */

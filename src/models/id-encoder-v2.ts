@@ -11,21 +11,21 @@ export interface IdEncoderV2Config {
   readonly vision: ClipVisionConfig;
   /** Tokens for each photo. */
   readonly tokens: number;
-  /** Width of a token: that of both text encoders together. */
+  /** Width of a token: the sum of both text encoders' widths */
   readonly width: number;
   /** Width of the hidden layer that turns a face embedding into tokens. */
   readonly hidden: number;
   readonly depth: number;
   readonly heads: number;
   readonly headDim: number;
-  /** Width of the hidden layer of the feed-forward parts. */
+  /** Width of the hidden layer of the feed-forward blocks. */
   readonly mlp: number;
 }
 
 /**
- * ID encoder of PhotoMaker V2: tokens made from a face embedding ask the photo's patches for detail.
+ * ID encoder of PhotoMaker V2: tokens made from a face embedding attend to the photo's patches.
  * TencentARC/PhotoMaker 060b4fc photomaker/model_v2.py and resampler.py.
- * @param pixels [N, 3, image, image], normalised as CLIP wants
+ * @param pixels [N, 3, image, image], normalised as CLIP expects
  * @param faces [N, 512] face embeddings, not normalised
  * @param w the adapter's `id_encoder`
  * @returns [N, tokens, width]
@@ -40,7 +40,7 @@ export function idEncoderV2(pixels: Tensor, faces: Tensor, w: Weights, config: I
   return add(queries, resampler(queries, patches, at.at("perceiver_resampler"), config));
 }
 
-/** A perceiver (Jaegle et al. 2021, arXiv 2103.03206): `latents` read from `x`, and from themselves. */
+/** A perceiver (Jaegle et al. 2021, arXiv 2103.03206): `latents` attend to `x` and to themselves. */
 function resampler(latents: Tensor, x: Tensor, w: Weights, config: IdEncoderV2Config): Tensor {
   const { width, depth } = config;
   x = linear(x, w.at("proj_in"), { out: width });

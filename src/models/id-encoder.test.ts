@@ -88,7 +88,7 @@ describe.each(["v1", "v2"] as const)(
       await expectClose(prompt, "updated_prompt_embeds");
     });
 
-    test("an adapter of unusual size without its config is refused with the remedy", () => {
+    test("an adapter of unusual size without its config is refused with a remedy", () => {
       const read = version === "v1" ? idEncoderV1Config : idEncoderV2Config;
       expect(() => read(idEncoder, undefined)).toThrow(expect.objectContaining({ code: "adapter/config-needed" }));
     });

@@ -3,18 +3,18 @@ import { UserError } from "../core/errors.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
 
 /**
- * Reads a component's config.json. Fields that no model here needs are let through; those that would change the
- * numbers are in the schema, with the only values that are supported.
+ * Reads a component's config.json. Fields that no model here needs are ignored; those that would change the
+ * results are in the schema, with the only values that are supported.
  * @throws UserError model/config, naming the field
  */
-export function readConfig<S extends z.ZodType>(schema: S, config: unknown, component: string): z.output<S> {
+export function parseConfig<S extends z.ZodType>(schema: S, config: unknown, component: string): z.output<S> {
   const result = schema.safeParse(config);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   throw new UserError(
     "model/config",
-    `The config of ${component} is not one that is supported: ${issue.path.join(".") || "it"}: ${issue.message}.`,
-    "Use a Stable Diffusion XL model whose config.json files are those it was published with.",
+    `The config of ${component} is not supported: ${issue.path.join(".") || "it"}: ${issue.message}.`,
+    "Use a Stable Diffusion XL model with the config.json files that it was published with.",
   );
 }
 
@@ -33,18 +33,18 @@ export function dimOf(tensors: Tensors, name: string, axis: number, component: s
   return d;
 }
 
-/** How many of prefix0, prefix1, … there are, each followed by a dot. */
+/** The number of entries prefix0, prefix1, …, each followed by a dot. */
 export function countOf(tensors: Tensors, prefix: string): number {
   const numbers = new Set<number>();
   for (const name of tensors.keys()) if (name.startsWith(prefix)) numbers.add(Number.parseInt(name.slice(prefix.length), 10));
   return numbers.size;
 }
 
-/** Without a config, what weights do not tell is what SDXL has; a model that it does not fit needs its config. */
+/** The error for weights without a config whose sizes are not SDXL's: only the config could give `what`. */
 export function needsConfig(component: string, what: string): UserError {
   return new UserError(
     "model/config-needed",
-    `The weights of ${component} do not tell ${what}, and the values of SDXL do not fit them.`,
+    `The weights of ${component} do not show ${what}, and SDXL's values do not fit them.`,
     "Give the folder with the model's config.json files: --model-config <folder> (modelConfig in code).",
   );
 }

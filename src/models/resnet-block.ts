@@ -12,13 +12,13 @@ export interface ResnetBlockOptions {
 }
 
 /**
- * Residual block: the unit of the UNet, where it is shifted by the timestep, and of the VAE, where it is not.
+ * Residual block, the unit of the UNet, where the timestep shifts it, and of the VAE, where there is no timestep.
  *
  * @param x    [B, C, H, W]
  * @param temb [B or 1, T] timestep embedding before its activation, or undefined
  * @param w    keys as in diffusers: norm1, conv1, time_emb_proj, norm2, conv2, and conv_shortcut when C ≠ out
  * @returns    [B, out, H, W]
- * @throws UserError weights/missing or weights/shape, naming the key
+ * @throws UserError weights/missing, weights/shape; both name the key
  * @see He et al. 2015 (arXiv 1512.03385); diffusers 58eb52c src/diffusers/models/resnet.py ResnetBlock2D
  */
 export function resnetBlock(x: Tensor, temb: Tensor | undefined, w: Weights, options: ResnetBlockOptions): Tensor {

@@ -8,7 +8,7 @@ import type { Weights } from "../graph/weights.ts";
 import { conv2d, groupNorm, layerNorm, linear } from "../nn/layers.ts";
 
 export interface SpatialTransformerOptions {
-  /** Transformer blocks in a row. */
+  /** Number of transformer blocks, one after the other. */
   readonly depth: number;
   readonly heads: number;
   readonly groups: number;
@@ -40,7 +40,7 @@ function transformerBlock(x: Tensor, context: Tensor, w: Weights, heads: number)
 }
 
 /**
- * Lets every pixel see every other, and the text.
+ * Self-attention of pixels and cross-attention to the text, in `depth` transformer blocks.
  *
  * @param x       [B, C, H, W]
  * @param context [B, T, D] text embeddings

@@ -7,18 +7,21 @@ import { input } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { apply, fixedSize, is, size, type Tensor } from "../graph/tensor.ts";
 
-/** A UNet that can be told what its cross-attention layers say. */
+/** A UNet whose cross-attention outputs can be read and replaced. */
 export interface GatedUNet {
   readonly noise: Tensor;
-  /** What each cross-attention layer says [B, S, C], by its path; the input that takes its place is `given.<path>`. */
+  /** Output of each cross-attention layer [B, S, C], by its path; the input that replaces it is `given.<path>`. */
   readonly crossAttention: Readonly<Record<string, Tensor>>;
 }
 
 /**
- * Lets a UNet use again what its cross-attention layers said at an earlier step: Zhang et al. 2024 (arXiv 2404.02747), section 3.
- * Adds the input `queries` [1], a whole number, and for each layer an input [B, K, C]. The layer is computed for the first `queries`
- * tokens, and its answer begins with the K given ones: with K = 0 and as many queries as there are tokens it is that of the network,
- * with K = S and one query it is what is given.
+ * Lets a UNet reuse the outputs of its cross-attention layers from an earlier step: Zhang et al. 2024 (arXiv 2404.02747), section 3.
+ * Adds the input `queries` [1], an integer, and for each layer an input `given` [B, K, C]. A layer is computed for the first `queries` of its
+ * S tokens, and its output is `given` followed by what was computed, cut to S tokens:
+ *
+ *     K = 0, queries = S    the layer's own output
+ *     K = S, queries = 1    the given output (one token is computed and cut off)
+ *
  * @param noise the output of {@link unet}
  */
 export function tGate(noise: Tensor): GatedUNet {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../core/errors.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
-import { dimOf, only, readConfig } from "./read-config.ts";
+import { dimOf, only, parseConfig } from "./read-config.ts";
 import type { TinyAutoencoderConfig } from "./tiny-autoencoder.ts";
 
 const NAME = "the tiny VAE";
@@ -22,7 +22,7 @@ const schema = z
   })
   .refine((c) => c.decoder_block_out_channels.length === c.num_decoder_blocks.length, {
     path: ["num_decoder_blocks"],
-    message: "another length than decoder_block_out_channels",
+    message: "its length is not that of decoder_block_out_channels",
   })
   .refine((c) => new Set(c.decoder_block_out_channels).size === 1, {
     path: ["decoder_block_out_channels"],
@@ -35,7 +35,7 @@ const schema = z
  */
 export function tinyAutoencoderConfig(config: unknown, tensors: Tensors): TinyAutoencoderConfig {
   if (config === undefined) return fromTensors(tensors);
-  const c = readConfig(schema, config, NAME);
+  const c = parseConfig(schema, config, NAME);
   return {
     imageChannels: c.out_channels,
     latentChannels: c.latent_channels,

@@ -35,7 +35,7 @@ describe("the tiny autoencoder decodes as diffusers' AutoencoderTiny", () => {
   });
 });
 
-test("sizes that tensors tell are those of the config", async () => {
+test("sizes read from tensors are those of the config", async () => {
   const { tensors, config } = await openTinyVae(goldenPath("tiny-autoencoder"));
   expect(tinyAutoencoderConfig(undefined, tensors)).toEqual(tinyAutoencoderConfig(config, tensors));
   expect(tinyAutoencoderConfig(config, tensors)).toMatchObject({ channels: 10, blocks: [3, 2, 2, 1] });
@@ -53,7 +53,7 @@ test.each([
   );
 });
 
-test("a tiny VAE that is none is refused with what it is and what to give", async () => {
+test("a file that is no tiny VAE is refused; the error says what it is and what to give", async () => {
   const folder = await mkdtemp(join(tmpdir(), "tiny-vae-"));
   const encoder = join(folder, "taesdxl_encoder.safetensors");
   const shapes = { "0.weight": [10, 3, 3, 3], "1.conv.0.weight": [10, 10, 3, 3] };

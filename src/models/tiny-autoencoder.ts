@@ -7,20 +7,20 @@ import { conv2d } from "../nn/layers.ts";
 export interface TinyAutoencoderConfig {
   readonly imageChannels: number;
   readonly latentChannels: number;
-  /** Of every layer between. */
+  /** Channels of every layer between the first and the last. */
   readonly channels: number;
-  /** How many blocks each resolution has, the coarsest first; each resolution doubles the one before. */
+  /** Number of blocks at each resolution, the coarsest first; each resolution is twice the one before. */
   readonly blocks: readonly number[];
-  /** What latents are multiplied by before the denoiser sees them: 1, as it is trained on the denoiser's own. */
+  /** Factor of latents before the denoiser: 1, as it is trained on the denoiser's own latents. */
   readonly scalingFactor: number;
   readonly shiftFactor: number;
 }
 
-/** Latents beyond this are squeezed, not cut. */
+/** Latents are squeezed into this range by tanh, not cut. */
 const LATENT_MAGNITUDE = 3;
 
 /**
- * Latents to pictures, in a hundredth of the VAE's work: O. Boer Bohan's TAESD.
+ * Decodes latents in a hundredth of the VAE's work: O. Boer Bohan's TAESD.
  * @param z [B, latentChannels, h, w] in the sampler's scale
  * @param w keys as in diffusers' AutoencoderTiny
  * @returns [B, 3, 8h, 8w], about in [-1, 1] (8 is 2 for each resolution but the last)
@@ -35,7 +35,7 @@ export function tinyDecode(z: Tensor, w: Weights, { imageChannels, channels, blo
   blocks.forEach((count, level) => {
     for (let i = 0; i < count; i++) x = block(x, next(), channels);
     if (level === blocks.length - 1) return;
-    layer++; // the enlargement
+    layer++; // the upsampling
     x = conv2d(upsample(x, 2), next(), { out: channels, kernel: 3, pad: 1, bias: false });
   });
   x = conv2d(x, next(), { out: imageChannels, kernel: 3, pad: 1 });

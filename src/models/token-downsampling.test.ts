@@ -31,14 +31,14 @@ const feeds = {
   timeIds: await golden.floats("time_ids"),
 };
 
-test.each([1, 2, 3])("with every %i-th pixel the UNet says what diffusers does with keys and values of these", async (factor) => {
+test.each([1, 2, 3])("with keys and values of every %i-th pixel the UNet gives the outputs of diffusers", async (factor) => {
   const session = await runtime.load({ noise: downsampleTokens(noise, factor) });
   const said = (await session.run(feeds)).noise.data as Float32Array;
   expect(said).toMatchGolden((await golden.floats(`noise_${factor}`)).data, 1e-4);
   await session.close();
 });
 
-test("sides that the factor does not divide, and pictures smaller than it", async () => {
+test("sides that the factor does not divide, and pictures smaller than the factor", async () => {
   const session = await runtime.load({ noise: downsampleTokens(noise, 3) });
   for (const [h, w] of [
     [9, 14],
@@ -67,7 +67,7 @@ describe("SDXL at full size", () => {
     expect(queries(fewer)).toEqual(queries(whole));
   });
 
-  test("what keys and values are made of still stands behind a norm, which 8 bits can rely on, and is made once for both", () => {
+  test("the input of keys and values still comes from a norm, which 8 bits rely on, and is computed once for both", () => {
     for (const { inputs } of attentions(fewer)) {
       const [, key, value] = inputs.map((x) => x.inputs[0]!);
       expect(key).toBe(value);

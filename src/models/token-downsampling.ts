@@ -7,30 +7,30 @@ import { layerNormOp } from "../graph/ops/normalise.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { apply, is, size, type Tensor } from "../graph/tensor.ts";
 
-/** Height and width of the picture whose pixels a transformer has as rows. */
-type Side = readonly [Dim, Dim];
+/** Height and width of the picture whose pixels are a transformer's rows. */
+type PictureSize = readonly [Dim, Dim];
 
 const PROJ_IN = /^(.*\.attentions\.\d+)\.proj_in\.weight$/;
 const KEY_OR_VALUE = /^(.*\.attentions\.\d+)\..*\.attn1\.to_[kv]\.weight$/;
 
 /**
- * Lets the pixels of the largest level that has attention look at every `factor`-th pixel of every `factor`-th row alone: keys and values of
- * its self-attention are made of these, queries of all. Smith, Saxena and Saha 2024 (arXiv 2402.13573), section 3.
+ * Downsamples the tokens of self-attention in the largest level that has attention: keys and values come from every `factor`-th pixel down
+ * and across only, queries from all pixels. Smith, Saxena and Saha 2024 (arXiv 2402.13573), section 3.
  * @param noise the output of {@link unet}
- * @param factor a whole number; 1 changes nothing
+ * @param factor an integer; 1 changes nothing
  * @see ethansmith2000/ImprovedTokenMerge, downsample_factor_level_1
  */
 export function downsampleTokens(noise: Tensor, factor: number): Tensor {
   if (factor === 1) return noise;
-  const sides = new Map<string, Side>();
+  const pictureSizes = new Map<string, PictureSize>();
   const fewer = new Map<Tensor, Tensor>();
   const [downsampled] = rewrite([noise], (t) => {
     const path = weightPathOf(t) ?? "";
     const [, entered] = PROJ_IN.exec(path) ?? [];
-    if (entered !== undefined) sides.set(entered, sideOf(t));
+    if (entered !== undefined) pictureSizes.set(entered, pictureSizeOf(t));
     const [, transformer] = KEY_OR_VALUE.exec(path) ?? [];
     if (transformer === undefined) return undefined;
-    const [[height, width], [largestHeight, largestWidth]] = [sides.get(transformer)!, [...sides.values()][0]!];
+    const [[height, width], [largestHeight, largestWidth]] = [pictureSizes.get(transformer)!, [...pictureSizes.values()][0]!];
     if (!sameDim(height, largestHeight) || !sameDim(width, largestWidth)) return undefined;
     const [x, ...weights] = t.inputs as [Tensor, ...Tensor[]];
     if (!fewer.has(x)) fewer.set(x, everyPixel(x, [height, width], factor));
@@ -39,15 +39,15 @@ export function downsampleTokens(noise: Tensor, factor: number): Tensor {
   return downsampled!;
 }
 
-/** Of a transformer's first layer, a convolution of the picture or a matrix for its rows. */
-function sideOf(t: Tensor): Side {
+/** Height and width at a transformer's first layer: a convolution of the picture, or a linear layer of its rows. */
+function pictureSizeOf(t: Tensor): PictureSize {
   if (is(t, conv2dOp)) return [size(t, 2), size(t, 3)];
   const channelsLast = t.inputs[0]!.inputs[0]!;
   return [size(channelsLast, 1), size(channelsLast, 2)];
 }
 
-/** A norm of rows is one of fewer rows as well: then what follows still is that of a norm. */
-function everyPixel(x: Tensor, [height, width]: Side, factor: number): Tensor {
+/** Every `factor`-th row of x down and across. A norm is taken of the fewer rows, so that its result is still that of a norm. */
+function everyPixel(x: Tensor, [height, width]: PictureSize, factor: number): Tensor {
   if (is(x, layerNormOp)) {
     const [before, ...weights] = x.inputs as [Tensor, ...Tensor[]];
     return apply(x.op, [everyPixel(before, [height, width], factor), ...weights], x.attrs);

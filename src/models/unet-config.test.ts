@@ -35,7 +35,7 @@ function recorded(json: unknown): Recorder {
   return recorder;
 }
 
-test("the middle has attention even where its level has none on the way down: the weights of diffusers 0.35.2", () => {
+test("the middle block has attention even where its level has none on the way down, as in diffusers 0.35.2", () => {
   const { params } = recorded(CONFIG);
   expect(params.has("mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight")).toBe(true);
   expect(params.size).toBe(428);

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import type { Tensors } from "../weights/tensor-entry.ts";
-import { countOf, dimOf, needsConfig, only, readConfig } from "./read-config.ts";
+import { countOf, dimOf, needsConfig, only, parseConfig } from "./read-config.ts";
 import type { UNetConfig } from "./unet.ts";
 
 const NAME = "unet";
 const perLevel = z.union([z.int().positive(), z.array(z.int().positive())]);
 
-/** The network's sizes, and the side of the pictures that it was made for. */
+/** The network's sizes, and the size of the pictures that it was trained on. */
 export interface UNetSettings extends UNetConfig {
   /** Side of the latents. */
   readonly sampleSize: number;
@@ -59,7 +59,7 @@ export function unetConfig(config: unknown, tensors: Tensors): UNetSettings {
 }
 
 function fromConfig(json: unknown): UNetSettings {
-  const c = readConfig(schema, json, NAME);
+  const c = parseConfig(schema, json, NAME);
   const channels = c.block_out_channels;
   const levels = <T>(value: T | readonly T[]): readonly T[] => (Array.isArray(value) ? value : channels.map(() => value as T));
   const blocks = levels(c.transformer_layers_per_block);

@@ -14,11 +14,11 @@ export interface UNetConfig {
   readonly outChannels: number;
   /** Channels, level by level from the finest. */
   readonly channels: readonly number[];
-  /** Transformer blocks after each residual block of a level, on the way down; 0 means that the level has none. */
+  /** Transformer blocks after each residual block of a level, on the way down; 0: the level has no attention. */
   readonly depth: readonly number[];
-  /** The same in the middle, whose level may have none on the way down. */
+  /** Transformer blocks of the middle block, whose level may have none on the way down. */
   readonly midDepth: number;
-  /** The same on the way up, level by level from the finest as well. */
+  /** Transformer blocks on the way up, also from the finest level on. */
   readonly upDepth: readonly number[];
   /** Attention heads, level by level. */
   readonly heads: readonly number[];
@@ -27,7 +27,7 @@ export interface UNetConfig {
   readonly contextDim: number;
   /** Width of the pooled text vector. */
   readonly pooledDim: number;
-  /** Width of the embedding of each of the six size numbers. */
+  /** Width of the embedding of each of the six numbers in `timeIds`. */
   readonly timeIdDim: number;
   readonly linearProjection: boolean;
 }
@@ -50,7 +50,7 @@ function embedding(x: Tensor, w: Weights, out: number): Tensor {
 
 /**
  * The denoiser of Stable Diffusion XL: Podell et al. 2023 (arXiv 2307.01952), section 2.1.
- * Any height and width: sizes that do not halve evenly are rounded up, and cut again on the way back, as diffusers does.
+ * Takes any height and width: halves are rounded up, and the way up cuts its upsampled pictures to the skip's size, as diffusers does.
  * @param w keys as in diffusers' UNet2DConditionModel
  * @returns [B, outChannels, H, W]
  * @see diffusers 58eb52c src/diffusers/models/unets/unet_2d_condition.py

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Tensors } from "../weights/tensor-entry.ts";
-import { countOf, dimOf, needsConfig, only, readConfig } from "./read-config.ts";
+import { countOf, dimOf, needsConfig, only, parseConfig } from "./read-config.ts";
 import type { VaeConfig } from "./vae.ts";
 
 const NAME = "vae";
@@ -36,7 +36,7 @@ export function vaeConfig(config: unknown, tensors: Tensors): VaeConfig {
 }
 
 function fromConfig(json: unknown): VaeConfig {
-  const c = readConfig(schema, json, NAME);
+  const c = parseConfig(schema, json, NAME);
   return {
     imageChannels: c.out_channels,
     latentChannels: c.latent_channels,

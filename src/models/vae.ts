@@ -18,7 +18,7 @@ export interface VaeConfig {
   readonly midAttention: boolean;
   readonly quantConv: boolean;
   readonly postQuantConv: boolean;
-  /** What latents are multiplied by before the denoiser sees them. */
+  /** Factor of latents before the denoiser. */
   readonly scalingFactor: number;
   readonly shiftFactor: number;
 }
@@ -32,7 +32,7 @@ function midBlock(x: Tensor, w: Weights, { groups, midAttention }: VaeConfig): T
   return resnetBlock(x, undefined, w.at("resnets", 1), { out, groups, eps: EPS });
 }
 
-/** Attention of every pixel to every other, with one head. */
+/** Self-attention of all pixels, with one head. */
 function pixelAttention(x: Tensor, w: Weights, groups: number): Tensor {
   const [b, , h, wd] = x.shape;
   const out = fixedSize(x, 1);
@@ -43,7 +43,7 @@ function pixelAttention(x: Tensor, w: Weights, groups: number): Tensor {
 }
 
 /**
- * Pictures to latents: Rombach et al. 2021 (arXiv 2112.10752), section 3.1.
+ * Encodes pictures to latents: Rombach et al. 2021 (arXiv 2112.10752), section 3.1.
  * @param x [B, 3, H, W] in [-1, 1]
  * @param w keys as in diffusers' AutoencoderKL
  * @returns mean and logarithm of the variance, [B, latentChannels, H/8, W/8] each, not yet scaled (8 is 2 for each level but the last)
@@ -66,7 +66,7 @@ export function vaeEncode(x: Tensor, w: Weights, config: VaeConfig): { mean: Ten
 }
 
 /**
- * Latents to pictures.
+ * Decodes latents to pictures.
  * @param z [B, latentChannels, h, w], already divided by the scaling factor
  * @param w keys as in diffusers' AutoencoderKL
  * @returns [B, 3, 8h, 8w], about in [-1, 1] (8 is 2 for each level but the last)

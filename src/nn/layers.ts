@@ -44,13 +44,13 @@ export function conv2d(x: Tensor, w: Weights, { out, kernel, stride = 1, pad = 0
   return convolution.conv2d(x, weight, bias ? w.get("bias", [out], init) : undefined, { stride, pads });
 }
 
-/** Over [B, C, ...] in `groups` groups of channels; `weight` and `bias` [C]. */
+/** Group norm over [B, C, ...] in `groups` groups of channels; `w` holds `weight` and `bias` [C]. */
 export function groupNorm(x: Tensor, w: Weights, { groups, eps = 1e-5 }: { groups: number; eps?: number }): Tensor {
   const channels = fixedSize(x, 1);
   return norms.groupNorm(x, w.get("weight", [channels], "ones"), w.get("bias", [channels]), groups, eps);
 }
 
-/** Over the last axis; `weight` and `bias` [C]. */
+/** Layer norm over the last axis; `w` holds `weight` and `bias` [C]. */
 export function layerNorm(x: Tensor, w: Weights, { eps = 1e-5 }: { eps?: number } = {}): Tensor {
   const channels = fixedSize(x, -1);
   return norms.layerNorm(x, w.get("weight", [channels], "ones"), w.get("bias", [channels]), eps);

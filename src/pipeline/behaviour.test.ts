@@ -100,6 +100,53 @@ test("cancelling takes effect within one evaluation, and the next request works"
   expect((await pm.generate(base)).images).toHaveLength(1);
 });
 
+test("a request that waits behind another is cancelled at once, and the one before it is not disturbed", async () => {
+  const order: string[] = [];
+  const first = pm.generate({ ...base, numInferenceSteps: 20 }).then(() => order.push("first"));
+  const stop = new AbortController();
+  const waiting = [
+    pm.generate(base, { signal: stop.signal }),
+    pm.generateTogether([base], { signal: stop.signal }),
+    pm.encodeIdImages([photo("person_0")], { signal: stop.signal }),
+    pm.prepare({ signal: stop.signal }),
+  ].map((work) => Promise.resolve(work).catch((error: Error) => order.push(error.name)));
+  setTimeout(() => stop.abort(), 10);
+  await Promise.all(waiting);
+  expect(order).toEqual(Array(4).fill("AbortError"));
+  await first;
+  expect(order.at(-1)).toBe("first");
+});
+
+test("cancelling while a model loads rejects at once, and the next request finds it loaded", async () => {
+  await using other = await PhotoMaker.load(TINY_V1);
+  const stop = new AbortController();
+  const events: GenerateEvent[] = [];
+  const work = (async () => {
+    for await (const event of other.generate(base, { signal: stop.signal })) {
+      events.push(event);
+      if (event.type === "progress" && event.phase === "load") stop.abort();
+    }
+  })();
+  await expect(work).rejects.toMatchObject({ name: "AbortError" });
+  expect(loads(events)).toEqual(["text_encoder"]);
+  expect((await other.generate(base)).latents.final).toEqual((await pm.generate(base)).latents.final);
+});
+
+test("every public method refuses what it cannot read, by code", async () => {
+  const wrong = (value: unknown) => value as never;
+  await expect(pm.encodeIdImages(wrong("a.jpg"))).rejects.toThrow(code("id-images/wrong-type"));
+  await expect(pm.encodeIdImages([photo("person_0")], { idEmbeds: wrong({ data: new Float32Array(3) }) })).rejects.toThrow(
+    code("id-embeds/wrong-type"),
+  );
+  await expect(pm.generate({ ...base, latents: wrong({ data: new Float32Array(3), dims: [4] }) })).rejects.toThrow(
+    code("latents/wrong-type"),
+  );
+  await expect(pm.generate(wrong(undefined))).rejects.toThrow(code("request/missing"));
+  await expect(pm.generateTogether(wrong("all"))).rejects.toThrow(code("requests/wrong-type"));
+  await expect(pm.generateTogether([base, { ...base, width: 60 }])).rejects.toThrow(code("size/not-multiple-of-8"));
+  expect(() => pm.evaluationWork({ width: 0, height: 64, rows: 1 })).toThrow(code("size/out-of-range"));
+});
+
 test("requests to one pipeline wait for each other and do not disturb each other", async () => {
   const alone = (await pm.generate(base)).latents.final;
   const both = await Promise.all([pm.generate(base), pm.generate({ ...base, seed: 2 }), pm.generate(base)]);

@@ -1,28 +1,13 @@
 import type { GenerateEvent, ImageEvent, Timings } from "../contract/events.ts";
-import { checkPhotos, type GenerateRequest } from "../contract/request.ts";
-import type { FloatArray } from "../core/array.ts";
-import { UserError } from "../core/errors.ts";
+import type { GenerateRequest } from "../contract/request.ts";
 import type { Notice } from "../core/notice.ts";
-import { clipPreprocess, decodePhoto, encodePng } from "../image/index.ts";
-import type { Sampler } from "../samplers/sampler.ts";
-import { readPrompts } from "../sessions/text/prompts.ts";
-import { encodeText, noText } from "../sessions/text/text-stage.ts";
-import { decodeLatents, decoderOf } from "./decode/decode.ts";
+import { decodePicture } from "./decode/decode-picture.ts";
 import { previewOf } from "./decode/preview.ts";
-import type { Plane } from "./decode/tiles.ts";
-import { checkDeepCache } from "./denoise/deep-cache.ts";
-import { denoise, type Prepared, pictureOf, type Texts } from "./denoise/denoise.ts";
-import { guidedEvaluations } from "./denoise/denoiser.ts";
-import { mergeStepNotices, mergeStepOf } from "./denoise/merge-step.ts";
-import { readIdEmbeds } from "./denoise/read-latents.ts";
-import { checkTGate } from "./denoise/t-gate.ts";
-import { checkTokenDownsampling } from "./denoise/token-downsampling.ts";
-import { checkIdTokens, encodePhotos, type IdEncoder, stackIds } from "./encode/id-stage.ts";
-import { checkRoom, type Picture } from "./load/check-room.ts";
-import type { Models } from "./models.ts";
+import { denoise, type Prepared, pictureOf } from "./denoise/denoise.ts";
+import { encode } from "./encode/encode.ts";
+import type { Opened } from "./load/opened.ts";
+import { type Plan, planOf } from "./plan.ts";
 import { Progress } from "./progress.ts";
-import { type PictureSettings, settingsJson, settingsText } from "./settings.ts";
-import { type SettledRequest, samplerOf, settle } from "./settle.ts";
 
 export interface GenerateResult {
   readonly images: readonly ImageEvent[];
@@ -33,62 +18,134 @@ export interface GenerateResult {
 }
 
 /**
- * One request from photos and text to pictures: PhotoMaker (arXiv 2312.04461), section 3, with delayed subject conditioning; plain
+ * Requests from photos and text to pictures: PhotoMaker (arXiv 2312.04461), section 3, with delayed subject conditioning; plain
  * SDXL without an adapter. The order of steps, and what is drawn from the seed when, are those of the official pipeline.
+ * Several requests are drawn side by side: each gives the pictures that it gives alone, but for the rounding of sums.
+ * @param given one or more; events name theirs where there are more
+ * @returns what became of each
+ * @throws UserError those of planOf, previewOf, encode, denoise and decodePicture
  * @see TencentARC/PhotoMaker 060b4fc photomaker/pipeline.py __call__
  */
 export async function generate(
-  models: Models,
-  given: GenerateRequest,
-  emit: (event: GenerateEvent) => void,
+  opened: Opened,
+  given: readonly GenerateRequest[],
+  send: (event: GenerateEvent) => void,
   signal: AbortSignal,
-): Promise<GenerateResult> {
-  const progress = new Progress(emit, signal);
-  const notices: Notice[] = [];
-  const note = (more: readonly Notice[]): void => {
-    notices.push(...more);
-    for (const notice of more) emit({ type: "notice", notice });
-  };
+): Promise<GenerateResult[]> {
+  if (given.length === 0) return [];
+  const told = telling(given.length, send);
+  const progress = new Progress(told.all, signal);
   signal.throwIfAborted();
-  const { request, notices: against } = settle(given, models.fewStep);
-  const size = sizeOf(models, request);
-  const sampler = samplerOf(request, models.scheduler, models.fewStep);
-  checkShortcuts(models, request, sampler);
-  const seed = seedOf(request);
-  decoderOf(models, request);
-  const preview = request.preview ? previewOf(models, progress) : undefined;
-  note(checkRoom(models, request, pictureFor(size, request.numImagesPerPrompt, isGuided(request, sampler))));
-  note(against);
-  if (models.identity !== undefined) note(mergeStepNotices(request, sampler.timesteps.length));
+  const plan = planOf(opened, given);
+  const preview = plan.requests.some(({ request }) => request.preview) ? previewOf(opened, progress) : undefined;
+  told.note(plan.notices);
   try {
-    const texts = await progress.timed("encode", () =>
-      encode(models, request, isGuided(request, sampler), progress, note, signal),
-    );
-    const dims = latentDims(request.numImagesPerPrompt, size);
-    const drawn = dims.reduce((a, b) => a * b);
-    if (request.generatorDevice === "cuda" && drawn > CUDA_SAME) note([cudaNotice(drawn)]);
-    const prepared = { request, texts, seed };
-    const { initialNoise, final } = await denoise(models, [prepared], { sampler, dims, preview, progress, emit, signal });
-    const images: ImageEvent[] = [];
-    await progress.timed("decode", async () => {
-      for (let index = 0; index < request.numImagesPerPrompt; index++) {
-        signal.throwIfAborted();
-        progress.step("decode", index, request.numImagesPerPrompt);
-        const image = await finished(models, prepared, size, pictureOf(final, dims, index), index, progress);
-        images.push(image);
-        emit(image);
-      }
+    const prepared = await progress.timed("encode", () => encodeAll(opened, plan, { progress, told, signal }));
+    const dims = latentDims(plan);
+    for (const [i, { request }] of plan.requests.entries()) {
+      const drawn = request.numImagesPerPrompt * dims[1] * dims[2] * dims[3];
+      if (request.generatorDevice === "cuda" && drawn > CUDA_SAME) told.note([cudaNotice(drawn)], i);
+    }
+    const { initialNoise, final } = await denoise(opened, prepared, {
+      sampler: plan.sampler,
+      dims,
+      preview,
+      progress,
+      emit: told.all,
+      signal,
     });
-    progress.step("decode", images.length, images.length);
-    if (models.options.unloadAfterUse) await unloadDecoders(models);
-    const latents = { initialNoise, final, dims };
+    const images = await progress.timed("decode", () => decodeAll(opened, plan, prepared, final, { progress, told, signal }));
+    if (opened.unloadAfterUse) await unloadDecoders(opened);
     const timings = progress.timings();
-    emit({ type: "done", seed, timings, modelMemory: models.memory(), latents });
-    return { images, seed, notices, timings, latents };
+    let from = 0;
+    return plan.requests.map(({ request, seed }, i) => {
+      const own = ownLatents({ initialNoise, final }, dims, from, request.numImagesPerPrompt);
+      from += request.numImagesPerPrompt;
+      told.one(i, { type: "done", seed, timings, modelMemory: opened.memory(), latents: own });
+      return { images: images[i]!, seed, notices: told.notices(i), timings, latents: own };
+    });
   } catch (error) {
-    if (models.options.unloadAfterUse) await unloadAll(models);
+    if (opened.unloadAfterUse) await unloadAll(opened);
     throw error;
   }
+}
+
+interface Telling {
+  /** Of all requests. */
+  all(event: GenerateEvent): void;
+  one(request: number, event: GenerateEvent): void;
+  /** @param request all, when absent */
+  note(notices: readonly Notice[], request?: number): void;
+  notices(request: number): readonly Notice[];
+}
+
+/** Sends events, names the request where there are several, and keeps notices. */
+function telling(count: number, send: (event: GenerateEvent) => void): Telling {
+  const noted: { readonly request: number | undefined; readonly notice: Notice }[] = [];
+  const one = (request: number | undefined, event: GenerateEvent): void =>
+    send(count === 1 || request === undefined ? event : { ...event, request });
+  return {
+    all: send,
+    one,
+    note(notices, request) {
+      for (const notice of notices) {
+        noted.push({ request, notice });
+        one(request, { type: "notice", notice });
+      }
+    },
+    notices: (request) => noted.flatMap((n) => (n.request === undefined || n.request === request ? [n.notice] : [])),
+  };
+}
+
+interface Working {
+  readonly progress: Progress;
+  readonly told: Telling;
+  readonly signal: AbortSignal;
+}
+
+async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }: Working): Promise<Prepared[]> {
+  const { sessions } = opened.unet;
+  const prepared: Prepared[] = [];
+  for (const [i, { request, seed }] of plan.requests.entries()) {
+    const texts = await encode(opened, request, {
+      guided: plan.guided,
+      progress,
+      note: (notices) => told.note(notices, i),
+      signal,
+      onRead: () => {
+        if (opened.apart) void sessions.loadAhead(sessions.formFor(request), progress);
+      },
+    });
+    prepared.push({ request, texts, seed });
+  }
+  return prepared;
+}
+
+async function decodeAll(
+  opened: Opened,
+  { requests, size, count }: Plan,
+  prepared: readonly Prepared[],
+  final: Float32Array,
+  { progress, told, signal }: Working,
+): Promise<ImageEvent[][]> {
+  const dims = [count, size.channels, size.height / size.factor, size.width / size.factor];
+  let at = 0;
+  const images: ImageEvent[][] = [];
+  for (const [i, one] of prepared.entries()) {
+    const own: ImageEvent[] = [];
+    for (let index = 0; index < one.request.numImagesPerPrompt; index++) {
+      signal.throwIfAborted();
+      progress.step("decode", at, count);
+      const mergeStep = one.texts.identity && requests[i]!.mergeStep;
+      const picture = { ...one, index, mergeStep, width: size.width, height: size.height };
+      const image = await decodePicture(opened, picture, pictureOf(final, dims, at++), progress);
+      own.push(image);
+      told.one(i, image);
+    }
+    images.push(own);
+  }
+  progress.step("decode", count, count);
+  return images;
 }
 
 /** Numbers that every GPU of recent years draws in one pass of its grid, and so alike. */
@@ -98,230 +155,28 @@ const cudaNotice = (count: number): Notice => ({
   message: `PyTorch on a GPU draws as many random numbers as this needs (${count}) in an order that depends on the GPU: the picture may not be that of the same seed there. Fewer or smaller pictures at once are.`,
 });
 
-/** What requests that are drawn side by side must have in common. */
-const SHARED = [
-  ...([
-    "numInferenceSteps",
-    "scheduler",
-    "timestepSpacing",
-    "guidanceScale",
-    "guidanceRescale",
-    "guidanceEnd",
-    "eta",
-    "width",
-    "height",
-    "deepCache",
-    "tGate",
-    "tokenDownsampling",
-  ] as const),
-];
+type Dims = readonly [images: number, channels: number, height: number, width: number];
 
-/**
- * Several requests drawn side by side, which for small pictures takes far less time than one after the other. Each gives the
- * pictures that it gives alone, but for the rounding of sums.
- * @returns the pictures of each request
- * @throws TypeError if requests differ in what they must share; UserError those of {@link generate}
- */
-export async function generateTogether(
-  models: Models,
-  given: readonly GenerateRequest[],
-  signal: AbortSignal,
-): Promise<ImageEvent[][]> {
-  const requests = given.map((request) => settle(request, models.fewStep).request);
-  const [first] = requests;
-  if (first === undefined) return [];
-  for (const key of SHARED)
-    if (requests.some((request) => request[key] !== first[key])) throw new TypeError(`the requests differ in ${key}`);
-  if (first.deepCache !== undefined && requests.some((request) => mergeStepOf(request) !== mergeStepOf(first)))
-    throw new TypeError("with deepCache, requests may not differ in startMergeStep");
-  const progress = new Progress(() => {});
-  const size = sizeOf(models, first);
-  for (const request of requests) decoderOf(models, request);
-  const sampler = samplerOf(first, models.scheduler, models.fewStep);
-  for (const request of requests) checkShortcuts(models, request, sampler);
-  const count = requests.reduce((sum, { numImagesPerPrompt }) => sum + numImagesPerPrompt, 0);
-  for (const request of requests) checkRoom(models, request, pictureFor(size, count, isGuided(request, sampler)));
-  try {
-    const prepared: Prepared[] = [];
-    for (const request of requests) {
-      const texts = await encode(models, request, isGuided(request, sampler), progress, () => {}, signal);
-      prepared.push({ request, texts, seed: seedOf(request) });
-    }
-    const dims = latentDims(count, size);
-    const { final } = await denoise(models, prepared, { sampler, dims, progress, emit: () => {}, signal });
-    const images: ImageEvent[][] = [];
-    let at = 0;
-    for (const one of prepared) {
-      const own: ImageEvent[] = [];
-      for (let index = 0; index < one.request.numImagesPerPrompt; index++) {
-        signal.throwIfAborted();
-        own.push(await finished(models, one, size, pictureOf(final, dims, at++), index, progress));
-      }
-      images.push(own);
-    }
-    if (models.options.unloadAfterUse) await unloadDecoders(models);
-    return images;
-  } catch (error) {
-    if (models.options.unloadAfterUse) await unloadAll(models);
-    throw error;
-  }
+const latentDims = ({ count, size }: Plan): Dims => [count, size.channels, size.height / size.factor, size.width / size.factor];
+
+/** The latents of one request's pictures. */
+function ownLatents(
+  { initialNoise, final }: Pick<GenerateResult["latents"], "initialNoise" | "final">,
+  [all, ...picture]: Dims,
+  from: number,
+  images: number,
+): GenerateResult["latents"] {
+  const dims = [images, ...picture];
+  if (images === all) return { initialNoise, final, dims };
+  const size = picture.reduce((a, b) => a * b);
+  const own = (latents: Float32Array): Float32Array => latents.slice(from * size, (from + images) * size);
+  return { initialNoise: own(initialNoise), final: own(final), dims };
 }
 
-/** Whether the negative text is evaluated at all: else it need not be encoded. */
-const isGuided = (request: SettledRequest, { timesteps }: Sampler): boolean => guidedEvaluations(request, timesteps.length) > 0;
-
-/** @throws UserError those of checkDeepCache, checkTGate and checkTokenDownsampling */
-function checkShortcuts({ unet }: Models, request: SettledRequest, { timesteps }: Sampler): void {
-  checkDeepCache(request, unet.graph.settings);
-  checkTokenDownsampling(request, unet.graph.settings);
-  checkTGate(request, unet.graph.settings, timesteps.length);
-}
-
-const pictureFor = ({ width, height }: Size, images: number, guided: boolean): Picture => ({
-  ...{ width, height },
-  rows: images * (guided ? 2 : 1),
-});
-
-const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
-  readonly channels: number;
-  /** Pixels for each latent, along a side. */
-  readonly factor: number;
-}
-
-/** @throws UserError size/not-multiple-of-… */
-function sizeOf({ unet, vae }: Models, request: GenerateRequest): Size {
-  const { sampleSize, inChannels } = unet.graph.settings;
-  const { factor } = vae.graph;
-  const size = { width: request.width ?? sampleSize * factor, height: request.height ?? sampleSize * factor };
-  for (const [name, value] of Object.entries(size))
-    if (value % factor !== 0)
-      throw new UserError(
-        `size/not-multiple-of-${factor}`,
-        `${name} is ${value}, which is not a multiple of ${factor}, as this model needs.`,
-        `Take ${Math.ceil(value / factor) * factor}.`,
-      );
-  return { ...size, channels: inChannels, factor };
-}
-
-async function encode(
-  models: Models,
-  request: SettledRequest,
-  guided: boolean,
-  progress: Progress,
-  note: (notices: readonly Notice[]) => void,
-  signal: AbortSignal,
-): Promise<Texts> {
-  const { identity, text, unet, options, cache } = models;
-  checkPhotos(identity !== undefined, request);
-  const photos = request.inputIdImages;
-  const given = request.idTokens && checkIdTokens(identity!.graph, request.idTokens);
-  const ids = readPrompts(
-    models.readers,
-    request,
-    identity && {
-      trigger: options.triggerWord,
-      repeats: given?.dims[0] ?? photos.length * identity.graph.tokensPerPhoto,
-      everyToken: identity.everyToken,
-    },
-    models.emptyIsNothing,
-  );
-  note(ids.notices);
-  // Photos are read first: what is wrong with them is found before anything is loaded.
-  const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
-  const pixels = identity === undefined ? [] : await readPhotos(identity, photos);
-  if (models.apart) void unet.sessions.loadAhead(unet.sessions.formFor(request), progress);
-
-  const negativeIds = guided ? ids.negative : undefined;
-  const steps = (negativeIds === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);
-  let step = 0;
-  const next = (detail: string): void => {
-    signal.throwIfAborted();
-    progress.step("encode", step++, steps, detail);
-  };
-  next("text");
-  const skip = request.clipSkip ?? 0;
-  const plain = await encodeText(text, ids.text, skip, cache, progress);
-  if (negativeIds !== undefined) next("negative text");
-  // the official code leaves clip_skip out of account for negative texts
-  const negative = negativeIds === undefined ? noText(text) : await encodeText(text, negativeIds, 0, cache, progress);
-  if (identity === undefined || ids.identity === undefined) {
-    if (options.unloadAfterUse) await Promise.all(text.map(({ session }) => session.unload()));
-    return { text: plain, identity: undefined, negative };
-  }
-  next("text with the person");
-  const roomy = await encodeText(text, ids.identity.ids, skip, cache, progress);
-  if (options.unloadAfterUse) await Promise.all(text.map(({ session }) => session.unload()));
-  next("photos");
-  const tokens = given ?? (await encodePhotos(identity, pixels, faces, cache, progress));
-  next("fusion");
-  const context = await stackIds(identity, roomy.context, ids.identity.places, tokens, cache, progress);
-  if (options.unloadAfterUse) await Promise.all([identity.encode.unload(), identity.fuse.unload()]);
-  progress.step("encode", steps, steps);
-  return { text: plain, identity: { context, pooled: roomy.pooled }, negative };
-}
-
-async function readPhotos({ graph }: IdEncoder, photos: GenerateRequest["inputIdImages"]): Promise<Float32Array[]> {
-  const pixels: Float32Array[] = [];
-  for (const photo of photos) pixels.push(await clipPreprocess(await decodePhoto(photo), graph.image));
-  return pixels;
-}
-
-/**
- * Photos of one person as ID tokens, in their order: what {@link generate} makes of `inputIdImages`.
- * @returns [photos · tokens of each, width]
- * @throws UserError id-images/not-wanted, id-images/missing, and those of decodePhoto and encodePhotos
- */
-export async function encodeIdImages(
-  models: Models,
-  request: Pick<GenerateRequest, "inputIdImages" | "idEmbeds">,
-): Promise<FloatArray> {
-  const { identity, options } = models;
-  checkPhotos(identity !== undefined, request);
-  if (identity === undefined) throw new TypeError("neither an adapter nor photos");
-  const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
-  const pixels = await readPhotos(identity, request.inputIdImages);
-  const tokens = await encodePhotos(identity, pixels, faces, models.cache, new Progress(() => {}));
-  if (options.unloadAfterUse) await identity.encode.unload();
-  return tokens;
-}
-
-const latentDims = (images: number, { channels, height, width, factor }: Size): [number, number, number, number] => [
-  images,
-  channels,
-  height / factor,
-  width / factor,
-];
-
-/** A picture from its latents, as a PNG that says how it was made. */
-async function finished(
-  models: Models,
-  { request, texts, seed }: Prepared,
-  { width, height }: Size,
-  latents: Plane,
-  index: number,
-  progress: Progress,
-): Promise<ImageEvent> {
-  const picture = await decodeLatents(decoderOf(models, request), latents, progress);
-  const made: PictureSettings = {
-    request: { ...request, width, height, seed },
-    load: models.options,
-    index,
-    sampler: request.scheduler ?? "the model's own",
-    mergeStep: texts.identity && mergeStepOf(request),
-  };
-  const settings = settingsJson(made);
-  const png = await encodePng(picture, { parameters: settingsText(made), settings });
-  return { type: "image", index, png, width: picture.width, height: picture.height, seed, settings };
-}
-
-const unloadDecoders = ({ vae, tinyVae }: Pick<Models, "vae" | "tinyVae">): Promise<unknown> =>
+const unloadDecoders = ({ vae, tinyVae }: Pick<Opened, "vae" | "tinyVae">): Promise<unknown> =>
   Promise.all([vae.session.unload(), tinyVae?.session.unload()]);
 
-async function unloadAll({ text, identity, unet, vae, tinyVae }: Models): Promise<void> {
+async function unloadAll({ text, identity, unet, vae, tinyVae }: Opened): Promise<void> {
   const sessions = [...text.map(({ session }) => session), identity?.encode, identity?.fuse, unet.sessions];
   await Promise.all([...sessions.map((session) => session?.unload()), unloadDecoders({ vae, tinyVae })]);
 }

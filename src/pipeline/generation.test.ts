@@ -41,3 +41,49 @@ test("leaving the loop cancels the work", async () => {
   await work;
   expect(cancelled).toBe(true);
 });
+
+test("two loops over one work both see every event, and a late one what came before but previews", async () => {
+  const work = new Generation<number>(async (emit) => {
+    emit(notice("a"));
+    emit({ type: "preview", step: 1, images: [] });
+    await later();
+    emit(notice("b"));
+    await later();
+    emit(notice("c"));
+    return 7;
+  });
+  const loop = async (leaveAt?: number): Promise<string[]> => {
+    const seen: string[] = [];
+    for await (const event of work) {
+      seen.push(event.type === "notice" ? event.notice.code : event.type);
+      if (seen.length === leaveAt) break;
+    }
+    return seen;
+  };
+  const [first, second, left] = await Promise.all([loop(), loop(), loop(1)]);
+  expect(first).toEqual(second);
+  expect(first.filter((name) => name !== "preview")).toEqual(["a", "b", "c"]);
+  expect(left).toEqual(["a"]);
+  expect(await loop()).toEqual(["a", "b", "c"]);
+  expect(await work).toBe(7); // one loop that is left cancels nothing while others go on
+});
+
+test("it is a promise: catch and finally work", async () => {
+  const fail = () => new Generation<number>(async () => Promise.reject(new Error("broken")));
+  expect(await fail().catch((error: unknown) => (error as Error).message)).toBe("broken");
+  let ended = 0;
+  const ok = new Generation<number>(async () => 7);
+  expect(await ok.finally(() => ended++)).toBe(7);
+  await expect(fail().finally(() => ended++)).rejects.toThrow("broken");
+  expect(ended).toBe(2);
+});
+
+test("what is emitted after the end is dropped", async () => {
+  let emitted: ((event: GenerateEvent) => void) | undefined;
+  const work = new Generation<void>(async (emit) => {
+    emitted = emit;
+  });
+  await work;
+  emitted!(notice("late"));
+  for await (const _ of work) expect.fail("an event after the end");
+});

@@ -4,25 +4,28 @@ import type { GenerateEvent } from "../contract/events.ts";
 export type Start<Result> = (emit: (event: GenerateEvent) => void, signal: AbortSignal) => Promise<Result>;
 
 /**
- * Work under way. Either iterate over its events, or await it for the result; both may be done. Leaving a `for await`
- * loop early cancels the work.
+ * Work under way. Either iterate over its events, or await it for the result; both may be done. Several loops may run at once: each sees every
+ * event, and one that begins late those before it as well, except for previews. When the last loop is left early, the work is cancelled.
  */
-export class Generation<Result> implements AsyncIterable<GenerateEvent>, PromiseLike<Result> {
+export class Generation<Result> implements AsyncIterable<GenerateEvent>, Promise<Result> {
+  readonly [Symbol.toStringTag] = "Generation";
   readonly #abort = new AbortController();
   readonly #result: Promise<Result>;
-  readonly #events: GenerateEvent[] = [];
-  #wake: (() => void) | undefined;
+  /** What happened so far, without previews: for loops that begin late. */
+  readonly #past: GenerateEvent[] = [];
+  readonly #loops = new Set<Loop>();
   #ended = false;
 
   constructor(start: Start<Result>, signal?: AbortSignal) {
     const both = signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]);
     const emit = (event: GenerateEvent): void => {
-      this.#events.push(event);
-      this.#wake?.();
+      if (this.#ended) return; // work that was cancelled may take a moment to stop
+      if (event.type !== "preview") this.#past.push(event);
+      for (const loop of this.#loops) loop.push(event);
     };
     this.#result = start(emit, both).finally(() => {
       this.#ended = true;
-      this.#wake?.();
+      for (const loop of this.#loops) loop.wake();
     });
     this.#result.catch(() => undefined); // whoever awaits or iterates sees it
   }
@@ -35,19 +38,58 @@ export class Generation<Result> implements AsyncIterable<GenerateEvent>, Promise
     return this.#result.then(onResult, onError);
   }
 
+  catch<B = never>(onError?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<Result | B> {
+    return this.#result.catch(onError);
+  }
+
+  finally(onEnd?: (() => void) | null): Promise<Result> {
+    return this.#result.finally(onEnd);
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<GenerateEvent, void, undefined> {
-    let at = 0;
+    const loop = new Loop(this.#past);
+    this.#loops.add(loop);
     try {
       while (true) {
-        while (at < this.#events.length) yield this.#events[at++]!;
+        yield* loop.taken();
         if (this.#ended) break;
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+        await loop.woken();
       }
       await this.#result; // throws what went wrong
     } finally {
-      if (!this.#ended) this.#abort.abort(new DOMException("The caller left the loop.", "AbortError"));
+      this.#loops.delete(loop);
+      if (!this.#ended && this.#loops.size === 0) this.#abort.abort(new DOMException("The caller left the loop.", "AbortError"));
     }
+  }
+}
+
+/** The events that one loop has not seen yet. */
+class Loop {
+  #waiting: GenerateEvent[];
+  #wake: (() => void) | undefined;
+
+  constructor(past: readonly GenerateEvent[]) {
+    this.#waiting = [...past];
+  }
+
+  push(event: GenerateEvent): void {
+    this.#waiting.push(event);
+    this.wake();
+  }
+
+  wake(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  *taken(): Generator<GenerateEvent> {
+    while (this.#waiting.length > 0) yield this.#waiting.shift()!;
+  }
+
+  /** Resolves when there is something new; nothing may have come since {@link taken} ended. */
+  woken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
   }
 }

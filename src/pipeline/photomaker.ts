@@ -1,254 +1,131 @@
-import { basename, dirname } from "node:path";
-import type { ImageEvent } from "../contract/events.ts";
 import {
   type GenerateInput,
   type LoadInput,
-  type LoadOptions,
   parseGenerateRequest,
+  parseIdImages,
   parseLoadOptions,
 } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
+import { untilAborted } from "../core/until-aborted.ts";
 import { type Work, workOf } from "../graph/work.ts";
 import type { Device } from "../runtime/device.ts";
-import { probeEightBits } from "../runtime/eight-bit-probe.ts";
-import type { ToPrepare } from "../runtime/prepare.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { runsApart } from "../sessions/apart.ts";
-import { EncodingCache } from "../sessions/encoding-cache.ts";
-import {
-  type DecoderGraph,
-  idGraph,
-  NO_PAIRS,
-  type Outputs,
-  type TextGraph,
-  textGraph,
-  tinyVaeGraph,
-  unetGraph,
-  vaeGraph,
-  withLoras,
-} from "../sessions/graphs.ts";
-import { LazySession, type Prepare } from "../sessions/lazy-session.ts";
-import type { ModelSizes } from "../sessions/memory.ts";
-import { chooseDevice, choosePrecision, inEightBits, type Precision } from "../sessions/precision.ts";
-import { availableMemory, openRuntimes, prepareInCache } from "../sessions/runtimes.node.ts";
-import { readersOf } from "../sessions/text/readers.node.ts";
-import { UNetSessions } from "../sessions/unet-sessions.ts";
-import type { AdapterFiles } from "../weights/adapter.ts";
-import { resolveHubOrPath } from "../weights/hub/index.ts";
-import { elementCount, type Tensors } from "../weights/index.ts";
-import { openAdapter } from "../weights/open-adapter.node.ts";
-import { openModel } from "../weights/open-model.node.ts";
-import { openTinyVae } from "../weights/open-tiny-vae.node.ts";
-import { readJsonIfThere } from "../weights/read-json.node.ts";
-import { LARGEST_WHOLE } from "./decode/decode.ts";
-import { encodeIdImages, type GenerateResult, generate, generateTogether } from "./generate.ts";
+import { withLoras } from "../sessions/graphs.ts";
+import { chooseDevice, type Precision } from "../sessions/precision.ts";
+import { openRuntimes } from "../sessions/runtimes.node.ts";
+import { encodeIdImages } from "./encode/encode.ts";
+import { type GenerateResult, generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
-import { usualNeed } from "./load/check-room.ts";
-import { detectFewStep } from "./load/few-step.ts";
-import { collectLoras } from "./load/loras.ts";
-import type { Models } from "./models.ts";
-import { fewStepNotices } from "./settle.ts";
-
-export interface PreparingOptions {
-  readonly signal?: AbortSignal;
-  /** @param done, total bytes of the model's weights */
-  readonly onProgress?: (model: string, done: number, total: number) => void;
-  readonly onNotice?: (notice: Notice) => void;
-}
+import { type LoadingOptions, localModels } from "./load/local-models.ts";
+import { openModels } from "./load/open-models.ts";
+import type { Opened } from "./load/opened.ts";
+import { type PreparingOptions, prepareModels } from "./load/prepare-models.ts";
+import { Progress } from "./progress.ts";
+import { Queue } from "./queue.ts";
 
 export interface RunsOn {
   readonly device: Device;
   readonly precision: Precision;
 }
 
+export interface CancelOptions {
+  /** Rejects at once when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
  * those are loaded when they are first needed, and stay, so that another prompt, photo, size, number of pictures or
- * scheduler loads nothing again.
+ * scheduler loads nothing again. What is asked of it is done in the order of asking.
  */
 export class PhotoMaker implements AsyncDisposable {
-  readonly #models: Models;
+  readonly #opened: Opened;
   readonly #runtimes: readonly Runtime[];
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #queue = new Queue();
   /** What the user should know about the files. */
   readonly notices: readonly Notice[];
   /** Where and how the models run. */
   readonly runsOn: RunsOn;
 
-  private constructor(models: Models, runtimes: readonly Runtime[], notices: readonly Notice[], runsOn: RunsOn) {
-    this.#models = models;
+  private constructor(opened: Opened, runtimes: readonly Runtime[], notices: readonly Notice[], runsOn: RunsOn) {
+    this.#opened = opened;
     this.#runtimes = runtimes;
     this.notices = notices;
     this.runsOn = runsOn;
   }
 
   /**
-   * @throws UserError those of parseLoadOptions, chooseDevice, choosePrecision, resolveHubOrPath, openModel, openAdapter, openTinyVae and collectLoras, and
-   *   device/unavailable, weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents
+   * Opens a model with its adapter and LoRAs. What is named on the hub and not here yet is downloaded before.
+   * @throws UserError those of parseLoadOptions, chooseDevice, localModels and openModels; when the signal is aborted, download/interrupted during a
+   *   download, else the signal's reason
    */
-  static async load(input: LoadInput): Promise<PhotoMaker> {
+  static async load(input: LoadInput, how: LoadingOptions = {}): Promise<PhotoMaker> {
     const options = parseLoadOptions(input);
     const device = chooseDevice(options);
     const runtimes = openRuntimes({ threads: options.threads, device });
     try {
-      return await PhotoMaker.#on(runtimes, device, options);
+      const ready = await untilAborted(runtimes[0].open({ half: options.precision === "f16" }), how.signal);
+      const local = await localModels(options, how);
+      const { opened, precision, notices } = await untilAborted(openModels(runtimes, device, local, ready), how.signal);
+      return new PhotoMaker(opened, runtimes, notices, { device, precision });
     } catch (error) {
       await closeAll(runtimes);
       throw error;
     }
   }
 
-  /** @param runtimes the second is for models that compute while the first loads others; each has a process once it is needed */
-  static async #on(runtimes: readonly [Runtime, Runtime], device: Device, options: LoadOptions): Promise<PhotoMaker> {
-    const [runtime, beside] = runtimes;
-    const deviceNotices = await runtime.open({ half: options.precision === "f16" });
-    const model = await openModel(
-      await resolveHubOrPath(options.model),
-      options.modelConfig === undefined ? {} : { config: options.modelConfig },
-    );
-    const adapter = options.adapter === undefined ? undefined : await openAdapter(await resolveHubOrPath(options.adapter));
-    const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
-    const fewStep = detectFewStep([
-      { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
-      ...options.loras.flatMap(({ path, scale }, i) =>
-        scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
-      ),
-    ]);
-    const unet = unetGraph(model, pairs);
-    const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
-    const vae = vaeGraph(model);
-    const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
-    const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
-    const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
-
-    const sizes: ModelSizes = {
-      encoders: [model.components.text_encoder.tensors, model.components.text_encoder_2.tensors, adapter?.idEncoder].map(
-        numbersIn,
-      ),
-      ...{ unet: numbersIn(model.components.unet.tensors), unetChannels: unet.settings.channels[0]! },
-    };
-    const available = availableMemory();
-    const need = (unloadAfterUse: boolean) => usualNeed(sizes, vae, unet.settings.sampleSize, unloadAfterUse);
-    const {
-      precision,
-      form,
-      notices: chosen,
-    } = await choosePrecision(options, device, sizes.unet, { about: need(options.unloadAfterUse), available }, () =>
-      probeEightBits(runtime),
-    );
-    const apart = precision !== "f16" && runsApart(device, sizes.unet, need(false)[precision], available);
-    const encoders = apart ? beside : runtime;
-    const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false, on = runtime) =>
-      new LazySession(on, name, outputs, half);
-    /**
-     * A model in the precision that was chosen, with its LoRAs.
-     * @param outputs of it or over the same weights
-     * @param half false where float16 overflows
-     */
-    const inPrecision = <Name extends string>(
-      whole: ToPrepare,
-      outputs: Outputs<Name>,
-      { name = whole.model, half = precision === "f16", on = runtime } = {},
-    ) =>
-      precision === "int8"
-        ? lazy(name, inEightBits({ ...whole, form }, outputs, prepareInCache), false, on)
-        : lazy(name, withLoras(outputs, whole.pairs), half, on);
-    const from = basename(options.model);
-
-    const textSession = (model: string, { unfinished }: TextGraph) =>
-      inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders });
-    const models: Models = {
-      ...{ options, device, apart },
-      room: device === "cpu" && precision !== "f16" ? { sizes, precision, available } : undefined,
-      memory: () => runtime.peakMemory(),
-      scheduler: model.scheduler,
-      fewStep,
-      cache: new EncodingCache(options.encodingCacheBytes),
-      emptyIsNothing: model.emptyPromptIsNothing,
-      readers,
-      text: [
-        { graph: text[0], session: textSession("text_encoder", text[0]) },
-        { graph: text[1], session: textSession("text_encoder_2", text[1]) },
-      ],
-      identity: identity && {
-        graph: identity,
-        encode: inPrecision(
-          { model: "id_encoder", from: basename(adapter.path), outputs: identity.encode, pairs: NO_PAIRS },
-          identity.encode,
-          { on: encoders },
-        ),
-        fuse: lazy("fuse_module", identity.fuse, false, encoders),
-        everyToken: adapter.version === "v2",
-      },
-      unet: {
-        graph: unet,
-        sessions: new UNetSessions(unet, (name, outputs) =>
-          inPrecision({ model: "unet", from, ...unet.unfinished }, outputs, { name }),
-        ),
-      },
-      vae: {
-        graph: vae,
-        session: inPrecision({ model: "vae", from, outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, { half: false }),
-        largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
-      },
-      tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
-    };
-    return new PhotoMaker(
-      models,
-      runtimes,
-      [...model.notices, ...read, ...notices, ...chosen, ...deviceNotices, ...fewStepNotices(fewStep), ...sizeNotices(vae)],
-      { device, precision },
-    );
-  }
-
   /**
-   * Makes pictures. Iterate over the events for progress, or await the result. Requests to one PhotoMaker wait for each other.
-   * Cancelling, by the signal or by leaving the loop, takes effect before the next evaluation of the denoiser.
+   * Makes pictures. Iterate over the events for progress, or await the result.
+   * Cancelling, by the signal or by leaving the loop, rejects at once; what is being computed is given up at the next evaluation of the denoiser.
    * @throws UserError those of parseGenerateRequest and generate, when awaited or iterated; AbortError when cancelled
    */
-  generate(input: GenerateInput, { signal }: { readonly signal?: AbortSignal } = {}): Generation<GenerateResult> {
+  generate(input: GenerateInput, { signal }: CancelOptions = {}): Generation<GenerateResult> {
     return new Generation(async (emit, both) => {
       const request = parseGenerateRequest(input);
-      return this.#afterOthers(() => generate(this.#models, request, emit, both));
+      const [result] = await this.#queue.run(() => generate(this.#opened, [request], emit, both), both);
+      return result!;
     }, signal);
   }
 
   /**
-   * Makes the pictures of several requests side by side: for small pictures far quicker than one request after the other. They must have steps, scheduler,
-   * guidance, eta and size in common.
-   * @returns the pictures of each request, but for rounding those of {@link generate}
-   * @throws TypeError if they differ in these; UserError as generate
+   * Makes the pictures of several requests side by side: for small pictures far quicker than one request after the other. They must have size,
+   * steps, scheduler, guidance, eta and shortcuts in common. Events name the request that they are about.
+   * @returns the result of each request, its pictures but for rounding those of {@link generate}
+   * @throws UserError requests/differ; as generate
    */
-  async generateTogether(
-    inputs: readonly GenerateInput[],
-    { signal = new AbortController().signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<ImageEvent[][]> {
-    const requests = inputs.map((input) => parseGenerateRequest(input));
-    return this.#afterOthers(() => generateTogether(this.#models, requests, signal));
+  generateTogether(inputs: readonly GenerateInput[], { signal }: CancelOptions = {}): Generation<GenerateResult[]> {
+    return new Generation(async (emit, both) => {
+      const requests = parseRequests(inputs);
+      return this.#queue.run(() => generate(this.#opened, requests, emit, both), both);
+    }, signal);
   }
 
   /**
    * Photos as ID tokens, for `idTokens` of a request: to use a person again without the photos, or to average and mix people.
+   * @param inputIdImages photos of one person, as in a request
    * @param idEmbeds face embeddings, for a V2 adapter, as in a request
    * @returns [photos · tokens of each, width]
-   * @throws UserError id-images/missing, id-images/not-wanted; those of photos and face embeddings, as generate
+   * @throws UserError id-images/missing, id-images/not-wanted, id-images/wrong-type; those of photos and face embeddings, as generate
    */
-  encodeIdImages(
+  async encodeIdImages(
     inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
-    { idEmbeds }: Pick<GenerateInput, "idEmbeds"> = {},
+    { idEmbeds, signal }: Pick<GenerateInput, "idEmbeds"> & CancelOptions = {},
   ): Promise<FloatArray> {
-    return this.#afterOthers(() => encodeIdImages(this.#models, { inputIdImages, idEmbeds }));
+    const person = parseIdImages({ inputIdImages, ...(idEmbeds !== undefined && { idEmbeds }) });
+    return this.#queue.run(() => encodeIdImages(this.#opened, person, new Progress(() => {}, signal)), signal);
   }
 
   /**
    * The work of one evaluation of the denoiser.
    * @param rows latents that are evaluated at once: pictures, twice with guidance
    * @param width of the picture, in pixels, as `height`
+   * @throws UserError size/…, num-images/…
    */
   evaluationWork({ width, height, rows }: { readonly width: number; readonly height: number; readonly rows: number }): Work {
-    const { unet, vae, text } = this.#models;
+    parseGenerateRequest({ prompt: "any", width, height, numImagesPerPrompt: rows });
+    const { unet, vae, text } = this.#opened;
     const { outputs, pairs } = unet.graph.unfinished;
     const sizes = { batch: rows, tokens: text[0].graph.settings.positions };
     const latents = { height: height / vae.graph.factor, width: width / vae.graph.factor };
@@ -257,43 +134,13 @@ export class PhotoMaker implements AsyncDisposable {
     return workOf([noise], new Map(Object.entries({ ...sizes, ...latents })));
   }
 
-  /** Requests wait for each other. */
-  #afterOthers<T>(start: () => Promise<T>): Promise<T> {
-    const before = this.#last;
-    const work = (async () => {
-      await before.catch(() => undefined);
-      return start();
-    })();
-    this.#last = work;
-    return work;
-  }
-
   /**
    * Prepares all models for the precision that was chosen, so that the first picture need not wait. What is prepared is not done again.
    * @returns the names of the models that were prepared now or before; none in float32
-   * @throws UserError those of prepare in runtime/prepare; AbortError when cancelled
+   * @throws UserError those of prepare in runtime/node/prepare; AbortError when cancelled
    */
-  async prepare({ signal, onProgress, onNotice }: PreparingOptions = {}): Promise<string[]> {
-    const observer = {
-      signal,
-      loading: () => {},
-      loaded: () => {},
-      noted: (notice: Notice) => onNotice?.(notice),
-      preparing: (model: string, done: number, total: number) => {
-        signal?.throwIfAborted();
-        onProgress?.(model, done, total);
-      },
-    };
-    const { text, identity, unet, vae } = this.#models;
-    const prepared: string[] = [];
-    for (const { name, prepare } of [
-      ...text.map(({ session }) => ({ name: session.name, prepare: () => session.prepare(observer) })),
-      ...(identity === undefined ? [] : [{ name: "id_encoder", prepare: () => identity.encode.prepare(observer) }]),
-      { name: "unet", prepare: () => unet.sessions.prepare(observer) },
-      { name: "vae", prepare: () => vae.session.prepare(observer) },
-    ])
-      if (await prepare()) prepared.push(name);
-    return prepared;
+  async prepare(options: PreparingOptions = {}): Promise<string[]> {
+    return this.#queue.run(() => prepareModels(this.#opened, options), options.signal);
   }
 
   /** Frees all memory at once. A request under way fails. */
@@ -306,30 +153,15 @@ export class PhotoMaker implements AsyncDisposable {
   }
 }
 
-const closeAll = (runtimes: readonly Runtime[]): Promise<unknown> => Promise.all(runtimes.map((runtime) => runtime.close()));
-
-const numbersIn = (tensors: Tensors = new Map()): number =>
-  [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-
-async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph> {
-  const tiny = tinyVaeGraph(await openTinyVae(path));
-  const latents = ({ config, factor }: DecoderGraph): string =>
-    `latents of ${config.latentChannels} channels for ${factor}x${factor} pixels each`;
-  if (latents(tiny) !== latents(vae))
+/** What is wrong with one of several requests says which one it is. */
+const parseRequests = (inputs: readonly GenerateInput[]) => {
+  if (!Array.isArray(inputs))
     throw new UserError(
-      "tiny-vae/other-latents",
-      `The tiny VAE ${path} decodes ${latents(tiny)}, and the model makes ${latents(vae)}.`,
-      "Give the tiny autoencoder that was made for this model's VAE: for SDXL, madebyollin/taesdxl.",
+      "requests/wrong-type",
+      "The requests are no list.",
+      "Give a list of requests, each as generate takes it.",
     );
-  return tiny;
-}
+  return inputs.map((input, i) => parseGenerateRequest(input, (path) => ["requests", i, ...path].map(String).join(".")));
+};
 
-async function identityOf(adapter: AdapterFiles, contextDim: number) {
-  const config = await readJsonIfThere(dirname(adapter.path), "photomaker-config.json");
-  return idGraph(adapter, config, contextDim);
-}
-
-/** SDXL's first VAE overflows in half precision, in which no VAE is run, so nothing is said of it here; other factors than 8 are. */
-function sizeNotices({ factor }: DecoderGraph): Notice[] {
-  return factor === 8 ? [] : [{ code: "vae/factor", message: `This model's latents stand for ${factor}x${factor} pixels each.` }];
-}
+const closeAll = (runtimes: readonly Runtime[]): Promise<unknown> => Promise.all(runtimes.map((runtime) => runtime.close()));

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { GenerateEvent } from "../contract/events.ts";
 import type { GenerateInput } from "../contract/request.ts";
 import { decodePhoto } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
@@ -40,16 +41,32 @@ afterAll(() => pm.close());
 test.each([1, 5])("requests drawn side by side give what each gives alone, at guidance %d", async (guidanceScale) => {
   const requests = REQUESTS.map((request) => ({ ...request, guidanceScale }));
   const together = await pm.generateTogether(requests);
-  expect(together.map((images) => images.length)).toEqual([1, 1, 2, 3]);
+  expect(together.map(({ images }) => images.length)).toEqual([1, 1, 2, 3]);
   for (const [i, request] of requests.entries()) {
     const alone = await pm.generate(request);
     for (const [index, image] of alone.images.entries()) {
-      const [expected, got] = [await decodePhoto(image.png), await decodePhoto(together[i]![index]!.png)];
+      const [expected, got] = [await decodePhoto(image.png), await decodePhoto(together[i]!.images[index]!.png)];
       const off = expected.data.reduce((sum, v, at) => sum + Math.abs(v - got.data[at]!), 0) / expected.data.length;
       expect(off).toBeLessThan(0.1);
-      expect(together[i]![index]!.settings).toEqual(image.settings);
+      expect(together[i]!.images[index]!.settings).toEqual(image.settings);
     }
   }
+});
+
+test("events and notices name the request that they are about", async () => {
+  const events: GenerateEvent[] = [];
+  const work = pm.generateTogether([REQUESTS[0]!, { ...REQUESTS[0]!, prompt: "a photo of a skateboarder img", seed: 9 }]);
+  for await (const event of work) events.push(event);
+  const of = (type: GenerateEvent["type"]) => events.flatMap((event) => (event.type === type ? [event.request] : []));
+  expect(of("image")).toEqual([0, 1]);
+  expect(of("done")).toEqual([0, 1]);
+  expect(of("notice")).toContain(1);
+  const [first, second] = await work;
+  const several = "prompt/class-several-tokens";
+  expect(first!.notices.map((n) => n.code)).not.toContain(several);
+  expect(second!.notices.map((n) => n.code)).toContain(several);
+  expect(second!.latents.dims).toEqual([1, 4, 8, 8]);
+  expect(second!.latents.initialNoise).toEqual((await pm.generate({ ...REQUESTS[0]!, seed: 9 })).latents.initialNoise);
 });
 
 test("requests that differ in what they must share are refused", async () => {

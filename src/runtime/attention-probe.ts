@@ -5,11 +5,11 @@ import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Feeds } from "./runtime.ts";
 
-// A text encoder's positions, and as many heads as needed to see one taken for the other. Wrong results began at 32 positions.
+// As many positions as a text encoder has, and enough heads to notice if heads are confused. Wrong results began at 32 positions.
 const POSITIONS = 77;
 const HEADS = 2;
 const WIDTH = 128;
-/** Of the largest number. Right ones differed by 2e-6, wrong ones by 1e-2 and more. */
+/** Tolerated error, relative to the largest number. Correct results differed by 2e-6, wrong ones by 1e-2 and more. */
 const ROUNDING = 1e-3;
 
 const dims = [1, POSITIONS, WIDTH] as const;
@@ -22,8 +22,8 @@ const [seen, seenPlain] = both(false);
 const [causal, causalPlain] = both(true);
 
 /**
- * A device's own attention, and the same as products and a softmax. ONNX Runtime's attention on WebGPU has been wrong on some devices:
- * onnxruntime #28520 tells of NVIDIA's, and Chromium's software adapter is off by 1 to 14 % (1.30).
+ * A device's own attention, and the same by products and a softmax. ONNX Runtime's attention on WebGPU has been wrong on some devices:
+ * onnxruntime #28520 reports NVIDIA's, and Chromium's software adapter is off by 1 to 14 % (1.30).
  */
 export const attentionProbe = { seen, seenPlain, causal, causalPlain };
 
@@ -34,7 +34,7 @@ const waves = (start: number): FloatArray =>
   );
 export const attentionProbeFeeds: Feeds = { q: waves(1), k: waves(2.3), v: waves(5.7) };
 
-/** Whether a device's own attention can be used. @param values of {@link attentionProbe} */
+/** Whether a device's own attention is correct. @param values of {@link attentionProbe} */
 export function attentionIsRight(values: Readonly<Record<keyof typeof attentionProbe, FloatArray>>): boolean {
   const close = (a: Float32Array, b: Float32Array): boolean => {
     const most = b.reduce((max, x) => Math.max(max, Math.abs(x)), 0);

@@ -1,6 +1,6 @@
 import { UserError } from "../core/errors.ts";
 
-/** Where models run. */
+/** Device that models run on. */
 export type Device = "cpu" | "webgpu" | "cuda";
 export type Gpu = Exclude<Device, "cpu">;
 
@@ -13,11 +13,11 @@ const REMEDY: Record<Gpu, string> = {
     "node node_modules/onnxruntime-node/script/install --onnxruntime-node-install=cuda12. --device cpu runs on the processor.",
 };
 
-/** Nothing can run on a device. @param cause what ONNX Runtime said */
+/** The error that nothing can run on a device. @param cause ONNX Runtime's message */
 export const deviceUnavailable = (device: Gpu, cause: string): UserError =>
   new UserError("device/unavailable", `The device ${device} cannot be used: ${withoutPlace(cause)}`, REMEDY[device]);
 
-/** A run failed on a device, which may be lost with all that was on it. */
+/** The error that a run failed on a device, which may be lost with everything on it. */
 export const deviceFailed = (device: Gpu, cause: string): UserError =>
   new UserError(
     "device/failed",
@@ -26,7 +26,7 @@ export const deviceFailed = (device: Gpu, cause: string): UserError =>
       "(its memory may be too small), or take --device cpu.",
   );
 
-/** ONNX Runtime puts file, line, function and a failed condition before what it has to say. */
+/** ONNX Runtime's message without the file, line, function and failed condition that come before it. */
 export function withoutPlace(message: string): string {
   const text = message.trim().replace(/^\/\S+:\d+ .*? was false\. /s, "");
   return text.endsWith(".") ? text : `${text}.`;

@@ -4,19 +4,20 @@ import { input } from "../graph/ops/source.ts";
 import type { Feeds, Runtime } from "./runtime.ts";
 
 /**
- * Of which weights products of bytes are right. x86 processors without VNNI multiply unsigned inputs by signed weights with an instruction
- * (vpmaddubsw) that ends the sum of two neighbouring products at 16 bits: there weights are right whose pairs sum to 128 at most.
+ * Range of weights for which products of bytes are correct. x86 processors without VNNI multiply unsigned inputs by signed weights with an
+ * instruction (vpmaddubsw) that saturates the sum of two neighbouring products at 16 bits. There only weights whose pairs sum to 128 at most
+ * give correct products ("paired"); elsewhere all do ("full").
  */
 export type EightBits = "full" | "paired";
 
 const [ROWS, INTO, OUT] = [4, 64, 16];
-/** Of a column's weights, which are all of one sign. */
+/** Sign of all weights of a column. */
 const sign = (column: number): number => (column % 2 === 0 ? 1 : -1);
 
-/** The largest weights of which products are to be right. */
+/** Largest weights for which products must be correct. */
 const LARGEST = {
   full: () => 127,
-  // Two kinds of columns. In other pairs than of an even row and the next one, the first kind would be wrong.
+  // Two kinds of columns. The first is correct only if the processor pairs each even row with the next one.
   paired: (row: number, column: number) => (column % 4 < 2 ? [0, 127, 127, 0][row % 4]! : 64),
 };
 
@@ -35,7 +36,7 @@ function weightOf(form: EightBits): QuantisedWeight {
 const x = input("x", [ROWS, INTO]);
 const alike = input("alike", [1, INTO, OUT]);
 const values = input("values", [1, INTO, OUT]);
-/** Products of ones, which are the largest inputs, with such weights, and what of attention in 8 bits is unsigned where they are in pairs. */
+/** Products of such weights with ones, the largest inputs, and the part of 8-bit attention that is unsigned where weights are "paired". */
 export const eightBitProbe = {
   full: quantisedLinear(x, weightOf("full")),
   paired: quantisedLinear(x, weightOf("paired")),
@@ -52,7 +53,7 @@ export const eightBitProbeFeeds: Feeds = {
 
 type Probed = Readonly<Record<keyof typeof eightBitProbe, FloatArray>>;
 
-/** The most accurate form of those that are right. @param found values of {@link eightBitProbe} */
+/** The more accurate form among the correct ones. @param found values of {@link eightBitProbe} */
 export function rightForm(found: Probed): EightBits | undefined {
   const right = (name: keyof Probed, expected: (column: number) => number): boolean =>
     found[name].data.every((v, i) => Math.abs(v / expected(i % OUT) - 1) < 0.01); // false for NaN
@@ -65,7 +66,7 @@ export function rightForm(found: Probed): EightBits | undefined {
   return right("paired", sums("paired")) && right("unsigned", sign) ? "paired" : undefined;
 }
 
-/** Of which weights products in 8 bits are right where the models run, if of any. */
+/** The form for which products of bytes are correct where the models run, or undefined if none is. */
 export async function probeEightBits(runtime: Runtime): Promise<EightBits | undefined> {
   const session = await runtime.load(eightBitProbe);
   const found = await session.run(eightBitProbeFeeds);

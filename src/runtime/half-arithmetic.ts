@@ -10,10 +10,10 @@ import { reduceMeanOp } from "../graph/ops/reduce.ts";
 import { averagePoolOp, upsampleOp } from "../graph/ops/resample.ts";
 import { is, type Op, type Tensor } from "../graph/tensor.ts";
 
-/** Where the time goes. */
+/** Operations that take most of the time. */
 const HALF = new Set<Op>([linearOp, conv2dOp, attentionOp, matmulOp].map((op) => op as Op));
 
-/** Sums of many numbers, and functions that float16 is too coarse or too short for; Resize takes its factors in float32 only. */
+/** Operations that sum many numbers, and functions for which float16 has too few bits or too small a range; Resize takes its factors in float32 only. */
 const WIDE = new Set<Op>(
   [
     groupNormOp,
@@ -35,16 +35,16 @@ const WIDE = new Set<Op>(
   ].map((op) => op as Op),
 );
 
-/** Layers that all others depend on and that compute a single row: float32 costs nothing there. */
+/** Layers that everything depends on and that compute a single row: float32 costs nothing there. */
 const ONE_ROW = /(^|\.)(time_embedding|add_embedding|time_emb_proj)\./;
 
 /**
- * Half precision as it is sound on a graphics card: products of matrices and convolutions in float16, what is sensitive in float32, and
- * the rest in the type of what it is computed from.
+ * Arithmetic for half precision on a graphics card: matrix products and convolutions in float16, sensitive operations in float32, the rest in
+ * the type of their inputs.
  */
 export function halfArithmetic(t: Tensor): Arithmetic {
   if (ONE_ROW.test(`.${weightPathOf(t) ?? ""}`)) return "wide";
-  // scores of plain attention, which the scale only then brings into float16's range
+  // attention scores: only the scale that follows brings them into float16's range
   if (is(t, matmulOp) && t.attrs.scale !== 1) return "wide";
   return HALF.has(t.op) ? "half" : WIDE.has(t.op) ? "wide" : "same";
 }

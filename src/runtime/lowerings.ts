@@ -10,10 +10,10 @@ import type { Op, Tensor } from "../graph/tensor.ts";
 import type { Device } from "./device.ts";
 import { quantisedLowerings } from "./quantised-lowerings.ts";
 
-/** What the CPU, CUDA and WebGPU providers all have beyond plain ONNX. */
+/** Lowerings that the CPU, CUDA and WebGPU providers share, beyond plain ONNX. */
 const common: Lowerings = new Map([
   ...standardLowerings,
-  // Without mask, bias or past it takes a flash path: no scores matrix is kept.
+  // Without mask, bias or past, ONNX Runtime uses flash attention: the matrix of scores is never stored.
   lower(attentionOp, (y, inputs, e) =>
     e.node("MultiHeadAttention", inputs, {
       domain: "com.microsoft",
@@ -25,7 +25,7 @@ const common: Lowerings = new Map([
   ),
 ]);
 
-/** A product that transposes and scales on its way, which WebGPU has not. */
+/** A matrix product that transposes and scales by itself, which WebGPU lacks. */
 const fusedMatmul = lower(matmulOp, (y, inputs, e) => {
   const { transA, transB, scale } = y.attrs;
   if (y.inputs.every((x) => x.shape.length === 2)) return standardLowerings.get(matmulOp as Op)!(y, inputs, e);
@@ -34,7 +34,7 @@ const fusedMatmul = lower(matmulOp, (y, inputs, e) => {
   return e.node("FusedMatMul", inputs, { domain: "com.microsoft", attrs });
 });
 
-/** Sums of a matrix's columns as a product with ones: ONNX Runtime's ReduceSum takes ten times as long. */
+/** Column sums of a matrix as a product with ones: ONNX Runtime's ReduceSum takes ten times as long. */
 const columnSums = lower(reduceSumOp, (y, inputs, e) => {
   const [x] = y.inputs as [Tensor];
   const rows = x.shape[0]!;
@@ -47,8 +47,8 @@ export const cpuLowerings: Lowerings = new Map([...common, fusedMatmul, columnSu
 
 const [FLOAT, DOUBLE] = [1, 11]; // TensorProto.DataType
 /**
- * In float64, which WebGPU has not, so that the processor does it. Shaders may be off by 2^-11 in sines and cosines (WGSL, "Accuracy of
- * built-in functions"): the embedding of a timestep, of which there are few, would change the picture.
+ * An operation in float64, which WebGPU lacks, so that the processor computes it. Shaders may be off by 2^-11 in sines and cosines (WGSL,
+ * "Accuracy of built-in functions"): that changes the picture through the embedding of the timestep, which has few numbers.
  */
 const onProcessor = (op: Op, type: string) =>
   lower(op, (_, [x], e) => {
@@ -57,20 +57,20 @@ const onProcessor = (op: Op, type: string) =>
   });
 const webgpu: Lowerings = new Map([...common, onProcessor(sinOp, "Sin"), onProcessor(cosOp, "Cos")]);
 
-/** How the ONNX Runtime provider of each device is best told each operation. */
+/** The best lowering of each operation for the ONNX Runtime provider of each device. */
 export const lowerings: Readonly<Record<Device, Lowerings>> = {
   cpu: cpuLowerings,
   webgpu,
   cuda: new Map([...common, fusedMatmul]),
 };
 
-/** The same, with attention as products and a softmax. */
+/** The lowerings with attention as products and a softmax. */
 export function withoutAttention(all: Lowerings): Lowerings {
   const rest = new Map(all);
   rest.delete(attentionOp as Op);
   return rest;
 }
 
-/** The same, with convolutions of trained weights in blocks of so many channels: see channel-block.ts. */
+/** The lowerings with convolutions of trained weights in blocks of channels: see channel-block.ts. */
 export const withBlocks = (all: Lowerings, block: number | undefined): Lowerings =>
   block === undefined ? all : new Map([...all, ...blockedConvolutions(block)]);

@@ -3,20 +3,20 @@ interface Waiting<T> {
   reject(error: Error): void;
 }
 
-/** What an answer from a process or a thread says. */
+/** An answer from a process or a thread. */
 export interface Answer<T> {
   readonly id: number;
   readonly value?: T;
   readonly error?: string;
 }
 
-/** Questions to a process or a thread that have no answer yet. Once it has failed, all of them fail, and those that follow. */
+/** Unanswered requests to a process or a thread. Once it has failed, all of them fail, and so do later ones. */
 export class Pending<T> {
   readonly #waiting = new Map<number, Waiting<T>>();
   #count = 0;
   #failure: Error | undefined;
 
-  /** Why nothing is answered any more. */
+  /** The reason why nothing is answered any more. */
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -25,7 +25,7 @@ export class Pending<T> {
     return this.#waiting.size;
   }
 
-  /** @param send sends the question with its number */
+  /** @param send sends the request with its number */
   ask(send: (id: number) => void): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const id = this.#count++;
@@ -42,7 +42,7 @@ export class Pending<T> {
     else waiting?.reject(new Error(error));
   }
 
-  /** The first reason stays. */
+  /** Fails all requests; the first reason is kept. */
   fail(reason: Error): void {
     this.#failure ??= reason;
     for (const { reject } of this.#waiting.values()) reject(this.#failure);

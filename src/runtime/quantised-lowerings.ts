@@ -15,27 +15,27 @@ type Pads = QuantisedKernel["pads"];
 
 const [UINT8, INT8] = [2, 3]; // TensorProto.DataType
 
-/** A whole number of one byte. */
+/** An integer of one byte. */
 const byteOf = (value: number, type: number, e: Emitter): string =>
   e.node("Cast", [e.node("Squeeze", [e.ints([value])])], { attrs: { to: type } });
-/** The middle of what an unsigned byte holds. */
+/** The zero point of an unsigned byte: the middle of its range. */
 const middle = (e: Emitter): string => byteOf(128, UINT8, e);
 
-/** Most strips that a picture is cut into. */
+/** Largest number of strips that a picture is cut into. */
 const STRIPS = 8;
-/** Strips that the rows of attention are cut into. */
+/** Number of strips that the rows of attention are cut into. */
 const ATTENTION_STRIPS = 16;
 
-/** Layers in 8 bits, as the processor multiplies whole numbers. */
+/** Lowerings of 8-bit layers to the processor's integer products. */
 export const quantisedLowerings = [
-  // The product knows one scale for all rows. Those with a range of their own are brought to one, which is then known beforehand.
+  // The product takes one scale for all rows. Rows with ranges of their own are quantised to [-1, 1], and the product's rows multiplied by the ranges.
   lower(quantisedLinearOp, ({ inputs, attrs }, [x, bias], e) => {
     if (attrs.rows === "together") return product(toBytes(x!, e), weightOf(attrs, e), bias, e);
     const { range, ...rows } = rowsInRange(x!, fixedSize(inputs[0]!, -1), e);
     const y = e.node("Mul", [product(rows, weightOf(attrs, e), undefined, e), range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);
   }),
-  // Windows are gathered in 8 bits, a quarter of what they are in float32, with the channels side by side, and for a strip of rows at a time.
+  // im2col: kernel windows are gathered in 8 bits, a quarter of their size in float32, channels last, for one strip of rows at a time.
   lower(quantisedConvOp, (y, [x, bias], e) => {
     const { pads, kernel, stride, layout } = y.attrs;
     const source = padded(toBytes(x!, e), pixelsOf(y.inputs[0]!, layout), layout, pads, e);
@@ -45,7 +45,7 @@ export const quantisedLowerings = [
     const strips = stripsOf(rows, stride === 1 ? STRIPS : 1);
     return inStrips(strips, e, (from) => times(windowsOf(source, from, { rows: strips.rows, width, kernel, stride }, e)));
   }),
-  // Four pixels of the result meet in each corner between pixels of the picture, and see the four around it. Those of all corners are cut to size.
+  // Four pixels of the result for each corner between source pixels (corner-kernel.ts draws it); the outermost row and column on each side is cut off.
   lower(quantisedUpsampledConvOp, (y, [x, bias], e) => {
     const { layout } = y.attrs;
     const from = pixelsOf(y.inputs[0]!, layout);
@@ -66,7 +66,7 @@ export const quantisedLowerings = [
       return e.node("Slice", [all, e.ints([1, 1]), e.dims([addDims(high, -1), addDims(wide, -1)]), e.ints([1, 2])]);
     });
   }),
-  // Scores are made for a strip of rows at a time. The strips need not be of one height, and with a few rows more none is empty.
+  // Scores are computed for one strip of rows at a time. Strips may differ in height, and a few rows are added so that none is empty.
   lower(quantisedAttentionOp, ({ inputs, attrs }, [q, k, v], e) => {
     const [queries, width] = [inputs[0]!, fixedSize(inputs[0]!, -1)];
     const rows = toBytes(q!, e);
@@ -94,15 +94,15 @@ export const quantisedLowerings = [
   }),
 ];
 
-/** Numbers in 8 bits: each stands for (byte - zero) · scale. */
+/** Numbers quantised to 8 bits: each stands for (byte - zero) · scale. */
 interface Bytes {
   readonly bytes: string;
   readonly scale: string;
-  /** "" where it is 0. */
+  /** "" stands for 0. */
   readonly zero: string;
 }
 
-/** With the least scale that holds all of x. */
+/** Quantises x with the smallest scale that holds all of it. */
 function toBytes(x: string, e: Emitter): Bytes {
   const bytes = e.node("DynamicQuantizeLinear", [x], { outputs: 3 });
   return { bytes, scale: `${bytes}_1`, zero: `${bytes}_2` };
@@ -119,17 +119,17 @@ interface InRange extends Bytes {
 }
 const rangeOf = (x: string, axes: readonly number[], keep: 0 | 1, e: Emitter): string => {
   const most = e.node("ReduceMax", [e.node("Abs", [x]), e.ints(axes)], { attrs: { keepdims: keep } });
-  return e.node("Max", [most, e.floats([1e-20], [])]); // zeros alone have none
+  return e.node("Max", [most, e.floats([1e-20], [])]); // zeros alone have no range
 };
 const step = (e: Emitter): string => e.floats([1 / 127], []);
 
-/** x divided by its largest number over `axes`, the range. */
+/** Quantises x divided by its range, its largest absolute value over `axes`. */
 function inRange(x: string, axes: readonly number[], zero: string, e: Emitter): InRange {
   const range = rangeOf(x, axes, 0, e);
   return { range, ...quantised(e.node("Div", [x, range]), { scale: step(e), zero }, e) };
 }
 
-/** Each row of x divided by its largest number: a block of its own, which saves the division a pass. @param width of a row */
+/** Quantises each row of x divided by its range. Each is a block with a scale of its own, which saves a pass for the division. @param width of a row */
 function rowsInRange(x: string, width: number, e: Emitter): InRange {
   const range = rangeOf(x, [-1], 1, e);
   const [scale, zero] = [step(e), middle(e)];
@@ -138,13 +138,13 @@ function rowsInRange(x: string, width: number, e: Emitter): InRange {
   return { range, bytes, scale, zero };
 }
 
-/** The same before it was divided, for what allows for one scale or one for each column. */
+/** The same numbers before the division, for products that allow one scale, or one for each column. */
 const scaledBy = ({ range, scale, ...rest }: InRange, e: Emitter): Bytes => ({
   ...rest,
   scale: e.node("Mul", [range, scale]),
 });
 
-/** As the sum of two in 8 bits: the second is what the first has rounded away, at most half of a step. */
+/** Quantises x to 16 bits, as the sum of two in 8 bits: the second holds the first one's rounding errors, at most half of a step. */
 function inTwoBytes(x: string, first: Bytes, e: Emitter): readonly [Bytes, Bytes] {
   const rest = e.node("Sub", [x, e.node("DequantizeLinear", [first.bytes, first.scale, first.zero])]);
   const scale = e.node("Mul", [first.scale, e.floats([1 / 254], [])]);
@@ -157,13 +157,13 @@ const weightOf = ({ weight, scales }: QuantisedWeight, e: Emitter): Bytes => ({
   zero: "",
 });
 
-/** The product of two matrices as float32, with what is added to each row. */
+/** The product of two matrices in float32, with a bias added to each row. */
 function product(a: Bytes, b: Bytes, bias: string | undefined, e: Emitter): string {
   const inputs = [a.bytes, b.bytes, a.scale, b.scale, a.zero, b.zero, ...(bias === undefined ? [] : [bias])];
   return e.node("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
 }
 
-/** A picture in 8 bits with zeros around it, channels last. */
+/** A zero-padded picture in 8 bits, channels last. */
 interface Padded extends Bytes {
   /** [B, H + pads, W + pads, C] */
   readonly size: Pixels;
@@ -177,16 +177,16 @@ function padded(x: Bytes, { batch, height, width, channels }: Pixels, layout: La
   return { ...x, bytes: e.node("Pad", [turned, e.ints([0, top, left, 0, 0, bottom, right, 0]), x.zero]), size };
 }
 
-/** Windows of a kernel at `rows` times `width` places. */
+/** A kernel applied at `rows` times `width` positions. */
 interface Seen extends Pick<QuantisedKernel, "kernel" | "stride"> {
   readonly rows: Dim;
   readonly width: Dim;
 }
 
 /**
- * What a kernel sees at each place: [B, rows, width, k·k·C]. Pixels are gathered by their numbers, which layers of one size share: one
- * copy, where slices put side by side are two.
- * @param from the first row of a strip; undefined where it is the whole picture
+ * im2col: the kernel window at each position, [B, rows, width, k·k·C]. Pixels are gathered by index, and layers of one size share the indices:
+ * this copies once, where concatenating slices copies twice.
+ * @param from the first row of a strip; undefined: the whole picture
  */
 function windowsOf({ size, ...source }: Padded, from: Dim | undefined, seen: Seen, e: Emitter): Bytes {
   const { batch, width: across, channels } = size;
@@ -200,7 +200,7 @@ function windowsOf({ size, ...source }: Padded, from: Dim | undefined, seen: See
   return { ...source, bytes: e.node("Reshape", [windows, e.dims([batch, rows, width, kernel ** 2 * channels])]) };
 }
 
-/** Which pixels of a picture that is `across` wide the kernel sees at each place of the result: [rows · width · k · k]. */
+/** Indices of the pixels in the kernel window at each position of the result, in a picture `across` wide: [rows · width · k · k]. */
 function numbersInWindows(across: Dim, { rows, width, kernel, stride }: Seen, e: Emitter): string {
   const every = (n: Dim, shape: readonly number[]): string => {
     const to = e.node("Squeeze", [e.dims([mulDims(n, stride)])]);
@@ -217,18 +217,24 @@ function numbersInWindows(across: Dim, { rows, width, kernel, stride }: Seen, e:
 
 interface Strips {
   readonly count: number;
-  /** Of each strip. */
+  /** Height of each strip. */
   readonly rows: Dim;
 }
 
-/** Strips of equal height, of which there are as many as the height is known to divide into. */
+/**
+ * Strips of equal height, as many (1, 2, 4 … `most`) as the height is known to be divisible by. Their kernel windows overlap:
+ *
+ *     strip   rows of the result   rows of the padded source (kernel k, stride 1)
+ *     0       0 … h-1              0 … h+k-2
+ *     1       h … 2h-1             h … 2h+k-2
+ */
 function stripsOf(height: Dim, most: number): Strips {
   let count = 1;
   if (typeof height !== "number") while (count < most && divideDims(height, 2 * count) !== undefined) count *= 2;
   return { count, rows: divideDims(height, count)! };
 }
 
-/** @param strip is given the first row, or undefined where one strip is all */
+/** Computes strip by strip. @param strip is given the first row, or undefined where one strip is the whole picture */
 function inStrips({ count, rows }: Strips, e: Emitter, strip: (from: Dim | undefined) => string): string {
   if (count === 1) return strip(undefined);
   const strips = Array.from({ length: count }, (_, i) => strip(mulDims(rows, i)));

@@ -20,33 +20,34 @@ export interface Keep {
 /** A loaded model. */
 export interface Session<Output extends string = string> {
   /**
-   * Computes outputs from inputs: all of them, or only those named.
-   * The event loop is not held up. Arrays that are given are copied, those that come back are the caller's.
+   * Computes outputs from inputs: all outputs, or only those named.
+   * The event loop is not blocked. Arrays passed in are copied; returned ones belong to the caller.
    */
   run<Name extends Output = Output>(feeds: Feeds, names?: readonly Name[]): Promise<Readonly<Record<Name, NdArray>>>;
-  /** Frees the model's memory. A run under way is finished first. */
+  /** Frees the model's memory, after a run under way has finished. */
   close(): Promise<void>;
 }
 
-/** Where models run. */
+/** Loads and runs models on one device. */
 export interface Runtime {
   /**
-   * Makes sure that the device is there before anything is loaded, and says what is to be known of it. The processor always is.
-   * @throws UserError device/unavailable; precision/not-on-device if it is to compute in float16 and cannot
+   * Opens the device before anything is loaded; returns notices about it. The processor is always there.
+   * @throws UserError device/unavailable; precision/not-on-device if float16 is asked for and the device lacks it
    */
   open(arithmetic?: { readonly half: boolean }): Promise<readonly Notice[]>;
   /**
-   * @param arithmetic in float16, but for what is sensitive, or in float32
-   * @param keep where what the processor makes of the model is kept, so that it is loaded quicker the next time
-   * @throws UserError device/unavailable; a session's run device/failed, runtime/killed, runtime/ended
+   * Loads a model.
+   * @param arithmetic float16, except for what is sensitive to it, or float32
+   * @param keep where to keep what ONNX Runtime computes while loading, so that the next load is faster
+   * @throws UserError device/unavailable; running the session throws device/failed, runtime/killed, runtime/ended
    */
   load<Output extends string>(
     outputs: Readonly<Record<Output, Tensor>>,
     arithmetic?: { readonly half: boolean },
     keep?: Keep,
   ): Promise<Session<Output>>;
-  /** The most memory that the models have taken, in bytes, as far as is known; with those of other runtimes of the same gauge. */
+  /** Most bytes that the models have taken, as far as is known, together with those of other runtimes that share the gauge. */
   peakMemory(): number;
-  /** Frees everything at once, even while a run is under way, which then fails. Sessions that are open can no longer be used. */
+  /** Frees everything at once. A run under way fails, and open sessions can no longer be used. */
   close(): Promise<void>;
 }

@@ -1,8 +1,10 @@
+import { ask } from "./ask.ts";
 import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "./noise-schedule.ts";
-import { atCumprod, toNoise, toOriginal } from "./prediction.ts";
+import { addNoiseAt, atCumprod, toNoise, toOriginal } from "./prediction.ts";
 import { clamp, combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
 import { spacedTimesteps } from "./spacing.ts";
+import { everyPlace, placesFrom } from "./starts.ts";
 
 const DEFAULTS = {
   ...BETA_DEFAULTS,
@@ -26,17 +28,18 @@ export function ddim(config: SchedulerConfig, steps: number): Sampler {
   const timesteps = spacedTimesteps(fields.timestep_spacing, { trainSteps, steps, offset: fields.steps_offset, whole: true });
   const final = fields.set_alpha_to_one ? 1 : alphasCumprod[0]!;
   const stride = Math.floor(trainSteps / steps);
+  const levels = timesteps.map((t) => atCumprod(alphasCumprod[t]!));
+  const starts = everyPlace(timesteps);
 
-  function* sample(x: Latents, { noise, eta = 0 }: SampleOptions): Sampling {
-    for (const [index, timestep] of timesteps.entries()) {
+  function* sample(x: Latents, { noise, eta = 0, from }: SampleOptions): Sampling {
+    for (const index of placesFrom({ timesteps, starts }, from)) {
+      const timestep = timesteps[index]!;
       const previous = timestep - stride;
       const [now, then] = [alphasCumprod[timestep]!, previous >= 0 ? alphasCumprod[previous]! : final];
-      const level = atCumprod(now);
-      const at = x;
-      const toStart = (output: Latents): Latents => toOriginal(type, output, at, level);
-      const output = yield { sample: x, timestep, index, latents: x, original: toStart };
-      const direction = toNoise(type, output, x, level);
-      const original = fields.clip_sample ? clamp(toStart(output), fields.clip_sample_range) : toStart(output);
+      const { output, latents } = yield* ask({ type, timesteps, levels }, x, index);
+      const direction = toNoise(type, output, latents, levels[index]!);
+      const whole = toOriginal(type, output, latents, levels[index]!);
+      const original = fields.clip_sample ? clamp(whole, fields.clip_sample_range) : whole;
       const deviation = eta * Math.sqrt(((1 - then) / (1 - now)) * (1 - now / then));
       const rest = Math.max(0, 1 - then - deviation ** 2); // nothing from pure noise with eta 1, which rounding may put below zero
       x = combine([Math.sqrt(then), original], [Math.sqrt(rest), direction]);
@@ -44,5 +47,5 @@ export function ddim(config: SchedulerConfig, steps: number): Sampler {
     }
     return x;
   }
-  return { timesteps, initNoiseSigma: 1, sample };
+  return { timesteps, starts, initNoiseSigma: 1, addNoise: addNoiseAt(levels), sample };
 }

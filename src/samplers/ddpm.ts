@@ -1,9 +1,11 @@
 import { UserError } from "../core/errors.ts";
+import { ask } from "./ask.ts";
 import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "./noise-schedule.ts";
-import { atCumprod, toOriginal } from "./prediction.ts";
+import { addNoiseAt, atCumprod, toOriginal } from "./prediction.ts";
 import { clamp, combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
 import { spacedTimesteps } from "./spacing.ts";
+import { everyPlace, placesFrom } from "./starts.ts";
 
 const DEFAULTS = {
   ...BETA_DEFAULTS,
@@ -32,23 +34,27 @@ export function ddpm(config: SchedulerConfig, steps: number): Sampler {
   const { alphasCumprod } = noiseSchedule(fields, fields.rescale_betas_zero_snr ? "exact" : "no");
   const options = { trainSteps: fields.num_train_timesteps, steps, offset: fields.steps_offset, whole: true };
   const timesteps = spacedTimesteps(fields.timestep_spacing, options);
+  const levels = timesteps.map((t) => atCumprod(alphasCumprod[t]!));
+  const starts = everyPlace(timesteps);
 
-  function* sample(x: Latents, { noise }: SampleOptions): Sampling {
-    for (const [index, timestep] of timesteps.entries()) {
-      const next = timesteps[index + 1];
+  function* sample(x: Latents, { noise, from }: SampleOptions): Sampling {
+    for (const index of placesFrom({ timesteps, starts }, from)) {
+      const [timestep, next] = [timesteps[index]!, timesteps[index + 1]];
       const [now, then] = [alphasCumprod[timestep]!, next === undefined ? 1 : alphasCumprod[next]!];
-      const at = x;
-      const toStart = (output: Latents): Latents => toOriginal(type, output, at, atCumprod(now));
-      const output = yield { sample: x, timestep, index, latents: x, original: toStart };
-      const original = fields.clip_sample ? clamp(toStart(output), fields.clip_sample_range) : toStart(output);
+      const { output, latents } = yield* ask({ type, timesteps, levels }, x, index);
+      const whole = toOriginal(type, output, latents, levels[index]!);
+      const original = fields.clip_sample ? clamp(whole, fields.clip_sample_range) : whole;
       const alpha = now / then;
       const beta = 1 - alpha;
-      const mean = combine([(Math.sqrt(then) * beta) / (1 - now), original], [(Math.sqrt(alpha) * (1 - then)) / (1 - now), x]);
+      const mean = combine(
+        [(Math.sqrt(then) * beta) / (1 - now), original],
+        [(Math.sqrt(alpha) * (1 - then)) / (1 - now), latents],
+      );
       const small = Math.max(((1 - then) / (1 - now)) * beta, 1e-20);
       const spread = Math.sqrt(variance === "fixed_large" ? beta : small);
       x = timestep > 0 ? combine([1, mean], [spread, noise.randn(x.length)]) : mean;
     }
     return x;
   }
-  return { timesteps, initNoiseSigma: 1, sample };
+  return { timesteps, starts, initNoiseSigma: 1, addNoise: addNoiseAt(levels), sample };
 }

@@ -1,9 +1,11 @@
 import { UserError } from "../core/errors.ts";
+import { ask } from "./ask.ts";
 import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
 import { noiseSchedule } from "./noise-schedule.ts";
-import { toOriginal } from "./prediction.ts";
+import { addNoiseAt, toOriginal } from "./prediction.ts";
 import { combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
 import { SOLVER_DEFAULTS, type SolverLevel, solverLevel, solverSchedule } from "./solver-schedule.ts";
+import { everyPlace, placesFrom } from "./starts.ts";
 
 const DEFAULTS = {
   ...SOLVER_DEFAULTS,
@@ -42,6 +44,7 @@ export function dpmMultistep(config: SchedulerConfig, steps: number): Sampler {
   });
   const levels = sigmas.map(solverLevel);
   const count = timesteps.length;
+  const starts = everyPlace(timesteps);
 
   function orderAt(index: number, known: number): number {
     const few = fields.lower_order_final && count < FEW_STEPS;
@@ -50,17 +53,15 @@ export function dpmMultistep(config: SchedulerConfig, steps: number): Sampler {
     return Math.min(order, known, index === count - 2 && few ? 2 : 3);
   }
 
-  function* sample(x: Latents, { noise }: SampleOptions): Sampling {
+  function* sample(x: Latents, { noise, from }: SampleOptions): Sampling {
     let originals: Latents[] = [];
-    for (const [index, timestep] of timesteps.entries()) {
-      const at = x;
-      const toStart = (output: Latents): Latents => toOriginal(type, output, at, levels[index]!);
-      const output = yield { sample: x, timestep, index, latents: x, original: toStart };
-      originals = [...originals.slice(1 - order), toStart(output)].slice(-order);
+    for (const index of placesFrom({ timesteps, starts }, from)) {
+      const { output, latents } = yield* ask({ type, timesteps, levels }, x, index);
+      originals = [...originals.slice(1 - order), toOriginal(type, output, latents, levels[index]!)].slice(-order);
       const fresh = stochastic ? noise.randn(x.length) : undefined;
       const known = levels.slice(0, index + 1).toReversed();
       x = step(
-        x,
+        latents,
         originals.toReversed(),
         levels[index + 1]!,
         known,
@@ -71,7 +72,7 @@ export function dpmMultistep(config: SchedulerConfig, steps: number): Sampler {
     }
     return x;
   }
-  return { timesteps, sigmas, initNoiseSigma: 1, sample };
+  return { timesteps, sigmas, starts, initNoiseSigma: 1, addNoise: addNoiseAt(levels.slice(0, count)), sample };
 }
 
 /**

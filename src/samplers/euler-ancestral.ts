@@ -1,10 +1,12 @@
 import { UserError } from "../core/errors.ts";
+import { ask } from "./ask.ts";
 import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
 import { eulerInitSigma, eulerSchedule, toUnitVariance } from "./euler-schedule.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "./noise-schedule.ts";
-import { kept, toOriginal } from "./prediction.ts";
+import { addNoiseAt, kept, toOriginal } from "./prediction.ts";
 import { combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
 import { SIGMA_DEFAULTS } from "./sigmas.ts";
+import { everyPlace, placesFrom } from "./starts.ts";
 
 const DEFAULTS = {
   ...BETA_DEFAULTS,
@@ -32,19 +34,22 @@ export function eulerAncestral(config: SchedulerConfig, steps: number): Sampler 
   const laid = eulerSchedule({ ...fields, ...SIGMA_DEFAULTS }, schedule, steps);
   const { timesteps } = laid;
   const sigmas = [...laid.sigmas, 0].map(Math.fround);
+  const levels = sigmas.slice(0, timesteps.length).map(kept);
+  const scale = (x: Latents, index: number): Latents => toUnitVariance(x, sigmas[index]!);
+  const starts = everyPlace(timesteps);
 
-  function* sample(x: Latents, { noise }: SampleOptions): Sampling {
-    for (const [index, timestep] of timesteps.entries()) {
-      const [from, to] = [sigmas[index]!, sigmas[index + 1]!];
-      const at = x;
-      const toStart = (output: Latents): Latents => toOriginal(type, output, at, kept(from));
-      const output = yield { sample: toUnitVariance(x, from), timestep, index, latents: x, original: toStart };
-      const up = Math.sqrt((to ** 2 * (from ** 2 - to ** 2)) / from ** 2);
-      const down = Math.sqrt(to ** 2 - up ** 2);
-      const slope = (down - from) / from;
-      x = combine([1 + slope, x], [-slope, toStart(output)], [up, noise.randn(x.length)]);
+  function* sample(x: Latents, { noise, from }: SampleOptions): Sampling {
+    for (const index of placesFrom({ timesteps, starts }, from)) {
+      const [now, then] = [sigmas[index]!, sigmas[index + 1]!];
+      const { output, latents } = yield* ask({ type, timesteps, levels, scale }, x, index);
+      const original = toOriginal(type, output, latents, levels[index]!);
+      const up = Math.sqrt((then ** 2 * (now ** 2 - then ** 2)) / now ** 2);
+      const down = Math.sqrt(then ** 2 - up ** 2);
+      const slope = (down - now) / now;
+      x = combine([1 + slope, latents], [-slope, original], [up, noise.randn(x.length)]);
     }
     return x;
   }
-  return { timesteps, sigmas, initNoiseSigma: eulerInitSigma(fields.timestep_spacing, sigmas), sample };
+  const initNoiseSigma = eulerInitSigma(fields.timestep_spacing, sigmas);
+  return { timesteps, sigmas, starts, initNoiseSigma, addNoise: addNoiseAt(levels), sample };
 }

@@ -1,9 +1,11 @@
+import { ask } from "./ask.ts";
 import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
 import { eulerInitSigma, eulerSchedule, toUnitVariance } from "./euler-schedule.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "./noise-schedule.ts";
-import { kept, toOriginal } from "./prediction.ts";
+import { addNoiseAt, kept, toOriginal } from "./prediction.ts";
 import { combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
 import { SIGMA_DEFAULTS } from "./sigmas.ts";
+import { everyPlace, placesFrom } from "./starts.ts";
 
 const DEFAULTS = {
   ...BETA_DEFAULTS,
@@ -32,23 +34,19 @@ export function euler(config: SchedulerConfig, steps: number, churn: Churn = { c
   const schedule = noiseSchedule(fields, fields.rescale_betas_zero_snr ? "finite" : "no");
   const laid = eulerSchedule(fields, schedule, steps, fields.interpolation_type);
   const last = fields.final_sigmas_type === "zero" ? 0 : schedule.sigmas[0]!;
-  const levels = laid.sigmas.slice(0, laid.timesteps.length);
   const sigmas = [...laid.sigmas, last].map(Math.fround);
   const continuous = fields.timestep_type === "continuous" && fields.prediction_type === "v_prediction";
-  const timesteps = continuous ? levels.map((s) => Math.fround(0.25 * Math.log(s))) : laid.timesteps;
+  const timesteps = continuous ? laid.timesteps.map((_, i) => Math.fround(0.25 * Math.log(laid.sigmas[i]!))) : laid.timesteps;
   const { prediction_type: type } = fields;
+  const levels = sigmas.slice(0, timesteps.length).map(kept);
+  const scale = (x: Latents, index: number): Latents => toUnitVariance(x, sigmas[index]!);
+  const starts = everyPlace(timesteps);
 
-  function* sample(x: Latents, { noise }: SampleOptions): Sampling {
-    for (const [index, timestep] of timesteps.entries()) {
+  function* sample(x: Latents, { noise, from }: SampleOptions): Sampling {
+    for (const index of placesFrom({ timesteps, starts }, from)) {
       const [sigma, next] = [sigmas[index]!, sigmas[index + 1]!];
-      const at = x;
-      const output = yield {
-        sample: toUnitVariance(x, sigma),
-        timestep,
-        index,
-        latents: x,
-        original: (out) => toOriginal(type, out, at, kept(sigma)),
-      };
+      const { output, latents } = yield* ask({ type, timesteps, levels, scale }, x, index);
+      x = latents;
       const gamma = Math.min(churn.churn / (sigmas.length - 1), Math.SQRT2 - 1);
       const hat = sigma * (gamma + 1);
       if (gamma > 0) x = combine([1, x], [churn.noise * Math.sqrt(hat * hat - sigma * sigma), noise.randn(x.length)]);
@@ -59,5 +57,6 @@ export function euler(config: SchedulerConfig, steps: number, churn: Churn = { c
     }
     return x;
   }
-  return { timesteps, sigmas, initNoiseSigma: eulerInitSigma(fields.timestep_spacing, sigmas), sample };
+  const initNoiseSigma = eulerInitSigma(fields.timestep_spacing, sigmas);
+  return { timesteps, sigmas, starts, initNoiseSigma, addNoise: addNoiseAt(levels), sample };
 }

@@ -1,9 +1,11 @@
+import { ask } from "./ask.ts";
 import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
 import { eulerInitSigma, eulerSchedule, toUnitVariance } from "./euler-schedule.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "./noise-schedule.ts";
-import { kept, toOriginal } from "./prediction.ts";
-import { clamp, combine, type Latents, type Query, type Sampler, type Sampling } from "./sampler.ts";
+import { addNoiseAt, kept, toOriginal } from "./prediction.ts";
+import { clamp, combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
 import { SIGMA_DEFAULTS } from "./sigmas.ts";
+import { placesFrom } from "./starts.ts";
 
 const DEFAULTS = {
   ...BETA_DEFAULTS,
@@ -25,34 +27,34 @@ export function heun(config: SchedulerConfig, steps: number): Sampler {
   const fields = withDefaults(config, DEFAULTS);
   const { prediction_type: type } = fields;
   const laid = eulerSchedule(fields, noiseSchedule(fields), steps);
-  const levels = [...laid.sigmas, 0].map(Math.fround);
+  const rungs = [...laid.sigmas, 0].map(Math.fround);
   const twice = (values: readonly number[]): number[] => values.flatMap((v, i) => (i === 0 ? [v] : [v, v]));
   const timesteps = twice(laid.timesteps);
-  const sigmas = [...twice(levels.slice(0, -1)), levels.at(-1)!];
+  const sigmas = [...twice(rungs.slice(0, -1)), rungs.at(-1)!];
+  const levels = sigmas.slice(0, timesteps.length).map(kept);
+  const scale = (x: Latents, index: number): Latents => toUnitVariance(x, sigmas[index]!);
+  const starts = laid.timesteps.map((_, step) => 2 * step);
 
-  const query = (x: Latents, step: number, index: number): Query => ({
-    sample: toUnitVariance(x, levels[step]!),
-    timestep: laid.timesteps[step]!,
-    index,
-    latents: x,
-    original: (output) => toOriginal(type, output, x, kept(levels[step]!)),
-  });
   const derivative = (x: Latents, output: Latents, sigma: number): Latents => {
     const original = toOriginal(type, output, x, kept(sigma));
     return combine([1 / sigma, x], [-1 / sigma, fields.clip_sample ? clamp(original, fields.clip_sample_range) : original]);
   };
 
-  function* sample(x: Latents): Sampling {
-    let index = 0;
-    for (let step = 0; step < laid.timesteps.length; step++) {
-      const [sigma, next] = [levels[step]!, levels[step + 1]!];
-      const slope = derivative(x, yield query(x, step, index++), sigma);
-      const there = combine([1, x], [next - sigma, slope]);
-      if (step + 1 === laid.timesteps.length) return there;
-      const slopeThere = derivative(there, yield query(there, step + 1, index++), next);
-      x = combine([1, x], [(next - sigma) / 2, slope], [(next - sigma) / 2, slopeThere]);
+  function* sample(x: Latents, { from }: SampleOptions): Sampling {
+    const asked = { type, timesteps, levels, scale };
+    for (const index of placesFrom({ timesteps, starts }, from)) {
+      if (index % 2 === 1) continue; // the second question of a step
+      const [sigma, next] = [sigmas[index]!, sigmas[index + 1]!];
+      const begin = yield* ask(asked, x, index);
+      const slope = derivative(begin.latents, begin.output, sigma);
+      x = combine([1, begin.latents], [next - sigma, slope]);
+      if (index + 1 === timesteps.length) return x;
+      const end = yield* ask(asked, x, index + 1);
+      const slopeThere = derivative(end.latents, end.output, next);
+      x = combine([1, begin.latents], [(next - sigma) / 2, slope], [(next - sigma) / 2, slopeThere]);
     }
     return x;
   }
-  return { timesteps, sigmas, initNoiseSigma: eulerInitSigma(fields.timestep_spacing, sigmas), sample };
+  const initNoiseSigma = eulerInitSigma(fields.timestep_spacing, sigmas);
+  return { timesteps, sigmas, starts, initNoiseSigma, addNoise: addNoiseAt(levels), sample };
 }

@@ -1,5 +1,5 @@
 import type { SchedulerFields } from "./config.ts";
-import { combine, type Latents } from "./sampler.ts";
+import { combine, type Latents, type Sampler } from "./sampler.ts";
 
 export type PredictionType = SchedulerFields["prediction_type"];
 
@@ -23,6 +23,15 @@ export const atCumprod = (alphaCumprod: number): Level => ({
   alpha: Math.sqrt(alphaCumprod),
   sigma: Math.sqrt(1 - alphaCumprod),
 });
+
+/** A sampler's `addNoise`, from the level at each of its timesteps. */
+export const addNoiseAt =
+  (levels: readonly Level[]): Sampler["addNoise"] =>
+  (original, noise, index) => {
+    const level = levels[index];
+    if (level === undefined) throw new RangeError(`no timestep ${index}: there are ${levels.length}`);
+    return combine([level.alpha, original], [level.sigma, noise]);
+  };
 
 /**
  * The picture without noise that the model's answer stands for. Velocity: Salimans and Ho 2022 (arXiv 2202.00512), appendix D.

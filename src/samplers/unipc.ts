@@ -1,8 +1,10 @@
+import { ask } from "./ask.ts";
 import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
 import { noiseSchedule } from "./noise-schedule.ts";
-import { toNoise, toOriginal } from "./prediction.ts";
-import { combine, type Latents, type Sampler, type Sampling } from "./sampler.ts";
+import { addNoiseAt, toNoise, toOriginal } from "./prediction.ts";
+import { combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
 import { SOLVER_DEFAULTS, type SolverLevel, solverLevel, solverSchedule } from "./solver-schedule.ts";
+import { everyPlace, placesFrom } from "./starts.ts";
 
 const DEFAULTS = {
   ...SOLVER_DEFAULTS,
@@ -28,22 +30,17 @@ export function unipc(config: SchedulerConfig, steps: number): Sampler {
   });
   const levels = sigmas.map(solverLevel);
   const bh1 = fields.solver_type === "bh1";
+  const starts = everyPlace(timesteps);
 
-  function* sample(x: Latents): Sampling {
+  function* sample(x: Latents, { from = 0 }: SampleOptions): Sampling {
     let answers: Latents[] = []; // the newest first
     let order = 1;
     let last = x;
-    for (const [index, timestep] of timesteps.entries()) {
-      const at = x;
-      const output = yield {
-        sample: x,
-        timestep,
-        index,
-        latents: x,
-        original: (out) => toOriginal(type, out, at, levels[index]!),
-      };
-      const answer = (pictures ? toOriginal : toNoise)(type, output, x, levels[index]!);
-      if (index > 0 && !fields.disable_corrector.includes(index - 1))
+    for (const index of placesFrom({ timesteps, starts }, from)) {
+      const { output, latents } = yield* ask({ type, timesteps, levels }, x, index);
+      const answer = (pictures ? toOriginal : toNoise)(type, output, latents, levels[index]!);
+      x = latents;
+      if (index > from && !fields.disable_corrector.includes(index - 1))
         x = move(last, answers, levels, { to: index, order, pictures, bh1, answerThere: answer });
       answers = [answer, ...answers].slice(0, fields.solver_order);
       const left = fields.lower_order_final ? timesteps.length - index : fields.solver_order;
@@ -53,7 +50,8 @@ export function unipc(config: SchedulerConfig, steps: number): Sampler {
     }
     return x;
   }
-  return { timesteps, sigmas, initNoiseSigma: 1, sample };
+  const addNoise = addNoiseAt(levels.slice(0, timesteps.length));
+  return { timesteps, sigmas, starts, initNoiseSigma: 1, addNoise, sample };
 }
 
 interface Move {

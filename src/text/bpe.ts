@@ -1,4 +1,4 @@
-/** Joins pieces of a word, best pair first: Sennrich et al. 2015 (arXiv 1508.07909). */
+/** Byte-pair encoding: joins pieces of a word, best pair first. Sennrich et al. 2015 (arXiv 1508.07909). */
 export class BytePairs {
   readonly #ranks: ReadonlyMap<string, number>;
   readonly #known = new Map<string, readonly string[]>();
@@ -8,7 +8,7 @@ export class BytePairs {
     this.#ranks = new Map(merges.map((pair, rank) => [pair, rank]));
   }
 
-  /** The pieces of a word that is written in the letters of {@link byteLetters}; the last one ends in `</w>`. */
+  /** The pieces of a word written in {@link byteLetters}; the last one ends in `</w>`. */
   split(word: string): readonly string[] {
     const known = this.#known.get(word);
     if (known !== undefined) return known;

@@ -1,5 +1,5 @@
 /**
- * Words as the Python CLIPTokenizer sees them when ftfy is not installed, which is what diffusers' SDXL pipelines load:
+ * Cleans text as the Python CLIPTokenizer does when ftfy is not installed, which is what diffusers' SDXL pipelines load:
  * control characters dropped, Chinese characters set apart, composed (NFC), lower case.
  * @see huggingface/transformers src/transformers/models/clip/tokenization_clip.py BasicTokenizer
  */
@@ -35,7 +35,7 @@ const isIdeograph = (code: number): boolean => IDEOGRAPHS.some(([from, to]) => c
 /** CLIP's words: endings such as 's, runs of letters, single digits, runs of anything else. openai/CLIP simple_tokenizer.py */
 export const WORDS = /'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+/giu;
 
-/** Takes back spaces that decoding puts before punctuation: transformers' clean_up_tokenization. */
+/** Removes the spaces that decoding puts before punctuation: transformers' clean_up_tokenization. */
 export function tidySpaces(text: string): string {
   return text
     .replaceAll(" .", ".")

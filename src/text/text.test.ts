@@ -7,7 +7,7 @@ import { goldenPath } from "../testing/golden.ts";
 import { goldenJson } from "../testing/tensors.ts";
 import { readTokenizerFolder, sdxlTokenizer } from "./tokenizer-folder.node.ts";
 import { expandTrigger, refuseTriggerInNegative, repeatClassWord } from "./trigger.ts";
-import { encodePlain, fill, truncate } from "./window.ts";
+import { encodePlain, padTo, truncate } from "./window.ts";
 
 const one = sdxlTokenizer("tokenizer");
 const two = (await readTokenizerFolder(goldenPath("tiny-sdxl", "tokenizer_2"))).tokenizer;
@@ -61,7 +61,7 @@ describe("the trigger word is expanded as in the official code", () => {
     ] as const) {
       const { tokenizer: knowing, id } = tokenizer.withToken("img");
       const raw = repeatClassWord(truncate(knowing.encode(c.prompt), 77), id, repeats, 77);
-      expect(fill(raw.ids, window)).toEqual(ids);
+      expect(padTo(raw.ids, window)).toEqual(ids);
       expect(raw.places).toEqual(c.mask_positions);
     }
     if (c.prompt.startsWith("img")) {
@@ -96,7 +96,58 @@ test.each([
   expect(() => expand(prompt, 4)).toThrow(expect.objectContaining({ code }));
 });
 
-test("another trigger word works as the usual one does", () => {
+test.each(["IMG", "Img", "<img>", "[img]", "{img}", "<IMG>"])(
+  "the trigger word as %s is not taken, and the hint says so",
+  (spelling) => {
+    expect(() => expand(`a photo of a man ${spelling}, smiling`)).toThrow(
+      expect.objectContaining({
+        code: "prompt/trigger-missing",
+        message: expect.stringContaining(`has "${spelling}", and the trigger word is "img", in exactly these letters`),
+        remedy: `Write "img" instead of "${spelling}": capitals and brackets count.`,
+      }),
+    );
+  },
+);
+
+test("what only looks like the trigger word brings no hint, and beside it is no matter", () => {
+  expect(() => expand("a photo of a man IMGUR")).toThrow(
+    expect.objectContaining({ remedy: expect.stringMatching(/^Put "img"/) }),
+  );
+  expect(expand("a man img, IMG").notices).toEqual([]);
+});
+
+test("more photos than fit: how many do, and no class words as lost words", () => {
+  const told = (repeats: number, tokensPerPhoto: number | undefined) =>
+    expandTrigger(one, `${words(20)} boy img in the snow`, {
+      ...{ trigger: "img", repeats, window: w1, everyToken: false, tokensPerPhoto },
+    }).notices.filter(({ code }) => code !== "prompt/end-cut");
+  const message = (rest: string) => ({ code: "prompt/class-cut", message: rest });
+  const lost = { code: "prompt/cut", message: expect.stringContaining('These words are lost: "in the snow".') };
+  // 77 places, of which the begin and 20 words come first; the end and three words would follow
+  expect(told(60, 1)).toEqual([
+    message(
+      "4 of 60 ID tokens do not fit: there is room for 56 photos from the class word of the prompt on, and for 52 photos with all of its words.",
+    ),
+    lost,
+  ]);
+  expect(told(60, 2)[0]!.message).toContain("room for 28 photos from the class word of the prompt on, and for 26 photos");
+  expect(told(60, undefined)[0]!.message).toContain(
+    "room for 56 ID tokens from the class word of the prompt on, and for 52 ID tokens",
+  );
+  expect(told(52, 1)).toEqual([]);
+  expect(told(53, 1)).toHaveLength(0); // the end mark alone
+  expect(told(54, 1)).toEqual([{ ...lost, message: expect.stringContaining('"snow"') }]);
+});
+
+test("with V2 every token needs its place: the refusal says how many photos have", () => {
+  const run = () =>
+    expandTrigger(one, "a boy img", { trigger: "img", repeats: 80, tokensPerPhoto: 2, window: w1, everyToken: true });
+  expect(run).toThrow(
+    expect.objectContaining({ code: "prompt/class-cut", remedy: expect.stringContaining("no more than 37 photos") }),
+  );
+});
+
+test("another trigger word works like the usual one", () => {
   expect(expand("a man sks, smiling", 2, "sks")).toEqual(expand("a man img, smiling", 2));
   expect(() => expand("a man img", 1, "sks")).toThrow(expect.objectContaining({ code: "prompt/trigger-missing" }));
 });
@@ -107,7 +158,7 @@ test("a class word of several tokens works, and is warned about", () => {
   expect(classPlaces).toHaveLength(1);
 });
 
-test("text that does not fit is reported with the words that are lost", () => {
+test("text that does not fit is reported, with the words that are lost", () => {
   const { notices } = encodePlain(one, `${words(75)} lost in space`, w1, "negative prompt");
   expect(notices).toEqual([{ code: "prompt/cut", message: expect.stringContaining('"lost in space"') }]);
   expect(

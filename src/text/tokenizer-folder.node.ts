@@ -5,17 +5,17 @@ import type { Notice } from "../core/notice.ts";
 import { clipMerges } from "./clip-merges.node.ts";
 import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
 
-/** What SDXL's two tokenizers differ in, for models that bring none. */
+/** The padding token, in which SDXL's two tokenizers differ, for models that come without tokenizers. */
 const SDXL_PAD = { tokenizer: "<|endoftext|>", tokenizer_2: "!" } as const;
 export type TokenizerName = keyof typeof SDXL_PAD;
 
-/** CLIP's tokenizer as SDXL uses it in this role. */
+/** CLIP's tokenizer with the padding of this SDXL tokenizer. */
 export const sdxlTokenizer = (name: TokenizerName): Tokenizer =>
   createTokenizer({ merges: clipMerges(), config: { pad_token: SDXL_PAD[name] } });
 
 /**
  * The tokenizer of a diffusers folder: vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json. Where both
- * vocabulary files are missing, CLIP's own is used, and a notice says so.
+ * vocabulary files are missing, CLIP's vocabulary is used, and a notice says so.
  * @throws UserError tokenizer/incomplete, tokenizer/unreadable, tokenizer/config, tokenizer/vocabulary
  */
 export async function readTokenizerFolder(

@@ -4,11 +4,11 @@ import { BytePairs, byteLetters } from "./bpe.ts";
 import { cleanText, tidySpaces, WORDS } from "./clean.ts";
 
 export interface TokenizerFiles {
-  /** merges.txt */
+  /** Content of merges.txt */
   readonly merges: string;
-  /** vocab.json; CLIP's own follows from the merges. */
+  /** Content of vocab.json; without it, CLIP's vocabulary, which follows from the merges. */
   readonly vocabulary?: Readonly<Record<string, number>>;
-  /** tokenizer_config.json, with special_tokens_map.json's fields. */
+  /** Content of tokenizer_config.json, with special_tokens_map.json's fields */
   readonly config?: unknown;
 }
 
@@ -24,16 +24,16 @@ const schema = z.looseObject({
 
 /** CLIP's byte-pair tokenizer: Radford et al. 2021 (arXiv 2103.00020), section 2.4. */
 export interface Tokenizer {
-  /** With begin and end, as long as the text is. */
+  /** Ids with begin and end token, without padding. */
   encode(text: string): number[];
-  /** The text of ids, near enough to be encoded again: lower case, tidied spaces. */
+  /** The text of ids; encoding it again gives the same ids. Lower case, spaces tidied. */
   decode(ids: readonly number[]): string;
-  /** The same tokenizer that also knows `word` as a token of its own, wherever it stands in a text. */
+  /** The same tokenizer, which also knows `word` as a token, wherever it occurs in a text. */
   withToken(word: string): { readonly tokenizer: Tokenizer; readonly id: number };
   readonly begin: number;
   readonly end: number;
   readonly pad: number;
-  /** How many tokens a text may have, with begin and end. */
+  /** Longest text in tokens, with begin and end. */
   readonly maxLength: number;
 }
 
@@ -81,7 +81,7 @@ export function createTokenizer({ merges, vocabulary, config }: TokenizerFiles):
   });
 }
 
-/** Bytes, bytes that end a word, merges, begin and end. */
+/** CLIP's vocabulary, in order: bytes, bytes that end a word, merges, begin and end. */
 function clipVocabulary(pairs: readonly string[]): Map<string, number> {
   const letters = byteLetters.map(({ letter }) => letter);
   const pieces = [...letters, ...letters.map((l) => `${l}</w>`), ...pairs.map((p) => p.replace(" ", ""))];
@@ -90,9 +90,9 @@ function clipVocabulary(pairs: readonly string[]): Map<string, number> {
 
 interface State {
   readonly ids: ReadonlyMap<string, number>;
-  /** Tokens beyond the vocabulary. Apart from it, because copying that takes a while. */
+  /** Tokens beyond the vocabulary, kept apart from it because copying it takes a while. */
   readonly added: ReadonlyMap<string, number>;
-  /** The first id that is free. */
+  /** The first unused id. */
   readonly next: number;
   readonly special: readonly string[];
   readonly bpe: BytePairs;
@@ -125,7 +125,7 @@ function tokenizerOf(state: State): Tokenizer {
     pad,
     maxLength,
     encode(text) {
-      // split with a group puts the special tokens at the odd places
+      // splitting by a group puts the special tokens at odd indices
       const parts = text.split(specials);
       return [begin, ...parts.flatMap((part, i) => (i % 2 === 1 ? [idOf(part)!] : plain(part))), end];
     },

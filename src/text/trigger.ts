@@ -1,22 +1,25 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import { cutNotice, fill, truncate, type Window } from "./window.ts";
+import { cutNotice, padTo, truncate, type Window } from "./window.ts";
 
 export interface TriggerPrompt {
-  /** With the class word once for each ID token, and without the trigger word. */
+  /** Ids with the class word once for each ID token, and without the trigger word. */
   readonly ids: readonly number[];
-  /** Where the class word stands now; some may be cut off. */
+  /** Positions of the class word in `ids`; fewer than ID tokens if some are cut off. */
   readonly classPlaces: readonly number[];
-  /** The prompt without the trigger word: what is shown to the model before the identity is merged in. */
+  /** The prompt without the trigger word: what the model is told before the identity is merged in. */
   readonly textOnly: string;
   readonly notices: readonly Notice[];
 }
 
 /**
- * The prompt with room for the stacked ID embedding: PhotoMaker (arXiv 2312.04461), section 3.2.
+ * Encodes a prompt with room for the stacked ID embedding: PhotoMaker (arXiv 2312.04461), section 3.2.
  * The token before the trigger word is the class word; it is repeated for each ID token.
- * @param repeats photos, times the tokens that the adapter makes of each
+ *
+ *     "a man img in a city", two ID tokens  ->  a man man in a city
+ *
+ * @param repeats number of ID tokens: photos, times the adapter's tokens per photo
  * @throws UserError prompt/trigger-missing, prompt/trigger-repeated, prompt/class-missing, prompt/trigger-cut, prompt/class-cut
  * @see TencentARC/PhotoMaker 060b4fc photomaker/pipeline.py encode_prompt_with_trigger_word
  */
@@ -28,13 +31,16 @@ export function expandTrigger(
     repeats,
     window,
     everyToken,
+    tokensPerPhoto,
     what = "prompt",
   }: {
     readonly trigger: string;
     readonly repeats: number;
     readonly window: Window;
-    /** Whether every ID token must have its place: V1 does with fewer. */
+    /** Whether every ID token must have a position in the window: V1 works with fewer. */
     readonly everyToken: boolean;
+    /** Of `repeats`; absent where ID tokens were given and no photos. */
+    readonly tokensPerPhoto?: number | undefined;
     readonly what?: string;
   },
 ): TriggerPrompt {
@@ -44,6 +50,10 @@ export function expandTrigger(
   const kept = truncate(all, window.length);
   const { ids, places } = repeatClassWord(kept, id, repeats, window.length);
   const notices: Notice[] = [];
+  /** What goes into so many places. */
+  const inPlaces = (free: number): string =>
+    tokensPerPhoto === undefined ? `${free} ID tokens` : `${Math.floor(free / tokensPerPhoto)} photos`;
+  const after = window.length - (at - 1);
 
   const several = classWordOf(prompt, trigger);
   const pieces = plain.encode(several).length - 2;
@@ -55,26 +65,26 @@ export function expandTrigger(
   if (places.length < repeats && (everyToken || places.length === 0))
     throw new UserError(
       "prompt/class-cut",
-      `The class word stands so late in the ${what} that ${repeats - places.length} of the ${repeats} places for the person's photos are cut off.`,
-      "Move the person to the beginning of the prompt, or give fewer photos.",
+      `The class word stands so late in the ${what} that ${repeats - places.length} of the ${repeats} ID tokens find no place: ${inPlaces(after)} fit.`,
+      `Move the person to the beginning of the prompt, or give no more than ${inPlaces(after)}.`,
     );
   if (places.length < repeats)
     notices.push({
       code: "prompt/class-cut",
-      message: `Only the first ${places.length} of ${repeats} ID tokens fit: the class word stands late in the ${what}.`,
+      message: `${repeats - places.length} of ${repeats} ID tokens do not fit: there is room for ${inPlaces(after)} from the class word of the ${what} on, and for ${inPlaces(Math.max(0, window.length - (all.length - 2)))} with all of its words.`,
     });
   const without = all.filter((_, i) => i !== at);
   const expanded = [...without.slice(0, at), ...Array<number>(repeats - 1).fill(without[at - 1]!), ...without.slice(at)];
   const fitting = ids.filter((x) => x !== tokenizer.end).length;
-  const lost = expanded.slice(fitting, -1);
+  const lost = expanded.slice(Math.max(fitting, at - 1 + repeats), -1); // words, not the class word's places, of which is told above
   if (lost.length > 0) notices.push(cutNotice(tokenizer, lost, what));
   if (!ids.includes(tokenizer.end))
     notices.push({
       code: "prompt/end-cut",
-      message: `With the person's ${repeats} ID tokens the ${what} fills all ${window.length} places, so that its end mark is cut off and the text vector as a whole says nothing of it (as in the official code). Shorten it.`,
+      message: `With the person's ${repeats} ID tokens the ${what} fills all ${window.length} tokens of the text encoder, so its end token is cut off and the pooled text embedding knows nothing of it (as in the official code). Shorten it.`,
     });
   return {
-    ids: fill(ids, window),
+    ids: padTo(ids, window),
     classPlaces: places,
     textOnly: tokenizer.decode(without.slice(1, -1)),
     notices,
@@ -82,7 +92,7 @@ export function expandTrigger(
 }
 
 /**
- * The reference's step as it stands: the trigger goes, the token before it is repeated, the rest is cut. An end token may
+ * The reference's step, unchanged: drops the trigger, repeats the token before it, cuts the rest. The end token may
  * be cut off as well.
  */
 export function repeatClassWord(
@@ -120,11 +130,16 @@ interface Search {
 function findTrigger(ids: readonly number[], id: number, { trigger, prompt, window, what }: Search): number {
   const at = ids.flatMap((x, i) => (x === id ? [i] : []));
   const given = `The ${what} is: "${prompt}".`;
-  if (at.length === 0)
+  const other = otherSpelling(prompt, trigger);
+  if (at.length === 0 || (at.length === 1 && other?.includes(trigger)))
     throw new UserError(
       "prompt/trigger-missing",
-      `The ${what} has no trigger word "${trigger}". ${given}`,
-      `Put "${trigger}" right after the class word, as in "a photo of a man ${trigger}".`,
+      other === undefined
+        ? `The ${what} has no trigger word "${trigger}". ${given}`
+        : `The ${what} has "${other}", and the trigger word is "${trigger}", in exactly these letters. ${given}`,
+      other === undefined
+        ? `Put "${trigger}" right after the class word, as in "a photo of a man ${trigger}".`
+        : `Write "${trigger}" instead of "${other}": capitals and brackets count.`,
     );
   if (at.length > 1)
     throw new UserError("prompt/trigger-repeated", `"${trigger}" occurs ${at.length} times. ${given}`, `Keep one "${trigger}".`);
@@ -143,7 +158,14 @@ function findTrigger(ids: readonly number[], id: number, { trigger, prompt, wind
   return at[0]!;
 }
 
-/** The word that stands before the trigger word. */
+/** The trigger word as it stands in a text with other capitals or in brackets, such as IMG or <img>; undefined if it does not. */
+function otherSpelling(prompt: string, trigger: string): string | undefined {
+  const word = trigger.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const pattern = new RegExp(`<${word}>|\\[${word}\\]|\\{${word}\\}|(?<![\\p{L}\\p{N}])${word}(?![\\p{L}\\p{N}])`, "giu");
+  return [...prompt.matchAll(pattern)].map(([found]) => found).find((found) => found !== trigger);
+}
+
+/** The word before the trigger word. */
 export function classWordOf(prompt: string, trigger: string): string {
   return prompt.slice(0, prompt.indexOf(trigger)).trim().split(/\s+/u).at(-1) ?? "";
 }

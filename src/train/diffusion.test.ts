@@ -1,6 +1,8 @@
 import { afterAll, expect, test } from "vitest";
 import { floats } from "../core/array.ts";
+import { gaussians } from "../core/random/gaussians.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
+import { input } from "../graph/ops/source.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { scattered } from "../testing/finite-differences.ts";
 import { diffusionInputs, diffusionLoss, minSnrWeight, noiseFeeds, type Prediction } from "./diffusion.ts";
@@ -47,6 +49,37 @@ test.each(["epsilon", "v_prediction"] as Prediction[])(
     }
   },
 );
+
+test("the loss is the weighted mean of squared errors, each latent's weight for all of its channels; plain is not weighted", async () => {
+  const dims = [2, 2, 1, 2] as const;
+  const diffusion = diffusionInputs(dims, "epsilon");
+  const session = await runtime.load(diffusionLoss(input("output", dims), diffusion));
+  const noise = floats(new Float32Array(8), ...dims);
+  const output = floats(Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8), ...dims);
+  const weight = floats(Float32Array.of(1, 0, 0.5, 2), 2, 1, 1, 2);
+  const { loss, plain } = await session.run({ output, noise, weight });
+  expect(loss.data[0]).toBe((1 + 9 + 0.5 * (25 + 49) + 2 * (36 + 64)) / 8);
+  expect(plain.data[0]).toBe((1 + 4 + 9 + 16 + 25 + 36 + 49 + 64) / 8);
+});
+
+test("signal and noise of a timestep are what is left and what was added", () => {
+  const alphas = Float32Array.of(0.81, 0.36);
+  const { timestep, signal, sigma, noise } = noiseFeeds(seededRandom(5), [2, 1, 1, 3], alphas);
+  expect([...timestep!.data]).toEqual([0, 1]); // one in each half
+  expect(signal!.data as Float32Array).toMatchGolden([0.9, 0.6], 1e-6);
+  expect(sigma!.data as Float32Array).toMatchGolden([Math.sqrt(0.19), 0.8], 1e-6);
+  // the stream's first number shifts the timesteps, the next ones are the noise
+  const random = seededRandom(5);
+  random.uniform();
+  expect(noise!.data).toEqual(gaussians(random, 6));
+});
+
+test("with a power below 1 late timesteps come more often", () => {
+  const alphas = new Float32Array(1000).fill(0.5);
+  const { timestep } = noiseFeeds(seededRandom(1), [100, 1, 1, 1], alphas, 0.5);
+  const late = Array.from(timestep!.data, Number).filter((t) => t >= 500).length;
+  expect(late).toBe(75); // a share u lies below u^0.5: a quarter below the half
+});
 
 test("timesteps of a batch are spread over the whole schedule", () => {
   const alphas = new Float32Array(1000).fill(0.5);

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { grad } from "../graph/grad.ts";
 import { lateWeights } from "../graph/ops/after.ts";
 import { add, mul } from "../graph/ops/elementwise.ts";
@@ -48,6 +48,30 @@ test("too little memory is refused in numbers; frozen weights that are read in p
   expect(() => requireMemory(memory, 6.5e9)).toThrow(
     /about 7\.6 GB of memory, and 6\.5 GB are free: 4\.0 GB for what is trained/,
   );
+});
+
+test("weights to start from that are of other sizes are refused before anything is prepared", async () => {
+  let prepared = 0;
+  const source = { kind: "bytes", bytes: new Uint8Array(4) } as const;
+  const from = new Map([["second.bias", { name: "second.bias", dtype: "F32", shape: [3], source } as const]]);
+  const task = smallTask({ steps: 1, change: (t) => ({ ...t, from, prepare: async () => void prepared++ }) });
+  await expect(train(task, { folder, workers: 1 })).rejects.toMatchObject({
+    code: "train/start-shape",
+    message: expect.stringMatching(/second\.bias to start from is \[3\], and \[1\] is trained/),
+  });
+  expect(prepared).toBe(0);
+});
+
+test("what is free is said as it is for pictures: within what a container is granted", async () => {
+  const granted = vi.spyOn(process, "constrainedMemory").mockReturnValue(1e6);
+  try {
+    const phases: TrainingPhase[] = [];
+    const run = train(smallTask({ steps: 1 }), { folder, workers: 1, onPhase: (phase) => phases.push(phase) });
+    await expect(run).rejects.toMatchObject({ code: "train/memory" });
+    expect(phases).toMatchObject([{ phase: "memory", available: 1e6 }]);
+  } finally {
+    granted.mockRestore();
+  }
 });
 
 test("a run says what it takes and, where that is not there, ends before anything is prepared or written", async () => {

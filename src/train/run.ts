@@ -1,7 +1,7 @@
-import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
+import { makeFolder } from "../core/make-folder.node.ts";
 import { checkpointedGrad } from "../graph/checkpointing.ts";
 import { grad } from "../graph/grad.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
@@ -15,13 +15,14 @@ import {
 } from "../runtime/node/training/parallel-steps.ts";
 import type { Parameter } from "../runtime/node/training/parameter.ts";
 import type { Feeds } from "../runtime/runtime.ts";
+import { availableMemory } from "../sessions/runtimes.node.ts";
 import type { Tensors } from "../weights/index.ts";
 import { type RecentSums, type RunConfig, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { joinVectors } from "./joined-vectors.ts";
 import { type RateShape, rateShare } from "./learning-rate.ts";
 import { requireMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
 import { MetricsFile } from "./metrics-file.ts";
-import type { TrainableWeights } from "./trainable-weights.ts";
+import { checkStart, type TrainableWeights } from "./trainable-weights.ts";
 
 export interface ParameterGroup {
   /** Whether it holds a parameter; the first group that does is taken. */
@@ -104,7 +105,7 @@ export interface TrainingOptions {
   readonly onPhase?: ((phase: TrainingPhase) => void) | undefined;
   /** Called within steps of several batches. */
   readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
-  /** Bytes of memory that are free; what the system says when absent. */
+  /** Bytes of memory that are free; when absent, what {@link availableMemory} finds. */
   readonly availableMemory?: number | undefined;
   /** Called now and then with the averaged weights, to draw samples. */
   readonly onSample?: (weights: TrainedWeights, step: number) => Promise<void>;
@@ -129,20 +130,21 @@ const PROGRESS_MS = 2000;
  * Trains until the task's last step, going on from the folder's checkpoint where there is one. Stopping it, by the signal or by
  * force, loses at most the work since the last checkpoint; what follows is the same as if it had not stopped.
  * @returns the averaged weights (EMA) where the task asks for them, else the weights
- * @throws UserError train/memory, train/not-finite, train/other-config, train/checkpoint, disk/full
+ * @throws UserError train/start-shape, train/memory, train/not-finite, train/other-config, train/checkpoint, disk/full
  */
 export async function train(task: TrainingTask, options: TrainingOptions): Promise<TrainedWeights> {
   const { folder, signal } = options;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const parameters = task.weights
     .layout((name) => groupIndex(task, name))
     .map((parameter) => ({ ...parameter, orthogonal: task.groups[parameter.group]!.optimiser === "muon" }));
+  if (task.from !== undefined) checkStart(parameters, task.from);
   const size = parameters.reduce((sum, { length }) => sum + length, 0);
   const count = options.workers ?? availableParallelism();
   const { accumulate = 1, emaDecay } = task;
   const graph = trainingOutputs(task, parameters);
   const memory = trainingMemory(Object.values(graph.outputs), { size, ema: emaDecay !== undefined, workers: count, accumulate });
-  const { availableMemory: available = process.availableMemory() } = options;
+  const { availableMemory: available = availableMemory() } = options;
   options.onPhase?.({ phase: "memory", weights: size, ...memory, available });
   requireMemory(memory, available);
   await task.prepare?.();

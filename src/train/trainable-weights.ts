@@ -58,21 +58,32 @@ export class TrainableWeights implements WeightSource {
   /**
    * Fills an array with first values: those of `from` where it has the name, else as the layer asks, drawn from a stream that the
    * seed and the name decide, so that a new layer changes no other one's start.
-   * @throws UserError train/start-shape
+   * @throws UserError as {@link checkStart}
    */
   async initialise(values: Float32Array, parameters: readonly Parameter[], seed: number, from?: Tensors): Promise<void> {
-    for (const { name, offset, length, dims } of parameters) {
+    if (from !== undefined) checkStart(parameters, from);
+    for (const { name, offset, length } of parameters) {
       const known = from?.get(name);
       const place = values.subarray(offset, offset + length);
-      if (known !== undefined && elementCount(known.shape) !== length)
-        throw new UserError(
-          "train/start-shape",
-          `The weight ${name} to start from is [${known.shape}], and [${dims}] is trained.`,
-          "Start from weights of the same sizes, or change the sizes in the config.",
-        );
       if (known !== undefined) place.set(await readFloats(known));
       else start(place, this.#wanted.get(name)!.init, seed, name);
     }
+  }
+}
+
+/**
+ * Checks that weights to start from have the sizes that are trained.
+ * @throws UserError train/start-shape
+ */
+export function checkStart(parameters: readonly Parameter[], from: Tensors): void {
+  for (const { name, length, dims } of parameters) {
+    const known = from.get(name);
+    if (known !== undefined && elementCount(known.shape) !== length)
+      throw new UserError(
+        "train/start-shape",
+        `The weight ${name} to start from is [${known.shape}], and [${dims}] is trained.`,
+        "Start from weights of the same sizes, or change the sizes in the config.",
+      );
   }
 }
 

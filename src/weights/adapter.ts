@@ -8,9 +8,9 @@ export interface AdapterFiles {
   readonly version: "v1" | "v2";
   /** The file: absolute where it lies on the disk. */
   readonly path: string;
-  /** By names such as `vision_model.…`, `visual_projection.weight`, `fuse_module.…`, `qformer_perceiver.…`. */
+  /** Tensors by names such as `vision_model.…`, `visual_projection.weight`, `fuse_module.…`, `qformer_perceiver.…`. */
   readonly idEncoder: Tensors;
-  /** By names such as `unet.….attn1.processor.to_q_lora.down.weight`. */
+  /** Tensors by names such as `unet.….attn1.processor.to_q_lora.down.weight`. */
   readonly lora: Tensors;
 }
 

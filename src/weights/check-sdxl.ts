@@ -10,7 +10,7 @@ const FITTING: Readonly<Record<ComponentName, readonly Kind[]>> = {
   text_encoder_2: ["clip-text-projection"],
 };
 
-/** @throws UserError model/not-sdxl, model/refiner, model/inpainting, model/wrong-kind: nothing but SDXL itself passes */
+/** @throws UserError model/not-sdxl, model/refiner, model/inpainting, model/wrong-kind for everything but an SDXL base model */
 export function refuseOtherKinds(kind: Kind, path: string): void {
   const is = `${path} is ${KIND_NAMES[kind]}`;
   switch (kind) {
@@ -63,7 +63,7 @@ export function checkSdxl(components: Readonly<Record<ComponentName, Tensors>>, 
       const seems = width === 768 ? ", as of Stable Diffusion 1.x" : width === 1024 ? ", as of Stable Diffusion 2.x" : "";
       throw new UserError(
         "model/not-sdxl",
-        `The unet of ${path} is not SDXL's: its text is ${width} wide${seems}.`,
+        `The UNet of ${path} is not SDXL's: it takes text embeddings ${width} wide${seems}.`,
         "Give an SDXL model.",
       );
     }
@@ -75,6 +75,9 @@ export function checkSdxl(components: Readonly<Record<ComponentName, Tensors>>, 
   const input = unet.get("conv_in.weight")?.shape[1];
   if (latent !== undefined && input === 2 * latent + 1) refuseOtherKinds("sdxl-inpainting", path);
   if (input !== latent) throw wrong(path, `its UNet takes ${input} channels and its VAE gives ${latent}`);
+  const output = unet.get("conv_out.weight")?.shape[0];
+  if (output !== undefined && output !== latent)
+    throw wrong(path, `its UNet answers with ${output} channels and its VAE gives ${latent}`);
 
   const width = contextWidth(unet);
   const [first, second] = [text_encoder, text_encoder_2].map(
@@ -82,7 +85,7 @@ export function checkSdxl(components: Readonly<Record<ComponentName, Tensors>>, 
   );
   if (width === second) refuseOtherKinds("sdxl-refiner", path);
   if (width !== first! + second!)
-    throw wrong(path, `its UNet takes text ${width} wide and its text encoders give ${first} and ${second}`);
+    throw wrong(path, `its UNet takes text embeddings ${width} wide and its text encoders give ${first} and ${second}`);
 }
 
 const wrong = (path: string, what: string) =>

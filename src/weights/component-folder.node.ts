@@ -8,7 +8,7 @@ import type { TensorEntry, Tensors } from "./tensor-entry.ts";
 
 export interface ComponentWeights {
   readonly tensors: Tensors;
-  /** Absolute; several when the weights are in shards. */
+  /** Absolute paths; several when the weights are in shards */
   readonly files: readonly string[];
   readonly notices: readonly Notice[];
 }
@@ -25,10 +25,11 @@ const CANDIDATES: readonly string[] = ["safetensors", "bin"].flatMap((end) =>
 );
 
 /**
- * The weights in the folder of a component of a diffusers model: one file, or shards with their index.
+ * Opens the weights in the folder of a diffusers component: one file, or shards with their index.
  *
  * @returns undefined if there are none
- * @throws UserError model/shard-missing, model/shard-index, and those of openTensors
+ * @throws UserError model/shard-missing, model/shard-index, config/not-json, config/too-large; file/*, weights/*, safetensors/*, torch/*, zip/*,
+ *   pickle/*
  */
 export async function readComponentFolder(folder: string): Promise<ComponentWeights | undefined> {
   const present = new Set(await readdir(folder).catch(() => []));

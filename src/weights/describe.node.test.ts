@@ -21,7 +21,7 @@ test("a model's folder", async () => {
   expect(vae!.dtypes).toEqual({ F32: vae!.parameters });
 });
 
-test("a folder from which something is missing says what, and that it cannot be used", async () => {
+test("a folder that lacks something is described as unusable, with what is missing", async () => {
   for (const name of ["model_index.json", "unet", "text_encoder", "text_encoder_2", "scheduler"])
     await symlink(goldenPath("tiny-sdxl", name), join(folder, name));
   const model = await describe(folder);

@@ -17,30 +17,31 @@ export interface PartDescription {
   readonly tensors: number;
   readonly parameters: number;
   readonly bytes: number;
-  /** Parameters of each element type. */
+  /** Number of parameters of each element type */
   readonly dtypes: Readonly<Partial<Record<DType, number>>>;
 }
 
-/** What a file or a folder is: plain data for `inspect`. */
+/** Description of a file or folder: plain data for `inspect`. */
 export interface Description {
-  /** Absolute. */
+  /** Absolute path */
   readonly path: string;
   readonly kind: Kind | "folder";
-  /** In words, such as "a PhotoMaker V1 adapter". */
+  /** The kind in words, such as "a PhotoMaker V1 adapter" */
   readonly title: string;
   readonly format: TensorFile["format"] | "folder";
   readonly components: readonly PartDescription[];
   readonly metadata: Readonly<Record<string, string>>;
-  /** What a model of this kind needs and this one lacks. */
+  /** Parts that a model of this kind needs and this one lacks. */
   readonly missing: readonly string[];
-  /** What the user should know: unused tensors, which of several files is used, why it would be refused. */
+  /** Facts that the user should know: unused tensors, which of several files is used, why it would be refused. */
   readonly remarks: readonly string[];
   readonly lora?: { readonly spelling: string; readonly ranks: readonly number[]; readonly layers: number };
 }
 
 /**
- * Says what a weight file, a component's folder or a model's folder is. Reads headers only.
- * @throws UserError of openTensors if a file cannot be read at all; inspect/nothing for a folder without weights
+ * Describes a weight file, a component's folder or a model's folder. Reads headers only.
+ * @throws UserError inspect/nothing for a folder without weights; file/*, weights/*, safetensors/*, torch/*, zip/*, pickle/* if a file cannot
+ *   be read at all
  */
 export async function describe(path: string): Promise<Description> {
   const absolute = resolve(path);
@@ -58,10 +59,10 @@ async function describeFile(file: TensorFile): Promise<Description> {
       const present = COMPONENTS.filter((name) => components[name].size > 0);
       return {
         ...base,
-        // counted as stored: in_proj is one tensor in the file
+        // counted as stored: in_proj, which becomes three tensors, is one in the file
         components: present.map((name) => count(name, withoutPrefix(tensors, PREFIXES[name]).values())),
         missing: COMPONENTS.filter((name) => !present.includes(name)),
-        remarks: [...unused(unknown), ...(await complaints(path))],
+        remarks: [...unused(unknown), ...(await refusals(path))],
       };
     }
     case "photomaker-v1":
@@ -95,7 +96,7 @@ async function describeFolder(path: string): Promise<Description> {
     const opened = await tryModel(path);
     const kind = opened instanceof UserError ? "folder" : "sdxl";
     const title = kind === "sdxl" ? "a diffusers folder of an SDXL model" : "a diffusers folder that cannot be used";
-    return { ...base, kind, title, components: parts, missing, remarks: [...remarks, ...said(opened)] };
+    return { ...base, kind, title, components: parts, missing, remarks: [...remarks, ...refusalOf(opened)] };
   }
   const weights = await readComponentFolder(path);
   if (weights !== undefined) {
@@ -135,10 +136,10 @@ const tryModel = (path: string): Promise<ModelFiles | UserError> =>
     throw error;
   });
 
-const said = (opened: ModelFiles | UserError): string[] =>
+const refusalOf = (opened: ModelFiles | UserError): string[] =>
   opened instanceof UserError ? [`${opened.message} ${opened.remedy}`] : [];
 
-const complaints = async (path: string): Promise<string[]> => said(await tryModel(path));
+const refusals = async (path: string): Promise<string[]> => refusalOf(await tryModel(path));
 
 const unused = (names: readonly string[]): string[] =>
   names.length === 0

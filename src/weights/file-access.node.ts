@@ -1,6 +1,7 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { systemCode, UserError } from "../core/errors.ts";
+import { fileAmong } from "../core/file-among.node.ts";
 import { type ByteSource, truncated } from "./byte-source.ts";
 
 /** A file on the disk. It is open while something is read, and no longer. */
@@ -49,7 +50,7 @@ export class FileSource implements ByteSource {
 }
 
 /**
- * Opens a file for the time that `use` needs it. The source can be read afterwards, too.
+ * Opens a file, and closes it when `use` has finished. The source can be read afterwards, too.
  * @throws UserError file/missing, file/is-folder, file/denied
  */
 export async function withFile<T>(path: string, use: (file: FileSource) => Promise<T>): Promise<T> {
@@ -65,7 +66,7 @@ export async function withFile<T>(path: string, use: (file: FileSource) => Promi
 
 async function readRange(handle: FileHandle, path: string, offset: number, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
-  const most = 2 ** 30; // the system gives less than 2 GiB at once
+  const most = 2 ** 30; // the system reads less than 2 GiB at once
   for (let done = 0; done < length; ) {
     const { bytesRead } = await handle.read(bytes, done, Math.min(most, length - done), offset + done);
     if (bytesRead === 0) throw truncated(path, offset + done, offset, length);
@@ -74,12 +75,18 @@ async function readRange(handle: FileHandle, path: string, offset: number, lengt
   return bytes;
 }
 
-/** A system error of reading, told to the user; anything else unchanged. */
+/** Converts a system error while reading to a UserError; returns anything else unchanged. */
 export function asReadError(error: unknown, path: string): unknown {
   switch (systemCode(error)) {
     case "ENOENT":
-    case "ENOTDIR":
       return new UserError("file/missing", `${path} does not exist.`, "Check the path.", { cause: error });
+    case "ENOTDIR":
+      return new UserError(
+        "file/missing",
+        `${path} does not exist: ${fileAmong(path)} is a file, and has none below it.`,
+        "Check the path.",
+        { cause: error },
+      );
     case "EISDIR":
       return new UserError("file/is-folder", `${path} is a folder, not a file.`, "Give the path of a file in it.", {
         cause: error,

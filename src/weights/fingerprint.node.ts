@@ -1,14 +1,14 @@
 import { createHash, type Hash } from "node:crypto";
 import type { TensorEntry } from "./tensor-entry.ts";
 
-/** Bytes that are read at the beginning, in the middle and at the end of each tensor. */
+/** Bytes read at the beginning, in the middle and at the end of each tensor. */
 const SAMPLE = 1024;
-/** Tensors that are read side by side. */
+/** Tensors read concurrently. */
 const AT_ONCE = 64;
 
 /**
- * Stands for the content of tensors: what they are named, their types and shapes, and samples of each one's bytes. Two checkpoints
- * differ in every tensor as soon as one was trained further, so samples tell them apart, and a checkpoint of 7 GB is recognised at once.
+ * Hash of tensors' content: their names, types and shapes, and samples of their bytes. Further training changes every tensor, so samples tell
+ * checkpoints apart, and a checkpoint of 7 GB is recognised at once.
  * @returns 64 hexadecimal digits
  * @throws UserError file/missing, file/truncated
  */

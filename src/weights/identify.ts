@@ -1,6 +1,6 @@
 import type { Tensors } from "./tensor-entry.ts";
 
-/** What a set of tensors is, as far as names and shapes tell. */
+/** What a set of tensors is, as far as names and shapes show. */
 export type Kind =
   | "sdxl"
   | "sdxl-inpainting"
@@ -58,7 +58,7 @@ const LORA_KEY =
 
 export const isLoraKey = (name: string): boolean => LORA_KEY.test(name);
 
-/** Tells what a file holds. */
+/** The kind of a file or component, by its tensors' names and shapes. */
 export function identify(tensors: Tensors): Kind {
   const names = [...tensors.keys()];
   const any = (pattern: RegExp) => names.some((name) => pattern.test(name));

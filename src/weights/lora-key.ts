@@ -1,17 +1,17 @@
 export const LORA_COMPONENTS = ["unet", "text_encoder", "text_encoder_2"] as const;
 export type LoraComponent = (typeof LORA_COMPONENTS)[number];
 
-/** What the name of a tensor in a LoRA file says. */
+/** The meaning of a tensor's name in a LoRA file. */
 export interface LoraKey {
   readonly component: LoraComponent;
-  /** The module as the file spells it, with underscores for dots: both spellings of kohya and diffusers meet here. */
+  /** Path of the module as the file spells it, dots as underscores, so that kohya's and diffusers' spellings are equal. */
   readonly module: string;
   readonly role: "down" | "up" | "alpha";
 }
 
 const ROLES: readonly (readonly [RegExp, (name: string) => LoraKey["role"]])[] = [
   [/^(.+)\.lora_(down|up)\.weight$/, (part) => (part === "down" ? "down" : "up")],
-  [/^(.+)\.lora_([AB])(?:\.[^.]+)?\.weight$/, (part) => (part === "A" ? "down" : "up")], // PEFT; the middle is an adapter's name
+  [/^(.+)\.lora_([AB])(?:\.[^.]+)?\.weight$/, (part) => (part === "A" ? "down" : "up")], // PEFT; the optional middle part is an adapter's name
   [/^(.+)[._]lora\.(down|up)\.weight$/, (part) => (part === "down" ? "down" : "up")], // to_q.lora.down, processor.to_q_lora.down
   [/^(.+)\.lora_linear_layer\.(down|up)\.weight$/, (part) => (part === "down" ? "down" : "up")],
   [/^(.+)\.(alpha)$/, () => "alpha"],
@@ -31,8 +31,8 @@ const PREFIXES: readonly (readonly [string, LoraComponent])[] = [
 ];
 
 /**
- * Understands the names of kohya (`lora_unet_…`), PEFT (`unet.….lora_A.weight`, `base_model.model.…`), old diffusers
- * (`….processor.to_q_lora.down.weight`, as PhotoMaker has them) and dotted diffusers (`….to_q.lora.down.weight`).
+ * Parses the names of kohya (`lora_unet_…`), PEFT (`unet.….lora_A.weight`, `base_model.model.…`), old diffusers
+ * (`….processor.to_q_lora.down.weight`, as in PhotoMaker's adapters) and dotted diffusers (`….to_q.lora.down.weight`).
  * Undefined if the name is none of these.
  */
 export function parseLoraKey(key: string): LoraKey | undefined {
@@ -50,7 +50,7 @@ export function parseLoraKey(key: string): LoraKey | undefined {
 
 const unetModule = (path: string): string => path.replace(".processor.", ".").replace(/(\battn[12]\.to_out)$/, "$1.0");
 
-/** Old diffusers named the projections of the text encoders as those of the UNet. */
+/** Renames the projections of text encoders, which old diffusers named like the UNet's. */
 const textModule = (path: string): string => path.replace(/\.to_([qkv])$/, ".$1_proj").replace(/\.to_out(\.0)?$/, ".out_proj");
 
 const UNSUPPORTED: readonly (readonly [RegExp, string])[] = [
@@ -64,5 +64,5 @@ const UNSUPPORTED: readonly (readonly [RegExp, string])[] = [
   [/\.lora_B(\.[^.]+)?\.bias$|\.lora_up\.bias$/, "LoRA with biases"],
 ];
 
-/** The method of a tensor that needs more than up times down, in words; undefined for plain LoRA. */
+/** The method that a tensor belongs to, in words, if it is more than up times down; undefined for plain LoRA. */
 export const unsupportedMethod = (key: string): string | undefined => UNSUPPORTED.find(([pattern]) => pattern.test(key))?.[1];

@@ -59,7 +59,7 @@ test.each(["tiny-photomaker-v1.bin", "tiny-photomaker-v2.bin"])("the LoRA of %s"
   expect(new Set(layers.map(({ scale }) => scale))).toEqual(new Set([1]));
 });
 
-/** A LoRA of made-up tensors: name to shape, or to a single value. */
+/** LoRA tensors made up for a test: name to shape, or to a single value. */
 function made(spec: Record<string, readonly number[] | number>, dtype: DType = "F32"): Tensors {
   const entry = (name: string, value: readonly number[] | number): TensorEntry => {
     const shape = typeof value === "number" ? [] : value;
@@ -121,7 +121,7 @@ test("alpha over rank is the scale; PEFT's comes from the metadata", async () =>
   await expect(matchLora(peft, targets, { lora_adapter_metadata: "{" })).rejects.toMatchObject({ code: "lora/metadata" });
 });
 
-test("what matches nothing is reported", async () => {
+test("tensors that match nothing are reported", async () => {
   const extra = { "lora_unet_nowhere.lora_down.weight": [4, 4], "lora_unet_nowhere.lora_up.weight": [4, 4], "emb.x": [3] };
   const tensors = new Map([...pair(`unet.${toQ}.lora_A.weight`, `unet.${toQ}.lora_B.weight`), ...made(extra)]);
   expect((await matchLora(tensors, targets)).unmatched).toEqual(Object.keys(extra));

@@ -5,16 +5,16 @@ import { rename } from "./rename.ts";
 import type { TensorEntry, Tensors } from "./tensor-entry.ts";
 import { layoutFromDiffusers, unetPaths } from "./unet-names.ts";
 
-/** W becomes W + strength · scale · up · down at one module. */
+/** A low-rank update of one module: W becomes W + strength · scale · up · down. */
 export interface LoraLayer {
   readonly component: LoraComponent;
-  /** Of the module in the model, such as `down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q`. */
+  /** Path of the module in the model, such as `down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q` */
   readonly path: string;
-  /** [rank, in] or, for a convolution, [rank, in, k, k]; trailing ones may be there or not, whatever the module is. */
+  /** [rank, in] or, for a convolution, [rank, in, k, k]; trailing sizes of 1 may be present or missing for any module. */
   readonly down: TensorEntry;
-  /** [out, rank], trailing ones as above. */
+  /** [out, rank], with or without trailing sizes of 1. */
   readonly up: TensorEntry;
-  /** alpha / rank; 1 when the file gives no alpha. */
+  /** alpha / rank; 1 when the file has no alpha */
   readonly scale: number;
 }
 
@@ -24,14 +24,14 @@ export interface MatchedLora {
   readonly unmatched: readonly string[];
 }
 
-/** The tensors of the model by diffusers' names; only their shapes are looked at. */
+/** The model's tensors by diffusers' names; only their shapes are used. */
 export type LoraTargets = { readonly [C in LoraComponent]?: ReadonlyMap<string, { readonly shape: readonly number[] }> };
 
 /**
- * Finds the module of the model for each layer of a LoRA. Reads nothing but the alphas.
+ * Finds the model's module for each layer of a LoRA. Reads only the alphas.
  *
- * @param metadata of the file: newer diffusers keeps PEFT's alpha there
- * @throws UserError lora/unsupported (LoHa, LoKr, DoRA and others), lora/incomplete, lora/duplicate,
+ * @param metadata the file's `__metadata__`: newer diffusers stores PEFT's alpha there
+ * @throws UserError lora/unsupported (LoHa, LoKr, DoRA and others), lora/incomplete, lora/duplicate, lora/metadata,
  *   lora/wrong-architecture (shapes differ, or nothing matches)
  */
 export async function matchLora(
@@ -94,7 +94,7 @@ interface Found {
   alpha?: TensorEntry;
 }
 
-/** Modules with weights by every spelling that a file may use, dots as underscores. */
+/** The model's modules by every spelling that a file may use, dots as underscores. */
 function moduleIndex(targets: LoraTargets): { readonly [C in LoraComponent]?: ReadonlyMap<string, string> } {
   const out: { [C in LoraComponent]?: Map<string, string> } = {};
   for (const component of LORA_COMPONENTS) {
@@ -150,12 +150,12 @@ const architectureOf = (width: number | undefined): string =>
         ? ", SDXL at full size"
         : "";
 
-/** A 1x1 convolution and a linear layer are the same thing. */
+/** A shape without trailing sizes of 1, `keep` sizes at least: a 1x1 convolution is the same as a linear layer. */
 function trimOnes(shape: readonly number[], keep: number): readonly number[] {
   return shape.length > keep && shape.slice(keep).every((size) => size === 1) ? shape.slice(0, keep) : shape;
 }
 
-/** The scale of each pair: alpha / rank. */
+/** Scale of each pair: alpha / rank. */
 async function readAlphas(
   pairs: readonly (Found & { down: TensorEntry })[],
   metadata: Readonly<Record<string, string>>,
@@ -173,7 +173,7 @@ async function readAlphas(
 }
 
 /**
- * The scale that the metadata of a PEFT file give, or 1.
+ * Scales given in a PEFT file's metadata; 1 where it gives none.
  * @see diffusers src/diffusers/loaders/lora_base.py: LORA_ADAPTER_METADATA_KEY; peft LoraConfig
  */
 function peftConfig(

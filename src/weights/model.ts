@@ -5,24 +5,24 @@ import { type Tensors, withoutPrefix } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
 export interface ModelComponent {
-  /** Its config.json; undefined when nothing tells. */
+  /** Content of its config.json; undefined where nothing gives it */
   readonly config?: JsonObject;
-  /** By the names of diffusers and transformers. */
+  /** Tensors by the names of diffusers and transformers */
   readonly tensors: Tensors;
-  /** The files that hold them, absolute. */
+  /** Absolute paths of the files that hold the tensors */
   readonly files: readonly string[];
 }
 
 export interface ModelFiles {
   readonly kind: "folder" | "single-file";
-  /** Absolute. */
+  /** Absolute path */
   readonly path: string;
   readonly components: Readonly<Record<ComponentName, ModelComponent>>;
-  /** scheduler_config.json, with what the weights themselves say about prediction; undefined when nothing tells. */
+  /** Content of scheduler_config.json, adjusted to the prediction type that the weights declare; undefined where nothing gives it */
   readonly scheduler?: JsonObject;
-  /** Folders of both tokenizers; undefined where the embedded vocabulary is meant. */
+  /** Folders of both tokenizers; undefined: use the vocabulary that comes with this package. */
   readonly tokenizers?: { readonly tokenizer: string; readonly tokenizer_2: string };
-  /** Whether no negative prompt means zeros rather than an empty text: `force_zeros_for_empty_prompt` of model_index.json. */
+  /** Whether a missing negative prompt is encoded as zeros rather than as an empty text: `force_zeros_for_empty_prompt` of model_index.json. */
   readonly emptyPromptIsNothing: boolean;
   /** The `__metadata__` of a single safetensors file. */
   readonly metadata: Readonly<Record<string, string>>;

@@ -44,7 +44,7 @@ test.each([
   ["tiny-sdxl/unet/diffusion_pytorch_model.safetensors", "an SDXL UNet alone"],
   ["tiny-sdxl/vae/diffusion_pytorch_model.safetensors", "a VAE alone"],
   ["formats/dtypes.safetensors", "something else"],
-])("%s is refused, saying that it is %s", async (file, words) => {
+])("%s is refused, and the error says that it is %s", async (file, words) => {
   await expect(openAdapter(goldenPath(file))).rejects.toMatchObject({
     code: "adapter/wrong-kind",
     message: expect.stringContaining(words),

@@ -19,8 +19,8 @@ const ends = new Map(ENDS);
 const layer = new Map(LAYER);
 
 /**
- * A tensor of OpenCLIP's text encoder as transformers has it: q, k and v are rows of `in_proj` in that order, and
- * `text_projection` is stored transposed. Undefined if the name is none of its.
+ * A tensor of OpenCLIP's text encoder in transformers' layout: q, k and v are rows of `in_proj` in that order, and
+ * `text_projection` is stored transposed. Undefined if the name is not one of OpenCLIP's.
  * @see diffusers 0.35.2 src/diffusers/loaders/single_file_utils.py: convert_open_clip_checkpoint
  */
 export function fromOpenClip(entry: TensorEntry): readonly TensorEntry[] | undefined {

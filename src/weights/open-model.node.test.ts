@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-/** The tiny model with links for files, to be spoilt. */
+/** A copy of the tiny model made of links, for a test to damage. */
 async function copyOfTiny(): Promise<string> {
   const source = goldenPath("tiny-sdxl");
   const target = join(folder, "tiny");
@@ -57,7 +57,7 @@ test("a diffusers folder", async () => {
   expect(model.tokenizers!.tokenizer_2).toBe(goldenPath("tiny-sdxl", "tokenizer_2"));
 });
 
-test("a reduced variant is used only where there is nothing else, and that is said", async () => {
+test("a variant of reduced precision is used only where there is nothing else, with a notice", async () => {
   const tiny = await copyOfTiny();
   const base = join(tiny, "unet/diffusion_pytorch_model");
   await move(`${base}.safetensors`, `${base}.fp16.safetensors`);
@@ -122,7 +122,7 @@ test.runIf(hasGolden("tiny-sdxl-unet-sharded"))("shards that diffusers wrote", a
   for (const [name, entry] of whole.tensors) expect(await readFloats(tensors.get(name)!), name).toEqual(await readFloats(entry));
 });
 
-test("attention of an old VAE gets its names of today", async () => {
+test("attention of an old VAE gets today's names", async () => {
   const tiny = await copyOfTiny();
   const path = join(tiny, "vae/diffusion_pytorch_model.safetensors");
   const vae = await openTensors(path);
@@ -139,7 +139,7 @@ test("attention of an old VAE gets its names of today", async () => {
   expect([...(await openModel(tiny)).components.vae.tensors.keys()].sort()).toEqual([...vae.tensors.keys()].sort());
 });
 
-test("a single file takes configs from a folder that is named or stands beside it, or goes without", async () => {
+test("a single file takes its configs from the folder given or the one beside it, or works without", async () => {
   const path = join(folder, "tiny.safetensors");
   await writeZeros(path, single);
   const alone = await openModel(path);
@@ -155,7 +155,7 @@ test("a single file takes configs from a folder that is named or stands beside i
   await expect(openModel(path, { config: join(folder, "none") })).rejects.toMatchObject({ code: "file/missing" });
 });
 
-test("a single file may say that it predicts velocity, and may have tensors that mean nothing here", async () => {
+test("a single file may say that it predicts velocity, and may have unknown tensors", async () => {
   const path = join(folder, "x.safetensors");
   await writeZeros(path, { ...single, v_pred: ["F32", [0]], ztsnr: ["F32", [0]], strange: ["F32", [1]] });
   const model = await openModel(path);
@@ -182,6 +182,7 @@ const renamed = (from: string, to: string): Spec =>
 const without = (prefix: string): Spec => Object.fromEntries(Object.entries(single).filter(([name]) => !name.startsWith(prefix)));
 const only = (prefix: string): Spec => Object.fromEntries(Object.entries(single).filter(([name]) => name.startsWith(prefix)));
 const unetInput = "model.diffusion_model.input_blocks.0.0.weight";
+const unetOutput = "model.diffusion_model.out.2.weight";
 
 test.each<[string, string, string, Spec]>([
   ["an SD 1.5 checkpoint", "model/not-sdxl", "Stable Diffusion 1.x", renamed("conditioner.embedders.0.", "cond_stage_model.")],
@@ -199,6 +200,18 @@ test.each<[string, string, string, Spec]>([
     { ...without("conditioner."), "conditioner.embedders.0.model.ln_final.weight": ["F16", [24]] },
   ],
   ["an inpainting checkpoint", "model/inpainting", "inpainting", { ...single, [unetInput]: ["F16", [16, 9, 3, 3]] }],
+  [
+    "a UNet that edits by instructions",
+    "model/wrong-component",
+    "takes 8 channels and its VAE gives 4",
+    { ...single, [unetInput]: ["F16", [16, 8, 3, 3]] },
+  ],
+  [
+    "a UNet that says its variance too",
+    "model/wrong-component",
+    "answers with 8 channels and its VAE gives 4",
+    { ...single, [unetOutput]: ["F16", [8, 16, 3, 3]] },
+  ],
   ["a file without VAE", "model/missing-component", "no vae", without("first_stage_model.")],
   ["a UNet alone", "model/missing-component", "no vae, no text_encoder, no text_encoder_2", only("model.diffusion_model.")],
   ["a LoRA", "model/wrong-kind", "a LoRA", { "lora_unet_x.lora_down.weight": ["F16", [2, 4]] }],
@@ -207,7 +220,7 @@ test.each<[string, string, string, Spec]>([
   [
     "text encoders of other widths",
     "model/wrong-component",
-    "text 40 wide",
+    "text embeddings 40 wide",
     { ...single, "conditioner.embedders.1.model.ln_final.weight": ["F16", [25]] },
   ],
 ])("refuses %s as a model: %s", async (_, code, words, spec) => {
@@ -216,7 +229,7 @@ test.each<[string, string, string, Spec]>([
   await expect(openModel(path)).rejects.toMatchObject({ name: "UserError", code, message: expect.stringContaining(words) });
 });
 
-test("refuses what is no model at all", async () => {
+test("refuses files and folders that are no model at all", async () => {
   await expect(openModel(join(folder, "none"))).rejects.toMatchObject({ code: "file/missing" });
   await expect(openModel(folder)).rejects.toMatchObject({ code: "model/not-a-model" });
   await expect(openModel(goldenPath("tiny-photomaker-v1.bin"))).rejects.toMatchObject({

@@ -30,7 +30,7 @@ test("values and containers of every spelling", () => {
   expect(read("\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01.")).toBe(2n ** 64n);
 });
 
-test("allowed names are made by our own code, and their state is dropped", () => {
+test("objects of allowed names are made by our own code, and their state is dropped", () => {
   const dict = read("ccollections\nOrderedDict\n)R(", { text: "w" }, "K\x07u}(", { text: "_metadata" }, "K\x01ub.");
   expect(dict).toEqual(new Map([["w", 7]]));
   expect(read({ text: "collections" }, { text: "OrderedDict" }, "\x93)\x81.")).toEqual(new Map());
@@ -47,7 +47,7 @@ test.each([
   ["the opcode EXT1", ["\x82\x01."]],
   ["the opcode NEWOBJ_EX", ["ccollections\nOrderedDict\n)}\x92."]],
   ["collections.OrderedDict.__init__", [{ text: "collections" }, { text: "OrderedDict.__init__" }, "\x93."]],
-  ["state of an object that is no dictionary", ["]}b."]],
+  ["state of an object that is not a dictionary", ["]}b."]],
 ])("refuses %s by name", (name, parts) => {
   expect(() => read(...(parts as string[]))).toThrow(expect.objectContaining({ code: "pickle/refused" }));
   expect(() => read(...(parts as string[]))).toThrow(name);
@@ -66,7 +66,7 @@ test.each([
   ["an item of a list", ["](K\x01K\x02u."]],
   ["a newer protocol", ["\x80\x09."]],
   ["an unknown opcode", ["\xf0."]],
-  ["a number that is none", ["Ix1\n."]],
+  ["a malformed number", ["Ix1\n."]],
   ["a line without end", ["Vabc"]],
 ])("refuses %s as corrupt", (_, parts) => {
   expect(() => read(...parts)).toThrow(expect.objectContaining({ code: "pickle/corrupt" }));

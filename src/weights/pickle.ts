@@ -1,29 +1,29 @@
 import { UserError } from "../core/errors.ts";
 
-/** A name that a pickle may use. `make` is our own code for "call it"; without it the name is only a value. */
+/** A name that a pickle may use. `make` is our own code for calling it; without `make` the name is only a value. */
 export interface PickleName {
   readonly name: string;
   readonly make?: (args: readonly unknown[]) => unknown;
 }
 
 export interface PickleRules {
-  /** Shown in errors. */
+  /** Path shown in errors */
   readonly file: string;
-  /** Every name that is allowed, as `module.name`. */
+  /** Allowed names, as `module.name` */
   readonly names: ReadonlyMap<string, PickleName>;
-  /** The value of a persistent id. */
+  /** Returns the value of a persistent id. */
   readonly persistent: (id: unknown) => unknown;
 }
 
 const AGAIN = "The file is incomplete or damaged: download or copy it again.";
 
 /**
- * Reads one pickle by the opcodes of protocols 0 to 5 that torch writes. Nothing is imported and nothing that the
- * pickle names is called: it can only say which of our own makers to apply. A dict becomes a Map, a list or tuple
+ * Reads one pickle by the opcodes of protocols 0 to 5 that torch writes. Nothing is imported, and nothing that the
+ * pickle names is called: it can only choose among our own makers. A dict becomes a Map, a list or tuple
  * an array, a long beyond 2^53 a bigint. State set on an OrderedDict (`_metadata`) is dropped.
  *
  * @returns the value, and where the pickle ends
- * @throws UserError pickle/refused for any other name or a way of calling, naming it; pickle/corrupt
+ * @throws UserError pickle/refused for any other name or way of calling, naming it; pickle/corrupt
  * @see CPython Lib/pickletools.py
  */
 export function unpickle(bytes: Uint8Array, rules: PickleRules, start = 0): { value: unknown; end: number } {
@@ -76,12 +76,12 @@ export function unpickle(bytes: Uint8Array, rules: PickleRules, start = 0): { va
   };
   const append = (values: unknown[]) => {
     const list = top();
-    if (!Array.isArray(list)) return corrupt("appends to what is no list");
+    if (!Array.isArray(list)) return corrupt("appends to something that is not a list");
     for (const value of values) list.push(value);
   };
   const setItems = (values: unknown[]) => {
     const dict = top();
-    if (!(dict instanceof Map) || values.length % 2 !== 0) return corrupt("sets items of what is no dictionary");
+    if (!(dict instanceof Map) || values.length % 2 !== 0) return corrupt("sets items of something that is not a dictionary");
     for (let i = 0; i < values.length; i += 2) dict.set(values[i], values[i + 1]);
   };
   const dictOf = (values: unknown[]) => {
@@ -90,7 +90,7 @@ export function unpickle(bytes: Uint8Array, rules: PickleRules, start = 0): { va
   };
   const build = () => {
     pop();
-    if (!(top() instanceof Map)) refuse("state of an object that is no dictionary");
+    if (!(top() instanceof Map)) refuse("state of an object that is not a dictionary");
   };
   const decimal = (digits: string) =>
     /^[+-]?\d{1,400}L?$/.test(digits) ? narrow(BigInt(digits.replace("L", ""))) : corrupt("has a bad number");
@@ -279,7 +279,7 @@ export function unpickle(bytes: Uint8Array, rules: PickleRules, start = 0): { va
   }
 }
 
-/** Opcodes that make objects in ways that weights never need. */
+/** Opcodes that create objects in ways that weights never need. */
 const REFUSED: Readonly<Record<string, string>> = {
   P: "PERSID",
   o: "OBJ",
@@ -298,7 +298,7 @@ const utf8 = new TextDecoder();
 
 const isName = (value: unknown): value is PickleName => typeof value === "object" && value !== null && "name" in value;
 
-/** Two's complement, any length. */
+/** Integer from two's complement bytes of any length. */
 function littleEndian(bytes: Uint8Array): number | bigint {
   let value = 0n;
   for (const byte of bytes.toReversed()) value = (value << 8n) | BigInt(byte);

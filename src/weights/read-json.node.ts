@@ -7,7 +7,7 @@ import { type JsonObject, parseJsonObject } from "./parse-json.ts";
 const MAX_BYTES = 2 ** 26;
 
 /**
- * A JSON object from a file as Python writes it: Infinity, -Infinity and NaN are read (NaN as null).
+ * Reads a JSON object as Python writes it: Infinity, -Infinity and NaN are accepted (NaN becomes null).
  * @throws UserError file/missing, file/denied, config/not-json, config/too-large
  */
 export async function readJsonObject(path: string): Promise<JsonObject> {
@@ -20,7 +20,7 @@ export async function readJsonObject(path: string): Promise<JsonObject> {
   }
 }
 
-/** The same, or undefined where there is no such file. */
+/** {@link readJsonObject}, or undefined where the file does not exist. */
 export const readJsonIfThere = async (...path: string[]): Promise<JsonObject | undefined> =>
   (await exists(join(...path))) ? readJsonObject(join(...path)) : undefined;
 

@@ -20,17 +20,17 @@ export async function readTensorFile(file: ByteSource): Promise<TensorFile> {
   if (text.startsWith("version https://git-lfs"))
     throw new UserError(
       "weights/lfs-pointer",
-      `${path} is only a pointer of git-lfs, not the weights.`,
+      `${path} is only a git-lfs pointer, not the weights.`,
       "Run `git lfs pull`, or download the file itself.",
     );
   if (/^\s*<(!doctype|html)/i.test(text))
     throw new UserError("weights/web-page", `${path} is a web page.`, "Download the file itself, not the page about it.");
   if (head[8] === 0x7b) return parseSafetensors(file);
   const seems = SIGNATURES.find(([bytes]) => startsWith(head, bytes))?.[1];
-  if (seems === undefined && path.endsWith(".safetensors")) return parseSafetensors(file); // says best what is wrong
+  if (seems === undefined && path.endsWith(".safetensors")) return parseSafetensors(file); // gives the most helpful error
   throw new UserError(
     "weights/unknown-format",
-    `${path} is neither safetensors nor a file of torch${seems ? `: it seems to be ${seems}` : ""}.`,
+    `${path} is neither safetensors nor a torch file${seems ? `: it seems to be ${seems}` : ""}.`,
     "Give a .safetensors file, or a .bin, .pt or .ckpt written by torch.save.",
   );
 }

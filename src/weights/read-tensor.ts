@@ -1,19 +1,19 @@
 import { bfloatsToFloats, halvesToFloats } from "../core/floats.ts";
 import { DTYPE_BYTES, type DType, type TensorEntry, type Tensors } from "./tensor-entry.ts";
 
-/** The bytes of a tensor as they are stored: with `transposed`, in the order of the stored shape. */
+/** Bytes of a tensor as stored: with `transposed`, in the order of the stored shape. */
 export async function readBytes(entry: TensorEntry): Promise<Uint8Array> {
   const { source } = entry;
   return source.kind === "bytes" ? source.bytes : source.file.read(source.offset, source.length);
 }
 
-/** The bytes of a tensor in the row-major order of its shape, whatever the order in which they are stored. */
+/** Bytes of a tensor in row-major order of its shape, however they are stored. */
 export async function readRowMajor(entry: TensorEntry): Promise<Uint8Array> {
   const bytes = await readBytes(entry);
   return entry.transposed ? transposeBytes(bytes, entry.shape, DTYPE_BYTES[entry.dtype]) : bytes;
 }
 
-/** The values of a tensor of any float type, row-major in its shape. */
+/** Values of a tensor of any float type, row-major. */
 export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
   return toFloats(entry.name, entry.dtype, await readRowMajor(entry));
 }
@@ -29,7 +29,7 @@ export async function readManyFloats(entries: readonly TensorEntry[]): Promise<F
   return out;
 }
 
-/** Values of a tensor as an array of its kind; float types that JavaScript lacks become float32. */
+/** Values in an array of the matching type; float types that JavaScript lacks become float32. */
 export type Values =
   | Float64Array
   | Float32Array
@@ -48,7 +48,7 @@ export interface TensorValues {
   readonly values: Values;
 }
 
-/** The values of a tensor in the array type nearest to its element type, row-major. */
+/** Values of a tensor in the closest array type, row-major. */
 export async function readValues(entry: TensorEntry): Promise<TensorValues> {
   const { dtype, shape } = entry;
   const bytes = await readRowMajor(entry);
@@ -68,7 +68,7 @@ export async function readValues(entry: TensorEntry): Promise<TensorValues> {
   return { dtype, shape, values: integers[dtype]?.() ?? toFloats(entry.name, dtype, bytes) };
 }
 
-/** Values of every tensor of a small file. */
+/** Values of all tensors of a small file. */
 export async function readAllValues(tensors: Tensors): Promise<Map<string, TensorValues>> {
   const out = new Map<string, TensorValues>();
   for (const [name, entry] of tensors) out.set(name, await readValues(entry));
@@ -87,14 +87,14 @@ function toFloats(name: string, dtype: DType, bytes: Uint8Array): Float32Array {
       return Float32Array.from(new Float64Array(aligned(bytes)));
     case "F8_E4M3":
       return Float32Array.from(bytes, (bits) => FROM_E4M3[bits]!);
-    case "F8_E5M2": // the upper byte of a half
+    case "F8_E5M2": // the upper byte of a half-precision number
       return halvesToFloats(Uint16Array.from(bytes, (bits) => bits << 8));
     default:
       throw new TypeError(`${name} holds ${dtype}, not floats`);
   }
 }
 
-/** E4M3FN (arXiv 2209.05433): bias 7, no infinities, NaN only where all bits but the sign are set. */
+/** Values of E4M3FN (arXiv 2209.05433): bias 7, no infinities, NaN only where all bits but the sign are set. */
 const FROM_E4M3 = Float32Array.from({ length: 256 }, (_, bits) => {
   const sign = bits & 0x80 ? -1 : 1;
   const exponent = (bits >> 3) & 15;
@@ -103,14 +103,14 @@ const FROM_E4M3 = Float32Array.from({ length: 256 }, (_, bits) => {
   return sign * (exponent === 0 ? fraction * 2 ** -9 : (1 + fraction / 8) * 2 ** (exponent - 7));
 });
 
-/** The bytes in a buffer of their own that starts at 0, as typed arrays of wider elements need. */
+/** The bytes in a buffer of their own, from offset 0, as typed arrays of wider elements need. */
 function aligned(bytes: Uint8Array): ArrayBuffer {
   const { buffer, byteOffset, byteLength } = bytes;
   if (buffer instanceof ArrayBuffer && byteOffset === 0 && buffer.byteLength === byteLength) return buffer;
   return new Uint8Array(bytes).buffer;
 }
 
-/** Stored [b, a] to row-major [a, b]. */
+/** Transposes stored [b, a] to row-major [a, b]. */
 function transposeBytes(bytes: Uint8Array, shape: readonly number[], size: number): Uint8Array {
   const [a, b] = shape as readonly [number, number];
   const out = new Uint8Array(bytes.length);

@@ -1,8 +1,8 @@
-/** Module paths in one layout and in another: `["time_embed.0", "time_embedding.linear_1"]`. */
+/** A module's path in one layout and in another: `["time_embed.0", "time_embedding.linear_1"]`. */
 export type PathPair = readonly [from: string, to: string];
 
 /**
- * `name` with the longest of its leading paths that is in `pairs` replaced, or undefined if none is.
+ * `name` with its longest leading path that is in `pairs` replaced, or undefined if none is.
  * Only whole segments count: `out.0` is not a leading path of `out.01`.
  */
 export function rename(name: string, pairs: ReadonlyMap<string, string>): string | undefined {

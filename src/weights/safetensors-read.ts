@@ -8,10 +8,10 @@ const AGAIN = "The file is incomplete or damaged: download or copy it again.";
 
 /**
  * Reads the header of a safetensors file by the rules of the reference reader: the tensors fill the rest of the
- * file without holes, overlaps or a remainder.
+ * file without gaps, overlaps or a remainder.
  *
  * @throws UserError safetensors/truncated (no room for a header), safetensors/header-too-large, safetensors/not-json,
- *   safetensors/entry (a tensor that is not described as it should be), safetensors/dtype, safetensors/offsets,
+ *   safetensors/entry (a malformed description of a tensor), safetensors/dtype, safetensors/offsets,
  *   safetensors/overlap, safetensors/hole, safetensors/length (shape and bytes disagree), safetensors/duplicate-name,
  *   safetensors/trailing-bytes, safetensors/metadata
  * @see https://github.com/huggingface/safetensors, safetensors/src/tensor.rs: read_metadata, validate
@@ -43,7 +43,7 @@ export async function parseSafetensors(file: ByteSource): Promise<TensorFile> {
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") {
       if (!isRecord(value) || !Object.values(value).every((text) => typeof text === "string"))
-        fail("metadata", "its __metadata__ is not a table of texts.", "Write the file again with texts only.");
+        fail("metadata", "its __metadata__ has values that are not strings.", "Write the file again with texts only.");
       metadata = value as Record<string, string>;
       continue;
     }
@@ -53,7 +53,7 @@ export async function parseSafetensors(file: ByteSource): Promise<TensorFile> {
       return fail(
         "dtype",
         `"${name}" has the element type ${JSON.stringify(dtype)}.`,
-        `Known are ${Object.keys(DTYPE_BYTES).join(", ")}.`,
+        `Known types are ${Object.keys(DTYPE_BYTES).join(", ")}.`,
       );
     if (!isSizes(shape)) return fail("entry", `"${name}" has the shape ${JSON.stringify(shape)}.`);
     if (!isSizes(offsets) || offsets.length !== 2) return fail("entry", `"${name}" has the offsets ${JSON.stringify(offsets)}.`);
@@ -74,7 +74,7 @@ export async function parseSafetensors(file: ByteSource): Promise<TensorFile> {
     end = source.offset + source.length;
     before = `"${name}"`;
   }
-  if (end !== size) fail("trailing-bytes", `${size - end} bytes after the last tensor belong to none.`);
+  if (end !== size) fail("trailing-bytes", `${size - end} bytes after the last tensor belong to no tensor.`);
   return { format: "safetensors", path, tensors, metadata };
 }
 
@@ -89,7 +89,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 const isSizes = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 
-/** The first key that occurs twice at the top of a valid JSON object; JSON.parse would keep the last without a word. */
+/** The first key that occurs twice at the top level of valid JSON; JSON.parse would silently keep the last. */
 function repeatedKey(json: string): string | undefined {
   const seen = new Set<string>();
   let depth = 0;

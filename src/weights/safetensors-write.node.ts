@@ -2,24 +2,24 @@ import { type ByteSink, writeFileAtomically } from "../core/atomic-file.node.ts"
 import { readRowMajor } from "./read-tensor.ts";
 import { DTYPE_BYTES, type DType, elementCount, type TensorEntry } from "./tensor-entry.ts";
 
-/** Bytes, or something that makes them when their turn comes: all at once or piece by piece. */
+/** Bytes, or a function that produces them when they are to be written, at once or in pieces. */
 export type TensorData = ArrayBufferView | (() => Promise<ArrayBufferView> | AsyncIterable<ArrayBufferView>);
 
 export interface TensorToWrite {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** Little-endian, row-major. */
+  /** Values, little-endian and row-major */
   readonly data: TensorData;
 }
 
 /**
- * Writes a safetensors file, whole or not at all. One tensor is held at a time, so that files larger than memory
+ * Writes a safetensors file, complete or not at all. One tensor is held at a time, so that files larger than memory
  * can be written. Tensors are ordered as the reference orders them (wide elements first, then by name), so the
  * same content gives the same bytes.
  *
  * @param options.asGiven keeps the order of `tensors`
- * @throws UserError disk/full and others of writeFileAtomically
+ * @throws UserError disk/full, disk/denied, disk/no-folder, disk/is-folder, disk/failed
  */
 export async function writeSafetensors(
   path: string,
@@ -46,7 +46,7 @@ export async function writeSafetensors(
   });
 }
 
-/** A tensor to write whose bytes are elsewhere: they are read when their turn comes. */
+/** A tensor to write whose bytes are read from elsewhere when it is written. */
 export const copied = (entry: TensorEntry): TensorToWrite => ({
   name: entry.name,
   dtype: entry.dtype,
@@ -54,7 +54,7 @@ export const copied = (entry: TensorEntry): TensorToWrite => ({
   data: () => readRowMajor(entry),
 });
 
-/** Length and header, padded with spaces so that the data start at a multiple of 8. */
+/** Length and header, padded with spaces so that the data begin at a multiple of 8. */
 function frame(json: string): Uint8Array {
   const text = new TextEncoder().encode(json);
   const length = Math.ceil(text.length / 8) * 8;

@@ -37,7 +37,7 @@ test("eight-bit floats", async () => {
   expect([...(await entry("F8_E5M2", 0x3c, 0xc0, 0x7b, 0x01, 0x7c))]).toEqual([1, -2, 57344, 2 ** -16, Number.POSITIVE_INFINITY]);
 });
 
-test("what is written is what is read", async () => {
+test("a written file reads as what was written", async () => {
   const path = join(folder, "a.safetensors");
   const names = fc.uniqueArray(fc.string({ minLength: 1 }), { maxLength: 6 });
   await fc.assert(
@@ -95,16 +95,16 @@ test.each<[string, string, unknown, number, number?]>([
   ["a header that is not JSON", "not-json", '{"x": ', 8],
   ["a header that is a list", "not-json", [], 0],
   ["an unknown element type", "dtype", { x: { ...x, dtype: "F31" } }, 8],
-  ["an element type from the prototype", "dtype", { x: { ...x, dtype: "toString" } }, 8],
+  ["an element type named like a property of Object.prototype", "dtype", { x: { ...x, dtype: "toString" } }, 8],
   ["a negative size", "entry", { x: { ...x, shape: [-2] } }, 8],
   ["no offsets", "entry", { x: { ...x, data_offsets: undefined } }, 8],
-  ["a tensor that is a text", "entry", { x: "y" }, 8],
+  ["a tensor that is a string", "entry", { x: "y" }, 8],
   ["data cut short", "offsets", { x }, 4],
   ["an end before its start", "offsets", { x: { ...x, data_offsets: [8, 0] } }, 8],
   ["a shape that needs other bytes", "length", { x: { ...x, shape: [3] } }, 8],
   ["sizes whose product overflows", "length", { x: { ...x, shape: [2 ** 40, 2 ** 40] } }, 8],
   ["overlapping tensors", "overlap", { x, y: { ...x, data_offsets: [4, 12] } }, 12],
-  ["two tensors at one place", "overlap", { x, y: x }, 8],
+  ["two tensors at the same offset", "overlap", { x, y: x }, 8],
   ["a hole", "hole", { x, y: { ...x, data_offsets: [12, 20] } }, 20],
   ["bytes after the end", "trailing-bytes", { x }, 9],
   ["a name given twice", "duplicate-name", `{"x": ${JSON.stringify(x)}, "\\u0078": ${JSON.stringify(x)}}`, 8],

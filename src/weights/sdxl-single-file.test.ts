@@ -48,7 +48,7 @@ test.runIf(hasGolden("tiny-sdxl.safetensors"))("the real single file reads as th
   }
 });
 
-test("both ways of naming a UNet tell the same layout", () => {
+test("both ways of naming a UNet show the same layout", () => {
   const unet = [...folder.components.unet.tensors.keys()];
   const before = [...singleFileTensors.keys()].flatMap((name) => name.split("model.diffusion_model.")[1] ?? []);
   expect(layoutFromOriginal(before)).toEqual(layoutFromDiffusers(unet));
@@ -57,7 +57,7 @@ test("both ways of naming a UNet tell the same layout", () => {
   expect(paths.get("output_blocks.2.2.conv")).toBe("up_blocks.0.upsamplers.0.conv");
 });
 
-test("levels with and without attention, resampled or not, are found again from either naming", () => {
+test("levels with and without attention, resampled or not, are recognised in either naming", () => {
   const level = (resnets: number, attention: boolean, resampled: boolean) => ({ resnets, attention, resampled });
   const layout = {
     down: [level(1, true, true), level(3, false, true), level(2, true, false)],

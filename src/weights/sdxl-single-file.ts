@@ -7,7 +7,7 @@ import { oldVaePaths, vaePaths } from "./vae-names.ts";
 export const COMPONENTS = ["unet", "vae", "text_encoder", "text_encoder_2"] as const;
 export type ComponentName = (typeof COMPONENTS)[number];
 
-/** Where the components of SDXL are in a single file. */
+/** Prefixes of SDXL's components in a single file. */
 export const PREFIXES: Readonly<Record<ComponentName, string>> = {
   unet: "model.diffusion_model.",
   vae: "first_stage_model.",
@@ -15,7 +15,7 @@ export const PREFIXES: Readonly<Record<ComponentName, string>> = {
   text_encoder_2: "conditioner.embedders.1.model.",
 };
 
-/** Members of checkpoints that making pictures does not need. */
+/** Tensors of checkpoints that making pictures does not need. */
 const IGNORED: readonly RegExp[] = [
   /(^|\.)position_ids$/, // 0, 1, 2 …
   /(^|\.)logit_scale$/, // of CLIP's training loss
@@ -28,16 +28,16 @@ const IGNORED: readonly RegExp[] = [
   /^cond_stage_model\.(logit_scale|null_\w+)$/,
 ];
 
-/** Whether a tensor is on the written list of those that a loader leaves aside. */
+/** Whether a tensor is known to be unnecessary for making pictures. */
 export const isIgnored = (name: string): boolean => IGNORED.some((pattern) => pattern.test(name));
 
-/** Empty tensors by which trainers mark a checkpoint that predicts velocity, and one with zero terminal SNR. */
+/** Empty tensors by which trainers mark a checkpoint that predicts velocity, and one trained with zero terminal SNR. */
 export const MARKS = { vPrediction: "v_pred", zeroSnr: "ztsnr" } as const;
 
 export interface SingleFileParts {
-  /** By the names of diffusers and transformers; a component that the file lacks is empty. */
+  /** Tensors by the names of diffusers and transformers; a component that the file lacks is empty. */
   readonly components: Readonly<Record<ComponentName, Tensors>>;
-  /** Names that mean nothing here. */
+  /** Names that are not part of an SDXL checkpoint. */
   readonly unknown: readonly string[];
 }
 
@@ -85,7 +85,7 @@ export function splitSingleFile(tensors: Tensors): SingleFileParts {
 const renamed = (entry: TensorEntry, name: string | undefined): readonly TensorEntry[] | undefined =>
   name === undefined ? undefined : [{ ...entry, name }];
 
-/** Attention of the original VAE is written as 1x1 convolutions: [c, c, 1, 1] holds the same as [c, c]. */
+/** The original VAE stores attention as 1x1 convolutions: [c, c, 1, 1] becomes [c, c]. */
 function squareAttention(entry: TensorEntry): TensorEntry {
   const [out, into, height, width] = entry.shape;
   const isConvolution = entry.shape.length === 4 && height === 1 && width === 1;
@@ -94,7 +94,7 @@ function squareAttention(entry: TensorEntry): TensorEntry {
 
 const oldVae = new Map(oldVaePaths);
 
-/** A VAE of diffusers' layout with attention named and shaped as today. */
+/** Tensors of a VAE in diffusers' layout, with attention named and shaped as today. */
 export function modernVae(tensors: Tensors): Tensors {
   const out = new Map<string, TensorEntry>();
   for (const entry of tensors.values()) {

@@ -3,7 +3,7 @@ import type { ByteSource } from "./byte-source.ts";
 /** Element types as safetensors names them. */
 export type DType = keyof typeof DTYPE_BYTES;
 
-/** Bytes of one element. */
+/** Bytes per element. */
 export const DTYPE_BYTES = {
   F64: 8,
   F32: 4,
@@ -24,7 +24,7 @@ export const DTYPE_BYTES = {
 
 export const isDType = (name: unknown): name is DType => typeof name === "string" && Object.hasOwn(DTYPE_BYTES, name);
 
-/** Bytes in a file. */
+/** A range of bytes in a file. */
 export interface FileRange {
   readonly kind: "file";
   readonly file: ByteSource;
@@ -32,19 +32,19 @@ export interface FileRange {
   readonly length: number;
 }
 
-/** Bytes in memory: those that no file holds as they are needed. */
+/** Bytes in memory, where no file has them in the form needed. */
 export interface InlineBytes {
   readonly kind: "bytes";
   readonly bytes: Uint8Array;
 }
 
-/** A named tensor and where its bytes are: nothing is read until asked. Bytes are contiguous, little-endian. */
+/** A named tensor and where its bytes are; nothing is read until asked for. Bytes are contiguous, little-endian. */
 export interface TensorEntry {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly source: FileRange | InlineBytes;
-  /** Stored as [b, a] although shape says [a, b]. */
+  /** Stored as [b, a] although the shape says [a, b]. */
   readonly transposed?: true;
 }
 
@@ -54,7 +54,7 @@ export const elementCount = (shape: readonly number[]): number => shape.reduce((
 
 export const byteLength = ({ source }: TensorEntry): number => (source.kind === "file" ? source.length : source.bytes.length);
 
-/** Rows `from` to `to` (exclusive) along the first axis, as a tensor of its own: no byte is moved. */
+/** Rows `from` to `to` (exclusive) along the first axis, as a tensor of its own; no bytes are copied. */
 export function sliceRows(entry: TensorEntry, from: number, to: number): TensorEntry {
   const [rows, ...rest] = entry.shape;
   if (entry.transposed || rows === undefined || from < 0 || to > rows || from > to)
@@ -71,7 +71,7 @@ export function sliceRows(entry: TensorEntry, from: number, to: number): TensorE
   };
 }
 
-/** The entries of `tensors` whose names start with `prefix`, without it. */
+/** The entries of `tensors` whose names start with `prefix`, under names without it. */
 export function withoutPrefix(tensors: Tensors, prefix: string): Tensors {
   const out = new Map<string, TensorEntry>();
   for (const [name, entry] of tensors)

@@ -1,12 +1,12 @@
 import type { Tensors } from "./tensor-entry.ts";
 
-/** What a weight file holds, before anyone asks what it means. */
+/** Content of a weight file, not yet identified as a model, an adapter or a LoRA. */
 export interface TensorFile {
   readonly format: "safetensors" | "torch-zip" | "torch-legacy";
   /** The id of its source. */
   readonly path: string;
-  /** Names of nested dictionaries are joined by dots: `state_dict.conv_in.weight`. */
+  /** Tensors by name; names of nested dictionaries are joined by dots: `state_dict.conv_in.weight`. */
   readonly tensors: Tensors;
-  /** The `__metadata__` of safetensors; from a pickle the single values that are no tensors, as text. */
+  /** The `__metadata__` of safetensors; for a pickle, single values that are not tensors, as text. */
   readonly metadata: Readonly<Record<string, string>>;
 }

@@ -4,11 +4,11 @@ import type { JsonObject } from "./parse-json.ts";
 import type { Tensors } from "./tensor-entry.ts";
 
 export interface TinyVaeFiles {
-  /** Absolute. */
+  /** Absolute path */
   readonly path: string;
-  /** The config.json of a folder; a file has none, and its tensors tell all. */
+  /** Content of a folder's config.json; a file has none, and its tensors show everything. */
   readonly config?: JsonObject;
-  /** By the names of diffusers' AutoencoderTiny: `decoder.layers.0.weight`. */
+  /** Tensors by the names of diffusers' AutoencoderTiny: `decoder.layers.0.weight` */
   readonly tensors: Tensors;
 }
 

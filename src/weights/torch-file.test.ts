@@ -40,7 +40,7 @@ test("views, strides, shared storages and nested values read as PyTorch shows th
   });
 });
 
-test("what lies in order is used in place, also where it is transposed", async () => {
+test("contiguous tensors are used in place, transposed ones too", async () => {
   const { tensors } = await openTensors(goldenPath("formats/views.bin"));
   const [base, t, col] = ["base", "t", "col"].map((name) => tensors.get(`state_dict.${name}`)!);
   expect(base!.source.kind).toBe("file");
@@ -112,9 +112,13 @@ test.each<[string, string, Uint8Array]>([
   ["strides beyond the storage", "torch/corrupt", makeTorchZip(tensor("0", 6, [2, 3], [4, 1]), { 0: floats })],
   ["a negative size", "torch/corrupt", makeTorchZip(tensor("0", 6, [-1], [1]), { 0: floats })],
   ["negative strides", "torch/corrupt", makeTorchZip(tensor("0", 6, [2], [-1], 3), { 0: floats })],
-  ["a small storage blown up", "torch/too-large", makeTorchZip(tensor("0", 6, [2 ** 30, 6], [0, 1]), { 0: floats })],
+  [
+    "a small storage expanded to a huge tensor",
+    "torch/too-large",
+    makeTorchZip(tensor("0", 6, [2 ** 30, 6], [0, 1]), { 0: floats }),
+  ],
   ["complex numbers", "pickle/refused", makeTorchZip(tensor("0", 3, [3], [1], 0, "ComplexFloatStorage"), { 0: floats })],
-  ["a dictionary that holds itself", "torch/too-large", makeTorchZip(endless, {})],
+  ["a dictionary that contains itself", "torch/too-large", makeTorchZip(endless, {})],
   ["lists that double", "torch/too-large", makeTorchZip(doubling, {})],
   ["a zip of something else", "torch/not-torch", makeZip([{ name: "a.txt", data: Buffer.from("a") }])],
   [
@@ -135,7 +139,7 @@ test.each<[string, string, Uint8Array]>([
   ],
   ["a cut file", "zip/truncated", makeTorchZip(tensor("0", 6, [6], [1]), { 0: floats }).subarray(0, -30)],
   ["an empty file", "weights/empty", new Uint8Array()],
-  ["a pointer of git-lfs", "weights/lfs-pointer", Buffer.from("version https://git-lfs.github.com/spec/v1\noid sha256:00")],
+  ["a git-lfs pointer", "weights/lfs-pointer", Buffer.from("version https://git-lfs.github.com/spec/v1\noid sha256:00")],
   ["a web page", "weights/web-page", Buffer.from("<!DOCTYPE html><html>")],
   ["a GGUF file", "weights/unknown-format", Buffer.from("GGUF\x03\0\0\0")],
   ["a bare pickle", "weights/unknown-format", makePickle("\x80\x02}.")],

@@ -2,22 +2,22 @@ import { UserError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { DTYPE_BYTES, elementCount, type TensorEntry } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
-import { isView, readTorchPickle, type Storage, storageBytes, type View } from "./torch-pickle.ts";
+import { isView, readTorchPickle, type Storage, type StorageView, storageBytes } from "./torch-pickle.ts";
 import { readZipDirectory, readZipEntry, type ZipEntry } from "./zip.ts";
 
 const MAX_PICKLE = 2 ** 26; // bytes; that of SDXL takes half a megabyte
-const MAX_INLINE = 2 ** 30; // bytes held in memory because no file has them in order
+const MAX_INLINE = 2 ** 30; // bytes held in memory because the file does not have them in order
 const MAX_NAMES = 1_000_000;
 const MAX_DEPTH = 32;
 const AGAIN = "The file is incomplete or damaged: download or copy it again.";
 const AS_SAFETENSORS = "Save its weights as safetensors.";
 
 /**
- * Reads what torch.save wrote since version 1.6: a zip archive with a pickle and one member for each storage.
- * Storages are used in place; what is compressed or not in order is taken into memory.
+ * Reads a file of torch.save since version 1.6: a zip archive with a pickle and one member for each storage.
+ * Storages are used in place; compressed ones and tensors that are not contiguous are read into memory.
  *
  * @throws UserError torch/not-torch, torch/script, torch/byte-order, torch/missing-storage, torch/storage-size,
- *   torch/too-large, torch/duplicate-name, torch/corrupt, and those of zip and pickle
+ *   torch/too-large, torch/duplicate-name, torch/corrupt; zip/*, pickle/*
  */
 export async function readTorchZip(file: ByteSource): Promise<TensorFile> {
   const fail = failure(file.id);
@@ -54,14 +54,14 @@ export async function readTorchZip(file: ByteSource): Promise<TensorFile> {
   });
 }
 
-/** How a file of torch.save before version 1.6 begins: a pickled magic number. */
+/** First bytes of a torch.save file from before version 1.6: a pickled magic number. */
 export const LEGACY_MAGIC = Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19);
 
 /**
- * Reads what torch.save wrote before version 1.6: five pickles (magic, protocol, system, the value, the keys of
+ * Reads a file of torch.save from before version 1.6: five pickles (magic, protocol, system, the value, the keys of
  * the storages), then each storage as a count and its elements.
  *
- * @throws UserError torch/byte-order, torch/corrupt, torch/storage-size, torch/too-large, and those of pickle
+ * @throws UserError torch/byte-order, torch/corrupt, torch/missing-storage, torch/storage-size, torch/too-large, torch/duplicate-name; pickle/*
  * @see torch/serialization.py: _legacy_load
  */
 export async function readTorchLegacy(file: ByteSource): Promise<TensorFile> {
@@ -99,7 +99,7 @@ export async function readTorchLegacy(file: ByteSource): Promise<TensorFile> {
   );
 }
 
-/** Where the bytes of a storage are: an offset in the file, or the bytes themselves. `spend` counts what is held. */
+/** Finds the bytes of a storage: an offset in the file, or the bytes themselves. `spend` counts the bytes held in memory. */
 type Locate = (storage: Storage, spend: (bytes: number) => void) => Promise<number | Uint8Array>;
 
 async function collect(file: ByteSource, format: TensorFile["format"], value: unknown, locate: Locate): Promise<TensorFile> {
@@ -122,7 +122,7 @@ async function collect(file: ByteSource, format: TensorFile["format"], value: un
 
 async function toEntry(
   name: string,
-  { dtype, offset, shape, stride }: View,
+  { dtype, offset, shape, stride }: StorageView,
   file: ByteSource,
   storage: number | Uint8Array,
   spend: (bytes: number) => void,
@@ -172,12 +172,12 @@ function gather(bytes: Uint8Array, shape: readonly number[], stride: readonly nu
   return out;
 }
 
-/** Everything at the ends of nested dictionaries and lists, by dotted name. A value alone has the name "". */
+/** All leaves of nested dictionaries and lists, by dotted name. A single value has the name "". */
 function leaves(root: unknown, fail: Fail): [string, unknown][] {
   const out: [string, unknown][] = [];
   let visited = 0;
   const walk = (value: unknown, name: string, depth: number): void => {
-    // a dictionary may hold itself, and shared ones may multiply
+    // a dictionary may contain itself, and shared ones may multiply
     if (depth > MAX_DEPTH || ++visited > MAX_NAMES) fail("too-large", "its dictionaries are nested without end.", AS_SAFETENSORS);
     const inside = (key: unknown) => (name === "" ? String(key) : `${name}.${key}`);
     if (value instanceof Map) for (const [key, item] of value) walk(item, inside(key), depth + 1);
@@ -188,7 +188,8 @@ function leaves(root: unknown, fail: Fail): [string, unknown][] {
   return out;
 }
 
-const viewsOf = (root: unknown, fail: Fail): View[] => leaves(root, fail).flatMap(([, value]) => (isView(value) ? [value] : []));
+const viewsOf = (root: unknown, fail: Fail): StorageView[] =>
+  leaves(root, fail).flatMap(([, value]) => (isView(value) ? [value] : []));
 
 type Fail = (code: string, problem: string, remedy?: string) => never;
 

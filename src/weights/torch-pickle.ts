@@ -2,16 +2,16 @@ import { UserError } from "../core/errors.ts";
 import { type PickleName, type PickleRules, unpickle } from "./pickle.ts";
 import { DTYPE_BYTES, type DType, elementCount } from "./tensor-entry.ts";
 
-/** A run of elements that tensors look into. */
+/** A run of elements that tensors are views of. */
 export interface Storage {
   readonly key: string;
-  /** Undefined for an untyped storage, whose `count` is in bytes. */
+  /** Element type; undefined for an untyped storage, whose `count` is in bytes. */
   readonly dtype: DType | undefined;
   readonly count: number;
 }
 
-/** A view of a storage: as in torch, offsets and strides are in elements. */
-export interface View {
+/** A view of a storage: offset and strides are in elements, as in torch. */
+export interface StorageView {
   readonly view: true;
   readonly storage: Storage;
   readonly dtype: DType;
@@ -20,7 +20,7 @@ export interface View {
   readonly stride: readonly number[];
 }
 
-export const isView = (value: unknown): value is View => typeof value === "object" && value !== null && "view" in value;
+export const isView = (value: unknown): value is StorageView => typeof value === "object" && value !== null && "view" in value;
 
 const STORAGES: Readonly<Record<string, DType>> = {
   DoubleStorage: "F64",
@@ -63,7 +63,7 @@ interface TypeName extends PickleName {
 const isTypeName = (value: unknown): value is TypeName => typeof value === "object" && value !== null && "isStorage" in value;
 
 /**
- * What a torch pickle may name: how it spells tensors, their element types and its containers.
+ * Names that a torch pickle may use: for tensors, their element types and its containers.
  * @see torch/_utils.py: _rebuild_tensor_v2 and its neighbours; torch/_weights_only_unpickler.py
  */
 export function torchRules(file: string): PickleRules {
@@ -72,11 +72,11 @@ export function torchRules(file: string): PickleRules {
     throw new UserError(
       "torch/corrupt",
       `${file}: ${problem}.`,
-      "The file is damaged or was not written by torch: get it again.",
+      "The file is damaged or was not written by torch: download or copy it again.",
     );
   };
 
-  const rebuild = (args: readonly unknown[], typed: boolean): View => {
+  const rebuild = (args: readonly unknown[], typed: boolean): StorageView => {
     const [storage, offset, shape, stride] = args as [Storage, unknown, unknown, unknown];
     if (!isStorage(storage)) return fail("a tensor has no storage");
     if (!isSizes(shape) || !isSizes(stride) || shape.length !== stride.length || !isSize(offset))

@@ -3,11 +3,11 @@ import type { PathPair } from "./rename.ts";
 interface Level {
   readonly resnets: number;
   readonly attention: boolean;
-  /** Whether the resolution changes after it. */
+  /** Whether it is followed by a down- or upsampling. */
   readonly resampled: boolean;
 }
 
-/** What names tell about a UNet's blocks, from the outside inwards and back. */
+/** Layout of a UNet's blocks as its names show it, from the outside inwards and back. */
 export interface UnetLayout {
   readonly down: readonly Level[];
   readonly up: readonly Level[];
@@ -77,7 +77,7 @@ const ENDS: readonly PathPair[] = [
 ];
 
 /**
- * Where each module of an SDXL UNet is in the original layout (Stability's generative-models) and in diffusers'.
+ * Paths of each module of an SDXL UNet in the original layout (Stability's generative-models) and in diffusers'.
  * Transformer blocks have the same names inside.
  * @see diffusers 0.35.2 src/diffusers/loaders/single_file_utils.py: convert_ldm_unet_checkpoint
  */

@@ -1,6 +1,6 @@
 import type { PathPair } from "./rename.ts";
 
-/** Attention inside the VAE; diffusers spelled it as the third column until 0.13. */
+/** Names inside the VAE's attention; the third column is diffusers' spelling until 0.13. */
 const ATTENTION: readonly (readonly [original: string, diffusers: string, old: string])[] = [
   ["norm", "group_norm", "group_norm"],
   ["q", "to_q", "query"],
@@ -10,7 +10,7 @@ const ATTENTION: readonly (readonly [original: string, diffusers: string, old: s
 ];
 
 /**
- * Where each module of a VAE is in the original layout and in diffusers', for as many levels as `names` show.
+ * Paths of each module of a VAE in the original layout and in diffusers', for as many levels as `names` show.
  * The original counts the decoder's levels from the outside.
  * @see diffusers 0.35.2 src/diffusers/loaders/single_file_utils.py: convert_ldm_vae_checkpoint
  */
@@ -47,7 +47,7 @@ export function vaePaths(names: Iterable<string>): readonly PathPair[] {
   return out;
 }
 
-/** Old names of attention in diffusers' own layout, to those of today. */
+/** Paths from old names of attention in diffusers' own layout to today's. */
 export const oldVaePaths: readonly PathPair[] = ["encoder", "decoder"].flatMap((side) =>
   ATTENTION.map(([, now, old]): PathPair => [`${side}.mid_block.attentions.0.${old}`, `${side}.mid_block.attentions.0.${now}`]),
 );

@@ -6,7 +6,7 @@ import type { ByteSource } from "./byte-source.ts";
 export interface ZipEntry {
   readonly name: string;
   readonly stored: boolean;
-  /** Of the data itself, after the local header. */
+  /** Offset of the data itself, after the local header. */
   readonly offset: number;
   readonly compressedSize: number;
   readonly size: number;
@@ -17,8 +17,8 @@ const MAX_DIRECTORY = 2 ** 28; // bytes
 const AGAIN = "The file is incomplete or damaged: download or copy it again.";
 
 /**
- * The members of a zip archive by name; zip64 included. A library would unpack members; here most are used in
- * place, so what matters is that each lies where it says, inside the file and apart from the others.
+ * Lists the members of a zip archive by name; zip64 included. A library would unpack members, but here most are used in
+ * place, so it is checked that each lies where it says, inside the file and apart from the others.
  *
  * @throws UserError zip/truncated, zip/corrupt, zip/overlap, zip/duplicate-name, zip/unsupported
  * @see APPNOTE.TXT 6.3.10, sections 4.3 to 4.5
@@ -74,7 +74,7 @@ export async function readZipDirectory(file: ByteSource): Promise<ReadonlyMap<st
 }
 
 /**
- * The bytes of a member, unpacked and checked against their checksum.
+ * Bytes of a member, unpacked and verified by their checksum.
  * @throws UserError zip/corrupt
  */
 export async function readZipEntry(file: ByteSource, entry: ZipEntry): Promise<Uint8Array> {
@@ -131,7 +131,7 @@ async function findDirectory(file: ByteSource, fail: Fail): Promise<{ offset: nu
   return { count, size, offset };
 }
 
-/** Size, packed size and place of a member: those too large for 32 bits are in the extra field, in this order. */
+/** Size, packed size and offset of a member: those too large for 32 bits are in the extra field, in this order. */
 function wideSizes(view: DataView, at: number, extra: number, extraLength: number, fail: Fail): [number, number, number] {
   const sizes = [24, 20, 42].map((field) => view.getUint32(at + field, true)) as [number, number, number];
   if (!sizes.includes(0xffffffff)) return sizes;

@@ -2,8 +2,8 @@ import { type NormalSource, seedBits } from "./normal-source.ts";
 
 /**
  * `torch.Generator("cuda").manual_seed(seed)`: PyTorch's `torch.randn` on a GPU, for fewer numbers than one pass of the
- * grid (over 100,000 on desktop GPUs). Philox4x32-10 (Salmon et al. 2011), keyed by the seed and counted by element
- * and by call; then Box and Muller's transform as in cuRAND.
+ * grid (over 100,000 on desktop GPUs). Philox4x32-10 (Salmon et al. 2011) with the seed as key and a counter of elements
+ * and calls, then the Box-Muller transform as in cuRAND.
  */
 export class CudaPhiloxGenerator implements NormalSource {
   readonly #key: readonly [number, number];
@@ -29,7 +29,7 @@ export class CudaPhiloxGenerator implements NormalSource {
 const UNIT = Math.fround(2.3283064e-10); // 2^-32 as cuRAND writes it
 const TURN = Math.fround(2.3283064e-10 * 6.2831855);
 
-/** The high and low halves of a product of two 32-bit numbers. */
+/** High and low half of the product of two 32-bit numbers. */
 function wideProduct(a: number, b: number): [number, number] {
   const [aLow, aHigh, bLow, bHigh] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
   const middle = aHigh * bLow + ((aLow * bLow) >>> 16);

@@ -1,6 +1,6 @@
 import type { Random } from "./seeded-random.ts";
 
-/** Standard normal numbers from a stream: Box and Muller 1958. */
+/** Standard normal numbers from a stream of uniform ones: Box and Muller 1958. */
 export function gaussians(random: Pick<Random, "uniform">, count: number): Float32Array {
   const out = new Float32Array(count);
   for (let i = 0; i < count; i += 2) {

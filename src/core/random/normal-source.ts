@@ -1,6 +1,6 @@
 import { UserError } from "../errors.ts";
 
-/** A stream of standard normal numbers that goes on where the last draw ended. */
+/** A stream of standard normal numbers; each draw continues where the last one ended. */
 export interface NormalSource {
   randn(count: number): Float32Array;
 }

@@ -27,10 +27,13 @@ test.each(cpu.cases as (Draw & { seed: string })[])("torch's CPU generator, seed
   expectDraw(new TorchCpuGenerator(BigInt(draw.seed)).randn(count(draw)), draw, 5e-6);
 });
 
-test.each(cpu.sequences as { seed: string; calls: Draw[] }[])("torch's CPU generator goes on: seed $seed", ({ seed, calls }) => {
-  const generator = new TorchCpuGenerator(BigInt(seed));
-  for (const draw of calls) expectDraw(generator.randn(count(draw)), draw, 5e-6);
-});
+test.each(cpu.sequences as { seed: string; calls: Draw[] }[])(
+  "torch's CPU generator continues over several draws: seed $seed",
+  ({ seed, calls }) => {
+    const generator = new TorchCpuGenerator(BigInt(seed));
+    for (const draw of calls) expectDraw(generator.randn(count(draw)), draw, 5e-6);
+  },
+);
 
 test("whole draws of torch's CPU generator", async () => {
   const golden = await goldenTensors("rng", "randn_full.safetensors");

@@ -38,7 +38,7 @@ test("neighbouring keys give independent uniform numbers", () => {
   expect(Math.abs(mean(pairs.map(([a, b]) => a * b)) * 3)).toBeLessThan(0.03); // four deviations
 });
 
-test("choices come as often as their weights say, and those without weight never", () => {
+test("choices are as frequent as their weights, and those of weight 0 never occur", () => {
   const random = seededRandom(9);
   const counts = { a: 0, b: 0, c: 0 };
   for (let i = 0; i < 10_000; i++) counts[random.weighted({ a: 1, b: 3, c: 0 })]++;
@@ -47,7 +47,7 @@ test("choices come as often as their weights say, and those without weight never
   expect(counts.b / counts.a).toBeLessThan(3.3);
 });
 
-test("bell has the deviation that it says, and an end", () => {
+test("bell has the deviation asked for, and is bounded", () => {
   const random = seededRandom(3);
   const values = Array.from({ length: 10_000 }, () => random.bell(2));
   expect(Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length)).toBeCloseTo(2, 1);

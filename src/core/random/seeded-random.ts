@@ -1,20 +1,20 @@
-/** A stream of random choices that a key alone decides, the same on every platform. */
+/** A stream of random choices that depends on a key alone, the same on every platform. */
 export interface Random {
   /** Uniform in [low, high). */
   uniform(low?: number, high?: number): number;
-  /** About normal, never beyond three deviations: Irwin and Hall's sum of uniform numbers. */
+  /** Nearly normal, never beyond three deviations: a sum of uniform numbers (Irwin and Hall). */
   bell(deviation: number): number;
   chance(probability: number): boolean;
-  /** A whole number in [0, count). */
+  /** An integer in [0, count). */
   integer(count: number): number;
   pick<T>(list: readonly T[]): T;
-  /** One of the names, each as often as its weight says. */
+  /** One of the names, with probabilities in proportion to the weights. */
   weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name;
   shuffle<T>(list: readonly T[]): T[];
 }
 
 /**
- * Random access to streams: a key of whole numbers, such as (seed, person, picture), opens one of its own.
+ * Opens the stream of a key. A key is a list of integers such as (seed, person, picture), and each has a stream of its own.
  * The generator is sfc32 (Doty-Humphrey, PractRand); the key is mixed into its state by the finaliser of MurmurHash3.
  */
 export function seededRandom(...key: readonly number[]): Random {
@@ -28,7 +28,7 @@ export function seededRandom(...key: readonly number[]): Random {
     return sum >>> 0;
   };
   for (const part of key) {
-    if (!Number.isSafeInteger(part)) throw new TypeError(`${part} is no whole number, and cannot be part of a key.`);
+    if (!Number.isSafeInteger(part)) throw new TypeError(`${part} is not a whole number, and cannot be part of a key.`);
     a ^= murmurMix(part | 0);
     b ^= murmurMix(Math.floor(part / 2 ** 32) + 0x51ed270b);
     for (let i = 0; i < 12; i++) word();
@@ -48,7 +48,7 @@ export function seededRandom(...key: readonly number[]): Random {
         left -= weights[name];
         if (left < 0) return name;
       }
-      return names.findLast((name) => weights[name] > 0)!; // what rounding may leave over
+      return names.findLast((name) => weights[name] > 0)!; // rounding may leave a little
     },
     shuffle(list) {
       const out = [...list];

@@ -4,10 +4,10 @@ import { type NormalSource, seedBits } from "./normal-source.ts";
 const BLOCK = 16;
 
 /**
- * `torch.Generator("cpu").manual_seed(seed)`: the same numbers as PyTorch's `torch.randn` in float32, to its own
- * rounding (its builds differ among themselves by 1.2e-6).
+ * `torch.Generator("cpu").manual_seed(seed)`: the same numbers as PyTorch's `torch.randn` in float32, up to its own
+ * rounding (its builds differ from each other by 1.2e-6).
  * Fewer than 16 numbers are drawn one by one in double precision, and the spare one of a pair is kept for the next
- * draw; more are drawn in blocks of 16, the last of which is drawn again where it is not full.
+ * draw; more are drawn in blocks of 16, and a last block that is not full is drawn again.
  * @see pytorch aten/src/ATen/native/cpu/DistributionTemplates.h normal_fill, aten/src/ATen/core/DistributionsHelper.h
  */
 export class TorchCpuGenerator implements NormalSource {
@@ -56,7 +56,7 @@ export class TorchCpuGenerator implements NormalSource {
   }
 }
 
-/** Box and Muller 1958 in float32, pairing each of the first eight numbers with one of the last. */
+/** Box-Muller transform (1958) in float32, pairing each of the first eight numbers with one of the last eight. */
 function toNormal(block: Float32Array): void {
   const half = BLOCK / 2;
   for (let i = 0; i < half; i++) {

@@ -5,14 +5,14 @@ import { type Emitter, type Lowerings, lower } from "./emitter.ts";
 const INT64 = 7; // TensorProto.DataType
 
 /**
- * A shape that is known once `awaited` are: it has zeros added that are computed from their first numbers. Reshaping to it copies
- * nothing, and no optimiser can tell that it is constant.
+ * The shape of y, as a value that exists only once `awaited` do: zeros computed from their first numbers are added to it. Reshaping to it
+ * copies nothing, and no optimiser can tell that it is constant.
  */
 function shapeAfter(y: Tensor, awaited: readonly Tensor[], names: readonly string[], e: Emitter): string {
   const parts = awaited.map((t, i) => {
     const flat = e.node("Reshape", [names[i]!, e.ints([-1])]);
     const first = e.node("Slice", [flat, e.ints([0]), e.ints([1]), e.ints([0])]);
-    // a comparison is a whole number for NaN too
+    // a comparison gives 0 or 1 for NaN too
     const whole =
       t.dtype === "i64" ? first : e.node("Cast", [e.node("Greater", [first, e.floats([0], [1])])], { attrs: { to: INT64 } });
     return e.node("Mul", [whole, e.ints([0])]);

@@ -35,22 +35,22 @@ const STORED: Partial<Record<StoredType, TensorProto_DataType>> = {
 };
 
 /**
- * How numbers that are no integers are computed with: `half` in float16; `wide` in float32, with the result in the type of what it is
- * computed from; `same` in the type of what it is computed from, which is float16 if anything of it is.
+ * The floating-point type that an operation is computed in. `half`: float16. `wide`: float32, and the result is cast back to the type of the
+ * inputs. `same`: the type of the inputs, which is float16 if any of them is.
  */
 export type Arithmetic = "half" | "wide" | "same";
 
 export interface EncodeOptions {
   readonly lowerings: Lowerings;
-  /** All in float32 when absent. Inputs and outputs of the model are float32 in any case. Not for graphs with gradients. */
+  /** Everything is float32 when absent. Inputs and outputs of the model are float32 in any case. Not for graphs with gradients. */
   readonly arithmetic?: ((t: Tensor) => Arithmetic) | undefined;
-  /** How the model refers to a weight file: a path relative to the folder that the session is given. */
+  /** The name of a weight file in the model: a path relative to the folder that the session is given. */
   readonly locate: (file: ByteSource) => string;
 }
 
 /**
- * An ONNX model (opset 21) that computes `outputs` from the inputs that they reach. Weights are not copied: they are
- * named by file, offset and length, unless their bytes are only in memory. With pauses: SDXL's UNet takes some tenths of a second.
+ * An ONNX model (opset 21) that computes `outputs` from the inputs that they depend on. Weights are not copied: the model names file, offset
+ * and length, except for weights whose bytes are only in memory. Yields now and then: SDXL's UNet takes some tenths of a second.
  * @throws TypeError if an operation has neither a lowering nor an expansion
  */
 export function* encodeOnnx(outputs: Readonly<Record<string, Tensor>>, options: EncodeOptions): Steps<Uint8Array> {
@@ -61,14 +61,14 @@ export function* encodeOnnx(outputs: Readonly<Record<string, Tensor>>, options: 
   return yield* writer.finish();
 }
 
-/** Tensors, or nodes, between two pauses. */
+/** Tensors, or nodes, between two yields. */
 const AT_ONCE = 200;
 
 function* batches<T>(all: readonly T[]): Generator<T[]> {
   for (let i = 0; i < all.length; i += AT_ONCE) yield all.slice(i, i + AT_ONCE);
 }
 
-/** Operations of which a gradient needs the inner values: to write them whole besides would compute these twice. */
+/** Operations whose expansion a gradient uses: written whole as well, they would be computed twice. */
 function expandedIn(order: readonly Tensor[]): Set<Tensor> {
   const needed = new Set(order);
   const isPart = (y: Tensor, value: Tensor): boolean =>
@@ -83,7 +83,7 @@ function expandedIn(order: readonly Tensor[]): Set<Tensor> {
 
 class Writer implements Emitter {
   readonly #options: EncodeOptions;
-  /** Of operations that are not ONNX's own. */
+  /** Domains of operations that are not ONNX's own. */
   readonly #domains = new Set(["com.microsoft"]);
   readonly #nodes: NodeProto[] = [];
   readonly #initializers: TensorProto[] = [];
@@ -95,8 +95,8 @@ class Writer implements Emitter {
   /** First outputs of nodes. */
   readonly #computed = new Set<string>();
   /**
-   * What shape a node's output has: ONNX Runtime loses track of symbolic sizes at a reshape, and then finds no memory of the same size to use
-   * again, which it seeks long.
+   * Shapes of nodes' outputs, declared because ONNX Runtime loses track of symbolic sizes at a reshape: it then searches long for a buffer of the
+   * same size to reuse, and finds none.
    */
   readonly #shapes = new Map<string, ValueInfoProto>();
   readonly #sizes = new Map<string, string>();
@@ -104,9 +104,9 @@ class Writer implements Emitter {
   readonly #expanded: ReadonlySet<Tensor>;
   readonly #weights = new Map<string, number>();
   readonly #stored = new Map<TensorEntry, string>();
-  /** Values in float16. */
+  /** Names of float16 values. */
   readonly #halves = new Set<string>();
-  /** Whether what is written now is computed in float16. */
+  /** Whether the operation being written is computed in float16. */
   #half = false;
   #count = 0;
 
@@ -138,7 +138,7 @@ class Writer implements Emitter {
     this.#outputs.push(valueInfo(name, t));
   }
 
-  /** In pieces that are put one after the other: readers of protobuf merge what they find of one field. */
+  /** The model in pieces to be concatenated: readers of protobuf merge repeated occurrences of a field. */
   *finish(): Steps<Uint8Array> {
     const head = create(ModelProtoSchema, {
       irVersion: BigInt(IR_VERSION),
@@ -203,7 +203,7 @@ class Writer implements Emitter {
       name: (name) => this.#namedSize(name),
       add: (a, b) => this.node("Add", [a, b]),
       mul: (a, b) => this.node("Mul", [a, b]),
-      // (n + by - 1) / by: ONNX divides whole numbers towards zero, and sizes are positive
+      // (n + by - 1) / by: ONNX rounds quotients of integers towards zero, and sizes are positive
       ceil: (of, by) => this.node("Div", [this.node("Add", [of, this.ints([by - 1])]), this.ints([by])]),
     });
     this.#sizes.set(key, value);
@@ -260,7 +260,7 @@ class Writer implements Emitter {
     return this.#value(expansion(t));
   }
 
-  /** An operation written as nodes, with the types of its inputs and of its result as they should be. */
+  /** Writes an operation as nodes, casting its inputs and its result to the types wanted. */
   #lowered(t: Tensor): string | undefined {
     const lowering = this.#expanded.has(t) ? undefined : this.#options.lowerings.get(t.op);
     if (lowering === undefined) return undefined;
@@ -278,7 +278,7 @@ class Writer implements Emitter {
     return this.#in(value, result);
   }
 
-  /** Whether values are float16: what has been computed decides; where there is nothing of that, weights do. */
+  /** Whether an operation's values are float16: its computed inputs decide or, where it has none, its weights. */
   #isHalf(tensors: readonly Tensor[], names: readonly string[]): boolean {
     const isSource = tensors.map((t) => is(t, paramOp) || is(t, constantOp));
     const decides = (i: number): boolean => tensors[i]!.dtype === "f32" && !isSource[i];
@@ -286,7 +286,7 @@ class Writer implements Emitter {
     return names.some((name, i) => this.#halves.has(name) && (decides(i) || !some));
   }
 
-  /** A value in float16 or float32. */
+  /** A value as float16 or float32. */
   #in(name: string, half: boolean): string {
     if (this.#halves.has(name) === half) return name;
     if (!half) return this.widen(name);
@@ -295,7 +295,7 @@ class Writer implements Emitter {
     return cast;
   }
 
-  /** Two components in one graph may have weights of one path. */
+  /** A unique name: two components in one graph may have weights of the same path. */
   #weightName(path: string): string {
     const count = (this.#weights.get(path) ?? 0) + 1;
     this.#weights.set(path, count);
@@ -304,7 +304,8 @@ class Writer implements Emitter {
 
   weight({ path, entry }: ParamAttrs): { name: string; isFloat32: boolean } {
     const dataType = STORED[entry.dtype];
-    if (dataType === undefined) throw new TypeError(`${path} is stored as ${entry.dtype}, which is no number format for weights`);
+    if (dataType === undefined)
+      throw new TypeError(`${path} is stored as ${entry.dtype}, which is not a number format for weights`);
     const isFloat32 = dataType === TensorProto_DataType.FLOAT;
     const known = this.#stored.get(entry);
     if (known !== undefined) return { name: known, isFloat32 };

@@ -7,8 +7,8 @@ import { reshapeNode } from "./reshape.ts";
 const epsilon = (eps: number) => ({ axis: -1, epsilon: { float: eps } });
 
 /**
- * Normalises over the last axis, with the mean and 1 / deviation as second and third output: the gradient asks for them.
- * The scale is as long as the axis, because ONNX Runtime takes three times as long where it has to repeat a single one.
+ * Normalises over the last axis; outputs 1 and 2 are the mean and 1 / deviation, which the gradient needs.
+ * The scale is a vector as long as the axis, because ONNX Runtime takes three times as long where it has to broadcast a single number.
  */
 function normalise(x: string, width: Dim, eps: number, e: Emitter): string {
   const ones = e.node("Expand", [e.floats([1], [1]), e.dims([width])]);
@@ -23,7 +23,7 @@ export const normaliseLowerings = [
   lower(groupNormOp, groupNorm),
   lower(normaliseOp, (y, [x], e) => normalise(x!, size(y, -1), y.attrs.eps, e)),
   lower(invStdDevOp, (_, [normal]) => `${normal}_2`),
-  // the one node that scales and shifts by channel in one pass
+  // the only node that scales and shifts by channel in one pass
   lower(scaleShiftOp, (y, [x, scale, shift], e) => {
     const channels = size(y, 1);
     if (typeof channels !== "number") return undefined;
@@ -33,8 +33,8 @@ export const normaliseLowerings = [
 ];
 
 /**
- * Through LayerNormalization over each group, then scale and shift by channel: faster in ONNX Runtime than its
- * GroupNormalization and than the form through InstanceNormalization.
+ * Group norm by LayerNormalization over each group, then scale and shift by channel: faster in ONNX Runtime than GroupNormalization or
+ * InstanceNormalization.
  */
 function groupNorm(y: Tensor<{ groups: number; eps: number }>, [x, weight, bias]: readonly string[], e: Emitter): string {
   const { groups, eps } = y.attrs;

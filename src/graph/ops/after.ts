@@ -4,8 +4,8 @@ import { permuteOp } from "./layout.ts";
 import { type ParamAttrs, paramOp } from "./source.ts";
 
 /**
- * The first input, computed with only once the others are there. Whoever runs the graph can neither merge what follows with the
- * same work on the first input itself nor do it earlier: memory is taken when it is needed.
+ * The first input, available only once the others are. The runtime can then neither merge the operations that use it with the same ones on the
+ * input itself nor run them earlier: memory is taken when it is needed.
  */
 export const afterOp: Op = {
   name: "after",
@@ -15,7 +15,7 @@ export const afterOp: Op = {
 export const after = (x: Tensor, ...awaited: readonly Tensor[]): Tensor =>
   awaited.length === 0 ? x : apply(afterOp, [x, ...awaited], {});
 
-/** A weight that is widened to float32 only once the input is there, each time anew. It is never trained. */
+/** A frozen weight that is widened to float32 only once the input is there, and again each time that it is used. */
 export const lateParamOp: Op<ParamAttrs> = {
   name: "lateParam",
   shape: (_, { entry }) => entry.shape,
@@ -23,13 +23,13 @@ export const lateParamOp: Op<ParamAttrs> = {
   gradient: () => [],
 };
 
-/** Numbers: smaller weights are not worth the trouble. */
+/** Elements: smaller weights are not worth the trouble. */
 const SMALL = 2 ** 16;
 
 /**
- * Weights that are stored in half precision are widened where they are used, and forgotten: a model's frozen weights then take the
- * memory that they have as files. Else ONNX Runtime would keep all of them in float32. A rule for `rewrite`.
- * @param smallest numbers that a weight has at least to be treated so
+ * Widens weights stored in half precision where they are used, and releases them afterwards: a model's frozen weights then take as much memory
+ * as their files. Otherwise ONNX Runtime would keep all of them in float32. A rule for `rewrite`.
+ * @param smallest elements of the smallest weight to be treated so
  */
 export function lateWeights(y: Tensor, smallest = SMALL): Tensor | undefined {
   const awaited = y.inputs.find((x) => !isWeight(x));

@@ -32,7 +32,7 @@ export const attentionOp: Op<AttentionAttrs> = {
   },
 };
 
-/** What is added to the scores of later positions, for each place that they are later: the softmax makes it 0. */
+/** Added to a score once for each position that its key is later than its query: the softmax makes it 0. */
 const HIDDEN = -1e30;
 function causalMask(queries: Dim, keys: Dim): Tensor {
   const later = sub(range(keys), reshape(range(queries), [queries, 1]));

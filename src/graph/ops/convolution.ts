@@ -27,7 +27,7 @@ export const conv2dOp: Op<ConvAttrs> = {
 export const conv2d = (x: Tensor, w: Tensor, b: Tensor | undefined, attrs: ConvAttrs): Tensor =>
   apply(conv2dOp, b === undefined ? [x, w] : [x, w, b], attrs);
 
-/** Attributes of the convolution, and the shape of what the gradient is for. */
+/** The convolution's attributes, and the shape of the gradient. */
 export interface ConvGradAttrs extends ConvAttrs {
   readonly shape: Shape;
 }

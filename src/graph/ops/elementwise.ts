@@ -5,7 +5,7 @@ import { scalar } from "./source.ts";
 
 type Gradient = NonNullable<Op["gradient"]>;
 
-/** NumPy's broadcasting. */
+/** The common shape of `a` and `b` by NumPy's rules of broadcasting. */
 export function broadcastShapes(a: Shape, b: Shape): Shape {
   const n = Math.max(a.length, b.length);
   return Array.from({ length: n }, (_, i): Dim => {
@@ -54,7 +54,7 @@ export const cosOp = unary("cos", (x) => neg(sin(x)));
 export const expOp = unary("exp", (_, y) => y);
 export const logOp = unary("log", (x) => div(1, x));
 export const sqrtOp = unary("sqrt", (_, y) => div(0.5, y));
-/** Its slope at 0 is 0. */
+/** |x|; its slope at 0 is 0. */
 export const absOp = unary("abs", (x) => sign(x));
 export const signOp: Op = { name: "sign", shape: ([x]) => x!.shape, gradient: (dy) => [() => mul(dy, 0)] };
 export const reluOp = unary("relu", (_, y) => sign(y));

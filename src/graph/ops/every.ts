@@ -8,6 +8,6 @@ export const everyOp: Op<{ axis: number; step: number }> = {
   shape: ([x], { axis, step }) => x!.shape.map((d, i) => (i === axis ? ceilDim(d, step) : d)),
 };
 
-/** The elements 0, step, 2 · step … of x along `axis`. */
+/** Elements 0, step, 2 · step … of x along `axis`. */
 export const every = (x: Tensor, axis: number, step: number): Tensor =>
   apply(everyOp, [x], { axis: axisOf(axis, x.shape.length), step });

@@ -9,8 +9,8 @@ export const firstOp: Op<{ axis: number }> = {
 };
 
 /**
- * As many elements of x along `axis` as `count` [1], a whole number, says while the graph runs; all, where there are fewer. The size
- * is known only to what follows from x itself.
+ * The first elements of x along `axis`: as many as `count` [1], an integer, says at run time, or all where there are fewer. The resulting size
+ * is named `first`, and only tensors computed from the result may use it.
  */
 export const first = (x: Tensor, axis: number, count: Tensor): Tensor =>
   apply(firstOp, [x, count], { axis: axisOf(axis, x.shape.length) });

@@ -27,7 +27,7 @@ export const takeRowsOp: Op = {
     undefined,
   ],
 };
-/** From each sequence of x [B, S, C] the row at[b]: [B, C]. */
+/** Row at[b] of each sequence of x [B, S, C]: [B, C]. */
 export const takeRows = (x: Tensor, at: Tensor): Tensor => apply(takeRowsOp, [x, at], {});
 
 export const oneHotOp: Op<{ depth: Dim }> = {
@@ -50,5 +50,5 @@ export const scatterRowsOp: Op<{ rows: number }> = {
   },
   gradient: (dy, { inputs: [, ids] }) => [() => gather(dy, ids!), undefined],
 };
-/** A table of `rows` rows, each the sum of those rows of x [ids' shape, …] that have its number. */
+/** A table of `rows` rows; row r is the sum of those rows of x [ids' shape, …] whose id is r. */
 export const scatterRows = (x: Tensor, ids: Tensor, rows: number): Tensor => apply(scatterRowsOp, [x, ids], { rows });

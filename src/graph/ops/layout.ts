@@ -1,7 +1,7 @@
 import { addDims, type Dim, divideDims, mulDims, sameDim } from "../dim.ts";
 import { apply, type Op, type Shape, shapeText, type Tensor } from "../tensor.ts";
 
-/** An axis counted from the front. */
+/** An axis as counted from the front. */
 export const axisOf = (axis: number, rank: number): number => {
   const at = axis < 0 ? axis + rank : axis;
   if (at < 0 || at >= rank) throw new TypeError(`axis ${axis} is outside a tensor of ${rank} axes`);
@@ -31,7 +31,7 @@ export const permuteOp: Op<{ order: readonly number[] }> = {
   name: "permute",
   shape: ([x], { order }) => {
     if (order.length !== x!.shape.length || new Set(order).size !== order.length)
-      throw new TypeError(`${order} is no order of the axes of ${shapeText(x!.shape)}`);
+      throw new TypeError(`${order} is not an order of the axes of ${shapeText(x!.shape)}`);
     return order.map((p) => x!.shape[axisOf(p, x!.shape.length)]!);
   },
   gradient: (dy, { attrs: { order } }) => [
@@ -42,7 +42,7 @@ export const permuteOp: Op<{ order: readonly number[] }> = {
       ),
   ],
 };
-/** Axes in another order: axis i of the result is axis order[i] of x. */
+/** A transpose: axis i of the result is axis order[i] of x. */
 export const permute = (x: Tensor, order: readonly number[]): Tensor => apply(permuteOp, [x], { order });
 
 export const concatOp: Op<{ axis: number }> = {
@@ -57,7 +57,7 @@ export const concatOp: Op<{ axis: number }> = {
   gradient: (dy, { inputs, attrs: { axis } }) =>
     inputs.map((x, i) => () => {
       const start = addDims(0, ...inputs.slice(0, i).map((before) => before.shape[axis]!));
-      if (typeof start !== "number") throw new TypeError("the gradient of concat needs sizes that are numbers along its axis");
+      if (typeof start !== "number") throw new TypeError("the gradient of concat needs fixed sizes along its axis");
       return slice(dy, axis, start, x.shape[axis]!);
     }),
 };
@@ -94,7 +94,7 @@ export const padOp: Op<{ axis: number; start: number; size: Dim }> = {
   },
   gradient: (dy, { inputs: [x], attrs: { axis, start } }) => [() => slice(dy, axis, start, x!.shape[axis]!)],
 };
-/** Zeros of `size` along `axis`, with x in them from `start`. */
+/** Zeros, `size` of them along `axis`, with x in place from `start`. */
 export const pad = (x: Tensor, axis: number, start: number, size: Dim): Tensor =>
   apply(padOp, [x], { axis: axisOf(axis, x.shape.length), start, size });
 
@@ -112,11 +112,11 @@ export const axesOf = (x: Tensor, axes?: readonly number[]): readonly number[] =
 export const reducedShape = (x: Tensor, axes: readonly number[], keepDims: boolean): Shape =>
   keepDims ? x.shape.map((d, i) => (axes.includes(i) ? 1 : d)) : x.shape.filter((_, i) => !axes.includes(i));
 
-/** dy for every element of x that was reduced over `axes`. */
+/** dy repeated for every element of x that was reduced over `axes`. */
 export const spread = (dy: Tensor, x: Tensor, axes: readonly number[]): Tensor =>
   broadcastTo(reshape(dy, reducedShape(x, axes, true)), x.shape);
 
-/** Sum over what broadcasting from `shape` has repeated. */
+/** The sum of x over the axes that broadcasting from `shape` has repeated. */
 export function reduceTo(x: Tensor, shape: Shape): Tensor {
   const added = x.shape.length - shape.length;
   const axes = x.shape.flatMap((d, i) => (i < added || (shape[i - added] === 1 && d !== 1) ? [i] : []));
@@ -133,5 +133,5 @@ export const broadcastToOp: Op<{ shape: Shape }> = {
   },
   gradient: (dy, { inputs: [x] }) => [() => reduceTo(dy, x!.shape)],
 };
-/** Repeats axes of size 1, and adds leading ones. */
+/** x with axes of size 1 repeated, and leading ones added. */
 export const broadcastTo = (x: Tensor, shape: Shape): Tensor => apply(broadcastToOp, [x], { shape });

@@ -4,10 +4,10 @@ import { add, broadcastShapes } from "./elementwise.ts";
 import { permute, reduceSum, reduceTo, reshape } from "./layout.ts";
 
 export interface MatmulAttrs {
-  /** Whether the last two axes of a are exchanged before. */
+  /** Whether the last two axes of a are transposed first. */
   readonly transA: boolean;
   readonly transB: boolean;
-  /** The product is multiplied by it. */
+  /** A factor of the product. */
   readonly scale: number;
 }
 export const matmulOp: Op<MatmulAttrs> = {
@@ -27,11 +27,11 @@ export const matmulOp: Op<MatmulAttrs> = {
     return [() => reduceTo(da(), a.shape), () => reduceTo(db(), b.shape)];
   },
 };
-/** scale · a·b over the last two axes, each transposed before if told so. */
+/** scale · a·b over the last two axes, each transposed first if asked. */
 export const matmul = (a: Tensor, b: Tensor, { transA = false, transB = false, scale = 1 }: Partial<MatmulAttrs> = {}): Tensor =>
   apply(matmulOp, [a, b], { transA, transB, scale });
 
-/** All leading axes as one. */
+/** x with all leading axes merged into one. */
 const rowsOf = (x: Tensor): Tensor => (x.shape.length === 2 ? x : reshape(x, [mulDims(...x.shape.slice(0, -1)), size(x, -1)]));
 
 export const linearOp: Op = {

@@ -14,11 +14,11 @@ const scaled = (name: string, axis: number) => (inputs: readonly Tensor[]) => {
   return x.shape;
 };
 
-/** (x - mean) / sqrt(variance + eps) over the last axis. A step of the gradients below. */
+/** (x - mean) / sqrt(variance + eps) over the last axis. The gradients below use it. */
 export const normaliseOp: Op<{ eps: number }> = { name: "normalise", shape: ([x]) => x!.shape };
 const normalise = (x: Tensor, eps: number): Tensor => apply(normaliseOp, [x], { eps });
 
-/** 1 / sqrt(variance + eps) of what `normalise` was given: [..., 1]. */
+/** 1 / sqrt(variance + eps) for the input of `normalise`, given its result: [..., 1]. */
 export const invStdDevOp: Op = { name: "invStdDev", shape: ([normal]) => [...normal!.shape.slice(0, -1), 1] };
 const invStdDev = (normal: Tensor): Tensor => apply(invStdDevOp, [normal], {});
 
@@ -33,14 +33,14 @@ export const scaleShiftOp: Op = {
 };
 export const scaleShift = (x: Tensor, scale: Tensor, shift: Tensor): Tensor => apply(scaleShiftOp, [x, scale, shift], {});
 
-/** What the expansion of a norm has normalised. */
+/** The normalised values inside the expansion of a norm. */
 function normalised(y: Tensor): Tensor {
   const found = inOrder([expansion(y)], new Set(y.inputs)).find((t) => is(t, normaliseOp));
   if (found === undefined) throw new TypeError(`the expansion of "${y.op.name}" does not normalise`);
   return found;
 }
 
-/** Ba et al. 2016 (arXiv 1607.06450), over the last axis. */
+/** Layer norm over the last axis: Ba et al. 2016 (arXiv 1607.06450). */
 export const layerNormOp: Op<{ eps: number }> = {
   name: "layerNorm",
   shape: scaled("layerNorm", -1),
@@ -72,7 +72,7 @@ export const layerNorm = (x: Tensor, weight: Tensor, bias: Tensor, eps: number):
   apply(layerNormOp, [x, weight, bias], { eps });
 
 const groupShape = scaled("groupNorm", 1);
-/** Wu and He 2018 (arXiv 1803.08494): x [B, C, …] is normalised in groups of neighbouring channels. */
+/** Group norm: Wu and He 2018 (arXiv 1803.08494). x [B, C, …] is normalised in groups of neighbouring channels. */
 export const groupNormOp: Op<{ groups: number; eps: number }> = {
   name: "groupNorm",
   shape: (inputs, { groups }) => {
@@ -95,14 +95,14 @@ export const groupNormOp: Op<{ groups: number; eps: number }> = {
     const normal = normalised(y);
     const planes: Shape = [mulDims(batch, channels), area];
     const d = reshape(dy, planes);
-    // all sums over pixels are made once, for each channel of each sample
+    // sums over pixels are made once, for each channel of each sample
     const total = reshape(reduceSum(d, [1]), [batch, channels]);
     const product = reshape(reduceSum(mul(d, reshape(normal, planes)), [1]), [batch, channels]);
     return [
       () => {
         // inv · (g - mean(g) - normal · mean(g · normal)) for g = dy · weight
         const count = mulDims(inGroup, area);
-        if (typeof count !== "number") throw new TypeError("the gradient of groupNorm needs sizes that are numbers");
+        if (typeof count !== "number") throw new TypeError("the gradient of groupNorm needs fixed sizes");
         const inv = invStdDev(normal);
         const part = mul(inv, -1 / count);
         const perGroup = (t: Tensor): Tensor => {
@@ -130,7 +130,7 @@ export const softmaxOp: Op = {
     return [() => sub(product, mul(y, reduceSum(product, [-1], true)))];
   },
 };
-/** Over the last axis. */
+/** Softmax over the last axis. */
 export const softmax = (x: Tensor): Tensor => apply(softmaxOp, [x], {});
 
 export const logSoftmaxOp: Op = {

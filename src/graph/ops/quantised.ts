@@ -5,7 +5,7 @@ import { type Layout, pixelsOf, toChannelsFirst } from "./channels.ts";
 import type { ConvAttrs } from "./convolution.ts";
 import type { ParamAttrs } from "./source.ts";
 
-/** A matrix in 8 bits: column j stands for weight[:, j] · scales[j]. */
+/** A matrix quantised to 8 bits: column j stands for weight[:, j] · scales[j]. */
 export interface QuantisedWeight {
   /** I8 [in, out] */
   readonly weight: ParamAttrs;
@@ -14,7 +14,7 @@ export interface QuantisedWeight {
 }
 
 export interface QuantisedLinear extends QuantisedWeight {
-  /** Whether each row of x has a range of its own, or all of them have one. */
+  /** Whether each row of x has a range of its own ("apart") or all rows share one ("together"). */
   readonly rows: "apart" | "together";
 }
 
@@ -28,8 +28,8 @@ export const quantisedLinearOp: Op<QuantisedLinear> = {
 };
 
 /**
- * A linear layer whose weight has 8 bits. Each row of x is rounded to 8 bits of its own range, or all are to those of one, and the product is
- * summed in whole numbers: Dettmers et al. 2022 (arXiv 2208.07339), section 2.1, vector-wise quantisation.
+ * A linear layer with a weight of 8 bits. x is quantised to 8 bits too, each row by its own range or all rows by a common one, and the product is
+ * summed in integers: Dettmers et al. 2022 (arXiv 2208.07339), section 2.1, vector-wise quantisation.
  * @param x [..., in] @param bias [out]
  * @returns [..., out]
  */
@@ -42,7 +42,7 @@ export const quantisedLinear = (
 
 export interface QuantisedKernel extends QuantisedWeight, ConvAttrs {
   readonly kernel: number;
-  /** How x lies; the result lies channels last. */
+  /** Layout of x; the result is channels last. */
   readonly layout: Layout;
 }
 
@@ -59,9 +59,9 @@ export const quantisedConvOp: Op<QuantisedKernel> = {
 };
 
 /**
- * A convolution whose weight has 8 bits: x is rounded to 8 bits of its own range, and the product is summed in whole numbers.
+ * A convolution with a weight of 8 bits: x is quantised to 8 bits by its own range, and the product is summed in integers.
  * @param x [B, C, H, W]
- * @param kernel weight I8 [k·k·C, out]: rows lie by place in the window first, then by channel
+ * @param kernel weight I8 [k·k·C, out]: rows by place in the kernel first, then by channel
  * @param bias [out]
  * @returns [B, out, H', W']
  */
@@ -69,7 +69,7 @@ export const quantisedConv = (x: Tensor, kernel: Omit<QuantisedKernel, "layout">
   channelsFirst(quantisedConvOp, x, { ...kernel, layout: "channelsFirst" }, bias);
 
 export interface QuantisedUpsampling extends QuantisedWeight {
-  /** How x lies; the result lies channels last. */
+  /** Layout of x; the result is channels last. */
   readonly layout: Layout;
 }
 
@@ -84,11 +84,11 @@ export const quantisedUpsampledConvOp: Op<QuantisedUpsampling> = {
 };
 
 /**
- * A 3x3 convolution behind an enlargement by 2 (`split-upsampling.ts`), whose weight has 8 bits. No norm stands before it, so that x has
- * 16, as the sum of two pictures in 8.
+ * Upsampling by 2 and the 3x3 convolution behind it, with a weight of 8 bits (`runtime/prepare/corner-kernel.ts` draws it). No norm stands
+ * before it, so x keeps 16 bits, as the sum of two pictures of 8.
  * @param x [B, C, H, W]
- * @param kernel weight I8 [4·C, 4·out], for what each corner between pixels gives to those of the result around it: rows by the
- * place of its four pixels and then channel, columns by the four of the result that meet there and then output
+ * @param kernel weight I8 [4·C, 4·out], applied at each corner where four pixels of x meet: rows by which of the four and then channel,
+ * columns by which of the four pixels of the result that meet there and then output
  * @param bias [out]
  * @returns [B, out, 2H, 2W]
  */
@@ -99,7 +99,7 @@ const channelsFirst = <A>(op: Op<A>, x: Tensor, attrs: A, bias: Tensor | undefin
   toChannelsFirst(apply(op, bias === undefined ? [x] : [x, bias], attrs));
 
 export interface QuantisedAttention {
-  /** Whether bytes in the second place of a product are unsigned: where not all signed ones are right, these are, at more time. */
+  /** Whether the second factor's bytes are unsigned: slower, but right on processors whose products of two signed bytes are not. */
   readonly unsigned: boolean;
 }
 
@@ -109,8 +109,8 @@ export const quantisedAttentionOp: Op<QuantisedAttention> = {
 };
 
 /**
- * Attention with one head as products of 8 bits: q and k are rounded to 8 bits of their own range, v to 8 of each channel's, and the
- * weights of each row, which its largest is the scale of, to 16, so that many small ones are not lost beside a large one.
+ * Attention with one head as products of 8 bits: q and k are quantised to 8 bits by their own range, v by that of each channel. The attention
+ * weights of a row are divided by the largest and kept in 16 bits, so that many small ones are not lost beside a large one.
  * @param q [B, S, D] @param k [B, T, D] @param v [B, T, E]
  * @returns [B, S, E]
  */

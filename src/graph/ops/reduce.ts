@@ -9,8 +9,7 @@ export const reduceMeanOp: Op<{ axes: readonly number[]; keepDims: boolean }> = 
   gradient: (dy, { inputs: [x], attrs: { axes } }) => [
     () => {
       const count = mulDims(...axes.map((axis) => x!.shape[axis]!));
-      if (typeof count !== "number")
-        throw new TypeError("the gradient of reduceMean needs sizes that are numbers along its axes");
+      if (typeof count !== "number") throw new TypeError("the gradient of reduceMean needs fixed sizes along its axes");
       return spread(mul(dy, 1 / count), x!, axes);
     },
   ],

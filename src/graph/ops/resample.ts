@@ -10,10 +10,10 @@ export const upsampleOp: Op<{ factor: number }> = {
   },
   gradient: (dy, { attrs: { factor } }) => [() => mul(averagePool(dy, factor), factor * factor)],
 };
-/** Nearest-neighbour enlargement of [B, C, H, W] by a whole factor. */
+/** Nearest-neighbour upsampling of [B, C, H, W] by a whole factor. */
 export const upsample = (x: Tensor, factor: number): Tensor => apply(upsampleOp, [x], { factor });
 
-/** How many blocks of factor x factor pixels lie below and beside each other. */
+/** The number of blocks of factor x factor pixels down and across. */
 function blocks({ shape }: Tensor, factor: number): [Dim, Dim] {
   const [rows, columns] = [divideDims(shape[2]!, factor), divideDims(shape[3]!, factor)];
   if (rows === undefined || columns === undefined)
@@ -32,7 +32,7 @@ export const averagePoolOp: Op<{ factor: number }> = {
 /** Mean of each block of factor x factor pixels of [B, C, H, W]. */
 export const averagePool = (x: Tensor, factor: number): Tensor => apply(averagePoolOp, [x], { factor });
 
-/** [B, C, H, W] → [B, factor² · C, H / factor, W / factor]: each place within a block of factor x factor pixels has its own channels. */
+/** [B, C, H, W] → [B, factor² · C, H / factor, W / factor]: each position within a block of factor x factor pixels gets its own channels. */
 export const spaceToDepthOp: Op<{ factor: number }> = {
   name: "spaceToDepth",
   shape: ([x], { factor }) => {

@@ -2,7 +2,7 @@ import type { TensorEntry } from "../../weights/tensor-entry.ts";
 import type { Dim } from "../dim.ts";
 import { apply, type DType, type Op, type Shape, type Tensor } from "../tensor.ts";
 
-/** A value given at each run. */
+/** A value that is given for each run. */
 export const inputOp: Op<{ name: string; shape: Shape; dtype: DType }> = {
   name: "input",
   shape: (_, a) => a.shape,
@@ -10,7 +10,7 @@ export const inputOp: Op<{ name: string; shape: Shape; dtype: DType }> = {
 };
 export const input = (name: string, shape: Shape, dtype: DType = "f32"): Tensor => apply(inputOp, [], { name, shape, dtype });
 
-/** A weight: where its bytes are. Whatever type it is stored in, it is computed with as float32. */
+/** A weight: where its bytes are. Whatever type it is stored in, it is used as float32. */
 export interface ParamAttrs {
   readonly path: string;
   readonly entry: TensorEntry;
@@ -28,7 +28,7 @@ export const constant = (values: readonly number[], shape: readonly number[], dt
   apply(constantOp, [], { values, shape, dtype });
 export const scalar = (value: number): Tensor => constant([value], []);
 
-/** 0, 1, 2 … as numbers: for positions whose count is known only when the graph runs. */
+/** 0, 1, 2 … as numbers, for positions whose count is known only when the graph runs. */
 export const rangeOp: Op<{ count: Dim }> = { name: "range", shape: (_, a) => [a.count], dtype: () => "f32" };
 /** [count] */
 export const range = (count: Dim): Tensor => apply(rangeOp, [], { count });

@@ -8,7 +8,7 @@ import { eyeMiddle } from "./eyes.ts";
 
 const FRAME = 0x232029;
 
-/** What the person wears on the head or the neck. */
+/** Draws what the person wears on the head or around the neck. */
 export function drawAccessory(pen: Pen, head: Head, scene: Scene): void {
   if (scene.accessory !== "none") DRAW[scene.accessory](pen, head, scene);
 }

@@ -12,7 +12,7 @@ const PLAIN: Readonly<Record<PlainColour, Colour>> = {
   blue: 0x86b4e3,
 };
 
-/** What is behind the person: large soft shapes over the whole canvas. */
+/** Draws what is behind the person: large soft shapes over the whole canvas. */
 export function drawBackground(pen: Pen, { background, plainColour, detail }: Scene): void {
   const random = seededRandom(detail, 1);
   if (background === "plain") {
@@ -27,7 +27,7 @@ const cover = (pen: Pen, colour: Colour, shade: string | undefined) =>
 const sky = (pen: Pen, top: Colour, low: Colour, horizon: number) =>
   cover(pen, mix(top, low, 0.5), pen.gradient(top, low, 0, 0, 0, horizon));
 
-/** Ground with a wavy upper edge. */
+/** Draws ground with a wavy upper edge. */
 function ground(pen: Pen, y: number, wave: number, near: Colour, far: Colour): void {
   const d = svg`M-2,${y} C20,${y - wave} 36,${y - wave} 52,${y} S84,${y + wave} 102,${y - wave * 0.3} V102 H-2Z`;
   pen.path(d, near, { shade: pen.gradient(far, near, 0, y - wave, 0, 100) });

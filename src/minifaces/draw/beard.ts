@@ -2,7 +2,7 @@ import { type Head, jawPath } from "../head.ts";
 import { svg } from "../markup.ts";
 import type { Pen } from "../pen.ts";
 
-/** All but the moustache lies under the mouth. */
+/** Draws the beard. The mouth is drawn over it later; only the moustache stays clear of the mouth. */
 export function drawBeard(pen: Pen, head: Head): void {
   const { beard, beardColour, width: w, height: h, mouth, shift, nose } = head;
   const { y } = mouth;

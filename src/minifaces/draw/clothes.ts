@@ -16,11 +16,11 @@ export const CLOTH: Readonly<Record<ClothesColour, Colour>> = {
   black: 0x2e2d35,
 };
 
-/** Darker, or lighter where it is dark already: for collars and the like. */
+/** A darker colour, or a lighter one where it is dark already: for collars and the like. */
 export const contrasting = (colour: Colour, by = 0.72): Colour =>
   luma(colour) > 0.2 ? multiply(colour, by) : mix(colour, 0xffffff, 0.22);
 
-/** Neck, shoulders and what covers them. */
+/** Draws the neck, the shoulders and what covers them. */
 export function drawBody(pen: Pen, { male, age, height, skin }: Head, { clothesColour, clothesType, lightFrom }: Scene): void {
   const size = age === "child" ? 0.82 : 1;
   const [shoulder, neck, y] = [(male ? 35 : 30) * size, (male ? 8.4 : 6.6) * (age === "child" ? 0.88 : 1), height + 7];

@@ -14,7 +14,7 @@ const IRIS: Readonly<Record<EyeColour, Colour>> = {
 };
 const LASHES = 0x231a1e;
 
-/** The middle of an eye; `side` is -1 for the picture's left. */
+/** Horizontal position of an eye's centre; `side` is -1 for the picture's left. */
 export const eyeMiddle = ({ eyes, shift }: Head, { yaw }: Scene, side: number): number =>
   side * eyes.spacing * (1 - 0.05 * side * yaw) + shift;
 

@@ -59,7 +59,7 @@ function drawMole(pen: Pen, { width, height, skin, shift, mouth, eyes }: Head, {
     pen.ellipse(side * (mouth.width + 3.2) + shift, (mouth.y + eyes.y + 9) / 2, 1.5, 1.5, colour, { outline: false });
 }
 
-/** The lines of old age. */
+/** Draws the wrinkles of old age. */
 export function drawWrinkles(pen: Pen, { width: w, skin, shift, eyes, brows, nose, mouth, height }: Head): void {
   const colour = multiply(skin, 0.66, 0.58, 0.54);
   const top = Math.min(brows.y - 4.2, -height * 0.42);

@@ -5,21 +5,21 @@ import type { Look, Pen, Shade } from "../pen.ts";
 import type { HairStyle } from "../person.ts";
 import type { Scene } from "../scene.ts";
 
-/** What the drawing of a head's hair needs to know, in units of the head. */
+/** Measures for drawing a head's hair, in units of the head. */
 interface Hair {
   readonly pen: Pen;
   readonly head: Head;
   readonly colour: Colour;
-  /** Plain, and without the style's outline, for shapes that melt into others. */
+  /** Look of shapes that have the style's outline, and of those that have none because they merge with others. */
   readonly look: Look;
   readonly inner: Look;
-  /** Half of the face's width and height, and how far the hair stands off. */
+  /** Half of the face's width and height, and how far the hair stands off the head. */
   readonly w: number;
   readonly h: number;
   readonly v: number;
-  /** How far the back of the hair moves against the face. */
+  /** Horizontal shift of the hair behind the head. */
   readonly back: number;
-  /** Where hair meets the ears. */
+  /** Height at which hair meets the ears. */
   readonly temple: number;
   /** The side of the parting, -1 or 1. */
   readonly side: number;
@@ -27,14 +27,21 @@ interface Hair {
   readonly hat: boolean;
 }
 
-/** Draws what lies behind the neck, and later what lies over the forehead and beside the face. */
+/** Draws, one after the other, the hair behind the neck and the hair over the forehead and beside the face. */
 export function createHair(pen: Pen, head: Head, scene: Scene): { drawBack(): void; drawFront(): void } {
   const { hair: colour, width: w, height: h, volume: v, parting, eyes } = head;
   const from = scene.lightFrom;
   const light = mix(colour, 0xffffff, luma(colour) < 0.25 ? 0.15 : 0.2);
   const shade: Shade = pen.gradient(light, multiply(colour, 0.78), w * from, -h * 1.3, -w * from * 0.6, h * 0.7);
   const hair: Hair = {
-    ...{ pen, head, colour, w, h, v, look: { shade }, inner: { shade, outline: false } },
+    pen,
+    head,
+    colour,
+    look: { shade },
+    inner: { shade, outline: false },
+    w,
+    h,
+    v,
     back: -scene.yaw * 1.6,
     temple: eyes.y - 2,
     side: parting > 0 ? 1 : -1,
@@ -158,14 +165,14 @@ const FRONT: Readonly<Record<HairStyle, (hair: Hair) => void>> = {
   afro: (hair) => swept(hair),
 };
 
-/** Hair that falls from the crown to `low` behind the face. */
+/** Draws hair that falls from the crown to `low` behind the face. */
 function fall({ pen, colour, look, w, h, v, back: x }: Hair, low: number, flare: number): void {
   const [a, top] = [w + v * 0.9, -h - v * 1.7 - 5];
   const d = svg`M${x - a},-6 C${x - a},${top} ${x + a},${top} ${x + a},-6 L${x + a + flare},${low - 4} Q${x + a + flare},${low} ${x + a + flare - 5},${low} H${x - a - flare + 5} Q${x - a - flare},${low} ${x - a - flare},${low - 4}Z`;
   pen.path(d, multiply(colour, 0.82), look);
 }
 
-/** The beginning of a path: from the left temple over the crown to the right one. */
+/** The first part of a path: from the left temple over the crown to the right one. */
 function cap({ w, h, v, temple }: Hair): string {
   const [o, control] = [w + v * 0.5, (-h - v - 0.25 * temple) / 0.75]; // the curve rises `v` over the head
   return svg`M${-o},${temple} C${-o - v * 0.5},${control} ${o + v * 0.5},${control} ${o},${temple} L${w * 0.92},${temple}`;
@@ -173,7 +180,7 @@ function cap({ w, h, v, temple }: Hair): string {
 
 const parting = ({ head, w }: Hair): number => head.parting * w * 0.8 + head.shift * 0.4;
 
-/** Combed to both sides of the parting. */
+/** Draws hair combed to both sides of the parting. */
 function swept(hair: Hair): void {
   const { pen, head, colour, look, w, temple } = hair;
   const line = head.hairline;
@@ -184,14 +191,14 @@ function swept(hair: Hair): void {
   );
 }
 
-/** Cut straight over the brows. */
+/** Draws a fringe cut straight over the brows. */
 function fringe(hair: Hair): void {
   const { pen, head, colour, look, w, h, temple } = hair;
   const y = Math.min(head.hairline + h * 0.16, head.eyes.y - head.eyes.ry - 2.4);
   pen.path(svg`${cap(hair)} L${w * 0.88},${y} Q0,${y + 2.4} ${-w * 0.88},${y} L${-w * 0.92},${temple}Z`, colour, look);
 }
 
-/** Hair that hangs before the ears, down to `low`; `inner` is where it begins, as a share of the face's width. */
+/** Draws hair that hangs in front of the ears, down to `low`; `inner` is where it begins, as a share of the face's width. */
 function locks({ pen, head, colour, inner: look, w, v }: Hair, low: number, inner: number): void {
   const [top, out] = [head.eyes.y - 9, w + v * 0.5];
   for (const q of [-1, 1]) {

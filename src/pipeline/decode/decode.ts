@@ -2,9 +2,22 @@ import type { GenerateRequest } from "../../contract/request.ts";
 import { floats } from "../../core/array.ts";
 import { UserError } from "../../core/errors.ts";
 import { type Rgb8, toPicture } from "../../image/index.ts";
-import type { LoadObserver } from "../../sessions/lazy-session.ts";
-import type { Decoder, Models } from "../models.ts";
+import type { DecoderGraph } from "../../sessions/graphs.ts";
+import type { LazySession, LoadObserver } from "../../sessions/lazy-session.ts";
 import { type Plane, tiled, tilesOf } from "./tiles.ts";
+
+/** What makes pictures of latents. */
+export interface Decoder {
+  readonly graph: DecoderGraph;
+  readonly session: LazySession<"picture">;
+  /** Pixels of a picture that is decoded in one piece. */
+  readonly largestWhole: number;
+}
+
+export interface Decoders {
+  readonly vae: Decoder;
+  readonly tinyVae: Decoder | undefined;
+}
 
 /** Pictures of more pixels are decoded in tiles: whole, one of 1024x1024 takes 4.9 GB in 8 bits. */
 export const LARGEST_WHOLE = { f32: 1280 * 1280, int8: 1024 * 1024 } as const;
@@ -22,7 +35,7 @@ export function pixelsAtOnce(largestWhole: number, factor: number, width: number
  * What makes the request's pictures of their latents.
  * @throws UserError decoder/no-tiny-vae
  */
-export function decoderOf({ vae, tinyVae }: Models, { decoder }: Pick<GenerateRequest, "decoder">): Decoder {
+export function decoderOf({ vae, tinyVae }: Decoders, { decoder }: Pick<GenerateRequest, "decoder">): Decoder {
   if (decoder === "vae") return vae;
   if (tinyVae !== undefined) return tinyVae;
   throw new UserError(

@@ -1,8 +1,7 @@
 import { UserError } from "../../core/errors.ts";
 import { previewLatents, type Rgb8 } from "../../image/index.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
-import type { Models } from "../models.ts";
-import { decodeLatents } from "./decode.ts";
+import { type Decoders, decodeLatents } from "./decode.ts";
 import type { Plane } from "./tiles.ts";
 
 /** Shows latents [C, h, w] in the sampler's scale. */
@@ -18,7 +17,7 @@ const SMALL = 5_000_000;
  * VAE, approximated; else decoded by the model's VAE if that is small.
  * @throws UserError preview/no-decoder
  */
-export function previewOf({ vae, tinyVae }: Pick<Models, "vae" | "tinyVae">, observer: LoadObserver): Preview {
+export function previewOf({ vae, tinyVae }: Decoders, observer: LoadObserver): Preview {
   if (tinyVae !== undefined) return (latents) => decodeLatents(tinyVae, latents, observer);
   const { config, factor, parameters } = vae.graph;
   const known = { latentChannels: config.latentChannels, scalingFactor: config.scalingFactor, factor };

@@ -4,12 +4,14 @@ import { CudaPhiloxGenerator } from "../../core/random/cuda-philox-generator.ts"
 import type { NormalSource } from "../../core/random/normal-source.ts";
 import { TorchCpuGenerator } from "../../core/random/torch-cpu-generator.ts";
 import { encodePng } from "../../image/index.ts";
+import type { Device } from "../../runtime/device.ts";
 import type { Query, Sampler } from "../../samplers/sampler.ts";
 import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
 import type { UNetSessions } from "../../sessions/unet-sessions.ts";
+import type { Decoder } from "../decode/decode.ts";
 import type { Preview } from "../decode/preview.ts";
 import type { Plane } from "../decode/tiles.ts";
-import type { Models } from "../models.ts";
+import type { Texts } from "../encode/encode.ts";
 import type { Progress } from "../progress.ts";
 import type { SettledRequest } from "../settle.ts";
 import { DeepCache } from "./deep-cache.ts";
@@ -19,11 +21,14 @@ import { readLatents } from "./read-latents.ts";
 import { TGate } from "./t-gate.ts";
 import { timeIds } from "./time-ids.ts";
 
-/** What the denoiser is told before and after the identity is merged in. */
-export interface Texts {
-  readonly text: TextEmbeds;
-  readonly identity: TextEmbeds | undefined;
-  readonly negative: TextEmbeds;
+/** What a drawing is made with. */
+export interface Denoiser {
+  readonly unet: { readonly sessions: UNetSessions };
+  /** Its factor tells the size of the picture, its tiny stand-in shows previews. */
+  readonly vae: { readonly graph: { readonly factor: number } };
+  readonly tinyVae: Decoder | undefined;
+  readonly device: Device;
+  readonly unloadAfterUse: boolean;
 }
 
 /** A request ready to be drawn. */
@@ -49,7 +54,7 @@ export interface DenoiseOptions {
  * drawn side by side, each from its own seed and with its own merge step; guidance, size, sampler and caching they share.
  */
 export async function denoise(
-  { unet, vae, tinyVae, options, device }: Models,
+  { unet, vae, tinyVae, device, unloadAfterUse }: Denoiser,
   prepared: readonly Prepared[],
   { sampler, dims, preview, progress, emit, signal }: DenoiseOptions,
 ): Promise<{ initialNoise: Float32Array; final: Float32Array }> {
@@ -109,7 +114,7 @@ export async function denoise(
     if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims, preview) });
     asked = sampling.next(output);
   }
-  if (options.unloadAfterUse) await Promise.all([unet.sessions.unload(), tinyVae?.session.unload()]);
+  if (unloadAfterUse) await Promise.all([unet.sessions.unload(), tinyVae?.session.unload()]);
   return { initialNoise, final: asked.value };
 }
 

@@ -5,11 +5,10 @@ import { readPngSettings } from "../../image/index.ts";
 import { createSampler } from "../../samplers/create-sampler.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { TINY_V1 } from "../../testing/tiny-model.ts";
-import type { Models } from "../models.ts";
 import { PhotoMaker } from "../photomaker.ts";
 import { Progress } from "../progress.ts";
 import { settle } from "../settle.ts";
-import { type DenoiseOptions, denoise, type Prepared } from "./denoise.ts";
+import { type DenoiseOptions, type Denoiser, denoise, type Prepared } from "./denoise.ts";
 
 let pm: PhotoMaker;
 beforeAll(async () => {
@@ -40,9 +39,10 @@ async function rowsOf(input: Partial<GenerateInput>, scheduler: string): Promise
   const models = {
     unet: { sessions: { formFor: () => ({ kind: "whole", tokenDownsampling: 1 }), whole: async () => session } },
     vae: { graph: { factor: 8 } },
-    options: { unloadAfterUse: false },
+    tinyVae: undefined,
     device: "cpu",
-  } as unknown as Models;
+    unloadAfterUse: false,
+  } as unknown as Denoiser;
   const { request } = settle(parseGenerateRequest({ ...base, ...input }), undefined);
   const text = { context: floats(new Float32Array(4), 2, 2), pooled: floats(new Float32Array(2), 2) };
   const prepared: Prepared = { request, texts: { text, identity: undefined, negative: text }, seed: 1 };

@@ -66,7 +66,7 @@ test("what cross-attention said in the same place gives the same answer to the b
   guided.begin(1, conditioning);
   const mean = (await guided.run(one)).noise.data;
   for (const said of [first, second]) expect(mean).not.toEqual(said.data);
-}, 120_000);
+});
 
 const base: GenerateInput = { ...MAN_WITH_HAT, startMergeStep: 0 };
 
@@ -80,7 +80,7 @@ test("pictures: the same for one request, several at once, and said in the pictu
   const plain = await pm.generate({ ...base, numImagesPerPrompt: 2 });
   expect(plain.latents.initialNoise).toEqual(gated.latents.initialNoise);
   expect(plain.latents.final).not.toEqual(gated.latents.final);
-}, 120_000);
+});
 
 describe("what makes no sense is refused", () => {
   const unet = { depth: [0, 1], midDepth: 1, upDepth: [0, 1] } as never;

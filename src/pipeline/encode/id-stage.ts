@@ -8,6 +8,8 @@ export interface IdEncoder {
   readonly graph: IdGraph;
   readonly encode: LazySession<"tokens">;
   readonly fuse: LazySession<"fused">;
+  /** Whether every ID token must find a place in the prompt: so with V2. */
+  readonly everyToken: boolean;
 }
 
 /**

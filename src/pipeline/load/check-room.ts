@@ -9,15 +9,22 @@ import {
   memoryNeed,
   type ProcessorPrecision,
 } from "../../sessions/memory.ts";
-import { LARGEST_WHOLE, pixelsAtOnce } from "../decode/decode.ts";
+import { type Decoders, LARGEST_WHOLE, pixelsAtOnce } from "../decode/decode.ts";
 import { rowsAtOnce } from "../denoise/denoiser.ts";
-import type { Models } from "../models.ts";
 
 export interface Picture {
   readonly width: number; // pixels
   readonly height: number;
   /** Latents that could be evaluated at once: pictures, twice with guidance. */
   readonly rows: number;
+}
+
+/** What the processor's memory is to hold. */
+export interface Room {
+  readonly sizes: ModelSizes;
+  readonly precision: ProcessorPrecision;
+  /** Bytes, before anything was loaded. */
+  readonly available: number;
 }
 
 interface How {
@@ -66,13 +73,12 @@ const SIDES = [1024, 768, 512];
  * @throws UserError memory/too-little
  */
 export function checkRoom(
-  { room, vae, tinyVae, options }: Models,
+  { room, vae, tinyVae, unloadAfterUse }: Decoders & { readonly room: Room | undefined; readonly unloadAfterUse: boolean },
   { decoder }: Pick<GenerateRequest, "decoder">,
   picture: Picture,
 ): readonly Notice[] {
   if (room === undefined) return [];
   const { precision, sizes, available } = room;
-  const { unloadAfterUse } = options;
   const withTiny = { decoder: tinyVae?.graph ?? TAESDXL, tiny: true };
   const how: How = {
     ...{ precision, unloadAfterUse },

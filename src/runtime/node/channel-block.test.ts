@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([plain?.close(), blocked?.close()]));
 
 interface Case {
-  /** Samples: 2 when absent. */
+  /** Number of samples; 2 when absent. */
   readonly batch?: number;
   readonly out: number;
   readonly into: number;
@@ -44,7 +44,7 @@ test.each<Case>([
   { out: 16, into: 64, kernel: [3, 3], stride: 2, pads: [1, 1, 1, 1] },
   { out: 32, into: 16, kernel: [3, 2], stride: 1, pads: [0, 1, 2, 0] },
   { out: 24, into: 8, kernel: [2, 2], stride: 1, pads: [0, 0, 0, 0] },
-  { out: 20, into: 16, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] }, // does not fit
+  { out: 20, into: 16, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] }, // does not divide into blocks
   { batch: 16, out: 48, into: 32, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] }, // the gradient of w in blocks of samples
   { batch: 32, out: 16, into: 4, kernel: [3, 2], stride: 1, pads: [0, 1, 2, 0] },
   { batch: 16, out: 32, into: 16, kernel: [3, 3], stride: 2, pads: [1, 1, 1, 1] },

@@ -36,7 +36,7 @@ const weights = new Weights(
   ),
 );
 
-/** What a residual block does between its convolutions, on a picture that was turned and with one that was not. */
+/** The operations between a residual block's convolutions, on a transposed picture and one that is not transposed. */
 function graph(): { readonly y: Tensor; readonly back: Tensor } {
   const [b, h, w] = ["b", "h", "w"].map(namedDim);
   const x = toChannelsFirst(input("x", [b!, h!, w!, C]));
@@ -45,7 +45,7 @@ function graph(): { readonly y: Tensor; readonly back: Tensor } {
   return { y, back: toChannelsLast(add(y, y)) };
 }
 
-/** What else the UNet does: the same shift at every pixel, another picture's channels behind these, and pixels as rows and back. */
+/** Other operations of the UNet: a shift for every pixel, concatenated pictures, and pixels as rows and back. */
 function further(): Record<"y", Tensor> {
   const [b, h, w] = ["b", "h", "w"].map(namedDim);
   const shifted = add(toChannelsFirst(input("x", [b!, h!, w!, C])), reshape(input("shift", [b!, C]), [b!, C, 1, 1]));
@@ -61,11 +61,11 @@ test("norm, activation, sum and convolution of single pixels give the same chann
   expect(turned.y.shape).toEqual(outputs.y.shape);
   const found = inOrder(Object.values(turned));
   expect(found.filter((t) => is(t, groupNormOp) || is(t, conv2dOp))).toEqual([]);
-  // of the other picture, and of the result
+  // the transposes of the other picture and of the result
   expect(found.filter((t) => is(t, permuteOp))).toHaveLength(2);
   const runtime = ortRuntime({ threads: 1 });
   try {
-    // far from zero, where a variance as a difference of means is least exact
+    // far from zero, where the variance as a difference of two means is least exact
     const x = floats(
       gaussians(seededRandom(2), B * C * H * W).map((v) => v + 20),
       ...[B, H, W, C],
@@ -86,7 +86,7 @@ test("shifts, joined pictures and pixels as rows give the same channels last, an
   const outputs = further();
   const turned = rewriteNamed(outputs, channelsLast);
   expect(channelsLastOf(turned.y)).toBeDefined();
-  // of the other picture, and of the result
+  // the transposes of the other picture and of the result
   expect(inOrder([turned.y]).filter((t) => is(t, permuteOp))).toHaveLength(2);
   const runtime = ortRuntime({ threads: 1 });
   try {

@@ -26,19 +26,21 @@ const runtime = ortRuntime({ threads: 1 });
 afterAll(() => runtime.close());
 
 const sizes = {
-  ...{
-    inChannels: 4,
-    outChannels: 4,
-    channels: [16, 32],
-    depth: [0, 2],
-    midDepth: 2,
-    upDepth: [0, 2],
-    heads: [2, 4],
-    layersPerBlock: 2,
-  },
-  ...{ groups: 4, contextDim: 24, pooledDim: 8, timeIdDim: 4, linearProjection: true },
+  inChannels: 4,
+  outChannels: 4,
+  channels: [16, 32],
+  depth: [0, 2],
+  midDepth: 2,
+  upDepth: [0, 2],
+  heads: [2, 4],
+  layersPerBlock: 2,
+  groups: 4,
+  contextDim: 24,
+  pooledDim: 8,
+  timeIdDim: 4,
+  linearProjection: true,
 };
-/** As {@link UNET_BLOCKS} of the trainer: a block for each residual or transformer block. */
+/** A block for each residual or transformer block, like the trainer's UNET_BLOCKS. */
 const blockOf = (path: string): string | undefined => /^.*?(resnets|transformer_blocks|samplers)\.\d+/.exec(path)?.[0];
 
 test("gradients of a UNet are the same with and without checkpoints, and with weights that come late", async () => {
@@ -62,8 +64,11 @@ test("gradients of a UNet are the same with and without checkpoints, and with we
     },
   };
   const inputs = {
-    ...{ latents: input("latents", [2, 4, 8, 6]), timestep: input("timestep", [2]), context: input("context", [2, 3, 24]) },
-    ...{ pooled: input("pooled", [2, 8]), timeIds: input("timeIds", [2, 6]) },
+    latents: input("latents", [2, 4, 8, 6]),
+    timestep: input("timestep", [2]),
+    context: input("context", [2, 3, 24]),
+    pooled: input("pooled", [2, 8]),
+    timeIds: input("timeIds", [2, 6]),
   };
   const output = unet(inputs, new Weights(source), sizes);
   const difference = sub(output, input("target", [2, 4, 8, 6]));
@@ -110,7 +115,7 @@ const ROWS = 4096;
 const WIDTH = 256;
 const BLOCKS = 12;
 
-/** Megabytes that a program of its own takes at most to compute `outputs` once, from zeros. */
+/** Peak memory, in megabytes, of a program that computes `outputs` once, from zeros. */
 function peak(folder: string, outputs: Record<string, Tensor>): number {
   const { model, options } = atOnce(encodeModel(outputs, { threads: 1 }));
   writeFileSync(join(folder, "model.onnx"), model);

@@ -9,7 +9,7 @@ test("the probe passes the form whose products are right: pairs where sums end a
   const found = await (await runtime.load(eightBitProbe)).run(eightBitProbeFeeds);
   await runtime.close();
   const [paired, unsigned] = [found.paired, found.unsigned].map(({ data, dims }) => floats(data as Float32Array, ...dims));
-  // as if computed by this processor, whichever it is
+  // the same results on every processor that runs this test
   const full = floats(
     Float32Array.from({ length: 4 * 16 }, (_, i) => (i % 2 === 0 ? 64 * 127 : -64 * 127)),
     ...[4, 16],

@@ -17,17 +17,17 @@ export interface ModelOptions {
   /** Threads for one operation; all cores when absent. */
   readonly threads?: number | undefined;
   readonly device?: Device;
-  /** Attention as products and a softmax: for a device whose own attention is wrong. */
+  /** Compute attention by products and a softmax, for a device whose own attention is wrong. */
   readonly plainAttention?: boolean;
-  /** Arithmetic in float16, but for what is sensitive. */
+  /** Compute in float16, except for what is sensitive to it. */
   readonly half?: boolean;
-  /** Memory is given back when a value is no longer needed, and not kept for the next one: slower, and the peak is lower. */
+  /** Give memory back as soon as a value is no longer needed, instead of keeping it for the next: slower, with a lower peak. */
   readonly lean?: boolean | undefined;
-  /** Memory is laid out beforehand, for sizes that are the same in each run; otherwise the layout comes on top of what is taken anyway. */
+  /** Plan memory ahead, for sizes that are the same in each run; for other sizes the plan only adds to the memory taken. */
   readonly planned?: boolean;
-  /** Whether threads stay awake for a while when there is nothing to do: quicker, and not for a process beside which another computes. */
+  /** Keep threads awake for a while when idle: faster, but not for a process beside which another computes. */
   readonly spin?: boolean;
-  /** For convolutions whose weights are inputs: how many channels the processor's kernels want side by side, see channel-block.ts. */
+  /** For convolutions whose weights are inputs: channels per block in the processor's kernels, see channel-block.ts. */
   readonly block?: number | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface EncodedModel {
   readonly options: InferenceSession.SessionOptions;
 }
 
-/** A graph as ONNX Runtime takes it, with the options that its session needs. With pauses. */
+/** Encodes a graph for ONNX Runtime, with the options of its session, in steps. */
 export function* encodeModel(
   outputs: Readonly<Record<string, Tensor>>,
   {
@@ -60,7 +60,7 @@ export function* encodeModel(
   const options: InferenceSession.SessionOptions = {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     intraOpNumThreads: threads ?? availableParallelism(),
-    logSeverityLevel: 3,
+    logSeverityLevel: 4, // errors are thrown, and told with a remedy
     enableCpuMemArena: !lean,
     enableMemPattern: planned && !lean,
     extra: {
@@ -74,16 +74,16 @@ export function* encodeModel(
   return { model, options };
 }
 
-/** What ONNX Runtime would do to the graph, and should not. */
+/** ONNX Runtime's optimisations that would do harm. */
 const unwanted = (outputs: Readonly<Record<string, Tensor>>, device: Device): string[] => [
-  ...(device === "cpu" ? ["BiasGeluFusion"] : []), // takes longer there than the two that it joins
-  ...(waits(outputs) ? ["ReshapeFusion"] : []), // would join a reshape that waits for something with the next one, which does not
+  ...(device === "cpu" ? ["BiasGeluFusion"] : []), // the fused operation is slower there than the two that it joins
+  ...(waits(outputs) ? ["ReshapeFusion"] : []), // would merge a reshape that waits for another value with the next one, which does not wait
 ];
 
 const waits = (outputs: Readonly<Record<string, Tensor>>): boolean =>
   inOrder(Object.values(outputs)).some((t) => is(t, afterOp) || is(t, lateParamOp));
 
-/** ONNX Runtime reads weights only from below one folder: the root of the drive that holds them. */
+/** The folder below which ONNX Runtime finds all weight files, of which it accepts one: the root of the drive that holds them. */
 class ExternalRoot {
   #folder: string | undefined;
 

@@ -23,7 +23,7 @@ const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b
 const conv = (stride: number, pads: readonly [number, number, number, number]) => (x: Tensor, w: Tensor, b: Tensor) =>
   conv2d(x, w, b, { stride, pads });
 const attend = (causal: boolean) => (q: Tensor, k: Tensor, v: Tensor) => attention(q, k, v, { heads: 2, causal });
-/** Away from places where the slope jumps, and where logarithm and root are smooth. */
+/** Inputs away from points where the slope jumps, and where logarithm and root are smooth. */
 const positive = (x: Tensor): Tensor => add(mul(x, 0.4), 1);
 
 const cases: Record<string, [(...inputs: Tensor[]) => Tensor, ...(readonly number[])[]]> = {
@@ -97,7 +97,7 @@ test.each([5, 2000])("the gradient of gather adds up equal ids in a table of %s 
   const ids = [
     [1, 3, 1],
     [0, 3, 3],
-  ].flat(); // prettier keeps the rows apart
+  ].flat(); // written as rows
   const table = input("table", [rows, 2]);
   const dy = input("dy", [2, 3, 2]);
   const y = gather(table, input("ids", [2, 3], "i64"));

@@ -33,7 +33,7 @@ test("what one held while the other was at work counts, although it has freed it
   gauge.told(unet, 8, 8);
   expect(gauge.peak).toBe(14);
   gauge.told(unet, 7, 10);
-  expect(gauge.peak).toBe(14); // not 16: the encoders' 6 were before its last report
+  expect(gauge.peak).toBe(14); // not 16: the encoders held their 6 before the last report
 });
 
 test("a process that has ended holds nothing", () => {

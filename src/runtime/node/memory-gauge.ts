@@ -1,21 +1,21 @@
 interface Known {
-  /** Bytes that it holds, as it last told. */
+  /** Bytes held, by the last report. */
   now: number;
-  /** The most it ever held, as it last told. */
+  /** Most bytes ever held, by the last report. */
   most: number;
-  /** The most that the others held together since it last told. */
+  /** Most bytes that the other processes held together since the last report. */
   beside: number;
 }
 
 /**
- * The most memory that processes have held together. Each tells only now and then what it holds and the most it has held,
- * so what two of them held at most between two reports is added up: never too little.
+ * Measures the most memory that processes have held together. Each reports only now and then how much it holds and its own maximum, so
+ * between two reports the maxima are added up: the result may be too large, never too small.
  */
 export class MemoryGauge {
   readonly #processes = new Map<object, Known>();
   #peak = 0;
 
-  /** Bytes. */
+  /** Most bytes held together so far. */
   get peak(): number {
     return this.#peak;
   }
@@ -24,7 +24,7 @@ export class MemoryGauge {
     this.#processes.set(process, { now: 0, most: 0, beside: this.#others(process) });
   }
 
-  /** @param now bytes that the process holds @param most that it has held since it began */
+  /** @param now bytes that the process holds @param most bytes that it has held since it started */
   told(process: object, now: number, most: number): void {
     const own = this.#processes.get(process);
     if (own === undefined) return;

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type FloatArray, floats } from "../../core/array.ts";
 import { atOnce } from "../../core/steps.ts";
@@ -27,6 +28,22 @@ test("the probe passes attention that is right, and no other", async () => {
   expect(attentionIsRight(changed("causal", () => Number.NaN))).toBe(false);
   await runtime.close();
 });
+
+test.each(["cuda", "webgpu"])(
+  "on the way to %s nothing that a library writes gets through to the program's own output",
+  (device) => {
+    const url = JSON.stringify(new URL("./ort-runtime.ts", import.meta.url));
+    const program = `const { ortRuntime } = await import(${url});
+    const runtime = ortRuntime({ device: "${device}" });
+    console.log(await runtime.open().then(() => "open", (error) => error.code));
+    await runtime.close();`;
+    const { stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/^(open|device\/unavailable)\n$/);
+  },
+);
 
 test("each device is told attention and products in its own way", () => {
   const [q, k] = [input("q", [1, 40, 8]), input("k", [1, 50, 8])];

@@ -12,22 +12,22 @@ import { encodeModel } from "./encode-model.ts";
 import type { ModelProcess } from "./model-process.ts";
 
 export interface OpenDevice {
-  /** The device's own attention is wrong. */
+  /** Whether the device's own attention is wrong. */
   readonly plainAttention?: boolean;
   readonly notices: readonly Notice[];
 }
 
-/** Sessions of models are counted from 0. */
+/** Session number of the probe; models' sessions count from 0. */
 const PROBE = -1;
 
 /**
- * Runs a small model on a device: whether there is one, and on WebGPU whether its attention is right.
+ * Runs a small model on a device to find out whether the device is there and, on WebGPU, whether its attention is correct.
  * @throws UserError device/unavailable
  */
 export async function openDevice(process: ModelProcess, device: Gpu): Promise<OpenDevice> {
   try {
     const values = await probe(process, device, attentionProbe, attentionProbeFeeds);
-    if (device !== "webgpu") return { notices: [] }; // CUDA's products are rounded to fewer bits (TF32), whichever form is taken
+    if (device !== "webgpu") return { notices: [] }; // CUDA rounds products to fewer bits (TF32) in either form of attention
     if (attentionIsRight(values)) return { notices: [] };
   } catch (error) {
     if (!process.alive && !(error instanceof UserError)) throw error; // it was closed
@@ -42,7 +42,7 @@ export async function openDevice(process: ModelProcess, device: Gpu): Promise<Op
 }
 
 /**
- * Whether a device, opened before, computes in float16.
+ * Checks that a device, already opened, computes in float16.
  * @throws UserError precision/not-on-device
  */
 export async function checkHalf(process: ModelProcess, device: Gpu): Promise<void> {
@@ -60,7 +60,7 @@ export async function checkHalf(process: ModelProcess, device: Gpu): Promise<voi
   }
 }
 
-/** Runs a model once, wholly on the device. */
+/** Runs a model once, entirely on the device. */
 async function probe<Name extends string>(
   process: ModelProcess,
   device: Gpu,
@@ -69,7 +69,7 @@ async function probe<Name extends string>(
   half = false,
 ): Promise<Record<Name, FloatArray>> {
   const { model, options } = await inTurns(encodeModel(outputs, { device, half }));
-  // so that it cannot run on the processor unnoticed
+  // or it could run on the processor unnoticed
   const session = { ...(options.extra?.session as object), disable_cpu_ep_fallback: "1" };
   await process.ask({ kind: "load", session: PROBE, model, options: { ...options, extra: { session } } });
   const values = await process.ask({ kind: "run", session: PROBE, feeds, fetches: Object.keys(outputs) });

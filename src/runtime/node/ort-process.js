@@ -9,7 +9,7 @@
  *   | { kind: "release", session: number })} Request
  */
 
-for (const name of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(name, () => {}); // Ctrl-C goes to the whole group: whoever asked decides
+for (const name of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(name, () => {}); // Ctrl-C reaches the whole process group, and the parent decides
 process.on("disconnect", () => process.exit());
 
 // ONNX Runtime reads this when it is loaded, so it comes before the import.

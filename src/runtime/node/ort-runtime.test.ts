@@ -195,7 +195,7 @@ describe("8 bits", () => {
     bytes: new Uint8Array(values.buffer),
   });
   const anyWeights = eightBitForms.includes("full");
-  /** w [out, in] rounded as it is when a model is prepared, but for the order of rows; nowhere finer than products are right. */
+  /** w [out, in] rounded as when a model is prepared, but for the order of rows, and no finer than this processor's products allow. */
   function rounded(w: Float32Array, out: number, place: (i: number) => number = (i) => i) {
     const into = w.length / out;
     const [values, scales] = [new Int8Array(w.length), new Float32Array(out)];
@@ -297,13 +297,13 @@ describe("8 bits", () => {
           for (let i = 0; i < width; i++) values[i] = values[i]! + first;
           return floats(values, 2, rows, width);
         };
-        const y = await session.run({ q: feed(0), k: feed(ahead), v: feed(0) }); // ahead for a query that lies in its direction
+        const y = await session.run({ q: feed(0), k: feed(ahead), v: feed(0) }); // far ahead for a query in the key's direction
         expect(y.unsigned.dims).toEqual(y.exact.dims);
         expect(decibels(y.exact.data as Float32Array, y.unsigned.data as Float32Array)).toBeGreaterThan(30);
         const same = () =>
           expect(y.signed.data as Float32Array).toMatchGolden(y.unsigned.data as Float32Array, 1e-5, { relative: true });
         if (anyWeights) same();
-        else expect(same).toThrow(); // why there is the other way
+        else expect(same).toThrow(); // the reason for unsigned bytes
       }
     },
   );

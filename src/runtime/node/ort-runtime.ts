@@ -13,8 +13,8 @@ import { checkHalf, type OpenDevice, openDevice } from "./open-device.ts";
 import { loadPacked } from "./prepare/packed.ts";
 
 /**
- * ONNX Runtime in a process of its own, which does one thing at a time. If that ends, models are loaded again, in a new one, when they are
- * next run; so they are after a failure on a device other than the processor, since all that was on a lost device is lost.
+ * A runtime with ONNX Runtime in a process of its own, which does one thing at a time. If the process ends, models are loaded again in a new
+ * one when they are next run; likewise after a failure on a device other than the processor, since everything on a lost device is lost.
  *
  * @param gauge shared by runtimes whose memory is to be counted together
  */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-/** The version of ONNX Runtime. It is not loaded for that. */
+/** ONNX Runtime's version, found without loading it. */
 export function ortVersion(): string {
   const path = createRequire(import.meta.url).resolve("onnxruntime-node/package.json");
   return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version;

@@ -29,6 +29,8 @@ export interface IdentityOptions {
   readonly repeats: number;
   /** Whether each must find a place: so with V2. */
   readonly everyToken: boolean;
+  /** Absent where ID tokens were given and no photos. */
+  readonly tokensPerPhoto?: number | undefined;
 }
 
 type Texts = Pick<GenerateRequest, "prompt" | "prompt2" | "negativePrompt" | "negativePrompt2">;

@@ -62,9 +62,8 @@ export async function adapterBatch(
   const timeIds: number[] = [];
   for (const [row, { photo, ids, masked, random: own }] of samples.entries()) {
     values.set(await latents.of(photo), row * latents.channels * area);
-    const picture = await decodePhoto(photo.path);
-    const { top, left } = cropOf(picture, config.resolution);
-    timeIds.push(picture.height, picture.width, top, left, config.resolution, config.resolution);
+    const { top, left } = cropOf(photo, config.resolution);
+    timeIds.push(photo.height, photo.width, top, left, config.resolution, config.resolution);
     const person = masked && photo.mask !== undefined;
     const weights = person ? maskWeights(await decodePhoto(photo.mask), latents.side) : new Float32Array(area).fill(1);
     const t = Number(noise.timestep!.data[row]);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { floats } from "../../core/array.ts";
+import { makeFolder } from "../../core/make-folder.node.ts";
 import { clipCrop, decodePhoto, fromPicture } from "../../image/index.ts";
 import { withRuntime } from "../../sessions/runtimes.node.ts";
 import { openVaeEncoder, vaeEncoderGraph } from "../../sessions/vae-encoder.ts";
@@ -50,7 +50,7 @@ export async function openLatents(
   const kept = keptLatents(folder);
   const nameOf = ({ hash }: TrainingPhoto): string => `${hash.slice(0, 24)}-${key}-${resolution}`;
   const encode = async (photos: readonly TrainingPhoto[]): Promise<void> => {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const missing: TrainingPhoto[] = [];
     for (const photo of photos) if (!(await kept.has(nameOf(photo)))) missing.push(photo);
     if (missing.length === 0) return;

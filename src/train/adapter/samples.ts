@@ -1,6 +1,6 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../../core/atomic-file.node.ts";
+import { makeFolder } from "../../core/make-folder.node.ts";
 import { contactSheet, decodePhoto, encodePng, type SheetTile } from "../../image/index.ts";
 import { PhotoMaker } from "../../pipeline/photomaker.ts";
 import type { TrainingPerson } from "../photos/training-photos.ts";
@@ -46,7 +46,7 @@ export async function drawSamples(options: SampleOptions): Promise<string> {
     rows.push({ tiles });
   }
   const path = join(out, "samples", `step-${String(step).padStart(7, "0")}.png`);
-  await mkdir(join(out, "samples"), { recursive: true });
+  await makeFolder(join(out, "samples"));
   const png = await encodePng(contactSheet({ rows }));
   await writeFileAtomically(path, (sink) => sink.write(png));
   return path;

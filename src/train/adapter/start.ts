@@ -2,7 +2,14 @@ import { dirname } from "node:path";
 import { UserError } from "../../core/errors.ts";
 import type { ClipVisionConfig } from "../../models/clip-vision.ts";
 import { idEncoderV1Config } from "../../models/id-encoder-config.ts";
-import { type ModelFiles, openAdapter, openTensors, type TensorEntry, type Tensors } from "../../weights/index.ts";
+import {
+  type AdapterFiles,
+  type ModelFiles,
+  openAdapter,
+  openTensors,
+  type TensorEntry,
+  type Tensors,
+} from "../../weights/index.ts";
 import { matchLora } from "../../weights/lora-match.ts";
 import { unwrapStateDict } from "../../weights/model.ts";
 import { readJsonIfThere } from "../../weights/read-json.node.ts";
@@ -21,7 +28,8 @@ export interface Start {
 
 /**
  * @param init a PhotoMaker V1 adapter, CLIP's vision weights as transformers stores them, or undefined for a random start
- * @throws UserError train/init-kind, train/no-vision, adapter/config-needed, and those of openTensors
+ * @throws UserError train/init-kind, train/no-vision, train/lora-scale, train/start-shape (another rank), adapter/config-needed, and those of
+ *   openTensors
  */
 export async function readStart(init: string | undefined, model: ModelFiles, config: AdapterConfig): Promise<Start> {
   if (init === undefined) return randomStart(config);
@@ -32,7 +40,7 @@ export async function readStart(init: string | undefined, model: ModelFiles, con
     const adapter = await openAdapter(init);
     if (adapter.version !== "v1") throw wrongKind(file.path, "a PhotoMaker V2 adapter");
     const encoder = withPrefix(adapter.idEncoder, "id_encoder.");
-    const lora = await loraStart(adapter.lora, model);
+    const lora = await loraStart(adapter, model, config.loraRank);
     return { ...visionOf(adapter.idEncoder, json), frozen: adapter.idEncoder, trained: new Map([...encoder, ...lora]) };
   }
   const vision = new Map([...tensors].filter(([name]) => name.startsWith("vision_model.") && !name.endsWith("position_ids")));
@@ -80,7 +88,7 @@ function visionOf(tensors: Tensors, json: unknown): Pick<Start, "vision" | "size
 }
 
 /** LoRA of an adapter under the trainer's names. A strength of its own that a file gives is multiplied in where it is read. */
-async function loraStart(lora: Tensors, model: ModelFiles): Promise<Tensors> {
+async function loraStart({ path: file, lora }: AdapterFiles, model: ModelFiles, rank: number): Promise<Tensors> {
   const { layers } = await matchLora(lora, { unet: model.components.unet.tensors });
   return new Map(
     layers.flatMap(({ path, down, up, scale }): (readonly [string, TensorEntry])[] => {
@@ -89,6 +97,13 @@ async function loraStart(lora: Tensors, model: ModelFiles): Promise<Tensors> {
           "train/lora-scale",
           `The LoRA to start from has a strength of ${scale} at ${path}.`,
           "Start from an adapter as PhotoMaker publishes it, whose strengths are 1.",
+        );
+      const found = down.shape[0]!;
+      if (found !== rank)
+        throw new UserError(
+          "train/start-shape",
+          `${file} has a LoRA of rank ${found} (${path}), and loraRank is ${rank}.`,
+          `Set "loraRank": ${found} in the config, or start from CLIP's vision weights, which have no LoRA.`,
         );
       return [
         [`unet.${path}.lora_A.weight`, down],

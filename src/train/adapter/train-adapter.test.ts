@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { renderWorld } from "../../cli/world-files.ts";
 import { PhotoMaker } from "../../pipeline/photomaker.ts";
 import { goldenPath } from "../../testing/golden.ts";
-import { openTensors, readFloats } from "../../weights/index.ts";
+import { openTensors, readFloats, writeSafetensors } from "../../weights/index.ts";
 import { MetricsFile } from "../metrics-file.ts";
 import type { TrainingProgress } from "../run.ts";
 import { adapterConfig } from "./config.ts";
@@ -148,15 +148,54 @@ test("what cannot begin an ID encoder is refused by name", async () => {
   await expect(run("v2", { init: v2 })).rejects.toMatchObject({ code: "train/init-kind" });
   const vae = goldenPath("tiny-sdxl", "vae", "diffusion_pytorch_model.safetensors");
   await expect(run("vae", { init: vae })).rejects.toMatchObject({ code: "train/init-kind" });
-  await expect(run("rank", { config: config({ loraRank: 3 }) })).rejects.toMatchObject({ code: "train/start-shape" });
+  await expect(run("rank", { config: config({ loraRank: 3 }) })).rejects.toMatchObject({
+    code: "train/start-shape",
+    message: expect.stringMatching(/rank 4.*loraRank is 3/),
+    remedy: expect.stringContaining('"loraRank": 4'),
+  });
+  expect(await readdir(folder)).not.toContain("rank"); // no picture was read or encoded
   await mkdir(join(folder, "alone"));
   await copyFile(init, join(folder, "alone", "photomaker-v1.safetensors"));
   const alone = join(folder, "alone", "photomaker-v1.safetensors");
   await expect(run("alone", { init: alone })).rejects.toMatchObject({ code: "adapter/config-needed" });
 });
 
+test("a LoRA with a strength of its own is refused, for what is trained has none", async () => {
+  const { tensors } = await openTensors(init);
+  const written = await Promise.all(
+    [...tensors].map(async ([name, entry]) => ({
+      name,
+      dtype: "F32" as const,
+      shape: entry.shape,
+      data: () => readFloats(entry),
+    })),
+  );
+  const down = written.find(({ name }) => name.endsWith("_lora.down.weight"))!;
+  const alpha = down.name.replace("_lora.down.weight", ".alpha");
+  const scaled = join(folder, "scaled");
+  await mkdir(scaled);
+  await copyFile(goldenPath("photomaker-config.json"), join(scaled, "photomaker-config.json"));
+  const strength = { name: alpha, dtype: "F32" as const, shape: [], data: async () => Float32Array.of(2) };
+  await writeSafetensors(join(scaled, "photomaker-v1.safetensors"), [...written, strength]);
+  await expect(run("strong", { init: join(scaled, "photomaker-v1.safetensors") })).rejects.toMatchObject({
+    code: "train/lora-scale",
+    message: expect.stringContaining("a strength of 0.5"), // alpha over rank
+  });
+});
+
+test("a model that predicts pictures is refused", async () => {
+  const other = join(folder, "predicts-pictures");
+  await cp(model, other, { recursive: true });
+  const scheduler = join(other, "scheduler", "scheduler_config.json");
+  const json = JSON.parse(await readFile(scheduler, "utf8"));
+  await writeFile(scheduler, JSON.stringify({ ...json, prediction_type: "sample" }));
+  await expect(run("sample", { model: other })).rejects.toMatchObject({ code: "train/prediction" });
+});
+
 test("fields of the config that there are not are named", () => {
-  expect(() => adapterConfig({ learningrate: 1 })).toThrow(/learningrate/);
+  expect(() => adapterConfig({ learningrate: 1 })).toThrow(
+    expect.objectContaining({ code: "train/config", message: expect.stringContaining("learningrate") }),
+  );
   expect(() => adapterConfig({ nullText: 2 })).toThrow(/nullText/);
   expect(adapterConfig(undefined)).toMatchObject({
     loraLearningRate: 1e-4,

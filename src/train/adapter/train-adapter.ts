@@ -33,7 +33,7 @@ export interface TrainAdapterOptions {
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onPhotos?: ((photos: TrainingPhotos) => void) | undefined;
-  /** Bytes of memory that are free; what the system says when absent. */
+  /** See TrainingOptions. */
   readonly availableMemory?: number | undefined;
   /** How far reading and encoding the pictures is. */
   readonly onPrepare?: ((what: "read" | "encode", done: number, total: number) => void) | undefined;

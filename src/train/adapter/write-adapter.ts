@@ -1,7 +1,7 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../../core/atomic-file.node.ts";
 import { floatsToHalves } from "../../core/floats.ts";
+import { makeFolder } from "../../core/make-folder.node.ts";
 import { copied, type TensorToWrite, writeSafetensors } from "../../weights/index.ts";
 import type { TrainedWeights } from "../run.ts";
 import type { Start } from "./start.ts";
@@ -14,7 +14,7 @@ export const ADAPTER_FILE = "photomaker-v1.safetensors";
  * @returns the adapter's path
  */
 export async function writeAdapter(folder: string, start: Start, trained: TrainedWeights): Promise<string> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const learnt = [...trained].map(
     ([name, { shape, values }]): TensorToWrite => ({
       name: name.startsWith("unet.") ? `lora_weights.${name}` : name,

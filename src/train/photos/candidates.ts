@@ -13,7 +13,6 @@ export interface Candidate {
 }
 
 const PICTURE = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i;
-const MASK = /\.mask\.png$/i;
 
 const indexLine = z.looseObject({
   file: z.string(),
@@ -27,8 +26,8 @@ const personFile = z.looseObject({ classWord: z.string().optional() });
 
 /**
  * Pictures of a training folder, person by person. Either `index.jsonl` says all, as `photomaker world render` writes it; or there is a folder
- * for each person, with pictures, captions (`photo.txt` beside `photo.jpg`, or all in `captions.jsonl`), masks (`photo.mask.png`) and, if
- * wanted, `person.json` with the class word.
+ * for each person, with pictures, captions (`photo.txt` beside `photo.jpg`, or all in `captions.jsonl`), masks (`photo_mask.png`, or
+ * `photo.mask.png`) and, if wanted, `person.json` with the class word.
  * @throws UserError data/missing, data/not-json
  */
 export async function candidates(folder: string): Promise<Candidate[]> {
@@ -63,20 +62,36 @@ async function fromPerson(root: string, person: string): Promise<Candidate[]> {
   const about = names.has("person.json")
     ? parse(await readFile(join(folder, "person.json"), "utf8"), personFile, join(folder, "person.json"))
     : {};
-  const pictures = [...names].filter((name) => PICTURE.test(name) && !MASK.test(name)).sort();
+  const maskOf = maskNames(names, (name) => names.has(`${stemOf(name)}.txt`) || captionOf.has(name));
+  const masks = new Set([...names].map(maskOf));
+  const pictures = [...names].filter((name) => PICTURE.test(name) && !DOTTED_MASK.test(name) && !masks.has(name)).sort();
   return Promise.all(
     pictures.map(async (name) => {
-      const stem = name.slice(0, name.length - extname(name).length);
+      const stem = stemOf(name);
       const caption = names.has(`${stem}.txt`) ? await readFile(join(folder, `${stem}.txt`), "utf8") : captionOf.get(name);
+      const mask = maskOf(name);
       return {
         person,
         path: join(folder, name),
-        mask: names.has(`${stem}.mask.png`) ? join(folder, `${stem}.mask.png`) : undefined,
+        mask: mask === undefined ? undefined : join(folder, mask),
         caption: caption?.trim().replace(/\s+/g, " ") || undefined,
         classWord: about.classWord,
       };
     }),
   );
+}
+
+const stemOf = (name: string): string => name.slice(0, name.length - extname(name).length);
+const DOTTED_MASK = /\.mask\.png$/i;
+
+/** The mask of a picture among the names of its folder. `NAME_mask.png` may be a picture itself: then it has a caption. */
+function maskNames(names: ReadonlySet<string>, hasCaption: (name: string) => boolean): (picture: string) => string | undefined {
+  return (picture) => {
+    const stem = stemOf(picture);
+    if (!PICTURE.test(picture)) return undefined;
+    if (names.has(`${stem}.mask.png`)) return `${stem}.mask.png`;
+    return names.has(`${stem}_mask.png`) && !hasCaption(`${stem}_mask.png`) ? `${stem}_mask.png` : undefined;
+  };
 }
 
 async function jsonLines<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>[]> {

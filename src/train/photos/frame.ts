@@ -2,7 +2,10 @@ import type { Random } from "../../core/random/seeded-random.ts";
 import { clipCrop, clipNormalise, type Rgb8 } from "../../image/index.ts";
 
 /** Where a square of `side` lies in a picture whose shorter side is made as long: what SDXL is told of it (arXiv 2307.01952, section 2.2). */
-export function cropOf({ width, height }: Rgb8, side: number): { readonly top: number; readonly left: number } {
+export function cropOf(
+  { width, height }: Pick<Rgb8, "width" | "height">,
+  side: number,
+): { readonly top: number; readonly left: number } {
   const long = (a: number, b: number): number => Math.max(0, Math.floor((Math.trunc((side * a) / b) - side) / 2));
   return width <= height ? { top: long(height, width), left: 0 } : { top: 0, left: long(width, height) };
 }

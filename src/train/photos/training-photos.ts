@@ -8,6 +8,9 @@ import { type Dropped, drop } from "./drop.ts";
 export interface TrainingPhoto {
   readonly path: string;
   readonly mask: string | undefined;
+  /** Size of the picture turned upright, pixels. */
+  readonly width: number;
+  readonly height: number;
   /** Of the file's bytes, SHA-256 in hexadecimal. */
   readonly hash: string;
   /** With the trigger word after the class word. */
@@ -63,7 +66,7 @@ export async function trainingPhotos(folder: string, options: ReadOptions): Prom
     throw new UserError(
       "data/nothing-left",
       `${folder} has nothing to learn from: ${found.length === 0 ? "no pictures were found" : countsText(dropped)}.`,
-      "Make a folder for each person, with two pictures or more, each with a caption (photo.txt) and a mask (photo.mask.png).",
+      "Make a folder for each person, with two pictures or more, each with a caption (photo.txt) and a mask (photo_mask.png).",
     );
   const fingerprint = createHash("sha256")
     .update(JSON.stringify(photos.map(({ hash, prompt }) => [hash, prompt])))
@@ -102,7 +105,8 @@ async function readCandidate(candidate: Candidate, { masks, trigger }: ReadOptio
   const problem = masks ? await checkMask(path, mask!, picture) : undefined;
   if (problem !== undefined) return problem;
   const prompt = caption.replace(wordIn(word), (found) => `${found} ${trigger}`);
-  return { path, mask: masks ? mask : undefined, hash, prompt, classWord: word };
+  const { width, height } = picture;
+  return { path, mask: masks ? mask : undefined, width, height, hash, prompt, classWord: word };
 }
 
 async function checkMask(path: string, mask: string, picture: Rgb8): Promise<Dropped | undefined> {

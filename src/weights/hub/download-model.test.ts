@@ -97,7 +97,7 @@ test("the needed file arrives in the layout of the official cache", async () => 
   expect((await readFile(path)).equals(BIG)).toBe(true);
   expect(await readlink(path)).toBe(join("..", "..", "blobs", oid("x.bin", BIG).lfs!.oid));
   expect(await readFile(join(repoFolder(), "refs", "main"), "utf8")).toBe(COMMIT);
-  expect(seen.at(-1)).toEqual({ phase: "download", file: "photomaker-v1.bin", bytes: BIG.length, total: BIG.length });
+  expect(seen.at(-1)).toEqual({ phase: "download", repo: REPO, file: "photomaker-v1.bin", bytes: BIG.length, total: BIG.length });
   expect(seen.map(({ phase }) => phase)).toContain("verify");
   expect(await leftOver()).toEqual([]);
 });

@@ -1,43 +1,61 @@
-import { mkdir, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { asDiskError } from "../../core/atomic-file.node.ts";
 import { messageOf, UserError } from "../../core/errors.ts";
 import { gigabytes } from "../../core/gigabytes.ts";
+import { makeFolder } from "../../core/make-folder.node.ts";
 import { type Chosen, chooseFiles } from "./choose-files.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { addressOf, commitOf, filesOf, type HubFile } from "./hub-api.ts";
 import { RepoCache } from "./hub-cache.ts";
-import { type Connection, isUnreachable } from "./hub-http.ts";
+import { type Connection, isUnreachable, isUntrusted } from "./hub-http.ts";
 import { type HubId, parseHubId } from "./hub-id.ts";
 import { type Environment, type HubSettings, hubSettings } from "./hub-settings.ts";
 import { claimPartial, partialSize } from "./partial-file.ts";
-import { PATIENT, type RetryPolicy, Transient } from "./retry.ts";
+import { PATIENT, type Retry, type RetryPolicy, Transient } from "./retry.ts";
 import { isIntact } from "./verify-file.ts";
 
 export interface DownloadProgress {
-  /** `wait`: another process is downloading the same file. */
-  readonly phase: "download" | "verify" | "wait";
-  readonly file: string;
-  /** Of all files together, with what was there before. */
+  /** `wait`: another process is downloading the same file. `retry`: a request failed and will be made again. */
+  readonly phase: "download" | "verify" | "wait" | "retry";
+  /** Such as `org/name`. */
+  readonly repo: string;
+  /** Absent from a `retry` of the question what the repository has. */
+  readonly file?: string;
+  /** Of all files together, with what was there before; 0 while it is not known. */
   readonly bytes: number;
   readonly total: number;
+  /** Of a `retry`. */
+  readonly retry?: Retry;
 }
 
-export interface DownloadOptions {
+/** Where the hub is, what may be asked of it, and how. What is absent follows from the environment, as in the official client. */
+export interface HubOptions {
+  /** The address of the hub or of a mirror. HF_ENDPOINT when absent. */
+  readonly endpoint?: string | undefined;
+  /** The cache that Hugging Face programs share. HF_HUB_CACHE, or HF_HOME's, when absent. */
+  readonly cacheDir?: string | undefined;
+  /** HF_TOKEN, or the one of `hf auth login`, when absent. */
+  readonly token?: string | undefined;
+  /** Whether only what is in the cache may be used. HF_HUB_OFFLINE when absent. */
+  readonly offline?: boolean | undefined;
+  /** Makes the requests, in place of the global fetch. */
+  readonly fetch?: typeof fetch | undefined;
+  readonly policy?: RetryPolicy | undefined;
+  /** In place of the process's own. */
+  readonly env?: Environment | undefined;
+  /** Ends a download at once; what has arrived stays, and the next one goes on from there. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+}
+
+export interface DownloadOptions extends HubOptions {
   /** Overridden by a revision in the id. Default: main. */
   readonly revision?: string | undefined;
   /** Such as "fp16": which form of the weights to take where there are several. */
   readonly variant?: string | undefined;
-  readonly endpoint?: string | undefined;
-  readonly cacheDir?: string | undefined;
-  readonly token?: string | undefined;
   /** Which files of the repository to take, instead of those that are needed to open it. */
   readonly files?: ((path: string) => boolean) | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
-  readonly env?: Environment | undefined;
-  readonly policy?: RetryPolicy | undefined;
-  readonly fetch?: typeof fetch | undefined;
 }
 
 const CONCURRENCY = 3;
@@ -50,7 +68,7 @@ const CONCURRENCY = 3;
  * @param id `org/name`, `org/name@revision`, `org/name:file`
  * @returns the folder, or the file where the id or the repository has only one
  * @throws UserError download/bad-id, download/gated, download/denied, download/not-found, download/refused,
- *   download/offline, download/server, download/interrupted, download/checksum, disk/full, and those of chooseFiles
+ *   download/offline, download/untrusted, download/server, download/interrupted, download/checksum, disk/full, and those of chooseFiles
  */
 export async function downloadModel(id: string, options: DownloadOptions = {}): Promise<string> {
   const parsed = parseHubId(id);
@@ -65,8 +83,10 @@ export async function downloadModel(id: string, options: DownloadOptions = {}): 
   if (settings.offline) {
     const cached = await findCached(wanted, options);
     if (cached !== undefined) return cached;
-    throw offline(id, wanted, settings, "HF_HUB_OFFLINE is set");
+    throw forbidden(id, wanted, settings, options.offline === true);
   }
+  const retrying = (retry: Retry, file?: string): void =>
+    options.onProgress?.({ phase: "retry", repo: wanted.repo, ...(file !== undefined && { file }), bytes: 0, total: 0, retry });
   const connection: Connection = {
     endpoint: settings.endpoint,
     repo: wanted.repo,
@@ -74,8 +94,10 @@ export async function downloadModel(id: string, options: DownloadOptions = {}): 
     signal: options.signal,
     policy: options.policy ?? PATIENT,
     fetch: options.fetch ?? fetch,
+    onRetry: retrying,
   };
   try {
+    options.signal?.throwIfAborted();
     return await download(wanted, settings, connection, options);
   } catch (error) {
     throw explain(error, id, wanted, settings, options.signal);
@@ -117,12 +139,10 @@ async function download(id: HubId, settings: HubSettings, connection: Connection
   const chosen = options.files ? { files: paths.filter(options.files), open: "" } : chooseFiles(paths, id, options.variant);
   const files = listed.filter(({ path }) => chosen.files.includes(path));
 
-  await mkdir(cache.blobs, { recursive: true }).catch((error: unknown) => {
-    throw asDiskError(error, join(cache.blobs, "*"));
-  });
+  await makeFolder(cache.blobs);
   const present = await Promise.all(files.map((file) => cache.has(commit, file)));
   const blobs = groupByContent(files.filter((_, i) => !present[i]));
-  const tally = new Tally(files, blobs, options.onProgress);
+  const tally = new Tally(id.repo, files, blobs, options.onProgress);
   await checkRoom(cache.blobs, blobs);
   await eachOf([...blobs.values()], connection.signal, (group, signal) =>
     bring(group, commit, cache, { ...connection, signal }, tally),
@@ -149,8 +169,9 @@ async function bring(group: Group, commit: string, cache: RepoCache, connection:
   const part = await claimPartial(cache.blobs, file.oid, { signal, onWait: () => tally.report("wait", file) });
   if (part !== undefined) {
     let wrong = false;
+    const told = { ...connection, onRetry: (retry: Retry) => tally.report("retry", file, undefined, retry) };
     try {
-      await fetchFile(addressOf(file, commit, connection), part.path, file.size, connection, (bytes) =>
+      await fetchFile(addressOf(file, commit, connection), part.path, file.size, told, (bytes) =>
         tally.report("download", file, bytes),
       );
       tally.report("verify", file, file.size);
@@ -176,21 +197,24 @@ const mismatch = (repo: string, { path, oid }: HubFile): UserError =>
 
 /** Adds up how far all files are. */
 class Tally {
+  readonly #repo: string;
   readonly #total: number;
   readonly #before: number;
   readonly #at = new Map<string, number>();
   readonly #tell: DownloadOptions["onProgress"];
 
-  constructor(files: readonly HubFile[], blobs: ReadonlyMap<string, Group>, tell: DownloadOptions["onProgress"]) {
+  constructor(repo: string, files: readonly HubFile[], blobs: ReadonlyMap<string, Group>, tell: DownloadOptions["onProgress"]) {
+    this.#repo = repo;
     const distinct = new Map(files.map(({ oid, size }) => [oid, size]));
     this.#total = sum(distinct.values());
     this.#before = sum([...distinct].map(([oid, size]) => (blobs.has(oid) ? 0 : size)));
     this.#tell = tell;
   }
 
-  report(phase: DownloadProgress["phase"], file: HubFile, bytes?: number): void {
-    if (bytes !== undefined) this.#at.set(file.oid, bytes);
-    this.#tell?.({ phase, file: file.path, bytes: this.#before + sum(this.#at.values()), total: this.#total });
+  report(phase: DownloadProgress["phase"], { oid, path }: HubFile, at?: number, retry?: Retry): void {
+    if (at !== undefined) this.#at.set(oid, at);
+    const bytes = this.#before + sum(this.#at.values());
+    this.#tell?.({ phase, repo: this.#repo, file: path, bytes, total: this.#total, ...(retry && { retry }) });
   }
 }
 
@@ -240,6 +264,13 @@ function explain(error: unknown, name: string, id: HubId, settings: HubSettings,
   if (signal?.aborted)
     return new UserError("download/interrupted", `The download of ${name} was stopped.`, again, { cause: error });
   if (!(error instanceof Transient)) return asDiskError(error, settings.cacheDir);
+  if (isUntrusted(error))
+    return new UserError(
+      "download/untrusted",
+      `${settings.endpoint} cannot show that it is what it says it is: ${messageOf(error)}.`,
+      "Something between here and the hub answers in its place. If it is your own network's, set NODE_EXTRA_CA_CERTS to the file of its certificate.",
+      { cause: error },
+    );
   if (isUnreachable(error)) return offline(name, id, settings, messageOf(error), error);
   if (/answered \d+/.test(error.message))
     return new UserError("download/server", `${settings.endpoint} is in trouble: ${error.message}, again and again.`, again, {
@@ -248,10 +279,22 @@ function explain(error: unknown, name: string, id: HubId, settings: HubSettings,
   return new UserError("download/interrupted", `The download of ${name} broke off: ${error.message}.`, again, { cause: error });
 }
 
-const offline = (name: string, id: HubId, { endpoint, cacheDir }: HubSettings, why: string, cause?: unknown): UserError =>
+const offline = (name: string, id: HubId, { endpoint, cacheDir }: HubSettings, why: string, cause: unknown): UserError =>
   new UserError(
     "download/offline",
     `${name} is not complete in ${cacheDir}, and ${endpoint} cannot be asked: ${why}.`,
-    `Connect to the network; or download the files by hand elsewhere, from ${endpoint}/${id.repo}/tree/${id.revision ?? "main"}, and give the path of the copy.`,
+    `Connect to the network; or download the files by hand elsewhere, from ${pageOf(id, endpoint)}, and give the path of the copy.`,
     { cause },
   );
+
+/** @param asked whether the caller said so, rather than the environment */
+function forbidden(name: string, id: HubId, { endpoint, cacheDir }: HubSettings, asked: boolean): UserError {
+  const [said, allow] = asked ? ["offline is true", "Leave offline out"] : ["HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE"];
+  return new UserError(
+    "download/offline",
+    `${name} is not complete in ${cacheDir}, and may not be downloaded: ${said}.`,
+    `${allow} to let it be downloaded; or give the path of a folder or file that has it, a copy of ${pageOf(id, endpoint)}.`,
+  );
+}
+
+const pageOf = ({ repo, revision = "main" }: HubId, endpoint: string): string => `${endpoint}/${repo}/tree/${revision}`;

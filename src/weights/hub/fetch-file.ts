@@ -1,6 +1,7 @@
 import { open, stat } from "node:fs/promises";
 import { asDiskError } from "../../core/atomic-file.node.ts";
 import { systemCode, UserError } from "../../core/errors.ts";
+import { untilAborted } from "../../core/until-aborted.ts";
 import { type Connection, request } from "./hub-http.ts";
 import { Transient, withRetries } from "./retry.ts";
 
@@ -29,7 +30,7 @@ export async function fetchFile(
         url,
         { "accept-encoding": "identity", ...range },
         connection,
-        async (response, alive) => {
+        async (response, alive, stopped) => {
           const from = start > 0 && response.status === 206 ? rangeStart(response) : 0;
           if (response.status === 416 || (from !== 0 && from !== start)) {
             await response.body?.cancel();
@@ -37,7 +38,7 @@ export async function fetchFile(
             throw new Transient(`the server cannot go on at ${start}`);
           }
           checkSize(response, from, size, connection.repo);
-          await write(path, from, response.body ?? [], (bytes) => {
+          await write(path, from, chunksOf(response, stopped), (bytes) => {
             alive();
             reached = Math.max(reached, bytes);
             at(bytes);
@@ -49,9 +50,8 @@ export async function fetchFile(
       const now = await sizeOf(path);
       if (now < size) throw new Transient(`the connection was cut at ${now} of ${size} bytes`);
     },
-    connection.policy,
-    connection.signal,
-    () => reached,
+    connection,
+    { gained: () => reached },
   );
 }
 
@@ -60,6 +60,21 @@ const sizeOf = (path: string): Promise<number> =>
     (found) => found.size,
     () => 0,
   );
+
+/** A body's chunks, until it has to end. */
+async function* chunksOf({ body }: Response, stopped: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = body?.getReader();
+  if (reader === undefined) return;
+  try {
+    for (;;) {
+      const { done, value } = await untilAborted(reader.read(), stopped);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => undefined); // of what goes on in spite of the signal
+  }
+}
 
 /** Cuts the file at `start` and adds the chunks. */
 async function write(

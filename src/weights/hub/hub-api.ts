@@ -1,5 +1,6 @@
 import { UserError } from "../../core/errors.ts";
-import { type Connection, request } from "./hub-http.ts";
+import { untilAborted } from "../../core/until-aborted.ts";
+import { type Connection, isUnresolved, isUntrusted, request } from "./hub-http.ts";
 import { isInside } from "./hub-id.ts";
 import { withRetries } from "./retry.ts";
 
@@ -47,18 +48,21 @@ export async function filesOf(commit: string, connection: Connection): Promise<H
 export const addressOf = ({ path }: HubFile, commit: string, { endpoint, repo }: Connection): string =>
   `${endpoint}/${repo}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
 
-/** fetch for the library: retried until the whole answer is there. */
+/**
+ * fetch for the library: retried until the whole answer is there. It is what the hub is asked first, so a name without an address
+ * means that there is no network, and is no reason to wait.
+ */
 const api =
   (connection: Connection): typeof fetch =>
   (url) =>
     withRetries(
       () =>
-        request(String(url), { accept: "application/json" }, connection, async (response) => {
-          const text = await response.text();
+        request(String(url), { accept: "application/json" }, connection, async (response, _, stopped) => {
+          const text = await untilAborted(response.text(), stopped);
           return new Response(text, { status: response.status, headers: response.headers });
         }),
-      connection.policy,
-      connection.signal,
+      connection,
+      { isFinal: (error) => isUnresolved(error) || isUntrusted(error) },
     ).then((response) => checkedJson(response, connection.repo));
 
 async function checkedJson(response: Response, repo: string): Promise<Response> {

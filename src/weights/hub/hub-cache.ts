@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
+import { copyFile, link, readdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { writeFileAtomically } from "../../core/atomic-file.node.ts";
+import { makeFolder } from "../../core/make-folder.node.ts";
 import type { HubFile } from "./hub-api.ts";
 
 /**
@@ -31,7 +32,7 @@ export class RepoCache {
   async remember(revision: string, commit: string): Promise<void> {
     if (revision === commit) return;
     const path = join(this.folder, "refs", revision);
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(commit)));
   }
 
@@ -48,7 +49,7 @@ export class RepoCache {
     const target = join(this.snapshot(commit), path);
     const blob = join(this.blobs, oid);
     const made = join(dirname(target), `.${randomBytes(6).toString("hex")}`);
-    await mkdir(dirname(target), { recursive: true });
+    await makeFolder(dirname(target));
     await symlink(relative(dirname(target), blob), made, "file")
       .catch(() => link(blob, made))
       .catch(() => copyFile(blob, made));

@@ -1,19 +1,20 @@
 import { systemCode, UserError } from "../../core/errors.ts";
-import { type RetryPolicy, Transient } from "./retry.ts";
+import { untilAborted } from "../../core/until-aborted.ts";
+import { type Retrying, Transient } from "./retry.ts";
 
 /** How requests to one repository are made. */
-export interface Connection {
+export interface Connection extends Retrying {
   readonly endpoint: string;
   /** Named in what the user is told. */
   readonly repo: string;
   readonly token?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly policy: RetryPolicy;
+  /** Need not obey the signal that it is given. */
   readonly fetch: typeof fetch;
 }
 
 /**
- * One request. The body is read by `use`, while silence is watched; `alive` is called for every sign of life.
+ * One request. The body is read by `use`, while silence is watched; `alive` is called for every sign of life, and `stopped`
+ * says when reading has to end.
  * @param accepted statuses besides 200 to 299 that are no failure
  * @throws Transient for what may pass; UserError download/gated, download/denied, download/not-found, download/refused
  */
@@ -21,7 +22,7 @@ export async function request<T>(
   url: string,
   headers: Readonly<Record<string, string>>,
   connection: Connection,
-  use: (response: Response, alive: () => void) => Promise<T>,
+  use: (response: Response, alive: () => void, stopped: AbortSignal) => Promise<T>,
   accepted: readonly number[] = [],
 ): Promise<T> {
   const { token, signal, policy, repo } = connection;
@@ -33,14 +34,13 @@ export async function request<T>(
     timer = setTimeout(fail, policy.idleMs);
   };
   try {
-    const response = await connection.fetch(url, {
-      // fetch drops Authorization when it is sent on to another host
-      headers: { "user-agent": "photomaker", ...headers, ...(token && { authorization: `Bearer ${token}` }) },
-      signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
-    });
+    const either = signal ? AbortSignal.any([signal, silence.signal]) : silence.signal;
+    // fetch drops Authorization when it is sent on to another host
+    const all = { "user-agent": "photomaker", ...headers, ...(token && { authorization: `Bearer ${token}` }) };
+    const response = await untilAborted(connection.fetch(url, { headers: all, signal: either }), either);
     alive();
     if (!response.ok && !accepted.includes(response.status)) throw await failure(response, repo, token !== undefined);
-    return await use(response, alive);
+    return await use(response, alive, either);
   } catch (error) {
     signal?.throwIfAborted();
     if (silence.signal.aborted) throw silence.signal.reason;
@@ -58,15 +58,22 @@ const reasonOf = (error: unknown): string => {
   return systemCode(cause) ?? (cause instanceof Error ? cause.message : String(error));
 };
 
-/** Whether nobody answered at all, as without a network. */
-export function isUnreachable(error: unknown): boolean {
+/** Whether the server's name has no address, as without a network. */
+export const isUnresolved = (error: unknown): boolean => hasCause(error, /^(ENOTFOUND|EAI_AGAIN)$/);
+
+/** Whether the server, or who answers in its place, cannot show who it is. */
+export const isUntrusted = (error: unknown): boolean =>
+  hasCause(error, /^(CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|ERR_TLS_CERT)/);
+
+/** Whether nobody answered at all. */
+export const isUnreachable = (error: unknown): boolean =>
+  isUnresolved(error) || hasCause(error, /^(ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|UND_ERR_CONNECT_TIMEOUT)$/);
+
+/** Whether the system gave one of these codes for a connection that failed. */
+function hasCause(error: unknown, codes: RegExp): boolean {
   const cause = error instanceof Transient ? (error.cause as Error | undefined)?.cause : undefined;
-  const codes = cause instanceof AggregateError ? cause.errors.map(systemCode) : [systemCode(cause)];
-  return codes.some((code) =>
-    /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|UND_ERR_CONNECT_TIMEOUT|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/.test(
-      code ?? "",
-    ),
-  );
+  const all = cause instanceof AggregateError ? cause.errors : [cause];
+  return all.some((each) => codes.test(systemCode(each) ?? ""));
 }
 
 async function failure(response: Response, repo: string, hasToken: boolean): Promise<Error> {

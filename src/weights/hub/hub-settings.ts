@@ -16,13 +16,18 @@ export interface HubSettings {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * What the environment says about the hub, read as the official client reads it: HF_ENDPOINT, HF_HUB_CACHE, HF_HOME,
+ * What the caller or else the environment says about the hub, read as the official client reads it: HF_ENDPOINT, HF_HUB_CACHE, HF_HOME,
  * XDG_CACHE_HOME, HF_TOKEN (or the file that `hf auth login` writes), HF_HUB_OFFLINE.
  * @see huggingface_hub 2.4.0 src/huggingface_hub/constants.py
  * @throws UserError download/bad-endpoint
  */
 export async function hubSettings(
-  given: { readonly endpoint?: string | undefined; readonly cacheDir?: string | undefined; readonly token?: string | undefined },
+  given: {
+    readonly endpoint?: string | undefined;
+    readonly cacheDir?: string | undefined;
+    readonly token?: string | undefined;
+    readonly offline?: boolean | undefined;
+  },
   env: Environment = process.env,
 ): Promise<HubSettings> {
   const home = expand(env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface"));
@@ -39,7 +44,7 @@ export async function hubSettings(
     env.HF_TOKEN ||
     env.HUGGING_FACE_HUB_TOKEN ||
     (await readToken(expand(env.HF_TOKEN_PATH || join(home, "token"))));
-  const offline = /^(1|on|yes|true)$/i.test(env.HF_HUB_OFFLINE ?? "");
+  const offline = given.offline ?? /^(1|on|yes|true)$/i.test(env.HF_HUB_OFFLINE ?? "");
   return { endpoint, cacheDir, offline, ...(token && { token: token.trim() }) };
 }
 

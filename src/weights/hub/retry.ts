@@ -22,15 +22,29 @@ export class Transient extends Error {
   }
 }
 
+/** A failed attempt, after which there will be another. */
+export interface Retry {
+  /** What failed, to follow a colon. */
+  readonly problem: string;
+  /** How long until the next attempt. */
+  readonly waitSeconds: number;
+}
+
+export interface Retrying {
+  readonly policy: RetryPolicy;
+  readonly signal?: AbortSignal | undefined;
+  readonly onRetry?: ((retry: Retry) => void) | undefined;
+}
+
 /**
- * Tries again after each {@link Transient} failure. Attempts are counted anew when `gained` has grown beyond what any
- * attempt before had reached, so that a bad line delays a long download and does not end it.
+ * Tries again after each {@link Transient} failure, which is told. Attempts are counted anew when `gained` has grown beyond
+ * what any attempt before had reached, so that a bad line delays a long download and does not end it.
+ * @param isFinal failures that no waiting mends
  */
 export async function withRetries<T>(
   task: () => Promise<T>,
-  { attempts, backoffMs }: RetryPolicy,
-  signal: AbortSignal | undefined,
-  gained: () => number = () => 0,
+  { policy: { attempts, backoffMs }, signal, onRetry }: Retrying,
+  { gained = () => 0, isFinal = () => false }: { gained?: () => number; isFinal?: (error: Transient) => boolean } = {},
 ): Promise<T> {
   let best = gained();
   for (let failures = 0; ; ) {
@@ -38,11 +52,12 @@ export async function withRetries<T>(
       return await task();
     } catch (error) {
       signal?.throwIfAborted();
-      if (!(error instanceof Transient)) throw error;
+      if (!(error instanceof Transient) || isFinal(error)) throw error;
       failures = gained() > best ? 1 : failures + 1;
       best = Math.max(best, gained());
       if (failures >= attempts) throw error;
       const waitMs = Math.max(backoffMs * 2 ** (failures - 1), Math.min(error.waitMs, 120_000));
+      onRetry?.({ problem: error.message, waitSeconds: waitMs / 1000 });
       await sleep(waitMs, undefined, signal ? { signal } : {});
     }
   }

@@ -24,7 +24,7 @@ afterAll(() => rm(folder, { recursive: true }));
 const [WIDTH, OUT, ROWS] = [128, 64, 32];
 const SHAPES = { "norm.weight": [WIDTH], "norm.bias": [WIDTH], "a.weight": [OUT, WIDTH], "b.weight": [OUT, WIDTH] };
 
-/** Every 32nd channel behind the norm is `factor` times as large, and its columns as much smaller: the same function. */
+/** Weights in which every 32nd channel behind the norm is `factor` times as large, and its columns as much smaller: the same function. */
 const weights = (factor: number): Promise<Tensors> =>
   randomWeights(join(folder, `${factor}.safetensors`), SHAPES, 5, (values, name) => {
     if (name === "norm.weight") values.fill(1);

@@ -3,24 +3,24 @@ import type { NormBefore } from "../../../graph/quantise.ts";
 import { readFloats, sliceRows, type TensorEntry } from "../../../weights/index.ts";
 
 export interface Balance {
-  /** What each column of a layer's weight is multiplied by, by the weight's path. */
+  /** Factor of each column of a layer's weight, by the weight's path. */
   readonly columns: ReadonlyMap<string, Float32Array>;
-  /** Scales and shifts of norms, divided by the same, by path. */
+  /** Scales and shifts of norms, divided by the same factors, by path. */
   readonly norms: ReadonlyMap<string, Float32Array>;
 }
 
-/** Deviations that a norm's result reaches, about. */
+/** Standard deviations that a norm's results reach, roughly. */
 const REACH = 3;
-/** Rows of a weight that are looked at, in so many places. */
+/** Number of rows read from a weight in one place, and number of such places. */
 const [ROWS, PLACES] = [32, 8];
-/** No channel is moved by more. */
+/** Largest factor of a channel. */
 const MOST = 256;
 
 /**
- * Some channels of trained transformers are tens of times larger than the others, and with one scale for a row the others would be lost in
- * rounding. A norm's channel is divided by s and the columns behind it multiplied, s = sqrt(activation / weight), so that both are rounded
- * alike: SmoothQuant (Xiao et al. 2022, arXiv 2211.10438), equation 4 with alpha 0.5. What a norm gives is known from its scale and shift, so
- * that no picture has to be drawn to find it.
+ * Balances norms and the layers behind them, for rounding. Some channels of trained transformers are tens of times larger than the others,
+ * which would be lost with one scale for a row. A norm's channel is divided by s and the layers' column multiplied by it,
+ * s = sqrt(activation / weight), so that both lose the same: SmoothQuant (Xiao et al. 2022, arXiv 2211.10438), equation 4 with alpha 0.5.
+ * A norm's activations follow from its scale and shift, so no picture has to be drawn to measure them.
  */
 export async function balance(norms: readonly NormBefore[], signal?: AbortSignal): Promise<Balance> {
   const columns = new Map<string, Float32Array>();
@@ -43,7 +43,7 @@ export async function balance(norms: readonly NormBefore[], signal?: AbortSignal
 const usable = (f: number): boolean => f > 0 && Number.isFinite(f);
 const divided = (values: Float32Array, by: Float32Array): Float32Array => values.map((v, i) => v / by[i]!);
 
-/** Raises each number to the largest size in its column of a weight, of which some rows stand for all. */
+/** Raises each number to the largest absolute value in its column of a weight, judged by some of the rows. */
 async function raiseToColumns(largest: Float32Array, entry: TensorEntry): Promise<void> {
   const [out, into] = entry.shape as [number, number];
   const all = entry.transposed || out <= ROWS * PLACES;
@@ -58,7 +58,7 @@ async function raiseToColumns(largest: Float32Array, entry: TensorEntry): Promis
   }
 }
 
-/** Norms in front of layers that are all rounded. */
+/** Norms whose layers are all rounded. */
 export const balanceable = (norms: readonly NormBefore[], rounded: readonly ParamAttrs[]): NormBefore[] => {
   const taken = new Set(rounded.map(({ path }) => path));
   return norms.filter(({ layers }) => layers.every(({ path }) => taken.has(path)));

@@ -1,18 +1,18 @@
-import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { ContentFolder } from "../../../core/content-folder.node.ts";
-import { systemCode, UserError } from "../../../core/errors.ts";
+import { messageOf, UserError } from "../../../core/errors.ts";
+import { makeFolder } from "../../../core/make-folder.node.ts";
 
-/** What is known of a prepared model: the file `<key>.json` beside its weights. */
+/** Record of a prepared model: the file `<key>.json` beside its weights. */
 export interface PreparedNote {
   readonly key: string;
-  /** Which of the pipeline's models it is, such as "unet". */
+  /** The pipeline's name of the model, such as "unet" */
   readonly model: string;
   readonly precision: string;
-  /** Name of the file or folder that it was made from. */
+  /** Name of the file or folder that it was made from */
   readonly from: string;
-  /** Fingerprint of the weights as they were written. */
+  /** Fingerprint of the weights as written */
   readonly content: string;
 }
 
@@ -23,15 +23,15 @@ export interface PreparedModel extends PreparedNote {
 
 export interface CacheSettings {
   readonly folder: string;
-  /** Models are given up, those used longest ago first, when all together are larger. */
+  /** Total size above which models are removed, those least recently used first. */
   readonly mostBytes: number;
 }
 
 const DEFAULT_GB = 40;
 
 /**
- * Where prepared models lie: PHOTOMAKER_CACHE, else the system's folder for caches; and how large they may be together:
- * PHOTOMAKER_CACHE_GB, 40 when it is not set.
+ * Folder of prepared models: PHOTOMAKER_CACHE, or else the system's cache folder; and their largest total size:
+ * PHOTOMAKER_CACHE_GB, or else 40.
  * @throws UserError cache/size
  */
 export function cacheSettings(env: Readonly<Record<string, string | undefined>> = process.env): CacheSettings {
@@ -59,18 +59,18 @@ export const graphPath = (folder: string, key: string): string => preparedIn(fol
 /** @throws UserError cache/folder if it cannot be made */
 export async function openFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
   } catch (error) {
     throw new UserError(
       "cache/folder",
-      `The folder of prepared models, ${folder}, cannot be made (${systemCode(error)}).`,
+      `The folder of prepared models, ${folder}, cannot be made: ${messageOf(error)}`,
       "Set PHOTOMAKER_CACHE to a folder that you may write, or give --precision f32, which prepares nothing.",
       { cause: error },
     );
   }
 }
 
-/** The note of a model, if it is complete. */
+/** The record of a model, if complete. */
 export async function readNote(folder: string, key: string): Promise<PreparedNote | undefined> {
   const bytes = await preparedIn(folder).read(key);
   if (bytes === undefined) return undefined;
@@ -83,14 +83,14 @@ export async function readNote(folder: string, key: string): Promise<PreparedNot
   }
 }
 
-/** Written last: without it the weights count for nothing. */
+/** Writes the record, after the weights: without it they do not count. */
 export const writeNote = (folder: string, note: PreparedNote): Promise<void> =>
   preparedIn(folder).write(note.key, new TextEncoder().encode(`${JSON.stringify(note, undefined, 2)}\n`));
 
-/** Notes that a model was used now. */
+/** Marks a model as used now. */
 export const touch = (folder: string, key: string): Promise<void> => preparedIn(folder).touch(key);
 
-/** All complete models, those used last first. */
+/** All complete models, the most recently used first. */
 export async function listPrepared(folder: string): Promise<PreparedModel[]> {
   const found: PreparedModel[] = [];
   for (const { key, bytes, lastUsed } of await preparedIn(folder).list()) {
@@ -102,6 +102,6 @@ export async function listPrepared(folder: string): Promise<PreparedModel[]> {
 
 export const removePrepared = (folder: string, key: string): Promise<void> => preparedIn(folder).remove(key);
 
-/** Gives up models, those used longest ago first, until the rest fits. @param keep is not given up @returns what was */
+/** Removes the least recently used models until the rest fits. @param keep is never removed @returns the removed ones */
 export const evict = async ({ folder, mostBytes }: CacheSettings, keep: ReadonlySet<string>): Promise<PreparedModel[]> =>
   preparedIn(folder).evict(await listPrepared(folder), mostBytes, keep);

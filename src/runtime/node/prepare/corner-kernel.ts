@@ -2,11 +2,17 @@ import { weightsThatSee } from "../../../graph/split-upsampling.ts";
 import { readFloats, type TensorEntry } from "../../../weights/index.ts";
 
 /**
- * The kernel of a 3x3 convolution behind an enlargement by 2, as what each corner between source pixels gives to the four pixels of the
- * result that meet in it, which see the same four source pixels: sums of its weights.
+ * Turns a 3x3 kernel behind an upsampling by 2 into a linear map at each corner between source pixels. The four pixels of the result that meet
+ * in the corner see the same four source pixels, through sums of the kernel's weights (`weightsThatSee`):
+ *
+ *     A A | B B        A, B, C, D: source pixels, each upsampled to 2x2
+ *     A a | b B        a, b, c, d: the pixels of the result that meet in the corner; each sees A, B, C and D
+ *     ----+----
+ *     C c | d D        place in the corner: a 0, b 1, c 2, d 3
+ *     C C | D D        source pixel:        A 0, B 1, C 2, D 3
+ *
  * @param entry [out, C, 3, 3]
- * @returns float32 [4·out, 4·C]: rows by the place in the corner and then output, columns by the place of the source pixel and then channel.
- * Above a corner lies the lower one of two pixels that a source pixel becomes, and left of it the right one.
+ * @returns float32 [4·out, 4·C]: rows by place in the corner and then output, columns by source pixel and then channel
  */
 export async function cornerKernel(entry: TensorEntry): Promise<TensorEntry> {
   const [out, channels] = entry.shape as [number, number];

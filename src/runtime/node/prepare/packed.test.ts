@@ -45,7 +45,7 @@ afterAll(async () => {
 
 const packed = async () => (await listPrepared(folder)).filter(({ precision }) => precision.includes("packed"));
 
-/** What a model that is loaded so says at two sizes, and what was said of it. @param kept false: as without all this */
+/** Outputs at two sizes of a model that is loaded in this way, and the notes given. @param kept false: load without packing */
 async function decoded(kept = true, mostBytes = cache.mostBytes) {
   const notes: string[] = [];
   const keep = {

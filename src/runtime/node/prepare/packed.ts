@@ -11,12 +11,12 @@ import { processor } from "../processor.ts";
 import { evict, graphPath, openFolder, packedPath, readNote, removePrepared, touch, writeNote } from "./cache-folder.ts";
 
 /**
- * Loads a model, and keeps what ONNX Runtime made of it while loading: the optimised graph, and beside each weight the order in which this
- * processor's products read it. The next load maps that from the file instead of filling memory of its own.
- * Where it cannot be kept, the model is loaded without, and that is said.
+ * Loads a model and keeps what ONNX Runtime computes while loading: the optimised graph and, for each weight, a copy packed in the order in
+ * which this processor's products read it. The next load maps these from the file instead of filling memory of its own.
+ * If they cannot be kept, the model is loaded without, and a note says so.
  *
- * @param load hands a model to ONNX Runtime
- * @throws UserError cache/folder, and those of load
+ * @param load gives a model to ONNX Runtime
+ * @throws UserError cache/folder, and the errors of `load`
  * @see https://github.com/microsoft/onnxruntime/pull/23069
  */
 export async function loadPacked(encoded: EncodedModel, keep: Keep, load: (model: EncodedModel) => Promise<void>): Promise<void> {
@@ -41,7 +41,7 @@ export async function loadPacked(encoded: EncodedModel, keep: Keep, load: (model
   } catch (error) {
     if (error instanceof UserError) throw error;
     await remove(temporary);
-    await load(encoded); // what cannot be written may still be read
+    await load(encoded); // the model may load even where packing it cannot be written
     keep.onNote?.(notKept(keep, messageOf(error)));
     return;
   }
@@ -59,13 +59,13 @@ const notKept = ({ model }: Keep, why: string): string =>
   `What the ${model}'s weights are packed into is not kept, so that it loads slower each time: ${why}`;
 
 const remove = async (folder: string | undefined): Promise<void> => {
-  // where an open file cannot be removed, a later packing does it
+  // where open files cannot be removed, a later packing removes them
   if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
 };
 
 /**
- * Stands for the graph, where its prepared weights lie, which are named by their content, what ONNX Runtime is told to make of it, and what packs
- * them: packed weights are of use to the same kind of processor alone.
+ * Hash of everything that packed weights depend on: the graph and the locations of its prepared weights (named by their content), the session's
+ * optimisations, ONNX Runtime's version, and the kind of processor, which alone can use them.
  */
 export function packedKey({ model, options }: EncodedModel): string {
   const { optimization } = (options.extra ?? {}) as Extra;
@@ -94,7 +94,7 @@ async function openPacked(encoded: EncodedModel, key: string, { cache, onNote }:
 const SAMPLES = 1000;
 const SAMPLE = 1024;
 
-/** Stands for a graph and, by samples, for the file of its weights. */
+/** Hash of a graph and of samples of its weight file. */
 async function contentOf(model: Uint8Array, weights: string): Promise<string> {
   const hash = createHash("sha256").update(model);
   await withFile(weights, async (file) => {
@@ -107,7 +107,7 @@ async function contentOf(model: Uint8Array, weights: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** What ONNX Runtime writes has each weight twice, and what is not in 8 bits. */
+/** Size of the files that ONNX Runtime writes, relative to the weights: each weight twice, and those that are not in 8 bits. */
 const COPIES = 2.2;
 
 async function missingRoom({ cache: { folder, mostBytes }, bytes }: Keep): Promise<string | undefined> {
@@ -115,7 +115,7 @@ async function missingRoom({ cache: { folder, mostBytes }, bytes }: Keep): Promi
   const needed = COPIES * bytes;
   if (bavail * bsize < needed)
     return `it takes ${gigabytes(needed)}, and ${gigabytes(bavail * bsize)} are free in ${folder}. Free some, or set PHOTOMAKER_CACHE to another disk.`;
-  // else it would drive out what it is made from
+  // or it would evict the prepared weights that it is made from
   if (needed > mostBytes / 2)
     return `it takes ${gigabytes(needed)}, more than half of the ${gigabytes(mostBytes)} that PHOTOMAKER_CACHE_GB allows. Allow more.`;
   return undefined;
@@ -124,7 +124,7 @@ async function missingRoom({ cache: { folder, mostBytes }, bytes }: Keep): Promi
 const PACKING = ".packing-";
 const ABANDONED_MS = 3_600_000;
 
-/** What a process left that was ended while it packed. */
+/** Removes what a process left behind that ended while packing. */
 async function removeAbandoned(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.startsWith(PACKING)) continue;
@@ -136,7 +136,7 @@ async function removeAbandoned(folder: string): Promise<void> {
 
 type Extra = Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
 
-/** The same model, with more settings of its session. */
+/** The same model, with more session options. */
 function withSettings({ model, options }: EncodedModel, more: Readonly<Record<string, string>>): EncodedModel {
   const extra = options.extra as Extra | undefined;
   return { model, options: { ...options, extra: { ...extra, session: { ...extra?.session, ...more } } } };
@@ -156,7 +156,7 @@ function mapped(encoded: EncodedModel, model: Uint8Array, folder: string): Encod
   return { model, options: { ...options, graphOptimizationLevel: "disabled" } };
 }
 
-/** Takes what ONNX Runtime wrote into the cache, once it is safely on the disk. */
+/** Moves ONNX Runtime's files into the cache, once they are safely on the disk. */
 async function adopt(written: string, key: string, { cache, model, from }: Keep): Promise<void> {
   const { folder } = cache;
   const content = await contentOf(await readFile(graphPath(written, key)), packedPath(written, key));

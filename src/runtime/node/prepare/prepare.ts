@@ -58,16 +58,16 @@ export interface PrepareOptions {
   readonly onWait?: (() => void) | undefined;
 }
 
-/** Numbers below which a weight is left where it is. */
+/** Elements below which a weight is left as it is. */
 const SMALL = 2 ** 10;
 const SCALES = ":scales";
 
-/** What becomes of each weight. */
+/** What is to be done with each weight. */
 interface Plan {
   readonly rounded: readonly ParamAttrs[];
-  /** Outputs of each slice of a layer that is used in slices, by the weight's path. */
+  /** Number of outputs of each slice of a layer that is used in slices, by the weight's path. */
   readonly slices: ReadonlyMap<string, readonly number[]>;
-  /** Paths of those of convolutions behind an enlargement. */
+  /** Paths of convolution weights behind an upsampling. */
   readonly upsampled: ReadonlySet<string>;
   readonly widened: readonly ParamAttrs[];
   readonly norms: readonly NormBefore[];
@@ -75,11 +75,10 @@ interface Plan {
 }
 
 /**
- * Weights in the form in which they are computed with: those of linear layers and convolutions in 8 bits, with the LoRAs of linear
- * layers added, the rest in float32. They
- * are made once, tensor by tensor, and kept in the user's cache folder under a name that stands for the content that they were made
- * from, the LoRAs and the policy.
- * @returns what puts them into any graph over the same weights
+ * Prepares weights, that is, brings them into the form in which they are computed: linear layers and convolutions in 8 bits, with the LoRAs of
+ * linear layers merged, the rest in float32. This is done once, tensor by tensor, and kept in the user's cache folder under a hash of the
+ * original weights, the LoRAs and the policy.
+ * @returns a function that puts the prepared weights into any graph over the same weights
  * @throws UserError cache/folder, disk/full; what the signal was aborted with
  */
 export async function prepare(what: ToPrepare, options: PrepareOptions): Promise<Over> {
@@ -111,7 +110,7 @@ function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
   return { rounded, slices: slicedLinears(outputs), upsampled: upsampledKernels(outputs), widened, norms, all };
 }
 
-/** Of layers that are not rounded, whose LoRAs stay branches beside them. */
+/** LoRAs of layers that are not rounded: they stay branches beside their layers. */
 function branches(pairs: ToPrepare["pairs"], { rounded }: Plan): ToPrepare["pairs"] {
   const merged = new Set(rounded.map(({ path }) => path));
   return new Map([...pairs].filter(([path]) => !merged.has(path)));
@@ -125,7 +124,7 @@ async function keyOf(what: ToPrepare, { all, rounded, slices }: Plan): Promise<s
   return (await fingerprint(entries, policyOf(what), model, scales, JSON.stringify([...slices]))).slice(0, 40);
 }
 
-/** What was prepared before, if it is whole: what is not is removed, and said. */
+/** Weights that were prepared before, if intact; damaged ones are removed, with a note. */
 async function openPrepared(folder: string, key: string, { onNote }: PrepareOptions): Promise<Tensors | undefined> {
   const note = await readNote(folder, key);
   if (note === undefined) return undefined;
@@ -183,7 +182,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, total: number, opt
     await evict(cache, new Set([key]));
     return tensors;
   } catch (error) {
-    // without its note it would never be used, nor ever be removed
+    // without its record the file would never be used, nor ever be removed
     if ((await readNote(folder, key)) === undefined) await rm(path, { force: true }).catch(() => undefined);
     throw error;
   } finally {
@@ -203,7 +202,7 @@ function eightBits(
   const atCorners = upsampled.has(path);
   const [outputs, channels, kernel = 1] = entry.shape as [number, number, number?];
   const [out, into] = atCorners ? [4 * outputs, 4 * channels] : [outputs, channels * kernel ** 2];
-  let whole: Rounded | undefined; // until its last slice is written
+  let whole: Rounded | undefined; // kept until its last slice is written
   const round = async (): Promise<Rounded> => {
     const weight = atCorners ? await cornerKernel(entry) : { ...entry, shape: [out, into] };
     const places = atCorners ? 1 : kernel ** 2;
@@ -242,7 +241,7 @@ function eightBits(
   });
 }
 
-/** Some columns of a matrix that has `all`. */
+/** Columns `from` to `to` of a matrix with `all` columns. */
 function columnsOf(matrix: Int8Array, all: number, from: number, to: number): Int8Array {
   const rows = matrix.length / all;
   const some = new Int8Array(rows * (to - from));
@@ -250,7 +249,7 @@ function columnsOf(matrix: Int8Array, all: number, from: number, to: number): In
   return some;
 }
 
-/** Rows that lie by channel first, then by place in the window, the other way round. @param rounded [channels · places, out] */
+/** Reorders rows from channel-major (each channel's places of the kernel together) to place-major. @param rounded [channels · places, out] */
 function byPlace(rounded: Int8Array, channels: number, out: number): Int8Array {
   const places = rounded.length / (channels * out);
   const sorted = new Int8Array(rounded.length);
@@ -262,7 +261,7 @@ function byPlace(rounded: Int8Array, channels: number, out: number): Int8Array {
   return sorted;
 }
 
-/** Numbers that are widened at once, so that the event loop waits only briefly. */
+/** Numbers widened at a time, so that the event loop is blocked only briefly. */
 const AT_ONCE = 2 ** 21;
 
 function float32(attrs: ParamAttrs, advance: (attrs: ParamAttrs) => void): TensorToWrite {
@@ -285,7 +284,7 @@ const vector = (name: string, values: Float32Array): TensorToWrite => ({
   data: async () => values,
 });
 
-/** The rule that puts prepared weights in the place of the original ones. */
+/** A rule that replaces original weights by prepared ones. */
 function over(tensors: Tensors, { upsampled }: Plan, { form, model }: ToPrepare): (t: Tensor) => Tensor | undefined {
   const eight = new Map<string, QuantisedWeight>();
   for (const [path, entry] of tensors) {

@@ -14,11 +14,11 @@ import type { EightBits } from "../../eight-bit-probe.ts";
 const { FLOAT, FLOAT16, INT8, INT64 } = TensorProto_DataType;
 
 /**
- * A model that rounds a linear layer's weight [out, in], with low-rank changes up·down added and its columns scaled, to 8 bits with a scale for each output:
- * `rounded` int8 [in, out] and `scales` float32 [out].
+ * An ONNX model that rounds a linear layer's weight [out, in] to 8 bits with a scale for each output: `rounded` int8 [in, out] and `scales`
+ * float32 [out]. Low-rank updates up·down are added and columns multiplied first.
  *
- * Where products are right for pairs of weights only ({@link EightBits}), `neighbours` says how the columns lie: [out, pairs, 2, places]. The
- * weights of a pair then sum to 128 at most: to 127 before each is rounded, by up to a half.
+ * For the form "paired" ({@link EightBits}), the input `neighbours` gives the order of the columns as a shape: [out, pairs, 2, places]. The
+ * weights of a pair then sum to 128 at most: to 127 before rounding, which adds up to a half for each.
  */
 export function roundModel(dtype: "float16" | "float32", form: EightBits): Uint8Array {
   const nodes: NodeProto[] = [];
@@ -40,7 +40,7 @@ export function roundModel(dtype: "float16" | "float32", form: EightBits): Uint8
   const sums = (): string => {
     const inPairs = node("Reshape", [whole, "neighbours"], "inPairs");
     const [first, second] = [0, 1].map((i) => node("Gather", [inPairs, `${i}`], `place${i}`, { axis: 2 })) as [string, string];
-    return node("Add", [first, second], "sums"); // a sum over the axis takes thirty times as long
+    return node("Add", [first, second], "sums"); // a reduction over the axis takes thirty times as long
   };
   const most = form === "full" ? single : node("Max", [single, largest(sums(), "within", "double")], "most");
   const scales = node("Div", [node("Max", [most, "least"], "range"), "steps"], "scales");

@@ -12,7 +12,8 @@ process.env.ORT_DISABLE_TELEMETRY ??= "1";
 // Where there are Float16Arrays (Node 24) it makes them of its float16 tensors, and its native part takes those for empty:
 // https://github.com/microsoft/onnxruntime/pull/32323. Without them it keeps Uint16Arrays.
 Reflect.deleteProperty(globalThis, "Float16Array");
-const { InferenceSession, Tensor } = await import("onnxruntime-node");
+const { env, InferenceSession, Tensor } = await import("onnxruntime-node");
+env.logLevel = "fatal"; // a thread has no stderr of its own; what fails is thrown and told
 
 if (parentPort === null) throw new Error("round-worker.js runs as a worker thread only");
 const port = parentPort;
@@ -21,7 +22,7 @@ const sessions = new Map();
 
 /** @param {"float16" | "float32"} dtype */
 function sessionOf(dtype) {
-  const known = sessions.get(dtype) ?? InferenceSession.create(workerData.models[dtype], { logSeverityLevel: 3 });
+  const known = sessions.get(dtype) ?? InferenceSession.create(workerData.models[dtype], { logSeverityLevel: 4 });
   sessions.set(dtype, known);
   return known;
 }

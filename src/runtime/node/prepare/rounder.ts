@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { ownFile } from "../../../core/own-file.node.ts";
 import type { LoraPair } from "../../../graph/lora.ts";
 import { readFloats, readRowMajor, type TensorEntry } from "../../../weights/index.ts";
 import type { EightBits } from "../../eight-bit-probe.ts";
@@ -12,16 +13,16 @@ export interface Rounded {
   readonly scales: Float32Array;
 }
 
-/** Rounds weights to 8 bits, in a thread of its own. */
+/** Rounds weights to 8 bits, in a worker thread. */
 export class Rounder {
   readonly #worker: Worker;
   readonly #ended: Promise<unknown>;
   readonly #pending = new Pending<Rounded>();
 
-  /** @param form of which weights products are right */
+  /** @param form range of weights for which products are correct */
   constructor(form: EightBits) {
     const models = { float16: roundModel("float16", form), float32: roundModel("float32", form) };
-    this.#worker = new Worker(new URL("./round-worker.js", import.meta.url), { workerData: { models } });
+    this.#worker = new Worker(ownFile("./round-worker.js", import.meta.url), { workerData: { models } });
     this.#worker.on("message", (answer: Answer<Rounded>) => this.#pending.settle(answer));
     this.#worker.on("error", (error) => this.#pending.fail(error));
     this.#ended = new Promise<void>((resolve) => {
@@ -33,10 +34,11 @@ export class Rounder {
   }
 
   /**
+   * Rounds one weight.
    * @param entry a layer's weight [out, in]
-   * @param places of a convolution's kernel, which the columns of each channel are for: 1 for a linear layer
-   * @param pairs are added before
-   * @param columns [in] is what each is multiplied by then
+   * @param places positions in the kernel, which each channel has a column for: 1 for a linear layer
+   * @param pairs LoRAs, which are added first
+   * @param columns [in] factors of the columns, applied after that
    */
   async round(entry: TensorEntry, places: number, pairs: readonly LoraPair[], columns?: Float32Array): Promise<Rounded> {
     const [out, into] = entry.shape as [number, number];

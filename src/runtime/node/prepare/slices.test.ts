@@ -26,7 +26,7 @@ const [WIDTH, OUT, ROWS] = [96, 128, 24];
 const weights = (): Promise<Tensors> =>
   randomWeights(join(folder, "weights.safetensors"), { "both.weight": [OUT, WIDTH], "both.bias": [OUT] }, 3);
 
-/** Two slices of a layer; whole as well, where that is wanted. */
+/** A layer used in two slices and, if `whole`, also as a whole. */
 function graph(tensors: Tensors, cut: number, whole: boolean): Record<string, Tensor> {
   const both = linear(input("x", [ROWS, WIDTH]), new Weights(new Checkpoint(tensors, "test")).at("both"), { out: OUT });
   const slices = { right: slice(both, -1, cut, OUT - cut), left: slice(both, -1, 0, cut) };

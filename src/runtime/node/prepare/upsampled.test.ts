@@ -30,7 +30,7 @@ const KEY = "up_blocks.0.upsamplers.0.conv";
 const weights = (): Promise<Tensors> =>
   randomWeights(join(folder, "weights.safetensors"), { [`${KEY}.weight`]: [OUT, CHANNELS, 3, 3], [`${KEY}.bias`]: [OUT] }, 3);
 
-/** The same of a picture of any height, and of one that is cut into strips. */
+/** The same convolution of a picture of any height, and of one whose height divides into strips. */
 function graph(tensors: Tensors): Record<"whole" | "strips", Tensor> {
   const [b, h, quarter, w] = ["b", "h", "quarter", "w"].map(namedDim);
   const kernel = new Weights(new Checkpoint(tensors, "test")).at(...KEY.split("."));
@@ -59,7 +59,7 @@ test.each(eightBitForms.flatMap((form) => [["unet", form] as const, ["vae", form
       expect(found.whole.dims).toEqual([2, OUT, 2 * H, 2 * W]);
       expect(found.strips.data).toEqual(found.whole.data);
       expect(decibels(data(exact.whole), data(found.whole))).toBeGreaterThan(35);
-      // one pixel a thousand times as large as the others: eight bits for all would leave nothing of them
+      // one pixel is a thousand times as large as the others, of which nothing would be left in 8 bits
       for (let channel = 0; channel < CHANNELS; channel++) values[channel * H * W] = 1000;
       const far = (i: number): boolean => Math.floor(i / (2 * W)) % (2 * H) > 3 && i < OUT * 4 * H * W;
       const outlier = await (await runtime.load(outputs)).run(feeds(values));

@@ -13,7 +13,7 @@ import { kernelBytes } from "./kernels-bytes.js";
  * @typedef {{ readonly buffer: SharedArrayBuffer }} Memory of WebAssembly, shared
  */
 
-/** Of which Node's types have no more than the name. */
+/** WebAssembly, of which Node's types have no more than the name. */
 const { Instance, Memory, Module } =
   /** @type {{ Instance: new (module: object, imports: object) => { exports: unknown }, Module: new (bytes: Uint8Array) => object,
    *   Memory: new (size: { initial: number, maximum: number, shared: true }) => Memory }} */ (
@@ -22,7 +22,7 @@ const { Instance, Memory, Module } =
 const module = new Module(Buffer.from(kernelBytes, "base64"));
 
 const PAGE = 65536;
-/** The most bytes of one memory: addresses have 32 bits, and so has the one behind the last number. */
+/** Largest size of one memory, bytes: addresses have 32 bits, and the one behind the last number must fit too. */
 export const MOST_BYTES = 2 ** 32 - PAGE;
 
 /** @param {number} bytes */
@@ -37,27 +37,27 @@ const kernelsIn = (memory) => /** @type {Kernels} */ (new Instance(module, { env
 /** @type {WeakMap<object, Kernels>} */
 const byBuffer = new WeakMap();
 /**
- * From now on arrays that lie in this memory are computed with where they are.
+ * Makes kernels use arrays in this memory where they are, from now on.
  * @param {Memory} memory
  */
 export function computeIn(memory) {
   byBuffer.set(memory.buffer, kernelsIn(memory));
 }
 
-/** Numbers at once, of each array that lies elsewhere: what is computed with stays in the processor's first cache. */
+/** Numbers copied at a time from each array outside such a memory: few enough for the processor's first cache. */
 const BLOCK = 2048;
-const [ARRAYS, LANES] = [4, 4]; // the most that a kernel takes, and what it takes at once
+const [ARRAYS, LANES] = [4, 4]; // arrays of the largest kernel, and numbers per instruction
 const scratch = sharedMemory(ARRAYS * BLOCK * 4);
 const scratchKernels = kernelsIn(scratch);
 const places = Array.from({ length: ARRAYS }, (_, i) => new Float32Array(scratch.buffer, i * BLOCK * 4, BLOCK));
 const addresses = places.map(({ byteOffset }) => byteOffset);
 
 /**
- * Computes with arrays of one length: where they are if they share a memory that computeIn was told of, else block by block in copies.
+ * Computes with arrays of equal length: in place if they share a memory given to computeIn, else block by block in copies.
  * @param {readonly Float32Array[]} arrays
- * @param {readonly number[]} changed which of them are changed
- * @param {(kernels: Kernels, n: number, ...at: number[]) => void} compute is given how many numbers there are, a multiple of four (what is
- *   missing are zeros), and where each array's lie
+ * @param {readonly number[]} changed indices of those that are changed
+ * @param {(kernels: Kernels, n: number, ...at: number[]) => void} compute is given the count of numbers, a multiple of four (padded with
+ *   zeros), and the address of each array
  */
 export function withKernels(arrays, changed, compute) {
   const { buffer, length } = /** @type {Float32Array} */ (arrays[0]);

@@ -3,14 +3,14 @@
 
 import { withKernels } from "./kernels.js";
 
-const TINY = 1e-7; // a matrix of zeros stays one
+const TINY = 1e-7; // keeps a matrix of zeros as it is
 
 /**
- * Takes new gradients of a matrix into their mean, and leaves in their place what is to be orthogonalised: the mean as the next gradient would
- * move it (Nesterov), at Frobenius norm 1. Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/).
+ * Updates the mean of a matrix's gradients, and replaces the gradients by the matrix to be orthogonalised: the mean one gradient ahead
+ * (Nesterov), at Frobenius norm 1. Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/).
  * @param {Float32Array} mean
  * @param {Float32Array} gradients
- * @param {number} scale what gradients are multiplied by first
+ * @param {number} scale of the gradients, applied first
  * @param {number} momentum
  */
 export function direction(mean, gradients, scale, momentum) {
@@ -24,11 +24,11 @@ export function direction(mean, gradients, scale, momentum) {
   withKernels([gradients], [0], (kernels, n, ahead) => kernels.blend(ahead, ahead, n, unit, 0));
 }
 
-/** AdamW's steps have about this root mean square. */
+/** Root mean square of AdamW's steps, roughly. */
 const USUAL_STEP = 0.2;
 
 /**
- * Decays a matrix and moves it along orthogonal directions, so far that its numbers change as by AdamW: Liu et al. 2025 (arXiv 2502.16982), equation 4.
+ * Decays a matrix and moves it along orthogonal directions, as far as AdamW would move its numbers: Liu et al. 2025 (arXiv 2502.16982), equation 4.
  * @param {Float32Array} params of the matrix
  * @param {Float32Array} directions
  * @param {Pick<import("./shares.ts").Matrix, "rows" | "columns">} matrix

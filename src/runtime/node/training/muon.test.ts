@@ -45,7 +45,7 @@ test.each([
       expect(mixed.data[i * n + j]).toBeCloseTo(Number(mixed.data[j * n + i]), 4);
     }
   }
-  expect(trace).toBeGreaterThan(0.7); // of a matrix at norm 1 the sum of singular values is at least 1
+  expect(trace).toBeGreaterThan(0.7); // the singular values of a matrix of norm 1 sum to at least 1
   await session.close();
 });
 

@@ -4,12 +4,12 @@ import { constant } from "../../../graph/ops/source.ts";
 import type { Tensor } from "../../../graph/tensor.ts";
 
 const STEPS = 5;
-/** Of a polynomial of fifth degree that brings every singular value between 0 and 1 near 1, the small ones as fast as can be. */
+/** Coefficients of a polynomial of fifth degree that moves every singular value between 0 and 1 near 1, small ones as fast as possible. */
 const [LINEAR, CUBIC, QUINTIC] = [3.4445, -4.775, 2.0315];
-/** Columns to a row from which there is less work in the Gram matrices than in the matrix itself. */
+/** Ratio of columns to rows from which the Gram matrices take less work than the matrix itself. */
 const LONG = 2;
 
-/** What the matrix of this Gram matrix, [n, n], is multiplied by. */
+/** The factor of a matrix in one iteration, from its Gram matrix [n, n]. */
 function factorOf(gram: Tensor, n: number): Tensor {
   const unchanged = constant(
     Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? LINEAR : 0)),
@@ -19,8 +19,8 @@ function factorOf(gram: Tensor, n: number): Tensor {
 }
 
 /**
- * About the nearest matrix whose singular values are all 1: they come out between 0.7 and 1.2. By Newton-Schulz iteration, as Muon has it:
- * Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/).
+ * Orthogonalises a matrix: returns about the nearest one whose singular values are all 1 (they come out between 0.7 and 1.2), by Muon's
+ * Newton-Schulz iteration: Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/).
  * @param x [rows, columns] with a Frobenius norm of at most 1
  */
 export function orthogonalised(x: Tensor): Tensor {
@@ -33,7 +33,7 @@ export function orthogonalised(x: Tensor): Tensor {
     for (let i = 0; i < STEPS; i++) x = times(factorOf(gramOf(x), n), x);
     return x;
   }
-  // All factors are polynomials of the first Gram matrix, so that the long matrix is needed at the beginning and at the end alone.
+  // All factors are polynomials of the first Gram matrix, so the long matrix is used only at the beginning and at the end.
   const gram = gramOf(x);
   let product = factorOf(gram, n);
   for (let i = 1; i < STEPS; i++) product = matmul(factorOf(matmul(matmul(product, gram), product), n), product);

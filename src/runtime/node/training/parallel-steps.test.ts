@@ -42,7 +42,7 @@ test("when one worker fails in a step, the other does not wait for it", async ()
 test.each([true, false])("gradients are averaged, and the norm is theirs; in one memory: %s", async (together) => {
   const state = trainingState(4, { ema: true, workers: 2 });
   expect(state.memory).toBeDefined();
-  const steps = await open(together ? state : { ...state, memory: undefined }); // as where one memory is too small
+  const steps = await open(together ? state : { ...state, memory: undefined }); // as when one memory is too small
   const other = [{ x: floats(Float32Array.of(3, 2, 1, 0), 4) }];
   const { norm, measured } = await steps.step([batch, other], { ...update, emaDecay: 0.5 });
   expect(norm).toBeCloseTo(Math.hypot(2, 2, 2, 2) / 4, 6);

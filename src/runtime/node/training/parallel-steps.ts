@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { NdArray } from "../../../core/array.ts";
+import { ownFile } from "../../../core/own-file.node.ts";
 import { inTurns } from "../../../core/steps.ts";
 import { isTrainedConvolution } from "../../../graph/onnx/blocked-convolution.ts";
 import { input } from "../../../graph/ops/source.ts";
@@ -13,21 +14,21 @@ import { orthogonalised } from "./orthogonal.ts";
 import type { Fed, Parameter } from "./parameter.ts";
 import { rangesOf, type Share, shares } from "./shares.ts";
 
-/** All that training changes, in shared memory: each array has the parameters one after the other. */
+/** Everything that training changes, in shared memory: each array holds the numbers of all parameters, one after the other. */
 export interface TrainingState {
-  /** The one memory that all arrays lie in, where they fit: then updates compute with them where they are. */
+  /** The memory that all arrays lie in, if one is large enough: updates then compute in place. */
   readonly memory: Memory | undefined;
   readonly params: Float32Array;
-  /** Means of the gradients, and of their squares, which Muon does without. */
+  /** Means of the gradients and of their squares; Muon does not need the latter. */
   readonly m: Float32Array;
   readonly v: Float32Array;
-  /** Exponential moving average of the parameters, where one is kept. */
+  /** Exponential moving average of the parameters, if one is kept. */
   readonly ema: Float32Array | undefined;
-  /** What each worker found in the last step. */
+  /** Gradients of each worker in the last step. */
   readonly gradients: readonly Float32Array[];
 }
 
-/** @param workers how many there are, each with gradients of its own */
+/** @param workers number of workers, each with gradients of its own */
 export function trainingState(
   size: number,
   { ema, workers }: { readonly ema: boolean; readonly workers: number },
@@ -56,35 +57,35 @@ export interface Update {
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;
-  /** Muon's share of the earlier gradients. */
+  /** Weight of earlier gradients in Muon's mean. */
   readonly momentum: number;
   /** 1 for the first update. */
   readonly step: number;
-  /** Largest norm of all gradients together; 0: any. */
+  /** Largest norm of all gradients together; 0: no limit */
   readonly clip: number;
   readonly emaDecay: number;
 }
 
 export interface StepResult {
-  /** The metrics of each batch of each worker. */
+  /** Metrics of each batch of each worker. */
   readonly measured: readonly (readonly Readonly<Record<string, Float32Array>>[])[];
-  /** Of the averaged gradients, before clipping. */
+  /** Norm of the averaged gradients, before clipping. */
   readonly norm: number;
-  /** False when a loss or a gradient is not finite: then nothing was changed. */
+  /** False if a loss or a gradient was not finite: then nothing was changed. */
   readonly updated: boolean;
   readonly seconds: { readonly compute: number; readonly update: number };
 }
 
 export interface ParallelStepsOptions {
-  /** Gradients of all that is fed, and metrics. */
+  /** Gradients of all fed inputs, and metrics. */
   readonly outputs: Readonly<Record<string, Tensor>>;
-  /** The inputs that hold the parameters: a parameter each, or several that lie side by side. */
+  /** Inputs that hold parameters: one each, or several that lie side by side. */
   readonly fed: readonly Fed[];
   readonly metrics: readonly string[];
-  /** Which of the metrics is the loss. */
+  /** Which metric is the loss. */
   readonly loss: string;
   readonly parameters: readonly Parameter[];
-  /** With gradients for each worker: one for each core computes with one thread, which is faster than one worker with several. */
+  /** State with gradients for each worker. One worker with one thread for each core is faster than one worker with several threads. */
   readonly state: TrainingState;
   /** Threads of each worker's session. */
   readonly threads?: number | undefined;
@@ -94,7 +95,7 @@ export interface ParallelStepsOptions {
 
 interface Reply {
   readonly ready?: true;
-  /** Of a step of several batches, how many are done: the step's own reply is still to come. */
+  /** Batches done so far, in a step of several: the step's own reply is still to come. */
   readonly batch?: number;
   readonly error?: string;
   readonly measured: StepResult["measured"][number];
@@ -104,8 +105,8 @@ interface Reply {
 }
 
 /**
- * Runs training steps on several workers. Each computes the gradients of its own batches by one ONNX graph whose weights and gradients
- * lie in buffers that are allocated once; gradients are then averaged over the workers, and each updates its share of the
+ * Runs training steps on several workers. Each computes the gradients of its own batches with one ONNX graph whose weights and gradients
+ * are in buffers allocated once; gradients are then averaged over the workers, and each worker updates its share of the
  * parameters. The result does not depend on timing.
  */
 export class ParallelSteps {
@@ -140,14 +141,18 @@ export class ParallelSteps {
     const shared = {
       model,
       options: session,
-      ...{ fed, metrics, loss, state },
-      sync, // how many have come to the barrier, its round, whether all shall end, and whether no batch shall be begun
+      fed,
+      metrics,
+      loss,
+      state,
+      sync, // workers at the barrier, its round, whether workers must end, whether no further batch may begin
       sums: new SharedArrayBuffer(8 * count),
     };
-    const url = new URL("./training-worker.js", import.meta.url);
+    const url = ownFile("./training-worker.js", import.meta.url);
     const own = await Promise.all(
       shares(parameters, count).map(async (share) => ({
-        ...{ share, own: rangesOf(share) },
+        share,
+        own: rangesOf(share),
         orthogonal: await orthogonaliser(share),
       })),
     );
@@ -160,9 +165,9 @@ export class ParallelSteps {
   }
 
   /**
-   * One update from the batches of every worker.
-   * @param batches for each worker as many as the others have: their gradients are averaged
-   * @param onBatch called after each batch of any worker where there are several
+   * Makes one update from the batches of every worker.
+   * @param batches the same number for each worker: their gradients are averaged
+   * @param onBatch called after each batch of any worker, if there are several
    */
   async step(batches: readonly (readonly Feeds[])[], update: Update, onBatch?: () => void): Promise<StepResult> {
     this.#onBatch = onBatch;
@@ -180,19 +185,19 @@ export class ParallelSteps {
     };
   }
 
-  /** No further batch is begun. A step that has some to go fails and changes nothing, and nothing can follow it. */
+  /** Prevents further batches. A step that has batches left fails and changes nothing, and no step can follow it. */
   stop(): void {
     Atomics.store(this.#sync, 3, 1);
   }
 
-  /** Ends the workers, each as soon as it has computed what it is at. */
+  /** Ends the workers, each as soon as it has finished its current computation. */
   async close(): Promise<void> {
     Atomics.store(this.#sync, 2, 1);
     for (const worker of this.#workers) worker.postMessage("end");
     await this.#ended;
   }
 
-  /** The next reply of every worker. When one fails the others would wait for it for ever, so all are ended. */
+  /** The next reply of every worker. If one fails, the others would wait for it for ever, so all are ended. */
   async #all(ask: (index: number) => void): Promise<Reply[]> {
     if (this.#failure !== undefined) throw this.#failure;
     const replies = this.#workers.map(
@@ -220,7 +225,7 @@ export class ParallelSteps {
   }
 }
 
-/** The graph that makes updates of a worker's matrices: y0 of x0 and so on. */
+/** The graph that orthogonalises a worker's matrices: y0 from x0 and so on. */
 async function orthogonaliser({ matrices }: Share): Promise<Uint8Array | undefined> {
   if (matrices.length === 0) return undefined;
   const outputs = matrices.map(({ rows, columns }, i) => [`y${i}`, orthogonalised(input(`x${i}`, [rows, columns]))] as const);

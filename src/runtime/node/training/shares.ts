@@ -1,25 +1,25 @@
 import type { Parameter } from "./parameter.ts";
 
-/** Numbers side by side of one group. */
+/** Consecutive numbers of one group. */
 export interface Piece {
   readonly offset: number;
   readonly length: number;
   readonly group: number;
 }
 
-/** A parameter that is updated as a matrix: [rows, columns], where a convolution's columns are all that lies under one output. */
+/** A parameter that is updated as a matrix [rows, columns]; a convolution's weight [out, in, k, k] becomes [out, in · k · k]. */
 export interface Matrix extends Piece {
   readonly rows: number;
   readonly columns: number;
 }
 
-/** What one worker updates. */
+/** The parameters that one worker updates. */
 export interface Share {
   readonly pieces: readonly Piece[];
   readonly matrices: readonly Matrix[];
 }
 
-/** Numbers are dealt out evenly, and matrices whole, so that each worker has about the same work. */
+/** Divides parameters among workers so that each has about the same work: numbers evenly, matrices whole. */
 export function shares(parameters: readonly Parameter[], count: number): Share[] {
   const single = parameters.filter(({ orthogonal }) => !orthogonal);
   const matrices = matrixShares(parameters.filter(({ orthogonal }) => orthogonal).map(matrixOf), count);
@@ -37,13 +37,13 @@ export function shares(parameters: readonly Parameter[], count: number): Share[]
   });
 }
 
-/** Numbers from one place up to another. */
+/** Indices from `from` up to, but without, `to`. */
 export interface Range {
   readonly from: number;
   readonly to: number;
 }
 
-/** What a share has, in order, joined where it lies side by side. */
+/** The ranges of a share, in order, adjacent ones joined. */
 export function rangesOf({ pieces, matrices }: Share): Range[] {
   const ranges: { from: number; to: number }[] = [];
   for (const { offset, length } of [...pieces, ...matrices].toSorted((a, b) => a.offset - b.offset)) {
@@ -59,7 +59,7 @@ function matrixOf({ name, dims, offset, length, group }: Parameter): Matrix {
   return { offset, length, group, rows: dims[0]!, columns: length / dims[0]! };
 }
 
-/** The most laborious first, each to whom has least to do. */
+/** Assigns matrices, those with most work first, each to the worker with least work so far. */
 function matrixShares(matrices: readonly Matrix[], count: number): Matrix[][] {
   const work = ({ rows, columns }: Matrix): number => Math.min(rows, columns) ** 2 * Math.max(rows, columns);
   const loads = Array.from({ length: count }, (): { matrices: Matrix[]; work: number } => ({ matrices: [], work: 0 }));

@@ -17,16 +17,17 @@ import { direction, shrinkAndMove } from "./muon.js";
 
 // ONNX Runtime reads this when it is loaded, so it comes before the import.
 process.env.ORT_DISABLE_TELEMETRY ??= "1";
-const { InferenceSession, Tensor } = await import("onnxruntime-node");
+const { env, InferenceSession, Tensor } = await import("onnxruntime-node");
+env.logLevel = "fatal"; // a thread has no stderr of its own; what fails is thrown and told
 
 if (parentPort === null) throw new Error("training-worker.js runs as a worker thread only");
 const port = parentPort;
 const setup = /** @type {Setup} */ (workerData);
-const { index, fed, metrics, own } = setup; // own: what this worker updates
+const { index, fed, metrics, own } = setup; // own: the ranges that this worker updates
 const { pieces, matrices } = setup.share;
 const { memory, ...arrays } = setup.state;
 if (memory !== undefined) computeIn(memory);
-/** @param {Float32Array} array an array came with a buffer of its own, if of the same memory */
+/** @param {Float32Array} array arrives with a buffer object of its own, even if of the shared memory */
 const inMemory = (array) =>
   memory === undefined
     ? array
@@ -75,7 +76,7 @@ function part(all, { offset, length }) {
   return all.subarray(offset, offset + length);
 }
 
-/** Waits until every worker has come here. @throws when the workers are being ended: one that failed will never come */
+/** Waits until every worker has reached this point. @throws when the workers are being ended, because one that failed never reaches it */
 function barrier() {
   if (Atomics.load(sync, 2) !== 0) throw new Error("the training workers are being ended");
   const round = Atomics.load(sync, 1);
@@ -159,7 +160,7 @@ async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, 
 }
 
 port.on("message", async (/** @type {Request | "end"} */ request) => {
-  if (request === "end") return port.close(); // with nothing under way: a thread that is ended inside ONNX Runtime takes the whole program with it
+  if (request === "end") return port.close(); // ends when idle: a thread ended inside ONNX Runtime would crash the whole program
   const { batches, update } = request;
   try {
     weights.set(params);

@@ -1,0 +1,35 @@
+import type { Command } from "commander";
+import { nearestName } from "../contract/nearest-name.ts";
+
+/**
+ * Arguments in which the command that is meant is known, as far as it is named: commander shows the help of what it knows and says nothing of
+ * a name that it does not, nor of `help` before a name of two words.
+ *
+ * @returns the arguments, `help` as `--help`
+ * @throws CommanderError commander.unknownCommand
+ */
+export function withNamedCommand(program: Command, args: readonly string[]): string[] {
+  const kept: string[] = [];
+  let help = false;
+  let command = program;
+  for (const [i, arg] of args.entries()) {
+    if (command.commands.length === 0) {
+      kept.push(...args.slice(i));
+      break;
+    }
+    if (arg === "help") help = true;
+    else kept.push(arg);
+    if (arg === "help" || arg.startsWith("-")) continue;
+    const next = command.commands.find((each) => each.name() === arg);
+    if (next === undefined) return unknown(command, arg);
+    command = next;
+  }
+  return help ? [...kept, "--help"] : kept;
+}
+
+function unknown(command: Command, name: string): never {
+  const known = command.commands.map((each) => each.name());
+  const nearest = nearestName(name, known);
+  const hint = nearest === undefined ? `Commands are ${known.join(", ")}.` : `Did you mean ${nearest}?`;
+  command.error(`error: unknown command '${name}'\n(${hint})`, { code: "commander.unknownCommand", exitCode: 1 });
+}

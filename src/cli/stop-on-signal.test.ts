@@ -1,0 +1,40 @@
+import { EventEmitter } from "node:events";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { stopOnSignal } from "./stop-on-signal.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** A process whose signals the test gives. */
+class Program extends EventEmitter {
+  readonly pid = 7;
+  said = "";
+  readonly stderr = { write: (text: string) => (this.said += text) };
+  readonly kill = vi.fn();
+}
+
+test.each([
+  ["SIGINT", "SIGINT"],
+  ["SIGTERM", "SIGTERM"],
+  ["SIGINT", "SIGTERM"],
+])("%s stops the work, and %s after it is left to the system", (first, second) => {
+  const program = new Program();
+  const signal = stopOnSignal(program);
+  expect(signal.aborted).toBe(false);
+  program.emit(first, first);
+  expect(signal.reason).toMatchObject({ name: "AbortError", message: `Stopped by ${first}.` });
+  expect(program.listenerCount(second)).toBe(0);
+});
+
+test("what waits is told, and does not keep the program for ever", () => {
+  const program = new Program();
+  stopOnSignal(program);
+  program.emit("SIGTERM", "SIGTERM");
+  vi.advanceTimersByTime(4000);
+  expect(program.said).toBe("");
+  vi.advanceTimersByTime(2000);
+  expect(program.said).toMatch(/^Stopping: .*Ctrl-C again.*\n$/);
+  expect(program.kill).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(600_000);
+  expect(program.kill.mock.calls).toEqual([[7, "SIGTERM"]]);
+});

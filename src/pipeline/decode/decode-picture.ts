@@ -1,0 +1,42 @@
+import type { ImageEvent } from "../../contract/events.ts";
+import type { LoadOptions } from "../../contract/request.ts";
+import { encodePng } from "../../image/index.ts";
+import type { LoadObserver } from "../../sessions/lazy-session.ts";
+import { settingsJson, settingsText } from "../settings.ts";
+import type { SettledRequest } from "../settle.ts";
+import { type Decoders, decodeLatents, decoderOf } from "./decode.ts";
+import type { Plane } from "./tiles.ts";
+
+/** How a picture came about: what its PNG says. */
+export interface Drawn {
+  readonly request: SettledRequest;
+  readonly seed: number;
+  /** 0-based among the pictures of its request. */
+  readonly index: number;
+  readonly width: number; // pixels
+  readonly height: number;
+  readonly mergeStep: number | undefined;
+}
+
+/**
+ * A picture from its latents, as a PNG that says how it was made.
+ * @throws UserError output/nan
+ */
+export async function decodePicture(
+  decoders: Decoders & { readonly options: LoadOptions },
+  { request, seed, index, width, height, mergeStep }: Drawn,
+  latents: Plane,
+  observer: LoadObserver,
+): Promise<ImageEvent> {
+  const picture = await decodeLatents(decoderOf(decoders, request), latents, observer);
+  const made = {
+    request: { ...request, width, height, seed },
+    load: decoders.options,
+    index,
+    sampler: request.scheduler ?? "the model's own",
+    mergeStep,
+  };
+  const settings = settingsJson(made);
+  const png = await encodePng(picture, { parameters: settingsText(made), settings });
+  return { type: "image", index, png, width: picture.width, height: picture.height, seed, settings };
+}

@@ -1,0 +1,125 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { parseLoadOptions } from "../../contract/request.ts";
+import { goldenPath } from "../../testing/golden.ts";
+import { filesOf, MEMORY_COMMIT, type MemoryHub, memoryHub, stuckAfter } from "../../testing/memory-hub.ts";
+import type { DownloadProgress } from "../../weights/hub/index.ts";
+import { PhotoMaker } from "../photomaker.ts";
+import { type LoadingOptions, localModels } from "./local-models.ts";
+
+const repos = {
+  "org/sdxl": await filesOf(goldenPath("tiny-sdxl")),
+  "org/style": await filesOf(goldenPath("lora", "peft.safetensors")),
+};
+const INPUT = { model: "org/sdxl", loras: [{ path: "org/style@v1", scale: 0.5 }] };
+
+let hub: MemoryHub;
+let cacheDir: string;
+let how: LoadingOptions;
+let seen: DownloadProgress[];
+beforeEach(async () => {
+  cacheDir = await mkdtemp(join(tmpdir(), "hub-"));
+  hub = memoryHub(repos);
+  seen = [];
+  how = { cacheDir, env: { HF_TOKEN_PATH: "/nowhere" }, fetch: hub.fetch, onProgress: (progress) => void seen.push(progress) };
+});
+afterEach(() => rm(cacheDir, { recursive: true }));
+
+const revisions = (): string[] => hub.asked.filter((path) => path.includes("/revision/"));
+
+test("what is named on the hub is downloaded and told, and the picture names it", async () => {
+  const tokens = new Set<string | null>();
+  hub.answer = (_, { headers }) => {
+    tokens.add(new Headers(headers).get("authorization"));
+    return undefined;
+  };
+  await using pm = await PhotoMaker.load(INPUT, { ...how, revision: "v2", token: "hf_secret" });
+  expect([...tokens]).toEqual(["Bearer hf_secret"]);
+  expect(revisions().map((path) => path.replace("api/models/", ""))).toEqual(["org/sdxl/revision/v2", "org/style/revision/v1"]);
+  for (const repo of Object.keys(repos)) {
+    const last = seen.findLast((each) => each.repo === repo)!;
+    expect(last).toMatchObject({ phase: "download", bytes: last.total });
+    expect(last.total).toBeGreaterThan(1000);
+  }
+  const { images } = await pm.generate({
+    prompt: "a lighthouse",
+    numInferenceSteps: 1,
+    seed: 1,
+    width: 64,
+    height: 64,
+  });
+  expect(images[0]!.settings).toMatchObject({
+    load: {
+      model: `org/sdxl@${MEMORY_COMMIT}`,
+      loras: [{ path: `org/style@${MEMORY_COMMIT}:peft.safetensors` }],
+    },
+  });
+
+  hub.asked.length = 0;
+  await (await PhotoMaker.load(INPUT, { ...how, revision: "v2", offline: true })).close();
+  expect(hub.asked).toEqual([]);
+});
+
+test("each model that a request may name is looked for on the hub, and the revision is the model's alone", async () => {
+  const named = { model: "o/model", adapter: "o/adapter", tinyVae: "o/vae", loras: [{ path: "o/a", scale: 2 }, { path: "o/b" }] };
+  const asked: unknown[] = [];
+  const local = await localModels(parseLoadOptions(named), { revision: "v2", variant: "fp16" }, async (value, options) => {
+    asked.push([value, options]);
+    return `/local/${value}`;
+  });
+  expect(local).toMatchObject({
+    ...{ model: "/local/o/model", adapter: "/local/o/adapter", tinyVae: "/local/o/vae" },
+    loras: [
+      { path: "/local/o/a", scale: 2 },
+      { path: "/local/o/b", scale: 1 },
+    ],
+  });
+  const rest = ["o/adapter", "o/vae", "o/a", "o/b"].map((value) => [value, { variant: "fp16" }]);
+  expect(asked).toEqual([["o/model", { revision: "v2", variant: "fp16" }], ...rest]);
+  expect(await localModels(parseLoadOptions({ model: cacheDir }))).toEqual(parseLoadOptions({ model: cacheDir }));
+});
+
+test("what is not in the cache is refused offline, and what lies here needs no hub", async () => {
+  await expect(PhotoMaker.load(INPUT, { ...how, offline: true })).rejects.toMatchObject({ code: "download/offline" });
+  await (await PhotoMaker.load({ model: goldenPath("tiny-sdxl") }, how)).close();
+  expect([hub.asked, seen]).toEqual([[], []]);
+});
+
+test("stopped while it downloads: at once, and the next one goes on from there", async () => {
+  const unet = repos["org/sdxl"]["unet/diffusion_pytorch_model.safetensors"]!;
+  const half = Math.floor(unet.length / 2);
+  hub.answer = (path) =>
+    path.endsWith("unet/diffusion_pytorch_model.safetensors")
+      ? Promise.resolve(stuckAfter(unet.subarray(0, half), unet.length))
+      : undefined;
+  const stop = new AbortController();
+  const loading = PhotoMaker.load(INPUT, { ...how, signal: stop.signal });
+  const ended = loading.catch((error: unknown) => error);
+  const parts = async () => (await readdir(cacheDir, { recursive: true })).filter((name) => name.includes("incomplete"));
+  const missing = (): number | undefined => (seen.length > 0 ? seen.at(-1)!.total - seen.at(-1)!.bytes : undefined);
+  await expect.poll(missing, { interval: 1, timeout: 20_000 }).toBe(unet.length - half);
+  const start = performance.now();
+  stop.abort();
+  expect(await ended).toMatchObject({ code: "download/interrupted", remedy: expect.stringContaining("goes on") });
+  expect(performance.now() - start).toBeLessThan(1000);
+  expect(await parts()).not.toEqual([]);
+
+  hub.answer = () => undefined;
+  await (await PhotoMaker.load({ model: "org/sdxl" }, how)).close();
+  expect(hub.asked.filter((path) => path.includes("unet/diff")).at(-1)).toMatch(new RegExp(` bytes=${half}-$`));
+  expect(await parts()).toEqual([]);
+});
+
+test("stopped while it loads: at once, with the signal's reason", async () => {
+  const input = { model: goldenPath("tiny-sdxl"), precision: "int8" } as const;
+  for (const wait of [0, 5]) {
+    const stop = new AbortController();
+    const loading = PhotoMaker.load(input, { signal: stop.signal });
+    if (wait > 0) setTimeout(() => stop.abort(new Error("enough")), wait);
+    else stop.abort(new Error("enough"));
+    await expect(loading).rejects.toThrow("enough");
+  }
+  await expect(PhotoMaker.load(input, { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: "AbortError" });
+});

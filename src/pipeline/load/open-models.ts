@@ -1,0 +1,195 @@
+import { basename, dirname } from "node:path";
+import type { LoadOptions } from "../../contract/request.ts";
+import { UserError } from "../../core/errors.ts";
+import type { Notice } from "../../core/notice.ts";
+import type { Device } from "../../runtime/device.ts";
+import { probeEightBits } from "../../runtime/eight-bit-probe.ts";
+import type { ToPrepare } from "../../runtime/prepare.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import { runsApart } from "../../sessions/apart.ts";
+import { EncodingCache } from "../../sessions/encoding-cache.ts";
+import {
+  type DecoderGraph,
+  idGraph,
+  NO_PAIRS,
+  type Outputs,
+  type TextGraph,
+  textGraph,
+  tinyVaeGraph,
+  unetGraph,
+  vaeGraph,
+  withLoras,
+} from "../../sessions/graphs.ts";
+import { LazySession, type Prepare } from "../../sessions/lazy-session.ts";
+import type { ModelSizes } from "../../sessions/memory.ts";
+import { choosePrecision, inEightBits, type Precision } from "../../sessions/precision.ts";
+import { availableMemory, prepareInCache } from "../../sessions/runtimes.node.ts";
+import { readersOf } from "../../sessions/text/readers.node.ts";
+import { UNetSessions } from "../../sessions/unet-sessions.ts";
+import type { AdapterFiles } from "../../weights/adapter.ts";
+import { elementCount, type Tensors } from "../../weights/index.ts";
+import { openAdapter } from "../../weights/open-adapter.node.ts";
+import { openModel } from "../../weights/open-model.node.ts";
+import { openTinyVae } from "../../weights/open-tiny-vae.node.ts";
+import { readJsonIfThere } from "../../weights/read-json.node.ts";
+import { LARGEST_WHOLE } from "../decode/decode.ts";
+import { shortName } from "../public-name.ts";
+import { fewStepNotices } from "../settle.ts";
+import { usualNeed } from "./check-room.ts";
+import { detectFewStep } from "./few-step.ts";
+import { collectLoras } from "./loras.ts";
+import type { Opened } from "./opened.ts";
+
+export interface OpenedModels {
+  readonly opened: Opened;
+  readonly precision: Precision;
+  /** What the user should know about the files. */
+  readonly notices: readonly Notice[];
+}
+
+/**
+ * Opens all files, builds all graphs, and checks every name and shape. No weights are read.
+ * @param runtimes the second is for models that compute while the first loads others; each has a process once it is needed
+ * @param options whose models all are here
+ * @param deviceNotices what opening the device has shown
+ * @throws UserError weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents,
+ *   those of openModel, openAdapter, openTinyVae, collectLoras and choosePrecision
+ */
+export async function openModels(
+  runtimes: readonly [Runtime, Runtime],
+  device: Device,
+  options: LoadOptions,
+  deviceNotices: readonly Notice[],
+): Promise<OpenedModels> {
+  const [runtime, beside] = runtimes;
+  const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
+  const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
+  const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
+  const fewStep = detectFewStep([
+    { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
+    ...options.loras.flatMap(({ path, scale }, i) =>
+      scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
+    ),
+  ]);
+  const unet = unetGraph(model, pairs);
+  const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
+  const vae = vaeGraph(model);
+  const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
+  const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
+  const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
+
+  const sizes: ModelSizes = {
+    encoders: [model.components.text_encoder.tensors, model.components.text_encoder_2.tensors, adapter?.idEncoder].map(numbersIn),
+    unet: numbersIn(model.components.unet.tensors),
+    unetChannels: unet.settings.channels[0]!,
+  };
+  const available = availableMemory();
+  const need = (unloadAfterUse: boolean) => usualNeed(sizes, vae, unet.settings.sampleSize, unloadAfterUse);
+  const {
+    precision,
+    form,
+    notices: chosen,
+  } = await choosePrecision(options, device, sizes.unet, { about: need(options.unloadAfterUse), available }, () =>
+    probeEightBits(runtime),
+  );
+  const apart = precision !== "f16" && runsApart(device, sizes.unet, need(false)[precision], available);
+  const encoders = apart ? beside : runtime;
+  const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false, on = runtime) =>
+    new LazySession(on, name, outputs, half);
+  /**
+   * A model in the precision that was chosen, with its LoRAs.
+   * @param outputs of it or over the same weights
+   * @param half false where float16 overflows
+   */
+  const inPrecision = <Name extends string>(
+    whole: ToPrepare,
+    outputs: Outputs<Name>,
+    { name = whole.model, half = precision === "f16", on = runtime } = {},
+  ) =>
+    precision === "int8"
+      ? lazy(name, inEightBits({ ...whole, form }, outputs, prepareInCache), false, on)
+      : lazy(name, withLoras(outputs, whole.pairs), half, on);
+  const from = shortName(options.model);
+
+  const textSession = (model: string, { unfinished }: TextGraph) =>
+    inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders });
+  const opened: Opened = {
+    options,
+    device,
+    apart,
+    triggerWord: options.triggerWord,
+    unloadAfterUse: options.unloadAfterUse,
+    room: device === "cpu" && precision !== "f16" ? { sizes, precision, available } : undefined,
+    memory: () => runtime.peakMemory(),
+    scheduler: model.scheduler,
+    fewStep,
+    cache: new EncodingCache(options.encodingCacheBytes),
+    emptyIsNothing: model.emptyPromptIsNothing,
+    readers,
+    text: [
+      { graph: text[0], session: textSession("text_encoder", text[0]) },
+      { graph: text[1], session: textSession("text_encoder_2", text[1]) },
+    ],
+    identity: identity && {
+      graph: identity,
+      encode: inPrecision(
+        { model: "id_encoder", from: basename(adapter.path), outputs: identity.encode, pairs: NO_PAIRS },
+        identity.encode,
+        { on: encoders },
+      ),
+      fuse: lazy("fuse_module", identity.fuse, false, encoders),
+      everyToken: adapter.version === "v2",
+    },
+    unet: {
+      graph: unet,
+      sessions: new UNetSessions(unet, (name, outputs) =>
+        inPrecision({ model: "unet", from, ...unet.unfinished }, outputs, { name }),
+      ),
+    },
+    vae: {
+      graph: vae,
+      session: inPrecision({ model: "vae", from, outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, { half: false }),
+      largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
+    },
+    tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
+  };
+  return {
+    opened,
+    precision,
+    notices: [
+      ...model.notices,
+      ...read,
+      ...notices,
+      ...chosen,
+      ...deviceNotices,
+      ...fewStepNotices(fewStep),
+      ...sizeNotices(vae),
+    ],
+  };
+}
+
+const numbersIn = (tensors: Tensors = new Map()): number =>
+  [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+
+async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph> {
+  const tiny = tinyVaeGraph(await openTinyVae(path));
+  const latents = ({ config, factor }: DecoderGraph): string =>
+    `latents of ${config.latentChannels} channels for ${factor}x${factor} pixels each`;
+  if (latents(tiny) !== latents(vae))
+    throw new UserError(
+      "tiny-vae/other-latents",
+      `The tiny VAE ${path} decodes ${latents(tiny)}, and the model makes ${latents(vae)}.`,
+      "Give the tiny autoencoder that was made for this model's VAE: for SDXL, madebyollin/taesdxl.",
+    );
+  return tiny;
+}
+
+async function identityOf(adapter: AdapterFiles, contextDim: number) {
+  const config = await readJsonIfThere(dirname(adapter.path), "photomaker-config.json");
+  return idGraph(adapter, config, contextDim);
+}
+
+/** SDXL's first VAE overflows in half precision, in which no VAE is run, so nothing is said of it here; other factors than 8 are. */
+function sizeNotices({ factor }: DecoderGraph): Notice[] {
+  return factor === 8 ? [] : [{ code: "vae/factor", message: `This model's latents stand for ${factor}x${factor} pixels each.` }];
+}

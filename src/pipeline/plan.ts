@@ -1,0 +1,136 @@
+import type { GenerateRequest } from "../contract/request.ts";
+import { UserError } from "../core/errors.ts";
+import type { Notice } from "../core/notice.ts";
+import type { Sampler } from "../samplers/sampler.ts";
+import { decoderOf } from "./decode/decode.ts";
+import { checkDeepCache } from "./denoise/deep-cache.ts";
+import { guidedEvaluations } from "./denoise/denoiser.ts";
+import { mergeStepNotices, mergeStepOf } from "./denoise/merge-step.ts";
+import { checkTGate } from "./denoise/t-gate.ts";
+import { checkTokenDownsampling } from "./denoise/token-downsampling.ts";
+import { checkRoom } from "./load/check-room.ts";
+import type { Opened } from "./load/opened.ts";
+import { type SettledRequest, samplerOf, settle } from "./settle.ts";
+
+export interface Size {
+  readonly width: number; // pixels
+  readonly height: number;
+  /** Channels of the latents, whatever the UNet takes beside them. */
+  readonly channels: number;
+  /** Pixels for each latent, along a side. */
+  readonly factor: number;
+}
+
+export interface PlannedRequest {
+  readonly request: SettledRequest;
+  readonly seed: number;
+  /** The last evaluation without the person, counted from 0; undefined without an adapter. */
+  readonly mergeStep: number | undefined;
+}
+
+/** Requests that are drawn at once, with everything decided that can be decided before a weight is read. */
+export interface Plan {
+  readonly requests: readonly PlannedRequest[];
+  readonly size: Size;
+  readonly sampler: Sampler;
+  /** Whether the negative text is evaluated at all: else it need not be encoded. */
+  readonly guided: boolean;
+  /** Pictures of all requests. */
+  readonly count: number;
+  readonly notices: readonly Notice[];
+}
+
+type Planned = Pick<Opened, "fewStep" | "scheduler" | "identity" | "unet" | "vae" | "tinyVae" | "room" | "unloadAfterUse">;
+
+/**
+ * Decides how requests are drawn, and refuses what cannot be.
+ * @param given one or more
+ * @throws UserError requests/differ, size/not-multiple-of-…, decoder/no-tiny-vae, memory/too-little; those of createSampler and of the checks of
+ *   DeepCache, T-GATE and token downsampling
+ */
+export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan {
+  const settled = given.map((request) => settle(request, models.fewStep));
+  const requests = settled.map(({ request }) => request);
+  const first = requests[0]!;
+  const size = sizeOf(models, first);
+  for (const request of requests) refuseDifferent(sharedBy(models, first), sharedBy(models, request));
+  const sampler = samplerOf(first, models.scheduler, models.fewStep);
+  const evaluations = sampler.timesteps.length;
+  const config = models.unet.graph.settings;
+  for (const request of requests) {
+    checkDeepCache(request, config);
+    checkTokenDownsampling(request, config);
+    checkTGate(request, config, evaluations);
+    decoderOf(models, request);
+  }
+  const guided = guidedEvaluations(first, evaluations) > 0;
+  const count = requests.reduce((sum, { numImagesPerPrompt }) => sum + numImagesPerPrompt, 0);
+  const picture = { width: size.width, height: size.height, rows: count * (guided ? 2 : 1) };
+  const person = models.identity !== undefined;
+  const notices = [
+    ...requests.flatMap((request) => checkRoom(models, request, picture)),
+    ...settled.flatMap((each) => each.notices),
+    ...(person ? requests.flatMap((request) => mergeStepNotices(request, evaluations)) : []),
+  ];
+  return {
+    requests: requests.map((request) => ({
+      request,
+      seed: seedOf(request),
+      mergeStep: person ? mergeStepOf(request) : undefined,
+    })),
+    size,
+    sampler,
+    guided,
+    count,
+    notices: once(notices),
+  };
+}
+
+/**
+ * What is said once for all requests that are drawn at once: what the sampler, guidance and the UNet are asked with.
+ * With DeepCache the person comes in at the same evaluation, too, since then the deep layers are asked again.
+ */
+function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<string, unknown>> {
+  const { width, height } = sizeOf(models, request);
+  const { numInferenceSteps, scheduler, timestepSpacing, eta } = request;
+  const { guidanceScale, guidanceRescale, guidanceEnd } = request;
+  const { deepCache, tGate, tokenDownsampling } = request;
+  const sampling = { numInferenceSteps, scheduler, timestepSpacing, eta };
+  const guidance = { guidanceScale, guidanceRescale, guidanceEnd };
+  const shortcuts = {
+    deepCache,
+    tGate,
+    tokenDownsampling,
+    ...(deepCache !== undefined && { startMergeStep: mergeStepOf(request) }),
+  };
+  return { width, height, ...sampling, ...guidance, ...shortcuts };
+}
+
+function refuseDifferent(first: Readonly<Record<string, unknown>>, other: Readonly<Record<string, unknown>>): void {
+  const key = Object.keys(first).find((name) => first[name] !== other[name]);
+  if (key === undefined) return;
+  throw new UserError(
+    "requests/differ",
+    `Requests that are drawn at once differ in ${key}: ${first[key] ?? "nothing given"} and ${other[key] ?? "nothing given"}.`,
+    `Give all of them the same ${key}, or draw them one after the other.`,
+  );
+}
+
+const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);
+
+function sizeOf({ unet, vae }: Pick<Opened, "unet" | "vae">, request: GenerateRequest): Size {
+  const { sampleSize } = unet.graph.settings;
+  const { factor, config } = vae.graph;
+  const size = { width: request.width ?? sampleSize * factor, height: request.height ?? sampleSize * factor };
+  for (const [name, value] of Object.entries(size))
+    if (value % factor !== 0)
+      throw new UserError(
+        `size/not-multiple-of-${factor}`,
+        `${name} is ${value}, which is not a multiple of ${factor}, as this model needs.`,
+        `Take ${Math.ceil(value / factor) * factor}.`,
+      );
+  return { ...size, channels: config.latentChannels, factor };
+}
+
+/** Several requests often say the same. */
+const once = (notices: readonly Notice[]): Notice[] => [...new Map(notices.map((notice) => [notice.message, notice])).values()];
