@@ -14,7 +14,7 @@ const ROWS = [
   ["core"],
 ];
 /** What a browser runs: of weights all but the folder of downloads and the door for Node, of the runtime what is not in a room of its own. */
-const BROWSER = "^src/((core|graph|nn|models|samplers|text|contract)/|(weights|runtime)/[^/]+\\.ts$)";
+const BROWSER = "^src/((core|graph|nn|models|samplers|text|contract|sessions)/|(weights|runtime)/[^/]+\\.ts$)";
 /** What a browser has not: Node's modules, packages with compiled code, and our files that need them. */
 const NODE = `\\.node\\.ts$|^src/(runtime/node|weights/hub)/|node_modules/(sharp|@resvg|onnxruntime-node|@huggingface)/|^(node:)?(${builtinModules.join("|")})$`;
 const allow = (folder, others) => ({
@@ -35,6 +35,14 @@ export default {
       severity: "error",
       from: { path: BROWSER, pathNot: "\\.(test|node)\\.ts$|^src/weights/index\\.ts$" },
       to: { path: NODE, reachable: true },
+    },
+    {
+      name: "sessions-choose-the-runtime",
+      comment:
+        "A runtime for browsers beside Node's is then chosen in one file. Training in steps has its own, runtime/node/training.",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/(runtime|testing)/|^src/sessions/[^/]+\\.node\\.ts$|^src/cli/|\\.test\\.ts$" },
+      to: { path: "^src/runtime/node/(?!training/|channel-block|ort-version)" },
     },
     {
       name: "onnxruntime-only-in-runtime",

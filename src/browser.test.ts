@@ -16,7 +16,7 @@ async function inBrowser(script: string): Promise<{ readonly inputs: readonly st
     metafile: true,
     logLevel: "silent",
   });
-  const context = createContext({ TextEncoder, TextDecoder, Blob, DecompressionStream, performance, setTimeout });
+  const context = createContext({ TextEncoder, TextDecoder, Blob, DecompressionStream, performance, setTimeout, crypto });
   runInContext(outputFiles[0]!.text, context);
   return { inputs: Object.keys(metafile.inputs), result: await (context as { result: unknown }).result };
 }
@@ -90,6 +90,29 @@ describe("runs in a browser as it is", () => {
     `);
     expect(result).toEqual([[1, 3, 16, 16], ["taesd"], true]);
     expect(inputs.filter((path) => /\.node\.ts$/.test(path))).toEqual([]);
+  });
+
+  test("sessions, over whatever runtime they are given", async () => {
+    const { result } = await inBrowser(`
+      import { contentKey } from "./sessions/encoding-cache.ts";
+      import { textGraph, unetGraph, vaeGraph } from "./sessions/graphs.ts";
+      import { LazySession } from "./sessions/lazy-session.ts";
+      import { checkMemory } from "./sessions/memory.ts";
+      import { choosePrecision } from "./sessions/precision.ts";
+      import { readPrompts } from "./sessions/text/prompts.ts";
+      import { encodeText } from "./sessions/text/text-stage.ts";
+      import { UNetSessions } from "./sessions/unet-sessions.ts";
+      import { vaeEncoderGraph } from "./sessions/vae-encoder.ts";
+      void [textGraph, unetGraph, vaeGraph, checkMemory, choosePrecision, readPrompts, encodeText, UNetSessions, vaeEncoderGraph];
+      const runtime = { load: async (outputs) => ({ run: async () => Object.keys(outputs) }) };
+      const observer = { loading() {}, preparing() {}, noted() {}, loaded() {} };
+      const run = async () => {
+        const session = await new LazySession(runtime, "unet", { noise: 0 }).get(observer);
+        return [await session.run({}), (await contentKey("e", [1])).length];
+      };
+      globalThis.result = run();
+    `);
+    expect(result).toEqual([["noise"], 66]);
   });
 
   test("what needs Node does not become a bundle", async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
@@ -8,6 +8,7 @@ import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { filesOf, memoryHub } from "../testing/memory-hub.ts";
 import { cli, codeOf } from "../testing/run-cli.ts";
+import { keptLatents } from "../train/adapter/kept-latents.ts";
 import { addCache } from "./cache.ts";
 
 const MINIATURE = join(import.meta.dirname, "../../assets/miniature");
@@ -49,6 +50,30 @@ test("preparing needs a model, and an unknown LoRA strength is refused", async (
   const { code, err } = await cache("prepare", "-m", MINIATURE, "--lora", "x.safetensors:much");
   expect(code).toBe(1);
   expect(err).toContain('"much" is no number');
+});
+
+test("what trainings keep is listed and deleted, and a folder without is refused: cache/no-training", async () => {
+  const run = join(folder, "run");
+  await mkdir(join(run, "latents"), { recursive: true });
+  await keptLatents(join(run, "latents")).write(`${"0a".repeat(12)}-${"1b".repeat(6)}-64`, Float32Array.of(1, 2, 3));
+  await mkdir(join(run, "data"));
+  await writeFile(join(run, "data", "mine.f32"), "not the training's");
+  await writeFile(join(run, "metrics.jsonl"), "a training's own");
+  const { out } = await cache("list", "--training", run);
+  expect(out).toContain(`1 latents, 0.000 GB, in ${join(run, "latents")}`);
+  const { training } = JSON.parse((await cache("list", "--json", "--training", run)).out);
+  expect(training).toEqual([{ what: "latents", count: 1, bytes: 12, folder: join(run, "latents") }]);
+  expect((await cache("clear", "--training", run)).out).toBe("1 latents deleted, 0.000 GB\n");
+  expect((await readdir(run, { recursive: true })).sort()).toEqual([
+    "data",
+    join("data", "mine.f32"),
+    "latents",
+    "metrics.jsonl",
+  ]);
+  const refused = await cache("list", "--training", run);
+  expect(refused.code).toBe(1);
+  expect(refused.err).toContain(`No training keeps anything in ${run}`);
+  await rm(run, { recursive: true });
 });
 
 test("prepare shows what is downloaded, and Ctrl-C ends it wherever it is", async () => {

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { LoadInput } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
@@ -7,6 +8,7 @@ import type { PreparedModel } from "../runtime/node/prepare/cache-folder.ts";
 import { loading } from "./download-progress.ts";
 import { pathAndScale } from "./flag-values.ts";
 import type { CliIo } from "./io.ts";
+import type { KeptByTraining } from "./kept-by-training.ts";
 import { createProgress } from "./progress.ts";
 
 export interface CacheTools {
@@ -33,8 +35,11 @@ time, "packed" as this processor reads them, for SDXL 11 GB in all.
 PHOTOMAKER_CACHE     the folder (default: the system's folder for caches)
 PHOTOMAKER_CACHE_GB  how large it may be: what was used longest ago is given up (default: 40)
 
+A training keeps its pictures encoded in its own folder, under names that stand for their content: --training shows and deletes those.
+
 Examples:
   photomaker cache list
+  photomaker cache list --training my-adapter
   photomaker cache prepare -m sdxl.safetensors -a photomaker-v1.bin
   photomaker cache clear
 `;
@@ -54,26 +59,41 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
   cache
     .command("list")
     .description("Lists prepared models, those used last first.")
+    .option("--training <folder...>", "also what trainings keep in their folders")
     .option("--json", "as JSON")
     .addHelpText("after", "\nExamples:\n  photomaker cache list\n  photomaker cache list --json\n")
-    .action(async ({ json = false }: { json?: boolean }) => {
+    .action(async ({ json = false, training: trainings = [] }: { json?: boolean; training?: readonly string[] }) => {
       const { cacheSettings, listPrepared } = await tools.cache();
       const { folder, mostBytes } = cacheSettings(io.env);
       const models = await listPrepared(folder);
+      const kept = await listKept(trainings);
       if (json) {
-        io.stdout.write(`${JSON.stringify({ folder, mostBytes, models }, undefined, 2)}\n`);
+        const training = trainings.length > 0 && {
+          training: kept.map(({ entries, ...sum }) => ({ ...sum, folder: entries.path })),
+        };
+        io.stdout.write(`${JSON.stringify({ folder, mostBytes, models, ...training }, undefined, 2)}\n`);
         return;
       }
       for (const model of models) io.stdout.write(`${lineOf(model)}\n`);
       const total = models.reduce((sum, { bytes }) => sum + bytes, 0);
       io.stdout.write(`${models.length} models, ${gigabytes(total)} of at most ${gigabytes(mostBytes)}, in ${folder}\n`);
+      for (const { count, what, bytes, entries } of kept)
+        io.stdout.write(`${count} ${what}, ${gigabytes(bytes)}, in ${entries.path}\n`);
     });
   cache
     .command("clear")
     .description("Deletes prepared models; the checkpoints that they were made from stay.")
     .argument("[keys...]", "beginnings of their keys (default: all)")
+    .option("--training <folder...>", "instead what trainings keep in their folders; it is made again when it is needed")
     .addHelpText("after", "\nExamples:\n  photomaker cache clear\n  photomaker cache clear 3f9a2b\n")
-    .action(async (keys: readonly string[]) => {
+    .action(async (keys: readonly string[], { training: trainings }: { training?: readonly string[] }) => {
+      if (trainings !== undefined) {
+        for (const { what, entries, count, bytes } of await listKept(trainings)) {
+          for (const { key } of await entries.list()) await entries.remove(key);
+          io.stdout.write(`${count} ${what} deleted, ${gigabytes(bytes)}\n`);
+        }
+        return;
+      }
       const { cacheSettings, listPrepared, removePrepared } = await tools.cache();
       const { folder } = cacheSettings(io.env);
       const models = await listPrepared(folder);
@@ -99,6 +119,27 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     .option("-q, --quiet", "no progress")
     .addHelpText("after", PREPARE_HELP)
     .action((flags: PrepareFlags) => prepare(flags, io, tools));
+}
+
+/** What trainings keep, summed for each of its kinds that is there. */
+async function listKept(folders: readonly string[]) {
+  const { keptByTraining } = await import("./kept-by-training.ts");
+  const found: (KeptByTraining & { readonly count: number; readonly bytes: number })[] = [];
+  for (const folder of folders) {
+    const before = found.length;
+    for (const kept of keptByTraining(resolve(folder))) {
+      const entries = await kept.entries.list();
+      const bytes = entries.reduce((sum, { bytes }) => sum + bytes, 0);
+      if (entries.length > 0) found.push({ ...kept, count: entries.length, bytes });
+    }
+    if (found.length === before)
+      throw new UserError(
+        "cache/no-training",
+        `No training keeps anything in ${folder}.`,
+        'Give the folder that "photomaker train" was given with --out.',
+      );
+  }
+  return found;
 }
 
 async function prepare({ lora = [], quiet = false, ...flags }: PrepareFlags, io: CliIo, tools: CacheTools): Promise<void> {

@@ -1,12 +1,9 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { writeFileAtomically } from "../core/atomic-file.node.ts";
-import { systemCode } from "../core/errors.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import { type Person, personAt, renderPicture, renderSvg, type Scene, sceneAt, sceneSvg } from "../minifaces/index.ts";
 import { LATENT_SIDE, SIDE } from "./configs.ts";
+import { drawnPictures } from "./kept-data.ts";
 
 /** Pictures of each person: the first are the album, from which ID images are taken. */
 export const ALBUM = 4;
@@ -56,8 +53,9 @@ export async function dataSet(folder: string, options: DataSetOptions, onProgres
   );
   await makeFolder(folder);
   const world = worldKey(seed);
-  const path = (part: Part): string => join(folder, `${part}-${seed}-${people}-${SIDE}-${world}.u8`);
-  const kept = await Promise.all(PARTS.map((part) => readIfThere(path(part))));
+  const drawn = drawnPictures(folder);
+  const name = (part: Part): string => `${part}-${seed}-${people}-${SIDE}-${world}`;
+  const kept = await Promise.all(PARTS.map((part) => drawn.read(name(part))));
   if (kept.every((bytes, i) => bytes?.length === people * FILES[PARTS[i]!])) {
     const [pictures, masks, idImages, portraits] = kept as Uint8Array[];
     return { ...options, persons, scenes, pictures: pictures!, masks: masks!, idImages: idImages!, portraits: portraits! };
@@ -70,7 +68,7 @@ export async function dataSet(folder: string, options: DataSetOptions, onProgres
     );
     onProgress?.(Math.min(people, from + AT_ONCE));
   }
-  for (const part of PARTS) await writeFileAtomically(path(part), (sink) => sink.write(bytes[part]));
+  for (const part of PARTS) await drawn.write(name(part), bytes[part]);
   return { ...options, persons, scenes, ...bytes };
 }
 
@@ -99,15 +97,6 @@ function opaque(rgba: Uint8Array): Uint8Array {
   const out = new Uint8Array((rgba.length / 4) * 3);
   for (let i = 0, j = 0; i < rgba.length; i += 4) for (let c = 0; c < 3; c++) out[j++] = rgba[i + c]!;
   return out;
-}
-
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 /** [3, SIDE, SIDE] in [-1, 1], as the VAE takes it. */

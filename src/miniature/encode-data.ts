@@ -1,28 +1,25 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { floats } from "../core/array.ts";
-import { writeFileAtomically } from "../core/atomic-file.node.ts";
-import { systemCode } from "../core/errors.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
 import { input } from "../graph/ops/source.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipVision, pooledVision } from "../models/clip-vision.ts";
-import { fingerprint } from "../runtime/node/prepare/fingerprint.ts";
 import { withRuntime } from "../sessions/runtimes.node.ts";
 import { openVaeEncoder, vaeEncoderGraph } from "../sessions/vae-encoder.ts";
+import { fingerprint } from "../weights/fingerprint.node.ts";
 import type { Tensors } from "../weights/index.ts";
 import { LATENT_SIZE } from "./base-task.ts";
 import { SIDE, VAE_CONFIG, VISION_WIDTH } from "./configs.ts";
 import { ALBUM, type Behind, type DataSet, idImage, pictureValues, worldKey } from "./data-set.ts";
+import { encodedPictures } from "./kept-data.ts";
 import { idPixels, VISION } from "./vision-task.ts";
 
 const AT_ONCE = 32;
 
 /** Means of the latents of all pictures, not scaled: [pictures, LATENT_SIZE]. Made once for a VAE, and kept in the folder. */
 export async function encodePictures(folder: string, data: DataSet, vae: Tensors): Promise<Float32Array> {
-  return kept(await pathOf(folder, "latents", data, vae), data.scenes.length * LATENT_SIZE, async (out) => {
+  return kept(folder, await nameOf("latents", data, vae), data.scenes.length * LATENT_SIZE, async (out) => {
     const graph = vaeEncoderGraph({ config: VAE_CONFIG, tensors: vae }, [namedDim("batch"), 3, SIDE, SIDE]);
     await withRuntime({}, async (runtime) => {
       const means = await openVaeEncoder(runtime, graph, "mean");
@@ -42,7 +39,7 @@ export const FEATURE_VARIANTS: readonly Behind[] = ["noise", "scene", "noise", "
 /** Pooled features of all ID images, each in several variants: [people · ALBUM · variants, VISION_WIDTH]. Kept as the latents are. */
 export async function encodeIdImages(folder: string, data: DataSet, vision: Tensors): Promise<Float32Array> {
   const variants = FEATURE_VARIANTS.length;
-  return kept(await pathOf(folder, "features", data, vision), data.people * ALBUM * variants * VISION_WIDTH, async (out) => {
+  return kept(folder, await nameOf("features", data, vision), data.people * ALBUM * variants * VISION_WIDTH, async (out) => {
     const pixels = input("pixels", [namedDim("batch"), 3, SIDE, SIDE]);
     const at = new Weights(new Checkpoint(vision, "vision")).at("vision_model");
     const pooled = pooledVision(clipVision(pixels, at, VISION), at, VISION);
@@ -65,22 +62,23 @@ export async function encodeIdImages(folder: string, data: DataSet, vision: Tens
 }
 
 /** Another one for other weights, and for a world that is drawn otherwise. */
-async function pathOf(folder: string, what: string, { seed, people }: DataSet, weights: Tensors): Promise<string> {
+async function nameOf(what: string, { seed, people }: DataSet, weights: Tensors): Promise<string> {
   const key = await fingerprint([...weights.values()], worldKey(seed));
-  return join(folder, `${what}-${seed}-${people}-${key.slice(0, 8)}.f32`);
+  return `${what}-${seed}-${people}-${key.slice(0, 8)}`;
 }
 
-async function kept(path: string, length: number, make: (out: Float32Array) => Promise<void>): Promise<Float32Array> {
-  try {
-    const bytes = await readFile(path);
-    if (bytes.length === length * 4)
-      return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
-  } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
-  }
+async function kept(
+  folder: string,
+  name: string,
+  length: number,
+  make: (out: Float32Array) => Promise<void>,
+): Promise<Float32Array> {
+  const encoded = encodedPictures(folder);
+  const bytes = await encoded.read(name);
+  if (bytes?.length === length * 4) return new Float32Array(bytes.buffer);
   const out = new Float32Array(length);
   await make(out);
-  await writeFileAtomically(path, (sink) => sink.write(new Uint8Array(out.buffer)));
+  await encoded.write(name, out);
   return out;
 }
 

@@ -5,7 +5,7 @@ import type { LoadObserver } from "../sessions/lazy-session.ts";
 /** Turns what happens into events, and notes how long it took. */
 export class Progress implements LoadObserver {
   readonly #emit: (event: GenerateEvent) => void;
-  readonly #signal: AbortSignal | undefined;
+  readonly signal: AbortSignal | undefined;
   readonly #begin = performance.now();
   readonly #load: Record<string, number> = {};
   readonly #phases = new Map<Phase, number>();
@@ -14,7 +14,7 @@ export class Progress implements LoadObserver {
   /** @param signal ends a preparation under way, which is the one long thing that is not cut into evaluations */
   constructor(emit: (event: GenerateEvent) => void, signal?: AbortSignal) {
     this.#emit = emit;
-    this.#signal = signal;
+    this.signal = signal;
   }
 
   loading(name: string): void {
@@ -22,7 +22,7 @@ export class Progress implements LoadObserver {
   }
 
   preparing(name: string, done: number, total: number): void {
-    this.#signal?.throwIfAborted();
+    this.signal?.throwIfAborted();
     this.step("prepare", done, total, name);
   }
 

@@ -27,6 +27,8 @@ export interface Prepared {
 }
 
 export interface PreparingObserver {
+  /** Ends waiting for another process that prepares the same, at once, and preparing before the next weight. */
+  readonly signal?: AbortSignal | undefined;
   /** @param done, total bytes of the original weights */
   preparing(done: number, total: number): void;
   noted(notice: Notice): void;

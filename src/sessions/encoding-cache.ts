@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { FloatArray } from "../core/array.ts";
 
 /** What an encoder gave, by what it was given: arrays by name, which nobody may change. */
@@ -54,12 +53,18 @@ export class EncodingCache {
 const sizeOf = (encoding: Encoding): number => Object.values(encoding).reduce((sum, { data }) => sum + data.byteLength, 0);
 
 /** A key of what an encoder is given: its name and SHA-256 of the numbers, each array with its length. */
-export function contentKey(encoder: string, ...contents: readonly (readonly number[] | Float32Array)[]): string {
-  const hash = createHash("sha256");
-  for (const content of contents) {
+export async function contentKey(encoder: string, ...contents: readonly (readonly number[] | Float32Array)[]): Promise<string> {
+  const pieces = contents.flatMap((content) => {
     const values = content instanceof Float32Array ? content : Float64Array.from(content);
-    hash.update(`${values.length} ${values.BYTES_PER_ELEMENT} `);
-    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    const head = new TextEncoder().encode(`${values.length} ${values.BYTES_PER_ELEMENT} `);
+    return [head, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)];
+  });
+  const joined = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const piece of pieces) {
+    joined.set(piece, end);
+    end += piece.length;
   }
-  return `${encoder} ${hash.digest("hex")}`;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", joined));
+  return `${encoder} ${Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

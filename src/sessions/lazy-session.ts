@@ -4,6 +4,8 @@ import type { Keep, Runtime, Session } from "../runtime/runtime.ts";
 
 /** Called when a model begins to load, and when it has been loaded. */
 export interface LoadObserver {
+  /** Ends waiting for another process that prepares the same weights, at once. */
+  readonly signal?: AbortSignal | undefined;
   loading(name: string): void;
   /** Weights are being brought into the form in which they are computed with, once for all. */
   preparing(name: string, done: number, total: number): void;

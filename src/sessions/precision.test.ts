@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -8,7 +8,7 @@ import { decodePhoto } from "../image/index.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { EightBits } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
-import { listPrepared, weightsPath } from "../runtime/node/prepare/cache-folder.ts";
+import { listPrepared, preparedIn, weightsPath } from "../runtime/node/prepare/cache-folder.ts";
 import { prepareInCache } from "../runtime/node/prepare/prepare-in-cache.ts";
 import { decibels } from "../testing/decibels.ts";
 import { goldenPath } from "../testing/golden.ts";
@@ -156,6 +156,28 @@ test("cancelling while it is prepared leaves nothing behind, and preparing alone
   expect(await listPrepared(other)).toHaveLength(5);
   await using exact = await PhotoMaker.load({ ...model, precision: "f32" });
   expect(await exact.prepare()).toEqual([]);
+});
+
+test("a request that waits while another process prepares its weights is told so, and ends at its signal; the next one is free to begin", async () => {
+  const ready = join(folder, "ready");
+  vi.stubEnv("PHOTOMAKER_CACHE", ready);
+  await using pm = await PhotoMaker.load({ ...model, precision: "int8" });
+  await pm.prepare();
+  const { key } = (await listPrepared(ready)).find(({ model }) => model === "text_encoder")!;
+  const held = join(folder, "held");
+  await mkdir(held);
+  vi.stubEnv("PHOTOMAKER_CACHE", held);
+  await preparedIn(held).lock(key, {}, async () => {
+    for (let turn = 0; turn < 2; turn++) {
+      const stop = new AbortController();
+      const drawing = pm.generate(request, { signal: stop.signal });
+      const waits = async () => {
+        for await (const event of drawing) if (event.type === "notice" && event.notice.code === "cache/waiting") stop.abort();
+      };
+      await expect(waits()).rejects.toMatchObject({ name: "AbortError" });
+    }
+  });
+  expect((await readdir(held)).filter((name) => name.endsWith(".lock"))).toEqual([]);
 });
 
 test("weights rounded in pairs are another file, no pair sums to more than 128, and the picture is nearly the same", async () => {

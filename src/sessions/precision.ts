@@ -99,6 +99,7 @@ export const inEightBits =
   <Name extends string>(whole: ToPrepare, outputs: Outputs<Name>, prepare: PrepareWeights): Prepare<Name> =>
   async (observer) => {
     const { over, keep } = await prepare(whole, {
+      signal: observer.signal,
       preparing: (done, total) => observer.preparing(whole.model, done, total),
       noted: (notice) => observer.noted(notice),
     });

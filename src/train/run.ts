@@ -7,7 +7,6 @@ import { grad } from "../graph/grad.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { trainingForm } from "../graph/training-form.ts";
-import { availableMemory } from "../runtime/node/available-memory.ts";
 import {
   ParallelSteps,
   type ParallelStepsOptions,
@@ -16,6 +15,7 @@ import {
 } from "../runtime/node/training/parallel-steps.ts";
 import type { Parameter } from "../runtime/node/training/parameter.ts";
 import type { Feeds } from "../runtime/runtime.ts";
+import { availableMemory } from "../sessions/runtimes.node.ts";
 import type { Tensors } from "../weights/index.ts";
 import { type RecentSums, type RunConfig, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { joinVectors } from "./joined-vectors.ts";

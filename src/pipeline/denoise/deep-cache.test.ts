@@ -3,7 +3,7 @@ import type { GenerateInput } from "../../contract/request.ts";
 import { floats, type NdArray } from "../../core/array.ts";
 import { decodePhoto, readPngSettings } from "../../image/index.ts";
 import type { Feeds, Session } from "../../runtime/runtime.ts";
-import type { TextEmbeds } from "../../sessions/text-stage.ts";
+import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
 import { MAN_WITH_HAT, TINY_V1 } from "../../testing/tiny-model.ts";
 import { PhotoMaker } from "../photomaker.ts";
 import { checkDeepCache, DeepCache } from "./deep-cache.ts";

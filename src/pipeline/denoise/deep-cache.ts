@@ -2,7 +2,7 @@ import type { NdArray } from "../../core/array.ts";
 import { UserError } from "../../core/errors.ts";
 import type { UNetConfig } from "../../models/unet.ts";
 import type { Feeds } from "../../runtime/runtime.ts";
-import type { TextEmbeds } from "../../sessions/text-stage.ts";
+import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
 import type { UNetPartSessions } from "../../sessions/unet-sessions.ts";
 import type { Conditioning, UNet } from "./denoiser.ts";
 

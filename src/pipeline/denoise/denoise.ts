@@ -6,7 +6,7 @@ import { TorchCpuGenerator } from "../../core/random/torch-cpu-generator.ts";
 import { encodePng } from "../../image/index.ts";
 import type { Device } from "../../runtime/device.ts";
 import type { Query, Sampler } from "../../samplers/sampler.ts";
-import type { TextEmbeds } from "../../sessions/text-stage.ts";
+import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
 import type { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { Decoder } from "../decode/decode.ts";
 import type { Preview } from "../decode/preview.ts";

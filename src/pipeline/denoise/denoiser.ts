@@ -1,7 +1,7 @@
 import { floats, type NdArray } from "../../core/array.ts";
 import type { Device } from "../../runtime/device.ts";
 import type { Feeds } from "../../runtime/runtime.ts";
-import type { TextEmbeds } from "../../sessions/text-stage.ts";
+import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
 import { guide, rescale } from "./guidance.ts";
 
 /** What stays the same over all steps. */

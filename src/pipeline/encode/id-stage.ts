@@ -32,7 +32,7 @@ export async function encodePhotos(
   for (const [i, photo] of pixels.entries()) {
     const face = faces && floats(faces.data.slice(i * graph.faceWidth, (i + 1) * graph.faceWidth), 1, graph.faceWidth);
     if (photo.length !== size) throw new TypeError(`a photo of ${photo.length} values where ${size} are expected`);
-    const key = contentKey(encode.name, photo, face?.data ?? []);
+    const key = await contentKey(encode.name, photo, face?.data ?? []);
     const known = cache.get(key);
     if (known !== undefined) {
       rows.push(known.tokens!.data);
@@ -108,7 +108,7 @@ export async function stackIds(
   for (const [i, place] of places.entries())
     classEmbeds.set(context.data.subarray(place * width, (place + 1) * width), i * width);
   const used = idTokens.data.slice(0, rows * width);
-  const key = contentKey(fuse.name, classEmbeds, used);
+  const key = await contentKey(fuse.name, classEmbeds, used);
   let fused = cache.get(key)?.fused;
   if (fused === undefined) {
     const session = await fuse.get(observer);

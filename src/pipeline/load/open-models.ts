@@ -23,8 +23,8 @@ import {
 import { LazySession, type Prepare } from "../../sessions/lazy-session.ts";
 import type { ModelSizes } from "../../sessions/memory.ts";
 import { choosePrecision, inEightBits, type Precision } from "../../sessions/precision.ts";
-import { readersOf } from "../../sessions/readers.ts";
 import { availableMemory, prepareInCache } from "../../sessions/runtimes.node.ts";
+import { readersOf } from "../../sessions/text/readers.node.ts";
 import { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { AdapterFiles } from "../../weights/adapter.ts";
 import { elementCount, type Tensors } from "../../weights/index.ts";

@@ -19,6 +19,7 @@ export async function prepareModels(
   { signal, onProgress, onNotice }: PreparingOptions,
 ): Promise<string[]> {
   const observer = {
+    signal,
     loading: () => {},
     loaded: () => {},
     noted: (notice: Notice) => onNotice?.(notice),

@@ -1,15 +1,12 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { floats } from "../../core/array.ts";
-import { writeFileAtomically } from "../../core/atomic-file.node.ts";
 import { makeFolder } from "../../core/make-folder.node.ts";
 import { clipCrop, decodePhoto, fromPicture } from "../../image/index.ts";
 import { withRuntime } from "../../sessions/runtimes.node.ts";
 import { openVaeEncoder, vaeEncoderGraph } from "../../sessions/vae-encoder.ts";
 import { type ModelComponent, readBytes } from "../../weights/index.ts";
-import { exists } from "../exists.ts";
 import type { TrainingPhoto } from "../photos/training-photos.ts";
+import { keptLatents } from "./kept-latents.ts";
 
 export interface Latents {
   readonly channels: number;
@@ -50,11 +47,12 @@ export async function openLatents(
   const graph = vaeEncoderGraph(vae, [1, 3, resolution, resolution]);
   const side = resolution / graph.factor;
   const key = await vaeKey(vae);
-  const pathOf = ({ hash }: TrainingPhoto): string => join(folder, `${hash.slice(0, 24)}-${key}-${resolution}.f32`);
+  const kept = keptLatents(folder);
+  const nameOf = ({ hash }: TrainingPhoto): string => `${hash.slice(0, 24)}-${key}-${resolution}`;
   const encode = async (photos: readonly TrainingPhoto[]): Promise<void> => {
     await makeFolder(folder);
     const missing: TrainingPhoto[] = [];
-    for (const photo of photos) if (!(await exists(pathOf(photo)))) missing.push(photo);
+    for (const photo of photos) if (!(await kept.has(nameOf(photo)))) missing.push(photo);
     if (missing.length === 0) return;
     const began = performance.now();
     await withRuntime({ threads, lean: true }, async (runtime) => {
@@ -62,8 +60,7 @@ export async function openLatents(
       for (const [i, photo] of missing.entries()) {
         signal?.throwIfAborted();
         const square = clipCrop(await decodePhoto(photo.path), resolution);
-        const { buffer, byteOffset, byteLength } = await encoded(floats(fromPicture(square), 1, 3, resolution, resolution));
-        await writeFileAtomically(pathOf(photo), (sink) => sink.write(new Uint8Array(buffer, byteOffset, byteLength)));
+        await kept.write(nameOf(photo), await encoded(floats(fromPicture(square), 1, 3, resolution, resolution)));
         onPhoto?.(i + 1, missing.length);
       }
       const seconds = (performance.now() - began) / 1000;
@@ -75,8 +72,9 @@ export async function openLatents(
     channels: graph.config.latentChannels,
     side,
     of: async (photo) => {
-      const bytes = await readFile(pathOf(photo));
-      return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+      const bytes = await kept.read(nameOf(photo));
+      if (bytes === undefined) throw new Error(`${photo.path} is not encoded`);
+      return new Float32Array(bytes.buffer);
     },
   };
 }

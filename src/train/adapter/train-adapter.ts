@@ -4,7 +4,7 @@ import { UserError } from "../../core/errors.ts";
 import { schedulerConfig, withDefaults } from "../../samplers/config.ts";
 import { SDXL_SCHEDULER } from "../../samplers/create-sampler.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "../../samplers/noise-schedule.ts";
-import { readersOf } from "../../sessions/readers.ts";
+import { readersOf } from "../../sessions/text/readers.node.ts";
 import { elementCount, type ModelFiles, openModel } from "../../weights/index.ts";
 import type { Prediction } from "../diffusion.ts";
 import { type TrainingPhotos, trainingPhotos } from "../photos/training-photos.ts";

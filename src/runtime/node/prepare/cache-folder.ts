@@ -1,8 +1,7 @@
-import { readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { writeFileAtomically } from "../../../core/atomic-file.node.ts";
-import { messageOf, systemCode, UserError } from "../../../core/errors.ts";
+import { ContentFolder } from "../../../core/content-folder.node.ts";
+import { messageOf, UserError } from "../../../core/errors.ts";
 import { makeFolder } from "../../../core/make-folder.node.ts";
 
 /** Record of a prepared model: the file `<key>.json` beside its weights. */
@@ -49,11 +48,13 @@ function systemCache(env: Readonly<Record<string, string | undefined>>): string 
   return env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
 }
 
-export const weightsPath = (folder: string, key: string): string => join(folder, `${key}.safetensors`);
-/** Weights of a packed model, a file of another kind than those of prepared ones; its graph is a file of its own. */
-export const packedPath = (folder: string, key: string): string => join(folder, `${key}.bin`);
-export const graphPath = (folder: string, key: string): string => join(folder, `${key}.onnx`);
-const notePath = (folder: string, key: string): string => join(folder, `${key}.json`);
+/** The entries of a cache: weights, or a packed model's weights, which another kind of file has, and graph; each with its note. */
+const FILES = { endings: [".safetensors", ".bin", ".onnx"], note: ".json" };
+export const preparedIn = (folder: string): ContentFolder => new ContentFolder(folder, FILES);
+
+export const weightsPath = (folder: string, key: string): string => preparedIn(folder).file(key, ".safetensors");
+export const packedPath = (folder: string, key: string): string => preparedIn(folder).file(key, ".bin");
+export const graphPath = (folder: string, key: string): string => preparedIn(folder).file(key, ".onnx");
 
 /** @throws UserError cache/folder if it cannot be made */
 export async function openFolder(folder: string): Promise<void> {
@@ -71,71 +72,36 @@ export async function openFolder(folder: string): Promise<void> {
 
 /** The record of a model, if complete. */
 export async function readNote(folder: string, key: string): Promise<PreparedNote | undefined> {
+  const bytes = await preparedIn(folder).read(key);
+  if (bytes === undefined) return undefined;
   try {
-    const note = JSON.parse(await readFile(notePath(folder, key), "utf8")) as PreparedNote;
+    const note = JSON.parse(new TextDecoder().decode(bytes)) as PreparedNote;
     return note.key === key ? note : undefined;
   } catch (error) {
-    if (systemCode(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
 /** Writes the record, after the weights: without it they do not count. */
-export async function writeNote(folder: string, note: PreparedNote): Promise<void> {
-  const bytes = new TextEncoder().encode(`${JSON.stringify(note, undefined, 2)}\n`);
-  await writeFileAtomically(notePath(folder, note.key), (sink) => sink.write(bytes));
-}
+export const writeNote = (folder: string, note: PreparedNote): Promise<void> =>
+  preparedIn(folder).write(note.key, new TextEncoder().encode(`${JSON.stringify(note, undefined, 2)}\n`));
 
 /** Marks a model as used now. */
-export async function touch(folder: string, key: string): Promise<void> {
-  const now = new Date();
-  await utimes(notePath(folder, key), now, now).catch(() => undefined); // a read-only folder still serves
-}
+export const touch = (folder: string, key: string): Promise<void> => preparedIn(folder).touch(key);
 
 /** All complete models, the most recently used first. */
 export async function listPrepared(folder: string): Promise<PreparedModel[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (systemCode(error) === "ENOENT") return [];
-    throw error;
-  });
   const found: PreparedModel[] = [];
-  for (const name of names) {
-    if (!name.endsWith(".json")) continue;
-    const key = name.slice(0, -".json".length);
+  for (const { key, bytes, lastUsed } of await preparedIn(folder).list()) {
     const note = await readNote(folder, key);
-    if (note === undefined) continue;
-    const bytes = await bytesOf(folder, key);
-    if (bytes === 0) continue;
-    found.push({ ...note, bytes, lastUsed: (await stat(notePath(folder, key))).mtime });
+    if (note !== undefined && bytes > 0) found.push({ ...note, bytes, lastUsed });
   }
-  return found.sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime());
+  return found;
 }
 
-async function bytesOf(folder: string, key: string): Promise<number> {
-  let bytes = 0;
-  for (const path of filesOf(folder, key)) bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
-  return bytes;
-}
-
-const filesOf = (folder: string, key: string): string[] => [weightsPath, packedPath, graphPath].map((path) => path(folder, key));
-
-/** Removes a model, its record first, so that half a model is never taken for a whole one. */
-export async function removePrepared(folder: string, key: string): Promise<void> {
-  await rm(notePath(folder, key), { force: true });
-  for (const path of filesOf(folder, key)) await rm(path, { force: true });
-}
+export const removePrepared = (folder: string, key: string): Promise<void> => preparedIn(folder).remove(key);
 
 /** Removes the least recently used models until the rest fits. @param keep is never removed @returns the removed ones */
-export async function evict({ folder, mostBytes }: CacheSettings, keep: ReadonlySet<string>): Promise<PreparedModel[]> {
-  const models = await listPrepared(folder);
-  let total = models.reduce((sum, { bytes }) => sum + bytes, 0);
-  const gone: PreparedModel[] = [];
-  for (const model of models.reverse()) {
-    if (total <= mostBytes) break;
-    if (keep.has(model.key)) continue;
-    await removePrepared(folder, model.key);
-    total -= model.bytes;
-    gone.push(model);
-  }
-  return gone;
-}
+export const evict = async ({ folder, mostBytes }: CacheSettings, keep: ReadonlySet<string>): Promise<PreparedModel[]> =>
+  preparedIn(folder).evict(await listPrepared(folder), mostBytes, keep);

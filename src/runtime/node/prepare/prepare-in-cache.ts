@@ -18,7 +18,10 @@ export const prepareInCache: PrepareWeights = async (what, observer) => {
   const cache = cacheSettings();
   const noteAs = (code: string) => (message: string) => observer.noted({ code, message });
   const onProgress = (done: number, total: number): void => observer.preparing(done, total);
-  const over = await prepare(what, { cache, onNote: noteAs("cache/prepared-again"), onProgress });
+  const onWait = (): void =>
+    noteAs("cache/waiting")(`Another process prepares the same weights of the ${model}: what it makes is waited for.`);
+  const { signal } = observer;
+  const over = await prepare(what, { cache, signal, onNote: noteAs("cache/prepared-again"), onProgress, onWait });
   const bytes = numbersIn(outputs);
   return bytes >= PACKED_FROM ? { over, keep: { cache, model, from, bytes, onNote: noteAs("cache/packed") } } : { over };
 };

@@ -17,6 +17,7 @@ import {
 } from "../../../graph/quantise.ts";
 import { inOrder, rewriteNamed } from "../../../graph/rewrite.ts";
 import { fixedSize, is, type Tensor } from "../../../graph/tensor.ts";
+import { fingerprint } from "../../../weights/fingerprint.node.ts";
 import {
   DTYPE_BYTES,
   elementCount,
@@ -34,6 +35,7 @@ import {
   type CacheSettings,
   evict,
   openFolder,
+  preparedIn,
   readNote,
   removePrepared,
   touch,
@@ -41,7 +43,6 @@ import {
   writeNote,
 } from "./cache-folder.ts";
 import { cornerKernel } from "./corner-kernel.ts";
-import { fingerprint } from "./fingerprint.ts";
 import { attentionInEightBits, inEightBits, POLICY, rowsTogether } from "./policy.ts";
 import { type Rounded, Rounder } from "./rounder.ts";
 
@@ -53,6 +54,8 @@ export interface PrepareOptions {
   /** @param done, total bytes of the original weights */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
+  /** Another process prepares the same. */
+  readonly onWait?: (() => void) | undefined;
 }
 
 /** Elements below which a weight is left as it is. */
@@ -76,14 +79,14 @@ interface Plan {
  * linear layers merged, the rest in float32. This is done once, tensor by tensor, and kept in the user's cache folder under a hash of the
  * original weights, the LoRAs and the policy.
  * @returns a function that puts the prepared weights into any graph over the same weights
- * @throws UserError cache/folder, disk/full
+ * @throws UserError cache/folder, disk/full; what the signal was aborted with
  */
 export async function prepare(what: ToPrepare, options: PrepareOptions): Promise<Over> {
   const { folder } = options.cache;
   const plan = planOf(what);
   const key = await keyOf(what, plan);
   await openFolder(folder);
-  const found = (await openPrepared(folder, key, options)) ?? (await make(what, plan, key, options));
+  const found = (await openPrepared(folder, key, options)) ?? (await makeAlone(what, plan, key, options));
   await touch(folder, key);
   const beside = branches(what.pairs, plan);
   const rounded = over(found, plan, what);
@@ -137,18 +140,29 @@ async function openPrepared(folder: string, key: string, { onNote }: PrepareOpti
   return undefined;
 }
 
-async function make(what: ToPrepare, plan: Plan, key: string, options: PrepareOptions): Promise<Tensors> {
+const bytesIn = ({ entry }: ParamAttrs): number => elementCount(entry.shape) * DTYPE_BYTES[entry.dtype];
+
+/** Of two processes that want the same, one makes it, and the other waits for it. */
+async function makeAlone(what: ToPrepare, plan: Plan, key: string, options: PrepareOptions): Promise<Tensors> {
+  const { cache, signal, onProgress, onWait } = options;
+  const total = [...plan.rounded, ...plan.widened].reduce((sum, attrs) => sum + bytesIn(attrs), 0);
+  onProgress?.(0, total); // before it waits: who would rather not have it prepared now says so here
+  return preparedIn(cache.folder).lock(
+    key,
+    { signal, onWait },
+    async () => (await openPrepared(cache.folder, key, options)) ?? (await make(what, plan, key, total, options)),
+  );
+}
+
+async function make(what: ToPrepare, plan: Plan, key: string, total: number, options: PrepareOptions): Promise<Tensors> {
   const { cache, signal, onProgress } = options;
   const { folder } = cache;
-  const bytes = ({ entry }: ParamAttrs): number => elementCount(entry.shape) * DTYPE_BYTES[entry.dtype];
-  const total = [...plan.rounded, ...plan.widened].reduce((sum, attrs) => sum + bytes(attrs), 0);
   let done = 0;
   const advance = (attrs: ParamAttrs): void => {
     signal?.throwIfAborted();
-    done += bytes(attrs);
+    done += bytesIn(attrs);
     onProgress?.(done, total);
   };
-  onProgress?.(done, total);
   const rounder = new Rounder(what.form ?? "full");
   const path = weightsPath(folder, key);
   try {

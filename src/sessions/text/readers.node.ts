@@ -1,7 +1,7 @@
-import type { Notice } from "../core/notice.ts";
-import type { ClipTextSettings } from "../models/clip-text-config.ts";
-import { readTokenizerFolder, sdxlTokenizer, type TokenizerName } from "../text/tokenizer-folder.node.ts";
-import type { ModelFiles } from "../weights/model.ts";
+import type { Notice } from "../../core/notice.ts";
+import type { ClipTextSettings } from "../../models/clip-text-config.ts";
+import { readTokenizerFolder, sdxlTokenizer, type TokenizerName } from "../../text/tokenizer-folder.node.ts";
+import type { ModelFiles } from "../../weights/model.ts";
 import type { Reader } from "./prompts.ts";
 
 /** The tokenizers of both text encoders, each with as many tokens as its encoder takes. */

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import type { TensorEntry } from "../../../weights/tensor-entry.ts";
+import type { TensorEntry } from "./tensor-entry.ts";
 
 /** Bytes read at the beginning, in the middle and at the end of each tensor. */
 const SAMPLE = 1024;

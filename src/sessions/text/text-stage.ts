@@ -1,8 +1,8 @@
-import { type FloatArray, floats, integers } from "../core/array.ts";
-import type { ClipTextSettings } from "../models/clip-text-config.ts";
-import { contentKey, type EncodingCache } from "./encoding-cache.ts";
-import type { TextGraph } from "./graphs.ts";
-import type { LazySession, LoadObserver } from "./lazy-session.ts";
+import { type FloatArray, floats, integers } from "../../core/array.ts";
+import type { ClipTextSettings } from "../../models/clip-text-config.ts";
+import { contentKey, type EncodingCache } from "../encoding-cache.ts";
+import type { TextGraph } from "../graphs.ts";
+import type { LazySession, LoadObserver } from "../lazy-session.ts";
 
 /** What the denoiser is told of a text. */
 export interface TextEmbeds {
@@ -60,7 +60,7 @@ async function encode(
   cache: EncodingCache,
   observer: LoadObserver,
 ): Promise<Encoded> {
-  const key = contentKey(encoder.session.name, [clipSkip], ids);
+  const key = await contentKey(encoder.session.name, [clipSkip], ids);
   const known = cache.get(key);
   if (known !== undefined) return known as Encoded;
   const encoded = await run(encoder, ids, clipSkip, observer);

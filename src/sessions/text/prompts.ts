@@ -1,9 +1,9 @@
-import type { GenerateRequest } from "../contract/request.ts";
-import { UserError } from "../core/errors.ts";
-import type { Notice } from "../core/notice.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
-import { expandTrigger, refuseTriggerInNegative } from "../text/trigger.ts";
-import { encodePlain, type Window } from "../text/window.ts";
+import type { GenerateRequest } from "../../contract/request.ts";
+import { UserError } from "../../core/errors.ts";
+import type { Notice } from "../../core/notice.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import { expandTrigger, refuseTriggerInNegative } from "../../text/trigger.ts";
+import { encodePlain, type Window } from "../../text/window.ts";
 import type { TextIds } from "./text-stage.ts";
 
 /** A tokenizer with the window of its encoder. */
