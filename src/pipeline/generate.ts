@@ -10,13 +10,12 @@ import { encodeText, noText } from "../sessions/text-stage.ts";
 import { decodeLatents, decoderOf } from "./decode/decode.ts";
 import { previewOf } from "./decode/preview.ts";
 import type { Plane } from "./decode/tiles.ts";
-import { checkDeepCache } from "./denoise/deep-cache.ts";
-import { denoise, type Prepared, pictureOf, type Texts } from "./denoise/denoise.ts";
-import { guidedEvaluations } from "./denoise/denoiser.ts";
+import { denoise, pictureOf } from "./denoise/denoise.ts";
+import { checkExtensions, extensionsOf } from "./denoise/extensions.ts";
 import { mergeStepNotices, mergeStepOf } from "./denoise/merge-step.ts";
+import type { Prepared, Texts } from "./denoise/prepared.ts";
 import { readIdEmbeds } from "./denoise/read-latents.ts";
-import { checkTGate } from "./denoise/t-gate.ts";
-import { checkTokenDownsampling } from "./denoise/token-downsampling.ts";
+import { guidedEvaluations } from "./denoise/text-guidance.ts";
 import { checkIdTokens, encodePhotos, type IdEncoder, stackIds } from "./encode/id-stage.ts";
 import { checkRoom, type Picture } from "./load/check-room.ts";
 import type { Models } from "./models.ts";
@@ -53,7 +52,7 @@ export async function generate(
   const { request, notices: against } = settle(given, models.fewStep);
   const size = sizeOf(models, request);
   const sampler = samplerOf(request, models.scheduler, models.fewStep);
-  checkShortcuts(models, request, sampler);
+  checkExtensions(extensionsOf(request), { config: models.unet.graph.settings, evaluations: sampler.timesteps.length });
   const seed = seedOf(request);
   decoderOf(models, request);
   const preview = request.preview ? previewOf(models, progress) : undefined;
@@ -138,7 +137,8 @@ export async function generateTogether(
   const size = sizeOf(models, first);
   for (const request of requests) decoderOf(models, request);
   const sampler = samplerOf(first, models.scheduler, models.fewStep);
-  for (const request of requests) checkShortcuts(models, request, sampler);
+  const checked = { config: models.unet.graph.settings, evaluations: sampler.timesteps.length };
+  for (const request of requests) checkExtensions(extensionsOf(request), checked);
   const count = requests.reduce((sum, { numImagesPerPrompt }) => sum + numImagesPerPrompt, 0);
   for (const request of requests) checkRoom(models, request, pictureFor(size, count, isGuided(request, sampler)));
   try {
@@ -169,13 +169,6 @@ export async function generateTogether(
 
 /** Whether the negative text is evaluated at all: else it need not be encoded. */
 const isGuided = (request: SettledRequest, { timesteps }: Sampler): boolean => guidedEvaluations(request, timesteps.length) > 0;
-
-/** @throws UserError those of checkDeepCache, checkTGate and checkTokenDownsampling */
-function checkShortcuts({ unet }: Models, request: SettledRequest, { timesteps }: Sampler): void {
-  checkDeepCache(request, unet.graph.settings);
-  checkTokenDownsampling(request, unet.graph.settings);
-  checkTGate(request, unet.graph.settings, timesteps.length);
-}
 
 const pictureFor = ({ width, height }: Size, images: number, guided: boolean): Picture => ({
   ...{ width, height },
@@ -233,7 +226,7 @@ async function encode(
   // Photos are read first: what is wrong with them is found before anything is loaded.
   const faces = request.idEmbeds === undefined ? undefined : await readIdEmbeds(request.idEmbeds);
   const pixels = identity === undefined ? [] : await readPhotos(identity, photos);
-  if (models.apart) void unet.sessions.loadAhead(unet.sessions.formFor(request), progress);
+  if (models.apart) void unet.sessions.loadAhead(extensionsOf(request), progress);
 
   const negativeIds = guided ? ids.negative : undefined;
   const steps = (negativeIds === undefined ? 1 : 2) + (ids.identity === undefined ? 0 : 3);

@@ -187,7 +187,7 @@ export class PhotoMaker implements AsyncDisposable {
       },
       unet: {
         graph: unet,
-        sessions: new UNetSessions(unet, (name, outputs) =>
+        sessions: new UNetSessions(unet.unfinished.outputs, (name, outputs) =>
           inPrecision({ model: "unet", from, ...unet.unfinished }, outputs, { name }),
         ),
       },

@@ -1,7 +1,7 @@
 import type { LoadOptions } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
-import { isGuided } from "./denoise/denoiser.ts";
+import { isGuided } from "./denoise/text-guidance.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
 import type { SettledRequest } from "./settle.ts";
 
