@@ -8,10 +8,9 @@ import { floatsToHalves } from "../src/core/floats.ts";
 import { seededRandom } from "../src/core/random/seeded-random.ts";
 import { namedDim } from "../src/graph/dim.ts";
 import { input, param } from "../src/graph/ops/source.ts";
-import { fixedSize } from "../src/graph/tensor.ts";
 import { Weights } from "../src/graph/weights.ts";
 import { deepCacheParts } from "../src/models/deep-cache.ts";
-import { tGate } from "../src/models/t-gate.ts";
+import { gatedLayers, givenTo, saidBy, tGate } from "../src/models/t-gate.ts";
 import { type UNetConfig, unet } from "../src/models/unet.ts";
 import { ortRuntime } from "../src/runtime/node/ort-runtime.ts";
 
@@ -80,28 +79,26 @@ const one = feedsOf(1);
 }
 {
   const runtime = ortRuntime();
-  const parts = deepCacheParts(noise);
-  const deep = await runtime.load({ deep: parts.deep });
-  const outer = await runtime.load({ noise: parts.noise });
+  const parts = deepCacheParts({ noise });
+  const deep = await runtime.load(parts.deep);
+  const outer = await runtime.load(parts.outer);
   const said = await time("deep layers, two rows", () => deep.run(both));
-  await time("outer layers, two rows", () => outer.run({ ...both, deepFeature: said.deep }));
+  await time("outer layers, two rows", () => outer.run({ ...both, deepFeature: said.deep! }));
   await runtime.close();
 }
 {
   const runtime = ortRuntime();
-  const { noise: gated, crossAttention } = tGate(noise);
-  const layers = Object.entries(crossAttention);
-  const said = Object.fromEntries(layers.map(([path, t]) => [`said.${path}`, t]));
-  const session = await runtime.load<string>({ noise: gated, ...said });
+  const outputs = tGate({ noise });
+  const session = await runtime.load(outputs);
   const given = (value: (path: string, width: number) => NdArray) =>
-    Object.fromEntries(layers.map(([path, t]) => [`given.${path}`, value(path, fixedSize(t, 2))]));
+    Object.fromEntries(gatedLayers(outputs).map(({ path, width }) => [givenTo(path), value(path, width)]));
   const whole = (rows: number) => ({
     ...given((_, width) => floats(new Float32Array(0), rows, 0, width)),
     queries: integers([SIDE * SIDE], 1),
   });
   await time("T-GATE, before the gate, two rows", () => session.run({ ...both, ...whole(2) }, ["noise"]));
   const kept = await time("T-GATE, what is kept, one row", () => session.run({ ...one, ...whole(1) }));
-  const after = { ...feedsOf(1, 1), ...given((path) => kept[`said.${path}`]!), queries: integers([1], 1) };
+  const after = { ...feedsOf(1, 1), ...given((path) => kept[saidBy(path)]!), queries: integers([1], 1) };
   await time("T-GATE, after the gate, one row", () => session.run(after, ["noise"]));
   await runtime.close();
 }

@@ -1,53 +1,60 @@
 import { type Dim, namedDim } from "../graph/dim.ts";
 import { weightPathOf } from "../graph/layer-weight.ts";
-import { attentionOp } from "../graph/ops/attention.ts";
 import { first } from "../graph/ops/first.ts";
 import { concat, slice } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
-import { rewrite } from "../graph/rewrite.ts";
-import { apply, fixedSize, is, size, type Tensor } from "../graph/tensor.ts";
+import { rewriteNamed } from "../graph/rewrite.ts";
+import { apply, fixedSize, size, type Tensor } from "../graph/tensor.ts";
 
-/** A UNet whose cross-attention outputs can be read and replaced. */
-export interface GatedUNet {
-  readonly noise: Tensor;
-  /** Output of each cross-attention layer [B, S, C], by its path; the input that replaces it is `given.<path>`. */
-  readonly crossAttention: Readonly<Record<string, Tensor>>;
+/** A cross-attention layer of a UNet that can be told what it says. */
+export interface CrossAttentionLayer {
+  readonly path: string;
+  readonly width: number;
 }
 
+/** Name of the output that is what a layer says [B, S, C]. */
+export const saidBy = (path: string): string => `said.${path}`;
+
+/** Name of the input [B, K, C] that takes the place of what a layer says. */
+export const givenTo = (path: string): string => `given.${path}`;
+
 /**
- * Lets a UNet reuse the outputs of its cross-attention layers from an earlier step: Zhang et al. 2024 (arXiv 2404.02747), section 3.
- * Adds the input `queries` [1], an integer, and for each layer an input `given` [B, K, C]. A layer is computed for the first `queries` of its
- * S tokens, and its output is `given` followed by what was computed, cut to S tokens:
- *
- *     K = 0, queries = S    the layer's own output
- *     K = S, queries = 1    the given output (one token is computed and cut off)
- *
- * @param noise the output of {@link unet}
+ * Lets a UNet use again what its cross-attention layers said at an earlier step: Zhang et al. 2024 (arXiv 2404.02747), section 3.
+ * Adds the input `queries` [1], a whole number, and for each layer an input [B, K, C] and an output, see {@link givenTo} and
+ * {@link saidBy}. The layer is computed for the first `queries`
+ * tokens, and its answer begins with the K given ones: with K = 0 and as many queries as there are tokens it is that of the network,
+ * with K = S and one query it is what is given.
+ * @param outputs `noise`, the output of {@link unet}, and others
  */
-export function tGate(noise: Tensor): GatedUNet {
+export function tGate(outputs: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>> {
   const queries = input("queries", [1], "i64");
   const tokens = new Map<string, Dim>();
-  const crossAttention: Record<string, Tensor> = {};
+  const said: Record<string, Tensor> = {};
   const fewer = new Set<Tensor>();
-  const [gated] = rewrite([noise], (t) => {
+  const gated = rewriteNamed(outputs, (t) => {
     const again = (...inputs: readonly Tensor[]): Tensor => {
       const y = apply(t.op, inputs, t.attrs);
       fewer.add(y);
       return y;
     };
-    if (is(t, attentionOp) && fewer.has(t.inputs[0]!)) return again(...t.inputs);
     const [, layer, part] = /^(.*\.attn2)\.(to_q|to_out\.0)\.weight$/.exec(weightPathOf(t) ?? "") ?? [];
-    if (layer === undefined) return undefined;
+    if (layer === undefined) return t.inputs.some((x) => fewer.has(x)) ? again(...t.inputs) : undefined; // all between queries and answer
     const [x, ...weights] = t.inputs as [Tensor, ...Tensor[]];
     if (part === "to_q") {
       tokens.set(layer, size(x, 1));
       return again(first(x, 1, queries), ...weights);
     }
-    const name = `given.${layer}`;
-    const y = again(...t.inputs);
-    crossAttention[layer] = y;
-    const given = input(name, [size(y, 0), namedDim(name), fixedSize(y, 2)]);
+    const y = apply(t.op, t.inputs, t.attrs);
+    said[saidBy(layer)] = y;
+    const given = input(givenTo(layer), [size(y, 0), namedDim(givenTo(layer)), fixedSize(y, 2)]);
     return slice(concat([given, y], 1), 1, 0, tokens.get(layer)!);
   });
-  return { noise: gated!, crossAttention };
+  return { ...gated, ...said };
 }
+
+/** The layers of a graph that {@link tGate} has made. */
+export const gatedLayers = (outputs: Readonly<Record<string, Tensor>>): CrossAttentionLayer[] =>
+  Object.entries(outputs).flatMap(([name, t]) => {
+    const path = name.slice(saidBy("").length);
+    return name === saidBy(path) ? [{ path, width: fixedSize(t, 2) }] : [];
+  });

@@ -4,7 +4,7 @@ import { conv2dOp } from "../graph/ops/convolution.ts";
 import { every } from "../graph/ops/every.ts";
 import { reshape } from "../graph/ops/layout.ts";
 import { layerNormOp } from "../graph/ops/normalise.ts";
-import { rewrite } from "../graph/rewrite.ts";
+import { type Rule, rewrite } from "../graph/rewrite.ts";
 import { apply, is, size, type Tensor } from "../graph/tensor.ts";
 
 /** Height and width of the picture whose pixels are a transformer's rows. */
@@ -20,11 +20,14 @@ const KEY_OR_VALUE = /^(.*\.attentions\.\d+)\..*\.attn1\.to_[kv]\.weight$/;
  * @param factor an integer; 1 changes nothing
  * @see ethansmith2000/ImprovedTokenMerge, downsample_factor_level_1
  */
-export function downsampleTokens(noise: Tensor, factor: number): Tensor {
-  if (factor === 1) return noise;
+export const downsampleTokens = (noise: Tensor, factor: number): Tensor => rewrite([noise], tokenDownsampling(factor))[0]!;
+
+/** {@link downsampleTokens} as a rule, for one rewriting. */
+export function tokenDownsampling(factor: number): Rule {
   const pictureSizes = new Map<string, PictureSize>();
   const fewer = new Map<Tensor, Tensor>();
-  const [downsampled] = rewrite([noise], (t) => {
+  return (t) => {
+    if (factor === 1) return undefined;
     const path = weightPathOf(t) ?? "";
     const [, entered] = PROJ_IN.exec(path) ?? [];
     if (entered !== undefined) pictureSizes.set(entered, pictureSizeOf(t));
@@ -35,8 +38,7 @@ export function downsampleTokens(noise: Tensor, factor: number): Tensor {
     const [x, ...weights] = t.inputs as [Tensor, ...Tensor[]];
     if (!fewer.has(x)) fewer.set(x, everyPixel(x, [height, width], factor));
     return apply(t.op, [fewer.get(x)!, ...weights], t.attrs);
-  });
-  return downsampled!;
+  };
 }
 
 /** Height and width at a transformer's first layer: a convolution of the picture, or a linear layer of its rows. */

@@ -3,7 +3,9 @@ import type { GenerateRequest } from "../contract/request.ts";
 import type { Notice } from "../core/notice.ts";
 import { decodePicture } from "./decode/decode-picture.ts";
 import { previewOf } from "./decode/preview.ts";
-import { denoise, type Prepared, pictureOf } from "./denoise/denoise.ts";
+import { denoise, pictureOf } from "./denoise/denoise.ts";
+import { extensionsOf } from "./denoise/extensions.ts";
+import type { Prepared } from "./denoise/prepared.ts";
 import { encode } from "./encode/encode.ts";
 import type { Opened } from "./load/opened.ts";
 import { type Plan, planOf } from "./plan.ts";
@@ -105,7 +107,7 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
       note: (notices) => told.note(notices, i),
       signal,
       onRead: () => {
-        if (opened.apart) void sessions.loadAhead(sessions.formFor(request), progress);
+        if (opened.apart) void sessions.loadAhead(extensionsOf(request), progress);
       },
     });
     prepared.push({ request, texts, seed });

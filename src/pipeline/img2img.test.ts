@@ -1,5 +1,6 @@
 import sharp from "sharp";
 import { afterAll, expect, test } from "vitest";
+import { parseGenerateRequest } from "../contract/request.ts";
 import { floats } from "../core/array.ts";
 import { TorchCpuGenerator } from "../core/random/torch-cpu-generator.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
@@ -19,12 +20,15 @@ import { LazySession } from "../sessions/lazy-session.ts";
 import { readPrompts } from "../sessions/text/prompts.ts";
 import { readersOf } from "../sessions/text/readers.node.ts";
 import { encodeText, noText } from "../sessions/text/text-stage.ts";
+import { LoadedUNet } from "../sessions/unet-form.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { goldenJson, goldenTensors } from "../testing/tensors.ts";
 import { silent } from "../testing/tiny-model.ts";
 import { openModel } from "../weights/index.ts";
 import { decodeLatents } from "./decode/decode.ts";
-import { type Conditioning, evaluate } from "./denoise/denoiser.ts";
+import { type DenoiserOptions, evaluate } from "./denoise/denoiser.ts";
+import { textGuidance } from "./denoise/text-guidance.ts";
+import { settle } from "./settle.ts";
 
 // The reference's pictures that begin with a picture, drawn with the parts that such a request will be drawn with.
 
@@ -63,21 +67,19 @@ async function denoiserFor(prompt: string, guidanceScale: number, side: number) 
   ] as const;
   const ids = readPrompts(readers, { prompt }, undefined, model.emptyPromptIsNothing).text;
   const told = await encodeText(encoders, ids, 0, new EncodingCache(0), silent);
-  const session = await runtime.load(unet.forms(1).whole());
+  const part = { name: "unet", outputs: unet.unfinished.outputs, gives: {} };
+  const loaded = new LoadedUNet([{ part, session: await runtime.load(part.outputs) }]);
   const pixels = side * vae.factor;
-  const row = [pixels, pixels, 0, 0, pixels, pixels];
-  const conditioning: Conditioning = {
-    images: 1,
-    channels: vae.config.latentChannels,
-    height: side,
-    width: side,
-    guidanceScale,
-    guidanceRescale: 0,
-    negatives: [noText(encoders)],
+  const request = settle(parseGenerateRequest({ prompt, guidanceScale }), undefined).request;
+  const prepared = { request, texts: { text: told, identity: undefined, negative: noText(encoders) }, seed: 0 };
+  const denoiser: DenoiserOptions = {
+    unet: loaded,
+    guidance: textGuidance([prepared], [pixels, pixels], Number.MAX_SAFE_INTEGER),
+    extensions: [],
+    dims: [1, vae.config.latentChannels, side, side],
     device: "cpu",
-    timeIds: [row, row],
   };
-  return ({ sample, timestep }: Query): Promise<Latents> => evaluate(session, sample, timestep, [told], conditioning);
+  return (query: Query): Promise<Latents> => evaluate(denoiser, query);
 }
 
 interface Begun {

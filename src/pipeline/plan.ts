@@ -3,11 +3,9 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { decoderOf } from "./decode/decode.ts";
-import { checkDeepCache } from "./denoise/deep-cache.ts";
-import { guidedEvaluations } from "./denoise/denoiser.ts";
+import { checkExtensions, extensionsOf } from "./denoise/extensions.ts";
 import { mergeStepNotices, mergeStepOf } from "./denoise/merge-step.ts";
-import { checkTGate } from "./denoise/t-gate.ts";
-import { checkTokenDownsampling } from "./denoise/token-downsampling.ts";
+import { guidedEvaluations } from "./denoise/text-guidance.ts";
 import { checkRoom } from "./load/check-room.ts";
 import type { Opened } from "./load/opened.ts";
 import { type SettledRequest, samplerOf, settle } from "./settle.ts";
@@ -58,9 +56,7 @@ export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan
   const evaluations = sampler.timesteps.length;
   const config = models.unet.graph.settings;
   for (const request of requests) {
-    checkDeepCache(request, config);
-    checkTokenDownsampling(request, config);
-    checkTGate(request, config, evaluations);
+    checkExtensions(extensionsOf(request), { config, evaluations });
     decoderOf(models, request);
   }
   const guided = guidedEvaluations(first, evaluations) > 0;

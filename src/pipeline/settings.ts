@@ -5,7 +5,7 @@ import type { Photo } from "../contract/photo.ts";
 import { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
-import { isGuided } from "./denoise/denoiser.ts";
+import { isGuided } from "./denoise/text-guidance.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
 import type { SettledRequest } from "./settle.ts";
 

@@ -3,19 +3,16 @@ import { namedDim } from "../graph/dim.ts";
 import { type LoraPair, lora } from "../graph/lora.ts";
 import { input } from "../graph/ops/source.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
-import { fixedSize, type Tensor } from "../graph/tensor.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipText } from "../models/clip-text.ts";
 import { type ClipTextSettings, clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
-import { deepCacheParts } from "../models/deep-cache.ts";
 import { fuse } from "../models/fuse.ts";
 import { faceEmbeddingWidth, idEncoderV1Config, idEncoderV2Config } from "../models/id-encoder-config.ts";
 import { idEncoderV1 } from "../models/id-encoder-v1.ts";
 import { idEncoderV2 } from "../models/id-encoder-v2.ts";
-import { tGate } from "../models/t-gate.ts";
 import { tinyDecode } from "../models/tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
-import { downsampleTokens } from "../models/token-downsampling.ts";
 import { unet } from "../models/unet.ts";
 import { type UNetSettings, unetConfig } from "../models/unet-config.ts";
 import { vaeDecode } from "../models/vae.ts";
@@ -109,23 +106,7 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
 export interface UNetGraph {
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly unfinished: Unfinished<"noise">;
-  /** @param tokenDownsampling see {@link downsampleTokens} */
-  forms(tokenDownsampling: number): UNetForms;
   readonly settings: UNetSettings;
-}
-
-/** The UNet, unfinished, as requests want it. */
-export interface UNetForms {
-  whole(): Outputs<"noise">;
-  /** The same in two graphs: `deep` [B, h, w, C] is the input `deepFeature` of `noise`. */
-  parts(): { readonly deep: Outputs<"deep">; readonly outer: Outputs<"noise"> };
-  /** The same for T-GATE: `noise`, and for each cross-attention layer an output `said.<path>` and an input `given.<path>`. */
-  gated(): { readonly outputs: Outputs; readonly layers: readonly CrossAttentionLayer[] };
-}
-
-export interface CrossAttentionLayer {
-  readonly path: string;
-  readonly width: number;
 }
 
 export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
@@ -139,26 +120,8 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
     timeIds: input("timeIds", [batch, 6]),
   };
   const noise = unet(inputs, new Weights(new Checkpoint(tensors, "unet")), settings);
-  return {
-    unfinished: unfinished("unet", { noise }, loras),
-    forms: (tokenDownsampling) => unetForms(downsampleTokens(noise, tokenDownsampling)),
-    settings,
-  };
+  return { unfinished: unfinished("unet", { noise }, loras), settings };
 }
-
-const unetForms = (noise: Tensor): UNetForms => ({
-  whole: () => ({ noise }),
-  parts: () => {
-    const { deep, noise: outer } = deepCacheParts(noise);
-    return { deep: { deep }, outer: { noise: outer } };
-  },
-  gated: () => {
-    const { noise: answer, crossAttention } = tGate(noise);
-    const said = Object.entries(crossAttention).map(([path, t]) => [`said.${path}`, t] as const);
-    const layers = Object.entries(crossAttention).map(([path, t]) => ({ path, width: fixedSize(t, 2) }));
-    return { outputs: { noise: answer, ...Object.fromEntries(said) }, layers };
-  },
-});
 
 /** What makes pictures of latents: the VAE, or a tiny autoencoder in its place. */
 export interface DecoderGraph {

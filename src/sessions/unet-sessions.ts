@@ -1,132 +1,89 @@
 import type { Session } from "../runtime/runtime.ts";
-import type { CrossAttentionLayer, Outputs, UNetForms, UNetGraph } from "./graphs.ts";
+import type { Outputs } from "./graphs.ts";
 import type { LazySession, LoadObserver } from "./lazy-session.ts";
-
-/** A UNet in two parts, as DeepCache runs it. */
-export interface UNetPartSessions {
-  readonly deep: Session<"deep">;
-  readonly outer: Session<"noise">;
-}
-
-/** A UNet that can be told what its cross-attention layers say, as T-GATE runs it. */
-export interface GatedSession {
-  readonly session: Session;
-  readonly layers: readonly CrossAttentionLayer[];
-}
+import { type GraphExtension, LoadedUNet, partsOf, type UNetPart } from "./unet-form.ts";
 
 /** Makes a session of an unfinished graph over the UNet's weights: with its LoRAs, in the precision that is wished. */
 export type OpenForm = (name: string, outputs: Outputs) => LazySession<string>;
 
-/** What a request wants of the UNet. */
-export interface UNetForm {
-  readonly kind: keyof UNetForms;
-  /** The factor of `downsampleTokens`: 1 where pixels look at all others. */
-  readonly tokenDownsampling: number;
+/** The UNet with some extensions: loaded, or yet to be loaded. */
+interface Form {
+  readonly extensions: readonly GraphExtension[];
+  readonly parts: readonly { readonly part: UNetPart; readonly lazy: LazySession<string> }[];
 }
 
-const WHOLE: UNetForm = { kind: "whole", tokenDownsampling: 1 };
-
-/** What a request may ask for to save work. */
-interface Shortcuts {
-  readonly deepCache?: number | undefined;
-  readonly tGate?: number | undefined;
-  readonly tokenDownsampling?: number | undefined;
-}
-
-/** Of a form: loaded, or yet to be loaded. */
-interface Opened {
-  readonly form: UNetForm;
-  readonly sessions: readonly LazySession<string>[];
-  /** What {@link GatedSession} tells of them. */
-  readonly layers: readonly CrossAttentionLayer[];
-}
-
-/** The UNet whole, or as a request's shortcut needs it. Only one form is in memory: to ask for another frees it. */
+/** The UNet, with the extensions that a request needs. Only one form is in memory: to ask for another frees it. */
 export class UNetSessions {
-  readonly #graph: UNetGraph;
+  readonly #whole: Outputs;
   readonly #lazy: OpenForm;
-  #opened: Opened | undefined;
+  #opened: Form | undefined;
   /** Until what was there before is out of memory. */
   #freed: Promise<unknown> = Promise.resolve();
 
-  constructor(graph: UNetGraph, lazy: OpenForm) {
-    this.#graph = graph;
+  /** @param whole the graph without extensions */
+  constructor(whole: Outputs, lazy: OpenForm) {
+    this.#whole = whole;
     this.#lazy = lazy;
   }
 
-  /** See {@link LazySession.prepare}; the forms share what is prepared. */
+  /** See {@link LazySession.prepare}; all forms share what is prepared. */
   prepare(observer: LoadObserver): Promise<boolean> {
-    const { sessions } = this.#has(WHOLE) ? this.#opened! : this.#create(WHOLE);
-    return sessions[0]!.prepare(observer);
+    const isWhole = this.#opened !== undefined && nameOf(this.#opened.extensions) === nameOf([]);
+    return (isWhole ? this.#opened! : this.#create([])).parts[0]!.lazy.prepare(observer);
   }
 
-  /** The form that a request needs. What is in memory serves where it gives the same. */
-  formFor({ deepCache, tGate, tokenDownsampling = 1 }: Shortcuts): UNetForm {
-    if (tGate !== undefined) return { kind: "gated", tokenDownsampling };
-    const parts: UNetForm = { kind: "parts", tokenDownsampling };
-    return deepCache !== undefined || this.#has(parts) ? parts : { kind: "whole", tokenDownsampling };
+  /** The name of the form that a request gets: the keys of its extensions. What is in memory serves where it gives the same. */
+  formFor(extensions: readonly GraphExtension[]): string {
+    return nameOf(this.#serving(extensions)?.extensions ?? extensions);
   }
 
-  /** Begins to load a form, as {@link LazySession.loadAhead} says, once what was there is freed. */
-  async loadAhead(form: UNetForm, observer: Pick<LoadObserver, "noted">): Promise<void> {
-    const opened = await this.#of(form);
-    for (const session of opened.sessions) if (this.#opened === opened) await session.loadAhead(observer);
+  /** Begins to load what {@link get} gives, as {@link LazySession.loadAhead} says, once what was there is freed. */
+  async loadAhead(extensions: readonly GraphExtension[], observer: Pick<LoadObserver, "noted">): Promise<void> {
+    const form = await this.#of(extensions);
+    for (const { lazy } of form.parts) if (this.#opened === form) await lazy.loadAhead(observer);
   }
 
-  async whole(tokenDownsampling: number, observer: LoadObserver): Promise<Session<"noise">> {
-    const { loaded } = await this.#loaded({ kind: "whole", tokenDownsampling }, observer);
-    return loaded[0] as Session<"noise">;
-  }
-
-  /** The same numbers to the bit, in two steps. */
-  async parts(tokenDownsampling: number, observer: LoadObserver): Promise<UNetPartSessions> {
-    const { loaded } = await this.#loaded({ kind: "parts", tokenDownsampling }, observer);
-    return { deep: loaded[0], outer: loaded[1] } as UNetPartSessions;
-  }
-
-  async gated(tokenDownsampling: number, observer: LoadObserver): Promise<GatedSession> {
-    const { loaded, layers } = await this.#loaded({ kind: "gated", tokenDownsampling }, observer);
-    return { session: loaded[0]!, layers };
+  /** @param extensions in the order in which they rewrite the graph */
+  async get(extensions: readonly GraphExtension[], observer: LoadObserver): Promise<LoadedUNet> {
+    const { parts } = await this.#of(extensions);
+    const loaded: { part: UNetPart; session: Session }[] = [];
+    for (const { part, lazy } of parts) loaded.push({ part, session: await lazy.get(observer) });
+    return new LoadedUNet(loaded);
   }
 
   async unload(): Promise<void> {
-    const before = this.#opened?.sessions ?? [];
+    const before = this.#opened?.parts ?? [];
     this.#opened = undefined;
-    this.#freed = Promise.allSettled([this.#freed, ...before.map((session) => session.unload())]); // what fails has ended, and holds nothing
+    this.#freed = Promise.allSettled([this.#freed, ...before.map(({ lazy }) => lazy.unload())]); // what fails has ended, and holds nothing
     await this.#freed;
   }
 
-  async #loaded(form: UNetForm, observer: LoadObserver): Promise<Pick<Opened, "layers"> & { loaded: Session[] }> {
-    const { sessions, layers } = await this.#of(form);
-    const loaded: Session[] = [];
-    for (const session of sessions) loaded.push(await session.get(observer));
-    return { loaded, layers };
-  }
-
-  #has({ kind, tokenDownsampling }: UNetForm): boolean {
-    const there = this.#opened?.form;
-    return there?.kind === kind && there.tokenDownsampling === tokenDownsampling;
+  /** What is in memory, if it has these extensions, and beside them only such as serve without. */
+  #serving(extensions: readonly GraphExtension[]): Form | undefined {
+    const there = this.#opened?.extensions.filter(({ key }) => key !== undefined) ?? [];
+    const wanted = new Set(extensions.flatMap(({ key }) => key ?? []));
+    const others = there.filter(({ key }) => !wanted.has(key!));
+    const serves = there.length - others.length === wanted.size && others.every(({ servesWithout }) => servesWithout);
+    return serves ? this.#opened : undefined;
   }
 
   /** The sessions of a form, when no other is left in memory. */
-  async #of(form: UNetForm): Promise<Opened> {
-    if (!this.#has(form)) {
+  async #of(extensions: readonly GraphExtension[]): Promise<Form> {
+    let form = this.#serving(extensions);
+    if (form === undefined) {
       void this.unload();
-      this.#opened = this.#create(form);
+      form = this.#create(extensions);
+      this.#opened = form;
     }
-    const opened = this.#opened!;
     await this.#freed;
-    return opened;
+    return form;
   }
 
-  #create(form: UNetForm): Opened {
-    const forms = this.#graph.forms(form.tokenDownsampling);
-    if (form.kind === "gated") {
-      const { outputs, layers } = forms.gated();
-      return { form, sessions: [this.#lazy("unet", outputs)], layers };
-    }
-    if (form.kind === "whole") return { form, sessions: [this.#lazy("unet", forms.whole())], layers: [] };
-    const { deep, outer } = forms.parts();
-    return { form, sessions: [this.#lazy("unet: deep layers", deep), this.#lazy("unet: outer layers", outer)], layers: [] };
+  #create(extensions: readonly GraphExtension[]): Form {
+    const parts = partsOf(this.#whole, extensions);
+    return { extensions, parts: parts.map((part) => ({ part, lazy: this.#lazy(part.name, part.outputs) })) };
   }
 }
+
+const nameOf = (extensions: readonly GraphExtension[]): string =>
+  ["unet", ...extensions.flatMap(({ key }) => key ?? [])].join("+");

@@ -3,11 +3,12 @@ import type { GenerateInput } from "../../contract/request.ts";
 import { floats, type NdArray } from "../../core/array.ts";
 import { decodePhoto, readPngSettings } from "../../image/index.ts";
 import type { Feeds, Session } from "../../runtime/runtime.ts";
-import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
+import { LoadedUNet } from "../../sessions/unet-form.ts";
 import { MAN_WITH_HAT, TINY_V1 } from "../../testing/tiny-model.ts";
 import { PhotoMaker } from "../photomaker.ts";
 import { checkDeepCache, DeepCache } from "./deep-cache.ts";
-import type { Conditioning } from "./denoiser.ts";
+import { evaluate } from "./denoiser.ts";
+import type { Guidance, Told } from "./guidance.ts";
 
 const base: GenerateInput = { ...MAN_WITH_HAT, startMergeStep: 2 };
 
@@ -64,49 +65,55 @@ test("a picture tells of its interval", async () => {
 });
 
 describe("which evaluations ask the deep layers", () => {
-  const text = (): TextEmbeds => ({ context: floats(new Float32Array(1), 1), pooled: floats(new Float32Array(1), 1) });
+  const row = (picture = 0): Told => {
+    const numbers = floats(new Float32Array(1), 1);
+    return { picture, context: numbers, pooled: numbers, timeIds: [0, 0, 0, 0, 0, 0] };
+  };
   const value = (n: number): NdArray => floats(Float32Array.of(n), 1);
 
-  const conditioning = {} as Conditioning;
-
-  /** Parts that count: the deep one answers how often it was asked, the outer one with what it is given. */
+  /** Parts that count: the deep one answers how often it was asked, the outer one with what it is given. One row is computed at once. */
   function counting(interval: number) {
     let asked = 0;
-    const parts = {
-      deep: { run: async () => ({ deep: value(++asked) }) },
-      outer: { run: async (feeds: Feeds) => ({ noise: feeds.deepFeature! }) },
-    } as unknown as { deep: Session<"deep">; outer: Session<"noise"> };
-    const cache = new DeepCache(parts, interval);
-    return async (texts: readonly TextEmbeds[], runs = 1, how = conditioning): Promise<number[]> => {
-      cache.begin([...texts], how);
-      const out: number[] = [];
-      for (let i = 0; i < runs; i++) out.push((await cache.run({})).noise.data[0] as number);
-      return out;
+    const session = (run: (feeds: Feeds) => Feeds) => ({ run: async (feeds: Feeds) => run(feeds) }) as unknown as Session;
+    const unet = new LoadedUNet([
+      { part: part("deep", { deep: "deepFeature" }), session: session(() => ({ deep: value(++asked) })) },
+      { part: part("noise"), session: session((feeds) => ({ noise: feeds.deepFeature! })) },
+    ]);
+    const cache = new DeepCache(interval);
+    const side = 1000;
+    return async (rows: readonly Told[]): Promise<number[]> => {
+      const guidance = { rows: () => rows, combine: (answers: Float32Array) => answers } as unknown as Guidance;
+      const dims = [rows.length, 1, side, side] as const;
+      const query = { sample: new Float32Array(rows.length * side ** 2), timestep: 1, index: 0 };
+      const said = await evaluate({ unet, guidance, extensions: [cache], dims, device: "cpu" }, query);
+      return rows.map((_, i) => said[i * side ** 2]!);
     };
   }
+  const part = (output: string, gives = {}) => ({ name: output, outputs: { [output]: {} as never }, gives });
 
   test("the end of guidance, which leaves half of the rows, puts away what was said", async () => {
-    const evaluate = counting(4);
-    const texts = [text()];
-    expect(await evaluate(texts)).toEqual([1]);
-    expect(await evaluate(texts)).toEqual([1]);
-    expect(await evaluate(texts, 1, { ...conditioning })).toEqual([2]);
+    const ask = counting(4);
+    const [negative, positive] = [row(), row()];
+    expect(await ask([negative, positive])).toEqual([1, 2]);
+    expect(await ask([negative, positive])).toEqual([1, 2]);
+    expect(await ask([positive])).toEqual([3]);
+    expect(await ask([positive])).toEqual([3]);
   });
 
   test("every third, counted anew from the step at which the identity is merged in", async () => {
-    const evaluate = counting(3);
-    const [plain, merged] = [text(), text()];
+    const ask = counting(3);
+    const [plain, merged] = [row(), row()];
     const seen: number[] = [];
-    for (const t of [plain, plain, plain, plain, plain, merged, merged, merged, merged]) seen.push(...(await evaluate([t])));
+    for (const t of [plain, plain, plain, plain, plain, merged, merged, merged, merged]) seen.push(...(await ask([t])));
     expect(seen).toEqual([1, 1, 1, 2, 2, 3, 3, 3, 4]);
   });
 
   test("each part of a batch has its own", async () => {
-    const evaluate = counting(2);
-    const texts = [text(), text()];
-    expect(await evaluate(texts, 2)).toEqual([1, 2]);
-    expect(await evaluate(texts, 2)).toEqual([1, 2]);
-    expect(await evaluate(texts, 2)).toEqual([3, 4]);
+    const ask = counting(2);
+    const rows = [row(0), row(1)];
+    expect(await ask(rows)).toEqual([1, 2]);
+    expect(await ask(rows)).toEqual([1, 2]);
+    expect(await ask(rows)).toEqual([3, 4]);
   });
 });
 

@@ -1,49 +1,61 @@
 import type { NdArray } from "../../core/array.ts";
 import { UserError } from "../../core/errors.ts";
+import { deepCacheParts } from "../../models/deep-cache.ts";
 import type { UNetConfig } from "../../models/unet.ts";
 import type { Feeds } from "../../runtime/runtime.ts";
-import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
-import type { UNetPartSessions } from "../../sessions/unet-sessions.ts";
-import type { Conditioning, UNet } from "./denoiser.ts";
+import type { ActiveExtension, Run, UNetExtension } from "./extension.ts";
+import { sameTold, type Told } from "./guidance.ts";
+
+/** Splits the UNet, and leaves its deep layers out in most evaluations, see {@link DeepCache}. */
+export function deepCache(request: { readonly deepCache?: number | undefined }): UNetExtension | undefined {
+  const { deepCache: interval } = request;
+  if (interval === undefined) return undefined;
+  return {
+    ...{ name: DEEP_CACHE, key: DEEP_CACHE, servesWithout: true },
+    split(outputs) {
+      const { deep, outer } = deepCacheParts(outputs);
+      return [
+        { name: "unet: deep layers", outputs: deep, gives: { deep: "deepFeature" } },
+        { name: "unet: outer layers", outputs: outer, gives: {} },
+      ];
+    },
+    check: ({ config }) => checkDeepCache(request, config),
+    start: () => new DeepCache(interval),
+  };
+}
+
+export const DEEP_CACHE = "deep-cache";
 
 /**
- * A UNet whose deep layers are asked only at every `interval`-th evaluation: Ma et al. 2023 (arXiv 2312.00858), the uniform strategy
- * of section 3.3. In between their last answer is used again. One object serves one drawing: size and batch stay the same.
+ * Asks the deep layers of a UNet only at every `interval`-th evaluation: Ma et al. 2023 (arXiv 2312.00858), the uniform strategy
+ * of section 3.3. In between their last answer is used again.
  */
-export class DeepCache implements UNet {
-  readonly #parts: UNetPartSessions;
+export class DeepCache implements ActiveExtension {
   readonly #interval: number;
-  #conditioning: Conditioning | undefined;
-  #texts: readonly TextEmbeds[] = [];
-  /** What the deep layers said last, for each run of an evaluation. */
-  #features: NdArray[] = [];
+  #rows: readonly Told[] = [];
+  /** What the deep layers said last, by the first row of each run. */
+  readonly #features = new Map<number, NdArray>();
   #age = 0;
-  #runs = 0;
 
-  constructor(parts: UNetPartSessions, interval: number) {
-    this.#parts = parts;
+  constructor(interval: number) {
     this.#interval = interval;
   }
 
-  /**
-   * To be called before each evaluation. Other texts, as when the identity is merged in, or the end of guidance put away what was said to
-   * the old ones.
-   * @param texts one for each picture
-   */
-  begin(texts: readonly TextEmbeds[], conditioning: Conditioning): void {
-    const same = conditioning === this.#conditioning && texts.every((text, i) => text === this.#texts[i]);
-    this.#conditioning = conditioning;
+  /** Other rows, as when the identity is merged in or guidance ends, put away what was said to the old ones. */
+  begin(rows: readonly Told[]): void {
+    const same = rows.length === this.#rows.length && rows.every((row, i) => sameTold(row, this.#rows[i]!));
     this.#age = same ? (this.#age + 1) % this.#interval : 0;
-    if (this.#age === 0) this.#features = [];
-    this.#texts = texts;
-    this.#runs = 0;
+    if (this.#age === 0) this.#features.clear();
+    this.#rows = rows;
   }
 
-  async run(feeds: Feeds): Promise<{ readonly noise: NdArray }> {
-    const at = this.#runs++;
-    const deepFeature = this.#features[at] ?? (await this.#parts.deep.run(feeds)).deep;
-    this.#features[at] = deepFeature;
-    return this.#parts.outer.run({ ...feeds, deepFeature });
+  feeds(_: Feeds, { from }: Run): Feeds {
+    const deepFeature = this.#features.get(from);
+    return deepFeature === undefined ? {} : { deepFeature };
+  }
+
+  took({ deepFeature }: Feeds, { from }: Run): void {
+    if (deepFeature !== undefined) this.#features.set(from, deepFeature);
   }
 }
 

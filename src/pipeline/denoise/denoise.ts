@@ -6,20 +6,16 @@ import { TorchCpuGenerator } from "../../core/random/torch-cpu-generator.ts";
 import { encodePng } from "../../image/index.ts";
 import type { Device } from "../../runtime/device.ts";
 import type { Query, Sampler } from "../../samplers/sampler.ts";
-import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
 import type { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { Decoder } from "../decode/decode.ts";
 import type { Preview } from "../decode/preview.ts";
 import type { Plane } from "../decode/tiles.ts";
-import type { Texts } from "../encode/encode.ts";
 import type { Progress } from "../progress.ts";
-import type { SettledRequest } from "../settle.ts";
-import { DeepCache } from "./deep-cache.ts";
-import { type Conditioning, evaluate, guidedEvaluations } from "./denoiser.ts";
-import { mergeStepOf } from "./merge-step.ts";
+import { type DenoiserOptions, evaluate } from "./denoiser.ts";
+import { extensionsOf } from "./extensions.ts";
+import type { Prepared } from "./prepared.ts";
 import { readLatents } from "./read-latents.ts";
-import { TGate } from "./t-gate.ts";
-import { timeIds } from "./time-ids.ts";
+import { textGuidance } from "./text-guidance.ts";
 
 /** What a drawing is made with. */
 export interface Denoiser {
@@ -29,13 +25,6 @@ export interface Denoiser {
   readonly tinyVae: Decoder | undefined;
   readonly device: Device;
   readonly unloadAfterUse: boolean;
-}
-
-/** A request ready to be drawn. */
-export interface Prepared {
-  readonly request: SettledRequest;
-  readonly texts: Texts;
-  readonly seed: number;
 }
 
 export interface DenoiseOptions {
@@ -50,8 +39,8 @@ export interface DenoiseOptions {
 }
 
 /**
- * The loop that answers the sampler's queries: the one place that knows of merging, progress and cancelling. Requests are
- * drawn side by side, each from its own seed and with its own merge step; guidance, size, sampler and caching they share.
+ * The loop that answers the sampler's queries: the one place that knows of progress and cancelling. Requests are
+ * drawn side by side, each from its own seed and with its own merge step; guidance, size, sampler and extensions they share.
  */
 export async function denoise(
   { unet, vae, tinyVae, device, unloadAfterUse }: Denoiser,
@@ -75,40 +64,28 @@ export async function denoise(
     initialNoise.set(latents, filled);
     filled += size;
   }
-  const { guidanceScale, guidanceRescale, guidanceEnd, eta } = prepared[0]!.request;
-  /** One for each picture. */
-  const each = (textOf: (one: Prepared) => TextEmbeds): TextEmbeds[] =>
-    prepared.flatMap((one) => Array<TextEmbeds>(one.request.numImagesPerPrompt).fill(textOf(one)));
-  const pixels = [height * vae.graph.factor, width * vae.graph.factor] as const;
-  const conditioning = (guided: boolean): Conditioning => ({
-    images,
-    channels,
-    height,
-    width,
-    guidanceScale: guided ? guidanceScale : 1,
-    guidanceRescale,
-    negatives: each(({ texts }) => texts.negative),
-    device,
-    timeIds: timeIdRows(prepared, pixels, guided),
-  });
-  const [withGuidance, without] = [conditioning(true), conditioning(false)];
+  const [{ request }] = prepared as [Prepared];
   const total = sampler.timesteps.length;
-  const guided = guidedEvaluations({ guidanceScale, guidanceEnd }, total);
   signal.throwIfAborted();
-  const evaluateAt = await evaluator(unet.sessions, prepared[0]!.request, images, progress);
+  const wished = extensionsOf(request);
+  const loaded = await unet.sessions.get(wished, progress);
+  const denoiser: DenoiserOptions = {
+    unet: loaded,
+    guidance: textGuidance(prepared, [height * vae.graph.factor, width * vae.graph.factor], total),
+    extensions: wished.map((extension) => extension.start(loaded.parts)),
+    dims,
+    device,
+  };
   const sampling = sampler.sample(
     initialNoise.map((v) => v * sampler.initNoiseSigma),
-    { noise, eta },
+    { noise, eta: request.eta },
   );
   let asked = sampling.next();
   while (!asked.done) {
     signal.throwIfAborted();
     const query = asked.value;
-    const texts = each(({ request, texts: { text, identity } }) =>
-      identity === undefined || query.index <= mergeStepOf(request) ? text : identity,
-    );
     const start = performance.now();
-    const output = await evaluateAt(query, texts, query.index < guided ? withGuidance : without);
+    const output = await evaluate(denoiser, query);
     refuseNaN(output, query, total);
     progress.evaluated((performance.now() - start) / 1000, query.index + 1, total);
     if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims, preview) });
@@ -116,29 +93,6 @@ export async function denoise(
   }
   if (unloadAfterUse) await Promise.all([unet.sessions.unload(), tinyVae?.session.unload()]);
   return { initialNoise, final: asked.value };
-}
-
-/** Answers a query, with what the request asks for to save work. */
-async function evaluator(
-  sessions: UNetSessions,
-  request: SettledRequest,
-  images: number,
-  progress: Progress,
-): Promise<(query: Query, texts: readonly TextEmbeds[], conditioning: Conditioning) => Promise<Float32Array>> {
-  const { kind, tokenDownsampling } = sessions.formFor(request);
-  if (kind === "gated") {
-    const gate = new TGate(await sessions.gated(tokenDownsampling, progress), request.tGate!, images);
-    return ({ sample, timestep, index }, texts, how) => evaluate(gate, sample, timestep, texts, gate.begin(index, how));
-  }
-  if (kind === "parts") {
-    const cache = new DeepCache(await sessions.parts(tokenDownsampling, progress), request.deepCache ?? 1);
-    return ({ sample, timestep }, texts, how) => {
-      cache.begin(texts, how);
-      return evaluate(cache, sample, timestep, texts, how);
-    };
-  }
-  const unet = await sessions.whole(tokenDownsampling, progress);
-  return ({ sample, timestep }, texts, how) => evaluate(unet, sample, timestep, texts, how);
 }
 
 /** One picture's latents. */
@@ -162,16 +116,6 @@ function sideBySide(sources: readonly NormalSource[], shares: readonly number[])
       return out;
     },
   };
-}
-
-/** With guidance, the first half of each request's rows goes to its negative text, the second to its prompt. */
-function timeIdRows(prepared: readonly Prepared[], pixels: readonly [number, number], guided: boolean): number[][] {
-  const rows = prepared.map(({ request }) => {
-    const sizes = { ...request, originalSize: request.originalSize ?? pixels, targetSize: request.targetSize ?? pixels };
-    return timeIds(sizes, request.numImagesPerPrompt, guided);
-  });
-  if (!guided) return rows.flat();
-  return [...rows.flatMap((own) => own.slice(0, own.length / 2)), ...rows.flatMap((own) => own.slice(own.length / 2))];
 }
 
 function refuseNaN(output: Float32Array, { index }: Query, total: number): void {

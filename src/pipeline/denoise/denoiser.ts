@@ -1,28 +1,20 @@
-import { floats, type NdArray } from "../../core/array.ts";
+import { floats } from "../../core/array.ts";
 import type { Device } from "../../runtime/device.ts";
 import type { Feeds } from "../../runtime/runtime.ts";
-import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
-import { guide, rescale } from "./guidance.ts";
+import type { Query } from "../../samplers/sampler.ts";
+import type { LoadedUNet } from "../../sessions/unet-form.ts";
+import type { ActiveExtension, Run } from "./extension.ts";
+import type { Guidance, Told } from "./guidance.ts";
 
-/** What stays the same over all steps. */
-export interface Conditioning {
-  readonly images: number;
-  readonly channels: number;
-  readonly height: number; // of the latents
-  readonly width: number;
+/** What stays the same over all evaluations. */
+export interface DenoiserOptions {
+  readonly unet: LoadedUNet;
+  readonly guidance: Guidance;
+  /** In the order in which they have rewritten the graph. */
+  readonly extensions: readonly ActiveExtension[];
+  /** [pictures, channels, height, width] of the latents */
+  readonly dims: readonly [number, number, number, number];
   readonly device: Device;
-  /** One row of 6 for each row of the batch: see timeIds. */
-  readonly timeIds: readonly (readonly number[])[];
-  /** Above 1, the negative text is evaluated as well. */
-  readonly guidanceScale: number;
-  readonly guidanceRescale: number;
-  /** One for each picture. */
-  readonly negatives: readonly TextEmbeds[];
-}
-
-/** What answers an evaluation: a session, or one that saves work. */
-export interface UNet {
-  run(feeds: Feeds): Promise<{ readonly noise: NdArray }>;
 }
 
 /**
@@ -34,62 +26,45 @@ const PIXELS_AT_ONCE: Readonly<Record<Device, number>> = { cpu: 2 * 48 ** 2, web
 /** @param pixels of the latents of one row */
 export const rowsAtOnce = (pixels: number, device: Device): number => Math.max(1, Math.floor(PIXELS_AT_ONCE[device] / pixels));
 
-/** Whether the negative text plays a part: diffusers guides only above 1. */
-export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
-
-/** How many evaluations are made with guidance; the others leave the negative text out. */
-export const guidedEvaluations = (
-  { guidanceScale, guidanceEnd }: { readonly guidanceScale: number; readonly guidanceEnd: number },
-  total: number,
-): number => (isGuided(guidanceScale) ? Math.round(guidanceEnd * total) : 0);
-
 /**
- * One evaluation with guidance: what the model says to latents at a timestep.
- * @param sample [images, channels, height, width], scaled as the model expects
- * @param texts one for each picture
- * @returns the same shape
+ * One evaluation: what the model says to the sampler's latents, with guidance.
+ * @returns [pictures, channels, height, width]
  */
 export async function evaluate(
-  unet: UNet,
-  sample: Float32Array,
-  timestep: number,
-  texts: readonly TextEmbeds[],
-  conditioning: Conditioning,
+  { unet, guidance, extensions, dims, device }: DenoiserOptions,
+  { sample, timestep, index }: Pick<Query, "sample" | "timestep" | "index">,
 ): Promise<Float32Array> {
-  const { images, guidanceScale, guidanceRescale } = conditioning;
-  if (!isGuided(guidanceScale)) return run(unet, sample, timestep, texts, conditioning);
-  const both = new Float32Array(sample.length * 2);
-  both.set(sample);
-  both.set(sample, sample.length);
-  const out = await run(unet, both, timestep, [...conditioning.negatives, ...texts], conditioning);
-  const [negative, positive] = [out.subarray(0, sample.length), out.subarray(sample.length)];
-  const guided = guide(negative, positive, guidanceScale);
-  return guidanceRescale > 0 ? rescale(guided, positive, images, guidanceRescale) : guided;
-}
-
-async function run(
-  unet: UNet,
-  sample: Float32Array,
-  timestep: number,
-  texts: readonly TextEmbeds[],
-  { channels, height, width, device, timeIds }: Conditioning,
-): Promise<Float32Array> {
+  const at = { index, timestep };
+  const guided = extensions.reduce((before, extension) => extension.guide?.(before, at) ?? before, guidance);
+  const rows = guided.rows(at);
+  for (const extension of extensions) extension.begin?.(rows, at);
+  const [, channels, height, width] = dims;
   const size = channels * height * width;
   const atOnce = rowsAtOnce(height * width, device);
-  const out = new Float32Array(sample.length);
-  for (let from = 0; from < texts.length; from += atOnce) {
-    const rows = texts.slice(from, from + atOnce);
-    const n = rows.length;
-    const { noise } = await unet.run({
-      latents: floats(sample.slice(from * size, (from + n) * size), n, channels, height, width),
-      timestep: floats(Float32Array.of(timestep), 1),
-      context: stack(rows.map((r) => r.context)),
-      pooled: stack(rows.map((r) => r.pooled)),
-      timeIds: floats(Float32Array.from(timeIds.slice(from, from + n).flat()), n, 6),
-    });
-    out.set(noise.data as Float32Array, from * size);
+  const answers = new Float32Array(rows.length * size);
+  for (let from = 0; from < rows.length; from += atOnce) {
+    const run: Run = { at, rows: rows.slice(from, from + atOnce), from };
+    let feeds = feedsOf(sample, timestep, run.rows, dims);
+    for (const extension of extensions) feeds = { ...feeds, ...(await extension.feeds?.(feeds, run)) };
+    const answer = await unet.run(feeds, ["noise", ...extensions.flatMap((extension) => extension.wants?.(run) ?? [])]);
+    for (const extension of extensions) extension.took?.(answer, run);
+    answers.set(answer.noise!.data as Float32Array, from * size);
   }
-  return out;
+  return guided.combine(answers, at);
+}
+
+function feedsOf(sample: Float32Array, timestep: number, rows: readonly Told[], dims: DenoiserOptions["dims"]): Feeds {
+  const [, channels, height, width] = dims;
+  const size = channels * height * width;
+  const latents = new Float32Array(rows.length * size);
+  for (const [i, { picture }] of rows.entries()) latents.set(sample.subarray(picture * size, (picture + 1) * size), i * size);
+  return {
+    latents: floats(latents, rows.length, channels, height, width),
+    timestep: floats(Float32Array.of(timestep), 1),
+    context: stack(rows.map((r) => r.context)),
+    pooled: stack(rows.map((r) => r.pooled)),
+    timeIds: floats(Float32Array.from(rows.flatMap((r) => r.timeIds)), rows.length, 6),
+  };
 }
 
 function stack(rows: readonly { readonly dims: readonly number[]; readonly data: Float32Array }[]) {

@@ -2,13 +2,16 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type GenerateInput, parseGenerateRequest } from "../../contract/request.ts";
 import { floats, type NdArray } from "../../core/array.ts";
 import { readPngSettings } from "../../image/index.ts";
+import type { Session } from "../../runtime/runtime.ts";
 import { createSampler } from "../../samplers/create-sampler.ts";
+import { LoadedUNet } from "../../sessions/unet-form.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { TINY_V1 } from "../../testing/tiny-model.ts";
 import { PhotoMaker } from "../photomaker.ts";
 import { Progress } from "../progress.ts";
 import { settle } from "../settle.ts";
-import { type DenoiseOptions, type Denoiser, denoise, type Prepared } from "./denoise.ts";
+import { type DenoiseOptions, type Denoiser, denoise } from "./denoise.ts";
+import type { Prepared } from "./prepared.ts";
 
 let pm: PhotoMaker;
 beforeAll(async () => {
@@ -36,8 +39,9 @@ async function rowsOf(input: Partial<GenerateInput>, scheduler: string): Promise
       return { noise: { ...latents!, data: new Float32Array(latents!.data.length) } };
     },
   };
+  const part = { name: "unet", outputs: { noise: {} as never }, gives: {} };
   const models = {
-    unet: { sessions: { formFor: () => ({ kind: "whole", tokenDownsampling: 1 }), whole: async () => session } },
+    unet: { sessions: { get: async () => new LoadedUNet([{ part, session: session as unknown as Session }]) } },
     vae: { graph: { factor: 8 } },
     tinyVae: undefined,
     device: "cpu",

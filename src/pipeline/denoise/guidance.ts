@@ -1,35 +1,59 @@
-/**
- * Classifier-free guidance: Ho and Salimans 2022 (arXiv 2207.12598), equation 6, in the form of Imagen.
- * @param withoutText what the model says to the negative prompt
- * @param withText what it says to the prompt
- */
-export function guide(withoutText: Float32Array, withText: Float32Array, scale: number): Float32Array {
-  return withText.map((text, i) => withoutText[i]! + scale * (text - withoutText[i]!));
+import type { FloatArray } from "../../core/array.ts";
+
+/** A question of the sampler, of which the denoiser is asked. */
+export interface Evaluation {
+  /** Counted from 0. */
+  readonly index: number;
+  readonly timestep: number;
+}
+
+/** What one row of the denoiser's batch is told. */
+export interface Told {
+  /** Whose latents the row has, counted from 0 over all requests that are drawn side by side. */
+  readonly picture: number;
+  /** [tokens, width] */
+  readonly context: FloatArray;
+  /** [width] */
+  readonly pooled: FloatArray;
+  /** The six numbers of {@link timeIds}. */
+  readonly timeIds: readonly number[];
 }
 
 /**
- * Takes back the contrast that guidance adds: Lin et al. 2023 (arXiv 2305.08891), section 3.4, equations 15 and 16.
- * Each picture is rescaled by its own standard deviation.
- * @param guided [images, …]
- * @param share 0 leaves all as it is, 1 gives every picture the deviation of `withText`
+ * Which rows the denoiser is asked at an evaluation, and what their answers make together. One object serves one drawing. What a row is
+ * told is the same object as before where it is the same.
  */
-export function rescale(guided: Float32Array, withText: Float32Array, images: number, share: number): Float32Array {
-  const length = guided.length / images;
-  const out = new Float32Array(guided.length);
-  for (let image = 0; image < images; image++) {
-    const [from, to] = [image * length, (image + 1) * length];
-    const ratio = deviation(withText.subarray(from, to)) / deviation(guided.subarray(from, to));
-    const factor = share * ratio + (1 - share);
-    for (let i = from; i < to; i++) out[i] = guided[i]! * factor;
-  }
-  return out;
+export interface Guidance {
+  rows(at: Evaluation): readonly Told[];
+  /**
+   * @param answers [rows, channels, height, width], in the order of the rows
+   * @returns [pictures, channels, height, width]
+   */
+  combine(answers: Float32Array, at: Evaluation): Float32Array;
+  /** The same when nothing is to be guided any more, as after T-GATE's gate: as few rows as say what the pictures are of. */
+  readonly unguided: Guidance;
+  /**
+   * What rows have in common, for each row of {@link unguided}: what T-GATE keeps of what layers said to them.
+   * @param values of each row of this evaluation, all of one length
+   */
+  mean(values: readonly Float32Array[], at: Evaluation): readonly Float32Array[];
 }
 
-function deviation(x: Float32Array): number {
-  let sum = 0;
-  for (const v of x) sum += v;
-  const mean = sum / x.length;
-  let squares = 0;
-  for (const v of x) squares += (v - mean) ** 2;
-  return Math.sqrt(squares / (x.length - 1));
+/** Whether two rows are told the same of the same picture. */
+export const sameTold = (a: Told, b: Told): boolean =>
+  a.picture === b.picture && a.context === b.context && a.pooled === b.pooled && a.timeIds === b.timeIds;
+
+/**
+ * The mean over the rows of each picture.
+ * @param values of each row, all of one length
+ * @returns one for each picture, in the order in which pictures first come
+ */
+export function meanByPicture(values: readonly Float32Array[], rows: readonly Pick<Told, "picture">[]): Float32Array[] {
+  const ofPicture = new Map<number, Float32Array[]>();
+  for (const [i, { picture }] of rows.entries()) ofPicture.set(picture, [...(ofPicture.get(picture) ?? []), values[i]!]);
+  return [...ofPicture.values()].map(([first, ...others]) =>
+    others.length === 0
+      ? first!
+      : first!.map((value, k) => others.reduce((sum, other) => sum + other[k]!, value) / (others.length + 1)),
+  );
 }

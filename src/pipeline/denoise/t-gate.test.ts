@@ -2,14 +2,19 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { GenerateInput } from "../../contract/request.ts";
 import { floats } from "../../core/array.ts";
 import { readPngSettings } from "../../image/index.ts";
+import { gatedLayers } from "../../models/t-gate.ts";
 import { ortRuntime } from "../../runtime/node/ort-runtime.ts";
 import { unetGraph } from "../../sessions/graphs.ts";
+import { LoadedUNet, partsOf } from "../../sessions/unet-form.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { MAN_WITH_HAT, TINY_V1 } from "../../testing/tiny-model.ts";
 import { openModel } from "../../weights/open-model.node.ts";
 import { PhotoMaker } from "../photomaker.ts";
-import type { Conditioning } from "./denoiser.ts";
-import { checkTGate, TGate } from "./t-gate.ts";
+import type { SettledRequest } from "../settle.ts";
+import { evaluate } from "./denoiser.ts";
+import { checkExtensions, extensionsOf } from "./extensions.ts";
+import { type Evaluation, type Guidance, meanByPicture, type Told } from "./guidance.ts";
+import { checkTGate, TGate, tGate } from "./t-gate.ts";
 
 const runtime = ortRuntime();
 let pm: PhotoMaker;
@@ -31,41 +36,56 @@ test("what cross-attention said in the same place gives the same answer to the b
   const graph = unetGraph(await openModel(goldenPath("tiny-sdxl")), new Map());
   const { contextDim, pooledDim } = graph.settings;
   const whole = await runtime.load(graph.unfinished.outputs);
-  const { outputs, layers } = graph.forms(1).gated();
-  const gated = { session: await runtime.load(outputs), layers };
-  expect(layers).toHaveLength(28); // 2·2 + 2·3 down, 3 in the middle, 3·3 + 3·2 up
-  const rows = (count: number, from: number) => ({
-    latents: ramp(1, count, 4, 9, 12),
+  const parts = partsOf(graph.unfinished.outputs, [tGate({ tGate: 1 } as SettledRequest)!]);
+  expect(gatedLayers(parts[0]!.outputs)).toHaveLength(28); // 2·2 + 2·3 down, 3 in the middle, 3·3 + 3·2 up
+  const gated = new LoadedUNet([{ part: parts[0]!, session: await runtime.load(parts[0]!.outputs) }]);
+  const sample = ramp(1, 2, 4, 9, 12);
+  /** Two pictures, each told `from`. */
+  const told = (...from: number[]): Told[] =>
+    from.flatMap((one) => {
+      const context = ramp(one, 2, 77, contextDim);
+      return [0, 1].map((picture) => ({
+        ...{ picture, timeIds: [0, 0, 0, 0, 0, 0], pooled: floats(new Float32Array(pooledDim), pooledDim) },
+        context: floats(context.data.slice(picture * 77 * contextDim, (picture + 1) * 77 * contextDim), 77, contextDim),
+      }));
+    });
+  /** Guidance that is told as the index of the evaluation says; what the first of two texts said is taken for both. */
+  const guided = (...texts: (readonly number[])[]): Guidance => {
+    const rows = ({ index }: Evaluation) => told(...texts[index]!);
+    const half = (answers: Float32Array) => answers.slice(0, sample.data.length);
+    return {
+      ...{ rows, combine: half, mean: (values, at) => meanByPicture(values, rows(at)) },
+      unguided: { rows: () => told(2), combine: (answers: Float32Array) => answers } as unknown as Guidance,
+    };
+  };
+  const evaluator = (gate: number, guidance: Guidance) => {
+    const extensions = [new TGate(parts, gate)];
+    const options = { unet: gated, guidance, extensions, dims: [2, 4, 9, 12] as const, device: "cpu" as const };
+    return (index: number) => evaluate(options, { sample: sample.data, timestep: 300, index });
+  };
+  const feeds = (from: number) => ({
+    latents: sample,
     timestep: floats(Float32Array.of(300), 1),
-    context: ramp(from, count, 77, contextDim),
-    pooled: floats(new Float32Array(count * pooledDim), count, pooledDim),
-    timeIds: floats(new Float32Array(count * 6), count, 6),
+    context: ramp(from, 2, 77, contextDim),
+    pooled: floats(new Float32Array(2 * pooledDim), 2, pooledDim),
+    timeIds: floats(new Float32Array(2 * 6), 2, 6),
   });
-  const conditioning = { guidanceScale: 5, timeIds: [[1], [2], [3], [4]] } as unknown as Conditioning;
-  const [one, other] = [rows(2, 1), rows(2, 2)];
-  const [first, second] = [(await whole.run(one)).noise, (await whole.run(other)).noise];
-  expect(first.data).not.toEqual(second.data);
+  const [first, second] = [(await whole.run(feeds(1))).noise.data, (await whole.run(feeds(2))).noise.data];
+  expect(first).not.toEqual(second);
 
-  const alone = new TGate(gated, 2, 2);
-  expect(alone.begin(0, conditioning)).toBe(conditioning);
-  expect((await alone.run(other)).noise.data).toEqual(second.data);
-  alone.begin(1, conditioning);
-  expect((await alone.run(one)).noise.data).toEqual(first.data);
-  expect(alone.begin(2, conditioning)).toMatchObject({ guidanceScale: 1, timeIds: [[3], [4]] });
-  expect((await alone.run(other)).noise.data).toEqual(first.data); // the text is not looked at
+  const alone = evaluator(2, guided([2], [1]));
+  expect(await alone(0)).toEqual(second);
+  expect(await alone(1)).toEqual(first);
+  expect(await alone(2)).toEqual(first); // the text is not looked at
 
-  const guided = new TGate(gated, 1, 2);
-  guided.begin(0, conditioning);
-  await guided.run(one);
-  await guided.run(one); // the other rows of the same evaluation
-  guided.begin(1, conditioning);
-  expect((await guided.run(other)).noise.data).toEqual(first.data);
-  guided.begin(0, conditioning);
-  await guided.run(one);
-  await guided.run(other);
-  guided.begin(1, conditioning);
-  const mean = (await guided.run(one)).noise.data;
-  for (const said of [first, second]) expect(mean).not.toEqual(said.data);
+  const same = evaluator(1, guided([1, 1]));
+  await same(0);
+  expect(await same(1)).toEqual(first);
+  const two = evaluator(1, guided([1, 2]));
+  expect(await two(0)).toEqual(first);
+  const mean = await two(1);
+  for (const said of [first, second]) expect(mean).not.toEqual(said);
+  expect(await two(2)).toEqual(mean);
 });
 
 const base: GenerateInput = { ...MAN_WITH_HAT, startMergeStep: 0 };
@@ -86,7 +106,6 @@ describe("what makes no sense is refused", () => {
   const unet = { depth: [0, 1], midDepth: 1, upDepth: [0, 1] } as never;
   const request = { inputIdImages: ["a.png"], startMergeStep: 4, numInferenceSteps: 10 };
   test.each<[string, object, number, string]>([
-    ["with DeepCache", { tGate: 8, deepCache: 2 }, 10, "t-gate/with-deep-cache"],
     ["after the last evaluation", { tGate: 10 }, 10, "t-gate/never"],
     ["before the text with the person was seen", { tGate: 5 }, 10, "t-gate/before-person"],
   ])("%s", (_, more, evaluations, code) => {
@@ -100,6 +119,13 @@ describe("what makes no sense is refused", () => {
     const asked = { startMergeStep: 4, numInferenceSteps: 10, tGate: 5, ...person };
     expect(() => checkTGate(asked, unet, 10)).toThrow(expect.objectContaining({ code: "t-gate/before-person" }));
     expect(() => checkTGate({ ...asked, tGate: 6 }, unet, 10)).not.toThrow();
+  });
+
+  test("with DeepCache", () => {
+    const both = extensionsOf({ ...request, tGate: 8, deepCache: 2 } as unknown as SettledRequest);
+    expect(() => checkExtensions(both, { config: { ...(unet as object), channels: [1, 1] } as never, evaluations: 10 })).toThrow(
+      expect.objectContaining({ code: "t-gate/with-deep-cache" }),
+    );
   });
   test("a UNet without cross-attention", () => {
     const bare = { depth: [0, 0], midDepth: 0, upDepth: [0, 0] } as never;

@@ -1,13 +1,30 @@
 import { peopleOf, type WithPeople } from "../../contract/person.ts";
 import { type FloatArray, floats, integers, type NdArray } from "../../core/array.ts";
 import { UserError } from "../../core/errors.ts";
+import { type CrossAttentionLayer, tGate as gated, gatedLayers, givenTo, saidBy } from "../../models/t-gate.ts";
 import { hasAttention, type UNetConfig } from "../../models/unet.ts";
 import type { Feeds } from "../../runtime/runtime.ts";
-import type { CrossAttentionLayer } from "../../sessions/graphs.ts";
-import type { GatedSession } from "../../sessions/unet-sessions.ts";
+import type { UNetPart } from "../../sessions/unet-form.ts";
 import type { SettledRequest } from "../settle.ts";
-import type { Conditioning, UNet } from "./denoiser.ts";
+import { DEEP_CACHE } from "./deep-cache.ts";
+import type { ActiveExtension, Run, UNetExtension } from "./extension.ts";
+import type { Evaluation, Guidance } from "./guidance.ts";
 import { mergeStepOf } from "./merge-step.ts";
+
+/** Lets the UNet be told what its cross-attention layers say, see {@link TGate}. */
+export function tGate(request: SettledRequest): UNetExtension | undefined {
+  const { tGate: gate } = request;
+  if (gate === undefined) return undefined;
+  return {
+    ...{ name: "t-gate", key: "t-gate", rewrite: gated },
+    check({ config, evaluations, beside }) {
+      if (beside.has(DEEP_CACHE))
+        throw new UserError("t-gate/with-deep-cache", "DeepCache and T-GATE cannot be had together.", "Leave one of them out.");
+      checkTGate(request, config, evaluations);
+    },
+    start: (parts) => new TGate(parts, gate),
+  };
+}
 
 /** One row of a cross-attention layer's answer. */
 interface Row {
@@ -16,84 +33,70 @@ interface Row {
 }
 
 /**
- * A UNet that from the evaluation `gate` on, counted from 0, no longer looks at the text: what its cross-attention layers said in the
+ * From the evaluation `gate` on, counted from 0, the UNet no longer looks at the text: what its cross-attention layers said in the
  * one before, the mean of both texts, stands in for them, and there is no more guidance. Zhang et al. 2024 (arXiv 2404.02747),
- * section 3. One object serves one drawing.
+ * section 3.
  * @see HaozheLiu-ST/T-GATE tgate/tgate_utils.py, without the reuse of self-attention
  */
-export class TGate implements UNet {
-  readonly #session: GatedSession["session"];
+export class TGate implements ActiveExtension {
   readonly #layers: readonly CrossAttentionLayer[];
   readonly #gate: number;
-  readonly #images: number;
-  /** Of each layer: first of each row as it comes, then of each picture. */
-  #rows: Row[][];
-  #index = 0;
-  /** Of the pictures that this evaluation has come to. */
-  #at = 0;
+  /** What each layer said to each row in the evaluation before the gate; from the gate on, what stands for it. */
+  #said: Row[][];
+  #seen: Evaluation | undefined;
 
-  constructor({ session, layers }: GatedSession, gate: number, images: number) {
-    this.#session = session;
-    this.#layers = layers;
+  /** @param parts graphs in which cross-attention layers can be told what they say */
+  constructor(parts: readonly Pick<UNetPart, "outputs">[], gate: number) {
+    this.#layers = parts.flatMap(({ outputs }) => gatedLayers(outputs));
     this.#gate = gate;
-    this.#images = images;
-    this.#rows = layers.map(() => []);
+    this.#said = this.#layers.map(() => []);
   }
 
-  /**
-   * To be called before each evaluation.
-   * @param index of the evaluation, from 0
-   * @returns how it is to be made
-   */
-  begin(index: number, conditioning: Conditioning): Conditioning {
-    this.#index = index;
-    this.#at = 0;
-    if (index < this.#gate) {
-      this.#rows = this.#layers.map(() => []);
-      return conditioning;
+  guide(guidance: Guidance, at: Evaluation): Guidance {
+    if (at.index < this.#gate) return guidance;
+    const seen = this.#seen;
+    if (seen !== undefined) {
+      this.#said = this.#said.map((rows) => {
+        const values = guidance.mean(
+          rows.map(({ data }) => data),
+          seen,
+        );
+        return values.map((data) => ({ dims: rows[0]!.dims, data }));
+      });
+      this.#seen = undefined;
     }
-    if (index === this.#gate) this.#rows = this.#rows.map((rows) => means(rows, this.#images));
-    return { ...conditioning, guidanceScale: 1, timeIds: conditioning.timeIds.slice(-this.#images) };
+    return guidance.unguided;
   }
 
-  async run(feeds: Feeds): Promise<{ readonly noise: NdArray }> {
-    const [count, , height, width] = feeds.latents!.dims as [number, number, number, number];
-    if (this.#index >= this.#gate) {
-      const at = this.#at;
-      this.#at += count;
-      const given = this.#rows.map((rows) => stacked(rows.slice(at, at + count)));
-      const context = firstToken(feeds.context as FloatArray); // nothing of it is used
-      const { noise } = await this.#session.run({ ...feeds, context, ...this.#named(given), queries: integers([1], 1) }, [
-        "noise",
-      ]);
-      return { noise: noise! };
+  feeds({ latents, context }: Feeds, { at, rows, from }: Run): Feeds {
+    if (at.index >= this.#gate) {
+      const given = this.#said.map((said) => stacked(said.slice(from, from + rows.length)));
+      return { context: firstToken(context as FloatArray), ...this.#named(given), queries: integers([1], 1) }; // nothing of the context is used
     }
-    const nothing = this.#layers.map(({ width }) => floats(new Float32Array(0), count, 0, width));
-    const all = { ...feeds, ...this.#named(nothing), queries: integers([height * width], 1) };
-    const isLast = this.#index === this.#gate - 1;
-    const names = this.#layers.map(({ path }) => `said.${path}`);
-    const out = await this.#session.run(all, isLast ? ["noise", ...names] : ["noise"]);
-    if (isLast) for (const [i, name] of names.entries()) this.#rows[i]!.push(...rowsOf(out[name] as FloatArray));
-    return { noise: out.noise! };
+    const [count, , height, width] = latents!.dims as [number, number, number, number];
+    const nothing = this.#layers.map((layer) => floats(new Float32Array(0), count, 0, layer.width));
+    return { ...this.#named(nothing), queries: integers([height * width], 1) };
+  }
+
+  wants({ at }: Run): readonly string[] {
+    return at.index === this.#gate - 1 ? this.#layers.map(({ path }) => saidBy(path)) : [];
+  }
+
+  took(answer: Feeds, run: Run): void {
+    if (run.at.index !== this.#gate - 1) return;
+    if (run.from === 0) this.#said = this.#layers.map(() => []);
+    for (const [i, name] of this.wants(run).entries()) this.#said[i]!.push(...rowsOf(answer[name] as FloatArray));
+    this.#seen = run.at;
   }
 
   #named(values: readonly NdArray[]): Feeds {
-    return Object.fromEntries(this.#layers.map(({ path }, i) => [`given.${path}`, values[i]!]));
+    return Object.fromEntries(this.#layers.map(({ path }, i) => [givenTo(path), values[i]!]));
   }
 }
 
 function rowsOf({ dims: [count, ...dims], data }: FloatArray): Row[] {
   const size = data.length / count!;
   return Array.from({ length: count! }, (_, i) => ({ dims, data: data.subarray(i * size, (i + 1) * size) }));
-}
-
-/** With guidance the first half of the rows are the negative text's: each picture gets the mean of its two. */
-function means(rows: readonly Row[], images: number): Row[] {
-  if (rows.length === images) return [...rows];
-  return rows.slice(0, images).map(({ dims, data }, i) => {
-    const other = rows[images + i]!.data;
-    return { dims, data: data.map((v, k) => (v + other[k]!) / 2) };
-  });
 }
 
 function stacked(rows: readonly Row[]): FloatArray {
@@ -110,13 +113,13 @@ function firstToken({ dims: [count, tokens, width], data }: FloatArray): FloatAr
   return floats(out, count!, 1, width!);
 }
 
-/** @throws UserError t-gate/no-cross-attention, t-gate/before-person, t-gate/never, t-gate/with-deep-cache */
+/** @throws UserError t-gate/no-cross-attention, t-gate/before-person, t-gate/never */
 export function checkTGate(
-  request: Pick<SettledRequest, "tGate" | "deepCache" | "startMergeStep" | "styleStrength" | "numInferenceSteps"> & WithPeople,
+  request: Pick<SettledRequest, "tGate" | "startMergeStep" | "styleStrength" | "numInferenceSteps"> & WithPeople,
   config: UNetConfig,
   evaluations: number,
 ): void {
-  const { tGate, deepCache } = request;
+  const { tGate } = request;
   if (tGate === undefined) return;
   if (!hasAttention(config))
     throw new UserError(
@@ -124,8 +127,6 @@ export function checkTGate(
       "T-GATE is asked for, and this model's UNet has no cross-attention.",
       "Leave T-GATE out.",
     );
-  if (deepCache !== undefined)
-    throw new UserError("t-gate/with-deep-cache", "DeepCache and T-GATE cannot be had together.", "Leave one of them out.");
   if (tGate >= evaluations)
     throw new UserError(
       "t-gate/never",

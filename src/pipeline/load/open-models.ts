@@ -142,7 +142,7 @@ export async function openModels(
     },
     unet: {
       graph: unet,
-      sessions: new UNetSessions(unet, (name, outputs) =>
+      sessions: new UNetSessions(unet.unfinished.outputs, (name, outputs) =>
         inPrecision({ model: "unet", from, ...unet.unfinished }, outputs, { name }),
       ),
     },

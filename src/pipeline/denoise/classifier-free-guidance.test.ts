@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { guide, rescale } from "./guidance.ts";
+import { guide, rescale } from "./classifier-free-guidance.ts";
 
 test("guidance of 1 is the prompt, of 0 the negative prompt", () => {
   const [without, withText] = [Float32Array.of(1, 2), Float32Array.of(3, 8)];

@@ -1,0 +1,9 @@
+import type { Texts } from "../encode/encode.ts";
+import type { SettledRequest } from "../settle.ts";
+
+/** A request ready to be drawn. */
+export interface Prepared {
+  readonly request: SettledRequest;
+  readonly texts: Texts;
+  readonly seed: number;
+}

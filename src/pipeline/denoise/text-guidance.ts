@@ -1,0 +1,71 @@
+import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
+import { guide, rescale } from "./classifier-free-guidance.ts";
+import { type Evaluation, type Guidance, meanByPicture, type Told } from "./guidance.ts";
+import { mergeStepOf } from "./merge-step.ts";
+import type { Prepared } from "./prepared.ts";
+import { timeIds } from "./time-ids.ts";
+
+/** Whether the negative text plays a part: diffusers guides only above 1. */
+export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
+
+/** How many evaluations are made with guidance; the others leave the negative text out. */
+export const guidedEvaluations = (
+  { guidanceScale, guidanceEnd }: { readonly guidanceScale: number; readonly guidanceEnd: number },
+  total: number,
+): number => (isGuided(guidanceScale) ? Math.round(guidanceEnd * total) : 0);
+
+/**
+ * Guidance by a negative text, until the share `guidanceEnd` of all evaluations; each picture is told its prompt without the person up to its
+ * merge step, and with the person afterwards: two rows for a picture, then one. All negative texts come first, then all prompts.
+ * @param prepared requests that are drawn side by side: their guidance is that of the first
+ * @param pixels height and width of the pictures
+ * @param total evaluations in all
+ */
+export function textGuidance(prepared: readonly Prepared[], pixels: readonly [number, number], total: number): Guidance {
+  const { guidanceScale, guidanceRescale, guidanceEnd } = prepared[0]!.request;
+  const guided = guidedEvaluations({ guidanceScale, guidanceEnd }, total);
+  const isGuidedAt = ({ index }: Evaluation): boolean => index < guided;
+  const requests = prepared.flatMap((one) => Array<Prepared>(one.request.numImagesPerPrompt).fill(one));
+  const [two, one] = [timeIdRows(prepared, pixels, true), timeIdRows(prepared, pixels, false)];
+  const told = (textOf: (of: Prepared) => TextEmbeds, ids: readonly (readonly number[])[]): Told[] =>
+    requests.map((of, picture) => ({ ...textOf(of), picture, timeIds: ids[picture]! }));
+  const negatives = told(({ texts }) => texts.negative, two.slice(0, requests.length));
+  const promptsWith = (ids: readonly (readonly number[])[]) => {
+    const plain = told(({ texts }) => texts.text, ids);
+    const merged = told(({ texts: { text, identity } }) => identity ?? text, ids);
+    return ({ index }: Evaluation): Told[] =>
+      requests.map(({ request }, i) => (index <= mergeStepOf(request) ? plain : merged)[i]!);
+  };
+  const [beside, alone] = [promptsWith(two.slice(requests.length)), promptsWith(one)];
+  const prompts = (at: Evaluation): Told[] => (isGuidedAt(at) ? beside : alone)(at);
+  const rows = (at: Evaluation): Told[] => (isGuidedAt(at) ? [...negatives, ...prompts(at)] : prompts(at));
+
+  const unguided: Guidance = {
+    rows: prompts,
+    combine: (answers) => answers,
+    mean: (values) => values,
+    get unguided() {
+      return unguided;
+    },
+  };
+  return {
+    ...{ rows, unguided, mean: (values, at) => meanByPicture(values, rows(at)) },
+    combine(answers, at) {
+      if (!isGuidedAt(at)) return answers;
+      const half = answers.length / 2;
+      const [negative, positive] = [answers.subarray(0, half), answers.subarray(half)];
+      const together = guide(negative, positive, guidanceScale);
+      return guidanceRescale > 0 ? rescale(together, positive, requests.length, guidanceRescale) : together;
+    },
+  };
+}
+
+/** With guidance, the first half of each request's rows goes to its negative text, the second to its prompt. */
+function timeIdRows(prepared: readonly Prepared[], pixels: readonly [number, number], guided: boolean): number[][] {
+  const rows = prepared.map(({ request }) => {
+    const sizes = { ...request, originalSize: request.originalSize ?? pixels, targetSize: request.targetSize ?? pixels };
+    return timeIds(sizes, request.numImagesPerPrompt, guided);
+  });
+  if (!guided) return rows.flat();
+  return [...rows.flatMap((own) => own.slice(0, own.length / 2)), ...rows.flatMap((own) => own.slice(own.length / 2))];
+}
