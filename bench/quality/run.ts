@@ -69,7 +69,7 @@ try {
 
 async function run(file: string, flags: Flags): Promise<void> {
   const rows = flags.show ? await readRows(file) : await completed(file, flags);
-  if (rows.length === 0) throw new UserError("quality/none", `${file} has no results.`, "Measure some, without --show.");
+  if (rows.length === 0) throw new UserError("quality/not-results", `${file} has no results.`, "Measure some, without --show.");
   console.log(
     `${Object.entries(rows[0]!.settings)
       .map(([name, value]) => `${name} ${value}`)

@@ -24,6 +24,7 @@ test("evaluate ablations prints a line for each variant", async () => {
   const none = await run("evaluate", "ablations", "--from", from);
   expect(none.code).toBe(1);
   expect(none.err).toContain("has no results of ablations");
+  expect(JSON.parse((await run("evaluate", "ablations", "--from", from, "--json")).out).error.code).toBe("ablations/none");
   await writeAblations(from, [row("reference", 0, 0.7), row("average", 0, 0.6), row("reference", 1, 0.8)]);
   const { code, out } = await run("evaluate", "ablations", "--from", from);
   expect(code).toBe(0);
@@ -40,6 +41,8 @@ test("train ablations names its variants, and what it begins from", async () => 
   expect(unknown.code).toBe(1);
   expect(unknown.err).toContain('There is no variant "mean"');
   expect(unknown.err).toContain("average, linear");
+  const told = await run("train", "ablations", "--from", from, "--variants", "mean", "--json");
+  expect(JSON.parse(told.out).error.code).toBe("ablations/variant");
   const nothing = await run("train", "ablations", "--from", from, "--out", from);
   expect(nothing.err).toContain(`${from} has no model_index.json`);
 });

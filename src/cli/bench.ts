@@ -9,6 +9,7 @@ import { asset } from "./asset.ts";
 import { loading } from "./download-progress.ts";
 import { numberOr, wholeNumber } from "./flag-values.ts";
 import { lineOf } from "./generate.ts";
+import { flagName as generateFlagName } from "./generate-options.ts";
 import type { CliIo } from "./io.ts";
 import { photoFiles } from "./photo-files.ts";
 import { createProgress } from "./progress.ts";
@@ -94,8 +95,14 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
   const plan = planOf(flags, { model, adapter, photos, notices });
   const machine = thisMachine();
   const report = (runs: readonly Run[], complete: boolean) => ({
-    ...{ machine, complete, model, adapter, photos: photos.length },
-    ...{ steps: plan.request.numInferenceSteps, guidanceScale: plan.request.guidanceScale, threads: plan.load.threads },
+    machine,
+    complete,
+    model,
+    adapter,
+    photos: photos.length,
+    steps: plan.request.numInferenceSteps,
+    guidanceScale: plan.request.guidanceScale,
+    threads: plan.load.threads,
     runs: runs.map((run) => ({ ...run, measured: run.measured.map((each) => ({ ...each, summary: summaryOf(each) })) })),
   });
   const save = async (runs: readonly Run[], complete: boolean): Promise<void> => {
@@ -169,7 +176,9 @@ function planOf(flags: Flags, { model, adapter, photos }: Subject): Plan {
     prompt: adapter === undefined ? "a photo of a man in a park" : "a photo of a man img in a park",
     inputIdImages: [...photos],
     ...given({ idEmbeds }),
-    ...{ numInferenceSteps: Number(flags.steps.trim() || Number.NaN), guidanceScale, seed: 0 },
+    numInferenceSteps: Number(flags.steps.trim() || Number.NaN),
+    guidanceScale,
+    seed: 0,
   };
   for (const size of sizes) checkPhotos(adapter !== undefined, parseGenerateRequest({ ...request, ...size }, flagName), flagName);
   const repeats = wholeNumber(flags.repeats, "--repeats", 1, 1000);
@@ -187,9 +196,6 @@ function sizeOf(item: string): { width: number; height: number } {
   return { width: Number(width), height: Number(height) };
 }
 
-const NAMES: Readonly<Record<string, string>> = {
-  ...{ width: "--sizes", height: "--sizes", numInferenceSteps: "--steps", guidanceScale: "--guidance-scale" },
-  ...{ inputIdImages: "--id-image", idEmbeds: "--id-embeds", model: "--model", modelConfig: "--model-config" },
-  ...{ adapter: "--adapter", precision: "--precision", device: "--device", threads: "--threads" },
-};
-const flagName = (path: readonly PropertyKey[]): string => NAMES[String(path[0])] ?? path.map(String).join(".");
+/** Flags are called as those of `generate`, but for sizes. */
+const flagName = (path: readonly PropertyKey[]): string =>
+  ["width", "height"].includes(String(path[0])) ? "--sizes" : generateFlagName(path);

@@ -7,17 +7,19 @@ import type { Notice } from "../core/notice.ts";
 import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { filesOf, memoryHub } from "../testing/memory-hub.ts";
-import { cli } from "../testing/run-cli.ts";
+import { cli, codeOf } from "../testing/run-cli.ts";
 import { keptLatents } from "../train/adapter/kept-latents.ts";
+import { addCache } from "./cache.ts";
 
 const MINIATURE = join(import.meta.dirname, "../../assets/miniature");
 const folder = await mkdtemp(join(tmpdir(), "cache-"));
 afterAll(() => rm(folder, { recursive: true }));
 
+const tools = { cache: () => import("../runtime/node/prepare/cache-folder.ts"), open: PhotoMaker.load };
+
 function cache(...args: string[]) {
   const env = { PHOTOMAKER_CACHE: folder };
   vi.stubEnv("PHOTOMAKER_CACHE", folder);
-  const tools = { cache: () => import("../runtime/node/prepare/cache-folder.ts"), open: PhotoMaker.load };
   return cli(["cache", ...args], tools, { env });
 }
 
@@ -36,6 +38,7 @@ test("prepared models are made, listed and deleted", async () => {
   expect(models.map(({ model }) => model).sort()).toEqual(["id_encoder", "text_encoder", "text_encoder_2", "unet", "vae"]);
 
   expect((await cache("clear", "zzz")).err).toContain('No prepared model\'s key begins with "zzz"');
+  expect(await codeOf((program, io) => addCache(program, io, tools), ["cache", "clear", "zzz"])).toBe("cache/no-such-model");
   expect((await cache("clear", models[0]!.key.slice(0, 8))).out).toContain("1 models deleted");
   expect(await readdir(folder)).toHaveLength(8);
   expect((await cache("clear")).out).toContain("4 models deleted");
@@ -49,7 +52,7 @@ test("preparing needs a model, and an unknown LoRA strength is refused", async (
   expect(err).toContain('"much" is no number');
 });
 
-test("what trainings keep is listed and deleted, and a folder without is refused: cache/no-training", async () => {
+test("what trainings keep is listed and deleted, and a folder without is refused", async () => {
   const run = join(folder, "run");
   await mkdir(join(run, "latents"), { recursive: true });
   await keptLatents(join(run, "latents")).write(`${"0a".repeat(12)}-${"1b".repeat(6)}-64`, Float32Array.of(1, 2, 3));
@@ -70,6 +73,8 @@ test("what trainings keep is listed and deleted, and a folder without is refused
   const refused = await cache("list", "--training", run);
   expect(refused.code).toBe(1);
   expect(refused.err).toContain(`No training keeps anything in ${run}`);
+  const listing = codeOf((program, io) => addCache(program, io, tools), ["cache", "list", "--training", run]);
+  expect(await listing).toBe("cache/no-training");
   await rm(run, { recursive: true });
 });
 

@@ -1,12 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { nearestName } from "../contract/nearest-name.ts";
+import { type Missing, requestFromSettings } from "../contract/request-from-settings.ts";
 import { messageOf, UserError } from "../core/errors.ts";
 import { readPngSettings } from "../image/png-settings.ts";
 import { asReadError } from "../weights/file-access.node.ts";
 import { parseHubId } from "../weights/hub/index.ts";
 import { exists } from "../weights/read-json.node.ts";
-import { ALL_FLAGS, camelCase, type Flag, isList, longName, type Section } from "./generate-flags.ts";
+import { ALL_OPTIONS, type ConfigOption, camelCase, type Section } from "./generate-flags.ts";
 import { isPattern, matchesOf } from "./path-pattern.ts";
 
 /** Values for each section, not yet checked. */
@@ -15,32 +16,35 @@ export type Sections = Record<Section, Record<string, unknown>>;
 /**
  * Reads options from a JSON file, or from a PNG that was made here. An option is named as in code (`numInferenceSteps`),
  * as in diffusers (`num_inference_steps`) or as the flag (`steps`, `id-image`). A file that is not found from here
- * is looked for beside the config.
+ * is looked for beside the config. Options without a flag, such as `people`, are named as in code.
  *
  * @param given keys that flags give, which the config need not have right
- * @throws UserError file/missing, config/not-json, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found
+ * @throws UserError file/missing, config/not-json, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found, config/not-in-picture
  */
 export async function readConfig(path: string, given: ReadonlySet<string>): Promise<Sections> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw asReadError(error, path);
   });
   const picture = isPng(bytes);
-  const values = picture ? settingsOf(bytes, path) : parseJson(bytes.toString("utf8"), path);
+  const values = picture ? settingsOf(bytes, path, given) : parseJson(bytes.toString("utf8"), path);
   const sections: Sections = { load: {}, request: {}, output: {} };
   for (const [name, value] of Object.entries(values)) {
-    const flag = BY_NAME.get(camelCase(name));
-    if (flag === undefined) throw unknownKey(path, name);
-    if (flag.key in sections[flag.section])
-      throw new UserError("config/given-twice", `${path} gives ${flag.key} twice, once as "${name}".`, "Keep one.");
+    const option = BY_NAME.get(camelCase(name));
+    if (option === undefined) throw unknownKey(path, name);
+    const { key, section } = option;
+    if (key in sections[section])
+      throw new UserError("config/given-twice", `${path} gives ${key} twice, once as "${name}".`, "Keep one.");
     // null is what Python writes for None
-    if (value === null || given.has(flag.key)) continue;
-    sections[flag.section][flag.key] = await read(flag, value, { path, picture });
+    if (value === null || given.has(key)) continue;
+    sections[section][key] = await read(option, value, { path, picture });
   }
   return sections;
 }
 
-const BY_NAME: ReadonlyMap<string, Flag> = new Map(
-  ALL_FLAGS.flatMap((flag) => [flag.key, camelCase(longName(flag))].map((name) => [name, flag] as const)),
+const BY_NAME: ReadonlyMap<string, ConfigOption> = new Map(
+  ALL_OPTIONS.flatMap((option) =>
+    [option.key, ...(option.flag === undefined ? [] : [camelCase(option.flag.name)])].map((name) => [name, option] as const),
+  ),
 );
 
 interface Source {
@@ -49,36 +53,50 @@ interface Source {
   readonly picture: boolean;
 }
 
-async function read(flag: Flag, value: unknown, source: Source): Promise<unknown> {
-  if (isList(flag)) return Promise.all([value].flat().map((each) => readOne(flag, each, source)));
-  return readOne(flag, value, source);
+async function read(option: ConfigOption, value: unknown, source: Source): Promise<unknown> {
+  if (option.isList) return Promise.all([value].flat().map((each) => readOne(option, each, source)));
+  return readOne(option, value, source);
 }
 
-async function readOne(flag: Flag, value: unknown, source: Source): Promise<unknown> {
-  const parsed = typeof value === "string" && flag.parse !== undefined ? flag.parse(value, longName(flag)) : value;
-  if (!flag.isPath) return parsed;
-  if (typeof parsed === "string") return found(parsed, flag, source);
-  if (typeof parsed === "object" && parsed !== null && "path" in parsed && typeof parsed.path === "string")
-    return { ...parsed, path: await found(parsed.path, flag, source) };
-  return parsed;
+async function readOne(option: ConfigOption, value: unknown, source: Source): Promise<unknown> {
+  const parsed = typeof value === "string" && option.parse ? option.parse(value, option.flag?.name ?? option.key) : value;
+  return option.isPath ? withFiles(parsed, option, source) : parsed;
+}
+
+/** Fields of a LoRA, a person or a hint that name files. */
+const NAMES_FILES: ReadonlySet<string> = new Set(["path", "photos", "idEmbeds", "region", "mask", "model", "image"]);
+
+/** The same value with the paths of the files that it names. */
+async function withFiles(value: unknown, option: ConfigOption, source: Source): Promise<unknown> {
+  if (typeof value === "string") return /^data:/i.test(value) ? value : found(value, option, source);
+  if (Array.isArray(value)) return Promise.all(value.map((each) => withFiles(each, option, source)));
+  if (typeof value !== "object" || value === null) return value;
+  const fields = Object.entries(value).map(
+    async ([key, each]) => [key, NAMES_FILES.has(key) ? await withFiles(each, option, source) : each] as const,
+  );
+  return Object.fromEntries(await Promise.all(fields));
 }
 
 /** Beside the config if it is there, else unchanged: from the current folder, or a name on the hub. */
-async function found(path: string, flag: Flag, { path: config, picture }: Source): Promise<string> {
+async function found(path: string, { section, key, flag }: ConfigOption, { path: config, picture }: Source): Promise<string> {
   const beside = resolve(dirname(config), path);
   if ((await exists(beside)) || (isPattern(path) && (await matchesOf(beside)).length > 0)) return beside;
-  if (!picture || (flag.section === "load" && parseHubId(path) !== undefined) || (await exists(path))) return path;
+  if (!picture || (section === "load" && parseHubId(path) !== undefined) || (await exists(path))) return path;
+  const say = flag?.flags.replace(/^-\w, /, "") ?? key;
   throw new UserError(
     "config/file-not-found",
     `${config} was made with ${path}, which lies neither beside it nor in the current folder.`,
-    `Say where it is: ${flag.flags.replace(/^-\w, /, "")}. Flags win over what the picture says.`,
+    `Say where it is: ${say}. Flags win over what the picture says.`,
   );
 }
 
 const isPng = (bytes: Uint8Array): boolean => bytes[0] === 0x89 && bytes[1] === 0x50;
 
-/** The settings in a picture, with those of its models beside the others; which of several it was is no option. */
-function settingsOf(bytes: Uint8Array, path: string): object {
+/**
+ * The options in a picture's settings; which of several it was is no option.
+ * @throws UserError config/no-settings, config/not-in-picture
+ */
+function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>): object {
   const { settings } = readPngSettings(bytes);
   if (typeof settings !== "object" || settings === null)
     throw new UserError(
@@ -86,9 +104,25 @@ function settingsOf(bytes: Uint8Array, path: string): object {
       `${path} does not say how it was made.`,
       "Give a PNG that photomaker wrote, or a JSON file.",
     );
-  const { index: _, load, ...request } = settings as Record<string, unknown>;
-  const { unloadAfterUse: __, encodingCacheBytes: ___, ...models } = (load ?? {}) as Record<string, unknown>;
-  return { ...request, ...models };
+  const { request, load, missing } = requestFromSettings(settings);
+  const lacking = missing.find(({ what, key }) => what !== "file" && !isGivenAnew(key, given));
+  if (lacking !== undefined) throw notInPicture(path, lacking);
+  return { ...request, ...load };
+}
+
+/** Who the person is can be said in another way than the picture's. */
+const isGivenAnew = (key: string, given: ReadonlySet<string>): boolean =>
+  given.has(key) || (["idTokens", "people"].includes(key) && given.has("inputIdImages"));
+
+function notInPicture(path: string, { key, name, what }: Missing): UserError {
+  const flag = BY_NAME.get(key)?.flag?.flags.replace(/^-\w, /, "");
+  return new UserError(
+    "config/not-in-picture",
+    `${path} was made with ${key} given as ${what} ${name}, and a picture does not hold them.`,
+    flag !== undefined
+      ? `Give them again as a file: ${flag}. Flags win over what the picture says.`
+      : `Give photos of the person with --id-image, or draw it in code, where ${key} can be given again: requestFromSettings reads the rest.`,
+  );
 }
 
 function parseJson(text: string, path: string): object {
@@ -111,6 +145,6 @@ function parseJson(text: string, path: string): object {
 
 function unknownKey(path: string, name: string): UserError {
   const nearest = nearestName(name, BY_NAME.keys());
-  const remedy = nearest ? `Did you mean ${nearest}?` : `Known are: ${ALL_FLAGS.map(({ key }) => key).join(", ")}.`;
+  const remedy = nearest ? `Did you mean ${nearest}?` : `Known are: ${ALL_OPTIONS.map(({ key }) => key).join(", ")}.`;
   return new UserError("config/unknown-key", `${path} has an option "${name}", which there is not.`, remedy);
 }

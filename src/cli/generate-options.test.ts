@@ -7,7 +7,7 @@ import { encodePng } from "../image/encode-png.ts";
 import { withPngSettings } from "../image/png-settings.ts";
 import { rgb8 } from "../image/rgb8.ts";
 import { addGenerate } from "./generate.ts";
-import { ALL_FLAGS, longName } from "./generate-flags.ts";
+import { ALL_FLAGS, ALL_OPTIONS, longName } from "./generate-flags.ts";
 import { type FlagValues, type GenerateOptions, generateOptions } from "./generate-options.ts";
 
 let folder: string;
@@ -52,7 +52,7 @@ const CASES: readonly (readonly [
   ["--negative-prompt", [""], "request", "negativePrompt", ""],
   ["--negative-prompt-2", ["c"], "request", "negativePrompt2", "c"],
   ["--id-image", ["a.png", "b c.png", "--adapter", "x"], "request", "inputIdImages", ["a.png", "b c.png"]],
-  ["--id-embeds", ["e.safetensors"], "request", "idEmbeds", "e.safetensors"],
+  ["--id-embeds", ["e.safetensors", "--adapter", "x", "--id-image", "a"], "request", "idEmbeds", "e.safetensors"],
   ["--model", ["org/name"], "load", "model", "org/name"],
   ["--model-config", ["c"], "load", "modelConfig", "c"],
   ["--adapter", ["x", "--id-image", "a"], "load", "adapter", "x"],
@@ -115,6 +115,8 @@ test.each(CASES)("%s", async (flag, args, section, key, value) => {
 
 test("every flag is in the table above", () => {
   expect(CASES.map(([flag]) => flag)).toEqual(ALL_FLAGS.map(longName));
+  // an option of an unknown group, or behind an unknown one, would be in no help
+  expect(ALL_FLAGS).toHaveLength(ALL_OPTIONS.filter(({ flag }) => flag !== undefined).length);
 });
 
 test("without flags: the folder out, progress, and models that are dropped after use", async () => {
@@ -228,6 +230,59 @@ test("a picture's own settings make it again", async () => {
   expect((await optionsOf("--config", path, "--lora", "elsewhere/l:2")).load.loras).toEqual([{ path: "elsewhere/l", scale: 2 }]);
   await writeFile(path, png);
   await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "config/no-settings" });
+});
+
+test("a picture from numbers or bytes says what must be given again", async () => {
+  const path = join(folder, "x.png");
+  const png = await encodePng(rgb8(1, 1, new Uint8Array(3)));
+  const made = (person: object) =>
+    writeFile(
+      path,
+      withPngSettings(png, { settings: { prompt: "a man img", ...person, load: { model: "org/name", adapter: "o/a" } } }),
+    );
+  await writeFile(join(folder, "me.png"), "");
+
+  await made({ inputIdImages: [], idTokens: "<numbers [2, 64]>" });
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({
+    code: "config/not-in-picture",
+    message: expect.stringContaining("idTokens given as numbers <numbers [2, 64]>"),
+    remedy: expect.stringMatching(/--id-image.*in code.*requestFromSettings/),
+  });
+  expect((await optionsOf("--config", path, "--id-image", "b.png")).request).toEqual(
+    (await optionsOf("-p", "a man img", "-m", "m", "-a", "a", "--id-image", "b.png")).request,
+  );
+
+  await made({ inputIdImages: ["<12 bytes>"] });
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({
+    code: "config/not-in-picture",
+    remedy: expect.stringContaining("--id-image <files...>"),
+  });
+
+  await made({ inputIdImages: ["me.png"], latents: "<numbers [1, 4, 8, 8]>" });
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({ remedy: expect.stringContaining("--latents <file>") });
+  expect((await optionsOf("--config", path, "--latents", "n")).request.latents).toBe("n");
+
+  await made({ inputIdImages: [], people: [{ photos: ["me.png"], weight: 1 }] });
+  expect((await optionsOf("--config", path)).request.people).toEqual([{ photos: [join(folder, "me.png")], weight: 1 }]);
+  expect((await optionsOf("--config", path, "--id-image", "b.png")).request).toMatchObject({ inputIdImages: ["b.png"] });
+});
+
+test("a config has options without a flag, too, named as in code", async () => {
+  await writeFile(join(folder, "me.png"), "");
+  const path = await config({
+    model: "m",
+    adapter: "a",
+    prompt: "a man img",
+    unload_after_use: false,
+    people: [{ photos: ["me.png", "data:image/png;base64,iVBORw=="] }],
+  });
+  const { load, request } = await optionsOf("--config", path);
+  expect(load.unloadAfterUse).toBe(false);
+  expect(request.people![0]!.photos).toEqual([join(folder, "me.png"), Uint8Array.of(0x89, 0x50, 0x4e, 0x47)]);
+  await expect(optionsOf("--config", await config({ model: "m", prompt: "a", json: "yes" }))).rejects.toMatchObject({
+    code: "json/wrong-type",
+    message: '--json is "yes", and must be true or false.',
+  });
 });
 
 test.each([

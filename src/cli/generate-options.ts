@@ -5,21 +5,15 @@ import {
   type LoadOptions,
   parseGenerateRequest,
   parseLoadOptions,
+  parseOptions,
 } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { readConfig, type Sections } from "./config-file.ts";
-import { ALL_FLAGS, camelCase, isList, longName } from "./generate-flags.ts";
+import { ALL_FLAGS, camelCase } from "./generate-flags.ts";
+import { OutputOptions } from "./output-options.ts";
 import { photoFiles } from "./photo-files.ts";
 import { STDOUT } from "./picture-files.ts";
-
-export interface OutputOptions {
-  /** A folder, or the name of one PNG. */
-  readonly out: string;
-  readonly saveLatents?: string;
-  readonly json: boolean;
-  readonly quiet: boolean;
-}
 
 export interface GenerateOptions {
   readonly load: LoadOptions;
@@ -32,14 +26,14 @@ export interface GenerateOptions {
 /** Values that commander read, by its names. */
 export type FlagValues = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
 
-const FLAG_OF: ReadonlyMap<string, string> = new Map(ALL_FLAGS.map((flag) => [flag.key, longName(flag)]));
+const FLAG_OF: ReadonlyMap<string, string> = new Map(ALL_FLAGS.map(({ key, name }) => [key, name]));
 
 /** Names a field by its flag. */
 export const flagName = (path: readonly PropertyKey[]): string => FLAG_OF.get(String(path[0])) ?? path.map(String).join(".");
 
 /**
  * What flags and config file ask for. Flags win.
- * @throws UserError those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, checkPhotos and checkOutput
+ * @throws UserError those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, checkPhotos and readOutput
  */
 export async function generateOptions(values: FlagValues): Promise<GenerateOptions> {
   const given = readFlags(values);
@@ -55,15 +49,15 @@ export async function generateOptions(values: FlagValues): Promise<GenerateOptio
   // two spellings of one thing: the flag puts the config's aside
   if ("startMergeStep" in given.request && !("styleStrength" in given.request)) delete request.styleStrength;
   if ("styleStrength" in given.request && !("startMergeStep" in given.request)) delete request.startMergeStep;
+  if ("inputIdImages" in given.request) for (const key of ["people", "idTokens"]) delete request[key];
   const options = {
     // one run needs each model once, and memory is scarce
     load: parseLoadOptions({ unloadAfterUse: true, ...config?.load, ...given.load }, flagName),
     request: parseGenerateRequest(request, flagName),
-    output: { out: "out", json: false, quiet: false, ...config?.output, ...given.output } as OutputOptions,
+    output: { ...config?.output, ...given.output },
   };
   checkPhotos(options.load.adapter !== undefined, options.request, flagName);
-  checkOutput(options);
-  return { ...options, notices };
+  return { ...options, output: readOutput(options.output, options.request), notices };
 }
 
 /** Whether it is what paths of photos should be; anything else is for the schema to refuse. */
@@ -72,27 +66,27 @@ const isTexts = (value: unknown): value is string[] =>
 
 function readFlags(values: FlagValues): Sections {
   const sections: Sections = { load: {}, request: {}, output: {} };
-  for (const flag of ALL_FLAGS) {
-    const name = longName(flag);
+  for (const { section, key, name, isList, parse } of ALL_FLAGS) {
     const value = values[camelCase(name)];
     if (value === undefined) continue;
-    const read = (text: string): unknown => flag.parse?.(text, name) ?? text;
-    sections[flag.section][flag.key] =
-      typeof value === "boolean" ? value : isList(flag) ? [value].flat().map((each) => read(String(each))) : read(String(value));
+    const read = (text: string): unknown => parse?.(text, name) ?? text;
+    sections[section][key] =
+      typeof value === "boolean" ? value : isList ? [value].flat().map((each) => read(String(each))) : read(String(value));
   }
   return sections;
 }
 
-/** @throws UserError out/wrong-type, out/not-png, out/one-file, out/stdout, out/json */
-function checkOutput({ output, request }: Omit<GenerateOptions, "notices">): void {
-  const { out, saveLatents } = output;
-  for (const [name, value] of Object.entries({ out, saveLatents }))
-    if (value !== undefined && (typeof value !== "string" || value === ""))
+/** @throws UserError out/wrong-type, out/not-png, out/one-file, out/stdout, out/json, and those of parseOptions */
+function readOutput(given: Readonly<Record<string, unknown>>, { numImagesPerPrompt, preview }: GenerateRequest): OutputOptions {
+  for (const name of ["out", "saveLatents"])
+    if (given[name] !== undefined && (typeof given[name] !== "string" || given[name] === ""))
       throw new UserError(
         "out/wrong-type",
-        `${flagName([name])} is ${JSON.stringify(value)}, and must be a path.`,
+        `${flagName([name])} is ${JSON.stringify(given[name])}, and must be a path.`,
         "Correct it.",
       );
+  const output = parseOptions(OutputOptions, given, flagName);
+  const { out, saveLatents } = output;
   if (saveLatents === STDOUT)
     throw new UserError("out/stdout", "--save-latents is -, and latents are not written to stdout.", "Give the name of a file.");
   if (out === STDOUT && output.json)
@@ -101,7 +95,7 @@ function checkOutput({ output, request }: Omit<GenerateOptions, "notices">): voi
       "Both the picture and --json would go to stdout.",
       "Give one of them another place: leave out --json, or name a file with --out.",
     );
-  if (out === STDOUT && request.preview)
+  if (out === STDOUT && preview)
     throw new UserError(
       "out/one-file",
       "--out - takes one picture, and --preview writes others beside it.",
@@ -114,10 +108,11 @@ function checkOutput({ output, request }: Omit<GenerateOptions, "notices">): voi
       `--out is ${out}, and pictures are written as PNG.`,
       `Give a folder, or ${out.slice(0, -end.length)}.png.`,
     );
-  if ((end === ".png" || out === STDOUT) && request.numImagesPerPrompt > 1)
+  if ((end === ".png" || out === STDOUT) && numImagesPerPrompt > 1)
     throw new UserError(
       "out/one-file",
-      `--out is ${out === STDOUT ? "stdout" : `the one file ${out}`}, and ${request.numImagesPerPrompt} pictures are asked for.`,
+      `--out is ${out === STDOUT ? "stdout" : `the one file ${out}`}, and ${numImagesPerPrompt} pictures are asked for.`,
       "Give a folder.",
     );
+  return output;
 }

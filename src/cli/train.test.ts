@@ -1,10 +1,11 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { readMiniature } from "../miniature/read-miniature.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { cli } from "../testing/run-cli.ts";
+import { checkpointPath } from "../train/run.ts";
 import { readFloats } from "../weights/index.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "train-mini-"));
@@ -39,6 +40,7 @@ test("finished stages are not done again", async () => {
 
 test("a stage that does not exist is refused with the names of those that do", async () => {
   const { code, err } = await trainMini("--steps", "unet=5");
+  expect(JSON.parse((await trainMini("--steps", "unet=5", "--json")).out).error.code).toBe("train/stage");
   expect(code).toBe(1);
   expect(err).toContain('There is no stage "unet"');
   expect(err).toContain("vae, decoder, vision, judge, base, adapter");
@@ -84,4 +86,19 @@ test("a run can start from an earlier one, and says so when there is none", asyn
   const other = await trainMini("--out", join(folder, "third"), "--people", "12", "--stages", "vision", "--from", "nowhere");
   expect(other.code).toBe(1);
   expect(other.err).toContain('nowhere has no finished stage "vision"');
+});
+
+test("what a run would begin from must be there, and finished", async () => {
+  const told = async (...args: string[]) => {
+    const { out } = await trainMini(...args, "--people", "2", "--workers", "1", "--json");
+    return (JSON.parse(out.trimEnd().split("\n").at(-1)!) as { error: { code: string } }).error.code;
+  };
+  const [out, nothing] = [join(folder, "another"), join(folder, "nothing")];
+  await mkdir(nothing);
+  expect(await told("--out", out, "--from", nothing, "--stages", "vae")).toBe("train/no-start");
+  const checkpoint = checkpointPath(join(out, "vae"));
+  await mkdir(dirname(checkpoint), { recursive: true });
+  await writeFile(checkpoint, "");
+  const finished = join(import.meta.dirname, "../../assets/miniature");
+  expect(await told("--out", out, "--from", finished, "--stages", "base")).toBe("train/unfinished-stage");
 });

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { VOCABULARY } from "../minifaces/index.ts";
-import { cli } from "../testing/run-cli.ts";
+import { cli, codeOf } from "../testing/run-cli.ts";
+import { addWorld } from "./world.ts";
+import { renderWorld } from "./world-files.ts";
 
 let folder: string;
 let interrupt: AbortController;
@@ -14,8 +16,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const world = (...args: string[]) =>
-  cli(["world", ...args], { world: () => import("./world-files.ts") }, { signal: interrupt.signal });
+const tools = { world: () => import("./world-files.ts") };
+const world = (...args: string[]) => cli(["world", ...args], tools, { signal: interrupt.signal });
 
 test("a sheet is one picture, the same for the same seed", async () => {
   const sheet = (name: string, seed: string) =>
@@ -69,6 +71,8 @@ test("render writes pictures, masks and an index that agree", async () => {
   const again = await world("render", "--out", out);
   expect(again.code).toBe(1);
   expect(again.err).toContain("is not empty");
+  const request = { people: 1, pictures: 1, seed: 1, side: 8, signal: interrupt.signal, onPicture: () => {} };
+  await expect(renderWorld(request, out)).rejects.toMatchObject({ code: "out/not-empty" });
 });
 
 test("what cannot be drawn is refused with a remedy", async () => {
@@ -76,6 +80,8 @@ test("what cannot be drawn is refused with a remedy", async () => {
   expect(await refused("sheet", "--people", "0")).toContain("--people 1");
   expect(await refused("sheet", "--seed", "1.5")).toContain("must be a whole number");
   expect(await refused("sheet", "--people", "1000", "--pictures", "100")).toContain("world render");
+  const many = ["world", "sheet", "--people", "1000", "--pictures", "100", "--out", join(folder, "x.png")];
+  expect(await codeOf((program, io) => addWorld(program, io, tools), many)).toBe("sheet/too-large");
   expect(await readdir(folder)).toEqual([]);
 });
 

@@ -51,13 +51,21 @@ export interface Timings {
   readonly total: number;
 }
 
+/** What a run began with and what it ended with, before the decoder. */
+export interface Latents {
+  readonly initialNoise: Float32Array;
+  readonly final: Float32Array;
+  /** [pictures, channels, height, width] */
+  readonly dims: readonly number[];
+}
+
 export interface DoneEvent {
   readonly type: "done";
   readonly seed: number;
   readonly timings: Timings;
   /** The most memory that the process of the models has held since they were opened, in bytes. */
   readonly modelMemory: number;
-  readonly latents: { readonly initialNoise: Float32Array; readonly final: Float32Array; readonly dims: readonly number[] };
+  readonly latents: Latents;
 }
 
 /** Names the request that an event is about, where several are drawn at once; absent when it is about all of them. */
@@ -66,4 +74,19 @@ export interface OfRequest {
   readonly request?: number;
 }
 
+/** What happens while pictures are made. */
 export type GenerateEvent = (ProgressEvent | PreviewEvent | NoticeEvent | ImageEvent | DoneEvent) & OfRequest;
+
+type Numbered<Event> = Event extends unknown ? Event & { readonly id: number } : never;
+
+/** An event as callers get it: numbered from 0 within its generation, so that whoever lost the line can say where to go on. */
+export type NumberedEvent = Numbered<GenerateEvent>;
+
+/** All that a request gave. */
+export interface GenerateResult {
+  readonly images: readonly ImageEvent[];
+  readonly seed: number;
+  readonly notices: readonly Notice[];
+  readonly timings: Timings;
+  readonly latents: Latents;
+}

@@ -1,46 +1,34 @@
-import type { z } from "zod";
+import { z } from "zod";
+import type { OptionFault } from "../core/error-codes.ts";
 import { UserError } from "../core/errors.ts";
 import { nearestName } from "./nearest-name.ts";
+import { metaOf, valueSchema } from "./option.ts";
 
 /** How the user calls a value: `--steps` on the command line, `numInferenceSteps` in code. */
 export type NameOf = (path: readonly PropertyKey[]) => string;
 
 export const plainName: NameOf = (path) => path.map(String).join(".");
 
-/** What stands before the slash of an error's code, where it is not the key itself. */
-const SUBJECTS: Readonly<Record<string, string>> = {
-  width: "size",
-  height: "size",
-  numInferenceSteps: "steps",
-  numImagesPerPrompt: "num-images",
-  inputIdImages: "id-images",
-};
-
-const HINTS: Readonly<Record<string, string>> = {
-  prompt: 'Say what to draw, as in "a photo of a man img wearing a spacesuit".',
-  model: "Name an SDXL model: a diffusers folder, a .safetensors file, or a repository of the Hugging Face hub.",
-  numInferenceSteps: "Take 20 to 50; few-step models need 4 to 8.",
-  guidanceScale: "Take about 5; 1 turns guidance off.",
-  startMergeStep: "Take -1 to have the identity from the first step, or the number of steps to wait.",
-  styleStrength: "Take 15 to 50 percent; more follows the text, less the face.",
-  scheduler: "Leave it out to take the model's own.",
-};
-
-/** The first thing that is wrong with a request, for the user. */
-export function requestError(error: z.ZodError, known: readonly string[], nameOf: NameOf): UserError {
+/**
+ * The first thing that is wrong with a request, for the user.
+ * @param schema of the request, whose options say how they are called and what to do
+ */
+export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: NameOf): UserError {
   const issue = error.issues[0]!;
   const key = String(issue.path[0] ?? "");
   const name = nameOf(issue.path);
-  const hint = HINTS[key] ?? `Correct ${name}, or leave it out.`;
-  const fail = (kind: string, problem: string, remedy = hint) =>
-    new UserError(`${SUBJECTS[key] ?? kebab(key)}/${kind}`, problem, remedy);
+  const { subject = kebab(key), hint = `Correct ${name}, or leave it out.` } = metaOf(schema.shape[key] as z.ZodType) ?? {};
+  const fail = (kind: OptionFault | `not-multiple-of-${number}`, problem: string, remedy = hint) =>
+    new UserError(`${subject}/${kind}`, problem, remedy);
   const given = show(issue.input);
   switch (issue.code) {
     case "unrecognized_keys": {
       const unknown = issue.keys[0]!;
-      const nearest = issue.path.length === 0 ? nearestName(unknown, known) : undefined;
-      const remedy = nearest ? `Did you mean ${nearest}?` : `Known are: ${known.join(", ")}.`;
-      return new UserError("request/unknown-key", `There is no option "${unknown}".`, remedy);
+      const known = keysAt(schema, issue.path);
+      const nearest = nearestName(unknown, known);
+      const remedy = nearest ? `Did you mean ${nearest}?` : known.length > 0 ? `Known are: ${known.join(", ")}.` : hint;
+      const place = issue.path.length === 0 ? "" : ` in ${name}`;
+      return new UserError("request/unknown-key", `There is no option "${unknown}"${place}.`, remedy);
     }
     case "not_multiple_of": {
       const below = Math.floor(Number(issue.input) / issue.divisor) * issue.divisor;
@@ -52,6 +40,8 @@ export function requestError(error: z.ZodError, known: readonly string[], nameOf
       );
     }
     case "too_small":
+      if (issue.origin === "array" && schemaAt(schema, issue.path) instanceof z.ZodArray)
+        return fail("empty", `${name} is ${given}, and must have ${issue.minimum} or more entries.`);
       if (issue.origin === "array") return fail("wrong-type", `${name} is ${given}, and must be ${WORDS.tuple}.`);
       if (issue.origin === "string") return fail("empty", `${name} is empty.`);
       return fail("out-of-range", `${name} is ${given}, and must be at least ${issue.minimum}.`);
@@ -78,6 +68,20 @@ export function requestError(error: z.ZodError, known: readonly string[], nameOf
   }
 }
 
+/** The schema of a place in the request, or undefined where it may have several. */
+function schemaAt(schema: z.core.$ZodType | undefined, [first, ...rest]: readonly PropertyKey[]): z.core.$ZodType | undefined {
+  const here = schema && valueSchema(schema);
+  if (first === undefined) return here;
+  if (here instanceof z.ZodArray) return schemaAt(here.element, rest);
+  return here instanceof z.ZodObject ? schemaAt(here.shape[String(first)], rest) : undefined;
+}
+
+/** The names that an object of the request may have. */
+function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  const here = schemaAt(schema, path);
+  return here instanceof z.ZodObject ? Object.keys(here.shape) : [];
+}
+
 const WORDS: Readonly<Record<string, string>> = {
   int: "a whole number",
   number: "a number",
@@ -90,8 +94,12 @@ const WORDS: Readonly<Record<string, string>> = {
 
 const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) || "request";
 
+/** Bytes and numbers by their count alone. */
+const short = (_key: string, value: unknown): unknown =>
+  ArrayBuffer.isView(value) && "length" in value ? `<${value.length}>` : value;
+
 function show(value: unknown): string {
   if (typeof value === "number" || typeof value === "bigint") return String(value);
-  const text = typeof value === "function" || value === undefined ? String(value) : JSON.stringify(value);
+  const text = typeof value === "function" || value === undefined ? String(value) : JSON.stringify(value, short);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

@@ -57,6 +57,10 @@ test.each([
   [{ prompt, inputIdImages: "a.png" }, "id-images/wrong-type", /must be a list/],
   [{ prompt, inputIdImages: [""] }, "id-images/empty", /inputIdImages.0/],
   [{ prompt, scheduler: "eulr" }, "scheduler/unknown", /one of euler, euler_a/],
+  [{ prompt, people: [] }, "people/empty", "people is [], and must have 1 or more entries."],
+  [{ prompt, people: [{ photos: [""] }] }, "people/empty", "people.0.photos.0 is empty."],
+  [{ prompt, people: [{ weight: "x" }] }, "people/wrong-type", 'people.0.weight is "x", and must be a number.'],
+  [{ prompt, people: [{ name: "a" }] }, "request/unknown-key", 'There is no option "name" in people.0.'],
   [{ prompt, stepz: 3 }, "request/unknown-key", 'There is no option "stepz".'],
   [[], "request/wrong-type", /must be an object/],
 ])("%j is refused: %s", (request, code, message) => {
@@ -91,6 +95,9 @@ test("remedies name the nearest that is right", () => {
   expect(remedy({ scheduler: "dpmpp-2m-karas" })).toBe("Did you mean dpmpp_2m_karras?");
   expect(remedy({ guidence_scale: 1 })).toBe("Did you mean guidanceScale?");
   expect(remedy({ banana: 1 })).toMatch(/^Known are: prompt, /);
+  expect(remedy({ people: [{ photo: ["a"] }] })).toBe("Did you mean photos?");
+  expect(remedy({ people: [{ banana: 1 }] })).toMatch(/^Known are: photos, idEmbeds, /);
+  expect(remedy({ people: [{ region: { banana: 1 } }] })).toMatch(/people/);
 });
 
 test("names are those that the user used", () => {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { accessSync } from "node:fs";
 import { access, constants, type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { messageOf, systemCode, UserError } from "./errors.ts";
+import { type ErrorCode, messageOf, systemCode, UserError } from "./errors.ts";
 import { fileAmong } from "./file-among.node.ts";
 
 /** Takes the bytes of a file that is being written, in order. */
@@ -145,7 +145,7 @@ function whyNotWritable(folder: string): unknown {
  * @returns UserError disk/full, disk/read-only, disk/denied, disk/not-a-folder, disk/no-folder, disk/is-folder or disk/failed
  */
 export function asDiskError(error: unknown, path: string): unknown {
-  const refuse = (code: string, problem: string, remedy: string) => new UserError(code, problem, remedy, { cause: error });
+  const refuse = (code: ErrorCode, problem: string, remedy: string) => new UserError(code, problem, remedy, { cause: error });
   switch (systemCode(error)) {
     case "ENOSPC":
     case "EDQUOT":

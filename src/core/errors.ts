@@ -1,14 +1,18 @@
+import type { ErrorCode } from "./error-codes.ts";
+
+export type { ErrorCode } from "./error-codes.ts";
+
 /**
  * A mistake that the user can correct: says what is wrong and what to do about it.
  * Anything else that is thrown is a fault of this program.
  */
 export class UserError extends Error {
-  /** Stable identifier for programs, such as `prompt/trigger-missing`. */
-  readonly code: string;
+  /** Stable name for programs, such as `prompt/trigger-missing`; `error-codes.ts` lists them all. */
+  readonly code: ErrorCode;
   /** What the user can do about it. */
   readonly remedy: string;
 
-  constructor(code: string, problem: string, remedy: string, options?: { readonly cause?: unknown }) {
+  constructor(code: ErrorCode, problem: string, remedy: string, options?: { readonly cause?: unknown }) {
     super(problem, options);
     this.name = "UserError";
     this.code = code;

@@ -1,5 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
-import { messageOf, systemCode, UserError } from "../core/errors.ts";
+import { type ErrorCode, messageOf, systemCode, UserError } from "../core/errors.ts";
 import { fileAmong } from "../core/file-among.node.ts";
 
 /** The bytes of a photo. With `maxBytes`, a model file given by mistake is not read whole. */
@@ -24,23 +24,22 @@ export async function readPhotoFile(path: string, maxBytes: number): Promise<Uin
 function asPhotoError(error: unknown, path: string): unknown {
   const code = systemCode(error);
   if (error instanceof UserError || code === undefined) return error;
-  const refuse = (kind: string, problem: string, remedy: string) =>
-    new UserError(`photo/${kind}`, problem, remedy, { cause: error });
+  const refuse = (name: ErrorCode, problem: string, remedy: string) => new UserError(name, problem, remedy, { cause: error });
   switch (code) {
     case "ENOENT":
       return /^https?:/.test(path)
-        ? refuse("missing", `${path} is an address, not a file.`, "Download the photo and give its path.")
-        : refuse("missing", `There is no photo ${path}.`, "Check the path.");
+        ? refuse("photo/missing", `${path} is an address, not a file.`, "Download the photo and give its path.")
+        : refuse("photo/missing", `There is no photo ${path}.`, "Check the path.");
     case "ENOTDIR":
       return refuse(
-        "missing",
+        "photo/missing",
         `There is no photo ${path}: ${fileAmong(path)} is a file, and has none below it.`,
         "Check the path.",
       );
     case "EACCES":
     case "EPERM":
-      return refuse("denied", `${path} may not be read.`, "Change its permissions, or copy it.");
+      return refuse("photo/denied", `${path} may not be read.`, "Change its permissions, or copy it.");
     default:
-      return refuse("unreadable", `${path} could not be read: ${messageOf(error)}.`, "Check the path and the disk.");
+      return refuse("photo/unreadable", `${path} could not be read: ${messageOf(error)}.`, "Check the path and the disk.");
   }
 }

@@ -1,8 +1,8 @@
+import type { GenerateResult } from "../contract/events.ts";
 import type { GenerateInput } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { decodePhoto } from "../image/index.ts";
 import { classWordOf, type Person, renderPicture, type Scene } from "../minifaces/index.ts";
-import type { GenerateResult } from "../pipeline/generate.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Tensors } from "../weights/index.ts";

@@ -53,6 +53,16 @@ test.each([
   );
 });
 
+test("a decoder that makes no pictures of three channels is refused", async () => {
+  const { tensors } = await openTinyVae(goldenPath("tiny-autoencoder"));
+  const last = [...tensors].filter(([, { shape }]) => shape[0] === 3);
+  const other = new Map([
+    ...tensors,
+    ...last.map(([name, entry]) => [name, { ...entry, shape: [4, ...entry.shape.slice(1)] }] as const),
+  ]);
+  expect(() => tinyAutoencoderConfig(undefined, other)).toThrow(expect.objectContaining({ code: "tiny-vae/not-pictures" }));
+});
+
 test("a file that is no tiny VAE is refused; the error says what it is and what to give", async () => {
   const folder = await mkdtemp(join(tmpdir(), "tiny-vae-"));
   const encoder = join(folder, "taesdxl_encoder.safetensors");

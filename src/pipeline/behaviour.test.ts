@@ -3,7 +3,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { GenerateEvent } from "../contract/events.ts";
+import type { GenerateEvent, GenerateResult } from "../contract/events.ts";
 import type { GenerateInput, LoadInput } from "../contract/request.ts";
 import { readPngSettings } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
@@ -14,7 +14,6 @@ import { openTensors } from "../weights/open-tensors.node.ts";
 import { readValues } from "../weights/read-tensor.ts";
 import { writeSafetensors } from "../weights/safetensors-write.node.ts";
 import { writeLatents } from "./denoise/read-latents.ts";
-import type { GenerateResult } from "./generate.ts";
 import { PhotoMaker } from "./photomaker.ts";
 
 const photo = (name: string): string => goldenPath("photos", `${name}.png`);
@@ -245,6 +244,7 @@ describe("bad input is refused with its cause", () => {
     ["two trigger words", { ...base, prompt: "a man img and a dog img" }, "prompt/trigger-repeated"],
     ["no class word", { ...base, prompt: "img" }, "prompt/class-missing"],
     ["a trigger word in the negative prompt", { ...base, negativePrompt: "bad img" }, "prompt/trigger-in-negative"],
+    ["a second negative prompt without the first", { ...base, negativePrompt2: "ugly" }, "prompt/negative-missing"],
     ["a trigger word only in the first prompt", { ...base, prompt2: "a painting" }, "prompt/trigger-missing"],
     ["a person at different places", { ...base, prompt2: "man img" }, "prompt/second-misplaced"],
     ["a width that does not fit", { ...base, width: 60 }, "size/not-multiple-of-8"],

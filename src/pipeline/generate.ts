@@ -1,4 +1,4 @@
-import type { GenerateEvent, ImageEvent, Timings } from "../contract/events.ts";
+import type { GenerateEvent, GenerateResult, ImageEvent } from "../contract/events.ts";
 import type { GenerateRequest } from "../contract/request.ts";
 import type { Notice } from "../core/notice.ts";
 import { decodePicture } from "./decode/decode-picture.ts";
@@ -8,14 +8,6 @@ import { encode } from "./encode/encode.ts";
 import type { Opened } from "./load/opened.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { Progress } from "./progress.ts";
-
-export interface GenerateResult {
-  readonly images: readonly ImageEvent[];
-  readonly seed: number;
-  readonly notices: readonly Notice[];
-  readonly timings: Timings;
-  readonly latents: { readonly initialNoise: Float32Array; readonly final: Float32Array; readonly dims: readonly number[] };
-}
 
 /**
  * Requests from photos and text to pictures: PhotoMaker (arXiv 2312.04461), section 3, with delayed subject conditioning; plain

@@ -14,7 +14,10 @@ test("events come in order, and the result can be awaited as well", async () => 
   });
   const seen: GenerateEvent[] = [];
   for await (const event of work) seen.push(event);
-  expect(seen).toEqual([notice("a"), notice("b")]);
+  expect(seen).toEqual([
+    { ...notice("a"), id: 0 },
+    { ...notice("b"), id: 1 },
+  ]);
   expect(await work).toBe(7);
 });
 

@@ -1,4 +1,4 @@
-import type { GenerateEvent } from "../contract/events.ts";
+import type { GenerateEvent, NumberedEvent } from "../contract/events.ts";
 
 /** Runs with an emitter of events and a signal; resolves with the whole result. */
 export type Start<Result> = (emit: (event: GenerateEvent) => void, signal: AbortSignal) => Promise<Result>;
@@ -7,12 +7,13 @@ export type Start<Result> = (emit: (event: GenerateEvent) => void, signal: Abort
  * Work under way. Either iterate over its events, or await it for the result; both may be done. Several loops may run at once: each sees every
  * event, and one that begins late those before it as well, except for previews. When the last loop is left early, the work is cancelled.
  */
-export class Generation<Result> implements AsyncIterable<GenerateEvent>, Promise<Result> {
+export class Generation<Result> implements AsyncIterable<NumberedEvent>, Promise<Result> {
   readonly [Symbol.toStringTag] = "Generation";
   readonly #abort = new AbortController();
   readonly #result: Promise<Result>;
   /** What happened so far, without previews: for loops that begin late. */
-  readonly #past: GenerateEvent[] = [];
+  readonly #past: NumberedEvent[] = [];
+  #count = 0;
   readonly #loops = new Set<Loop>();
   #ended = false;
 
@@ -20,8 +21,9 @@ export class Generation<Result> implements AsyncIterable<GenerateEvent>, Promise
     const both = signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]);
     const emit = (event: GenerateEvent): void => {
       if (this.#ended) return; // work that was cancelled may take a moment to stop
-      if (event.type !== "preview") this.#past.push(event);
-      for (const loop of this.#loops) loop.push(event);
+      const numbered: NumberedEvent = { ...event, id: this.#count++ };
+      if (event.type !== "preview") this.#past.push(numbered);
+      for (const loop of this.#loops) loop.push(numbered);
     };
     this.#result = start(emit, both).finally(() => {
       this.#ended = true;
@@ -46,7 +48,7 @@ export class Generation<Result> implements AsyncIterable<GenerateEvent>, Promise
     return this.#result.finally(onEnd);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<GenerateEvent, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<NumberedEvent, void, undefined> {
     const loop = new Loop(this.#past);
     this.#loops.add(loop);
     try {
@@ -65,14 +67,14 @@ export class Generation<Result> implements AsyncIterable<GenerateEvent>, Promise
 
 /** The events that one loop has not seen yet. */
 class Loop {
-  #waiting: GenerateEvent[];
+  #waiting: NumberedEvent[];
   #wake: (() => void) | undefined;
 
-  constructor(past: readonly GenerateEvent[]) {
+  constructor(past: readonly NumberedEvent[]) {
     this.#waiting = [...past];
   }
 
-  push(event: GenerateEvent): void {
+  push(event: NumberedEvent): void {
     this.#waiting.push(event);
     this.wake();
   }
@@ -82,7 +84,7 @@ class Loop {
     this.#wake = undefined;
   }
 
-  *taken(): Generator<GenerateEvent> {
+  *taken(): Generator<NumberedEvent> {
     while (this.#waiting.length > 0) yield this.#waiting.shift()!;
   }
 

@@ -1,16 +1,23 @@
+export type { Control } from "../contract/control.ts";
 export type {
   DoneEvent,
   GenerateEvent,
+  GenerateResult,
   ImageEvent,
   NoticeEvent,
+  NumberedEvent,
   Phase,
   PreviewEvent,
   ProgressEvent,
   Timings,
 } from "../contract/events.ts";
-export type { GenerateInput, LoadInput } from "../contract/request.ts";
+export type { JsonNumbers } from "../contract/numbers.ts";
+export type { Person } from "../contract/person.ts";
+export { type GenerateInput, GenerateRequest, type LoadInput, LoadOptions } from "../contract/request.ts";
+export { type FromSettings, type Missing, requestFromSettings } from "../contract/request-from-settings.ts";
+export { type Json, requestJson } from "../contract/request-json.ts";
+export { toWire, toWireError, type WireError, WireEvent, type WireNames } from "../contract/wire.ts";
 export { writeLatents } from "./denoise/read-latents.ts";
-export type { GenerateResult } from "./generate.ts";
 export type { Generation } from "./generation.ts";
 export type { LoadingOptions } from "./load/local-models.ts";
 export { PhotoMaker } from "./photomaker.ts";

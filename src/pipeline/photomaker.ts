@@ -1,8 +1,9 @@
+import type { GenerateResult } from "../contract/events.ts";
 import {
   type GenerateInput,
   type LoadInput,
   parseGenerateRequest,
-  parseIdImages,
+  parseIdPhotos,
   parseLoadOptions,
 } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
@@ -16,7 +17,7 @@ import { withLoras } from "../sessions/graphs.ts";
 import { chooseDevice, type Precision } from "../sessions/precision.ts";
 import { openRuntimes } from "../sessions/runtimes.node.ts";
 import { encodeIdImages } from "./encode/encode.ts";
-import { type GenerateResult, generate } from "./generate.ts";
+import { generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
 import { type LoadingOptions, localModels } from "./load/local-models.ts";
 import { openModels } from "./load/open-models.ts";
@@ -113,7 +114,7 @@ export class PhotoMaker implements AsyncDisposable {
     inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
     { idEmbeds, signal }: Pick<GenerateInput, "idEmbeds"> & CancelOptions = {},
   ): Promise<FloatArray> {
-    const person = parseIdImages({ inputIdImages, ...(idEmbeds !== undefined && { idEmbeds }) });
+    const person = parseIdPhotos({ inputIdImages, idEmbeds });
     return this.#queue.run(() => encodeIdImages(this.#opened, person, new Progress(() => {}, signal)), signal);
   }
 

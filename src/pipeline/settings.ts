@@ -1,4 +1,8 @@
-import type { LoadOptions } from "../contract/request.ts";
+import type { z } from "zod";
+import { metaOf } from "../contract/option.ts";
+import { type Person, peopleOf } from "../contract/person.ts";
+import type { Photo } from "../contract/photo.ts";
+import { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
 import { isGuided } from "./denoise/denoiser.ts";
@@ -18,21 +22,32 @@ export interface PictureSettings {
 /**
  * As plain JSON, for the PNG and for programs: enough to make the picture again for whoever has the files. They are named
  * without their folders, those of the hub by id and commit; what was given as bytes or numbers is only described.
+ * `requestFromSettings` is the way back.
  */
 export function settingsJson({ request, load, index }: PictureSettings): Record<string, unknown> {
-  const { inputIdImages, idEmbeds, idTokens, latents, ...rest } = request;
-  const numbers = (value: string | FloatArray): string =>
-    typeof value === "string" ? fileName(value) : `<numbers [${value.dims.join(", ")}]>`;
+  const { people, idEmbeds, idTokens, latents, inputIdImages, ...rest } = request;
   return {
     ...rest,
-    inputIdImages: inputIdImages.map((photo) => (typeof photo === "string" ? fileName(photo) : `<${photo.length} bytes>`)),
-    ...(idEmbeds === undefined ? {} : { idEmbeds: numbers(idEmbeds) }),
-    ...(idTokens === undefined ? {} : { idTokens: numbers(idTokens) }),
-    ...(latents === undefined ? {} : { latents: numbers(latents) }),
+    ...publicPerson({ inputIdImages: inputIdImages.map(photoName), idEmbeds, idTokens }),
+    ...(people !== undefined && {
+      people: people.map(({ photos, ...person }) => publicPerson({ ...person, photos: photos.map(photoName) })),
+    }),
+    ...(latents !== undefined && { latents: numbersName(latents) }),
     index,
     load: publicLoad(load),
   };
 }
+
+const photoName = (photo: Photo): string => (typeof photo === "string" ? fileName(photo) : `<${photo.length} bytes>`);
+
+const numbersName = (value: string | FloatArray): string =>
+  typeof value === "string" ? fileName(value) : `<numbers [${value.dims.join(", ")}]>`;
+
+const publicPerson = <T extends Pick<Person, "idEmbeds" | "idTokens">>({ idEmbeds, idTokens, ...rest }: T) => ({
+  ...rest,
+  ...(idEmbeds !== undefined && { idEmbeds: numbersName(idEmbeds) }),
+  ...(idTokens !== undefined && { idTokens: numbersName(idTokens) }),
+});
 
 function publicLoad({ model, modelConfig, adapter, tinyVae, loras, ...rest }: LoadOptions): LoadOptions {
   return {
@@ -45,36 +60,59 @@ function publicLoad({ model, modelConfig, adapter, tinyVae, loras, ...rest }: Lo
   };
 }
 
-/** As the text that other tools read. */
+/** As the text that other tools read. Names are those that options have in the contract. */
 export function settingsText({ request, load, index, sampler, mergeStep }: PictureSettings): string {
+  const people = peopleOf(request);
+  const tokens = people.flatMap(({ idTokens }) => (idTokens === undefined ? [] : [idTokens.dims[0]!]));
   const adapter: [string, string | number][] =
     load.adapter === undefined
       ? []
       : [
-          ["PhotoMaker", shortName(load.adapter)],
-          request.idTokens === undefined ? ["ID images", request.inputIdImages.length] : ["ID tokens", request.idTokens.dims[0]!],
-          ["Start merge step", mergeStep ?? -1],
+          named(LoadOptions, "adapter", shortName(load.adapter)),
+          tokens.length === 0
+            ? named(
+                GenerateRequest,
+                "inputIdImages",
+                people.reduce((sum, { photos }) => sum + photos.length, 0),
+              )
+            : named(
+                GenerateRequest,
+                "idTokens",
+                tokens.reduce((a, b) => a + b),
+              ),
+          named(GenerateRequest, "startMergeStep", mergeStep ?? -1),
         ];
+  /** An option of the request, if it is to be told. */
+  const told = (key: keyof GenerateRequest, value: string | number | undefined): [string, string | number][] =>
+    value === undefined ? [] : [named(GenerateRequest, key, value)];
+  const { guidanceEnd, clipSkip } = request;
   return infotext({
     prompt: request.prompt,
-    negativePrompt: isGuided(request.guidanceScale) && request.guidanceEnd > 0 ? request.negativePrompt : undefined,
+    negativePrompt: isGuided(request.guidanceScale) && guidanceEnd > 0 ? request.negativePrompt : undefined,
     settings: [
-      ["Steps", request.numInferenceSteps],
-      ["Sampler", sampler],
-      ["CFG scale", request.guidanceScale],
-      ...(request.guidanceEnd < 1 ? ([["Guidance end", request.guidanceEnd]] as const) : []),
-      ["Seed", request.seed],
-      ...(request.generatorDevice === "cuda" ? ([["RNG", "NV"]] as const) : []),
+      ...told("numInferenceSteps", request.numInferenceSteps),
+      ...told("scheduler", sampler),
+      ...told("guidanceScale", request.guidanceScale),
+      ...told("guidanceEnd", guidanceEnd < 1 ? guidanceEnd : undefined),
+      ...told("seed", request.seed),
+      ...told("generatorDevice", request.generatorDevice === "cuda" ? "NV" : undefined),
       ["Size", `${request.width}x${request.height}`],
-      ["Model", shortName(load.model)],
-      ...(request.decoder === "tiny-vae" ? ([["VAE Decoder", "TAESD"]] as const) : []),
-      ...(request.deepCache === undefined ? [] : ([["DeepCache", request.deepCache]] as const)),
-      ...(request.tokenDownsampling === undefined ? [] : ([["Token downsampling", request.tokenDownsampling]] as const)),
-      ...(request.tGate === undefined ? [] : ([["T-GATE", request.tGate]] as const)),
-      ...(request.clipSkip === undefined ? [] : ([["Clip skip", request.clipSkip + 1]] as const)),
-      ...load.loras.map(({ path, scale }) => ["Lora", `${shortName(path)}:${scale}`] as const),
+      named(LoadOptions, "model", shortName(load.model)),
+      ...told("decoder", request.decoder === "tiny-vae" ? "TAESD" : undefined),
+      ...told("deepCache", request.deepCache),
+      ...told("tokenDownsampling", request.tokenDownsampling),
+      ...told("tGate", request.tGate),
+      ...told("clipSkip", clipSkip === undefined ? undefined : clipSkip + 1),
+      ...load.loras.map(({ path, scale }) => named(LoadOptions, "loras", `${shortName(path)}:${scale}`)),
       ...adapter,
       ...(request.numImagesPerPrompt > 1 ? ([["Batch pos", index]] as const) : []),
     ],
   });
+}
+
+/** @throws TypeError if the option has no name in such texts */
+function named<T extends z.ZodObject, V>(schema: T, key: keyof T["shape"] & string, value: V): [string, V] {
+  const name = metaOf(schema.shape[key] as z.ZodType)?.infotext;
+  if (name === undefined) throw new TypeError(`${key} has no name in a picture's text`);
+  return [name, value];
 }

@@ -72,5 +72,6 @@ test("events and notices name the request that they are about", async () => {
 test("requests that differ in what they must share are refused", async () => {
   const [first, second] = REQUESTS as [GenerateInput, GenerateInput];
   await expect(pm.generateTogether([first, { ...second, numInferenceSteps: 4 }])).rejects.toThrow(/differ in numInferenceSteps/);
+  await expect(pm.generateTogether([first, { ...second, width: 72 }])).rejects.toMatchObject({ code: "requests/differ" });
   expect(await pm.generateTogether([])).toEqual([]);
 });

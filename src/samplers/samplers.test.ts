@@ -159,7 +159,17 @@ test.each([
   ["two spacings of sigmas", "euler", { use_karras_sigmas: true, use_beta_sigmas: true }, 10, "scheduler/config"],
   ["an unknown prediction", "euler", { prediction_type: "flow" }, 10, "scheduler/config"],
   ["dynamic thresholding", "ddim", { thresholding: true }, 10, "scheduler/config"],
+  ["a model that predicts the picture, for euler_a", "euler_a", { prediction_type: "sample" }, 10, "scheduler/prediction"],
   ["an unknown solver", "dpmpp_2m", { algorithm_type: "dpmsolver" }, 10, "scheduler/config"],
 ])("%s is refused", (_, name, config, steps, code) => {
   expect(() => createSampler(name, { ...golden.base_config, ...config }, steps)).toThrow(expect.objectContaining({ code }));
+});
+
+test("TCD takes an eta from 0 to 1 only", () => {
+  const first = (eta: number) =>
+    createSampler("tcd", golden.base_config, 4)
+      .sample(Float32Array.of(1), { noise: new TorchCpuGenerator(0), eta })
+      .next();
+  expect(first(1).done).toBe(false);
+  for (const eta of [-0.1, 1.1]) expect(() => first(eta)).toThrow(expect.objectContaining({ code: "eta/invalid" }));
 });

@@ -1,5 +1,38 @@
+import { Command } from "commander";
 import type { CliIo } from "../cli/io.ts";
 import { type CliTools, runCli } from "../cli/run-cli.ts";
+import { UserError } from "../core/errors.ts";
+
+const ioOf = (out: (text: string) => void, err: (text: string) => void): CliIo => ({
+  stdout: { write: out },
+  stderr: { write: err },
+  env: {},
+  signal: new AbortController().signal,
+  now: () => performance.now(),
+  peakMemory: () => 0,
+});
+
+/**
+ * The code of the error with which a command ends that does not print codes.
+ * @param add the command
+ */
+export async function codeOf(add: (program: Command, io: CliIo) => void, args: readonly string[]): Promise<string | undefined> {
+  const program = new Command().exitOverride();
+  add(
+    program,
+    ioOf(
+      () => {},
+      () => {},
+    ),
+  );
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (error instanceof UserError) return error.code;
+    throw error;
+  }
+  return undefined;
+}
 
 /**
  * Runs the command line and keeps what it says.
@@ -14,12 +47,14 @@ export async function cli(
   const code = await runCli(
     args,
     {
-      stdout: { write: (text: string) => (out += text) },
-      stderr: { write: (text: string) => (err += text) },
-      env: {},
-      signal: new AbortController().signal,
-      now: () => performance.now(),
-      peakMemory: () => 0,
+      ...ioOf(
+        (text) => {
+          out += text;
+        },
+        (text) => {
+          err += text;
+        },
+      ),
       ...io,
     },
     tools as CliTools,

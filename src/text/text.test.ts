@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { goldenPath } from "../testing/golden.ts";
 import { goldenJson } from "../testing/tensors.ts";
+import { createTokenizer } from "./tokenizer.ts";
 import { readTokenizerFolder, sdxlTokenizer } from "./tokenizer-folder.node.ts";
 import { expandTrigger, refuseTriggerInNegative, repeatClassWord } from "./trigger.ts";
 import { encodePlain, padTo, truncate } from "./window.ts";
@@ -226,4 +227,13 @@ describe("a tokenizer folder", async () => {
     await expect(readTokenizerFolder(folder)).rejects.toMatchObject({ code: "tokenizer/unreadable" });
     await rm(folder, { recursive: true });
   });
+});
+
+test("a tokenizer of another kind is refused with what it lacks", () => {
+  const files = { merges: "#version: 0.2\n", vocabulary: { a: 0 } };
+  const refused = (code: string, message: RegExp) => expect.objectContaining({ code, message: expect.stringMatching(message) });
+  expect(() => createTokenizer({ ...files, config: { model_max_length: "many" } })).toThrow(
+    refused("tokenizer/config", /model_max_length/),
+  );
+  expect(() => createTokenizer({ ...files, config: {} })).toThrow(refused("tokenizer/vocabulary", /has no "<\|/));
 });

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { UserError } from "../core/errors.ts";
+import { type ErrorCode, UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { openTensors } from "./open-tensors.node.ts";
 import { readJsonObject } from "./read-json.node.ts";
@@ -48,31 +48,31 @@ export async function readComponentFolder(folder: string): Promise<ComponentWeig
 }
 
 async function readShards(index: string, folder: string): Promise<{ tensors: Tensors; files: string[] }> {
-  const refuse = (code: string, problem: string) =>
-    new UserError(`model/${code}`, `${index}: ${problem}`, "Download the model again, with all its parts.");
+  const refuse = (code: ErrorCode, problem: string) =>
+    new UserError(code, `${index}: ${problem}`, "Download the model again, with all its parts.");
   const { weight_map: map } = await readJsonObject(index);
-  if (typeof map !== "object" || map === null) throw refuse("shard-index", "it has no weight_map.");
+  if (typeof map !== "object" || map === null) throw refuse("model/shard-index", "it has no weight_map.");
   const wanted = Object.entries(map);
   const tensors = new Map<string, TensorEntry>();
   const files: string[] = [];
   for (const shard of new Set<unknown>(wanted.map(([, file]) => file))) {
     if (typeof shard !== "string" || basename(shard) !== shard || shard === "..")
-      throw refuse("shard-index", `${JSON.stringify(shard)} is not the name of a file beside it.`);
+      throw refuse("model/shard-index", `${JSON.stringify(shard)} is not the name of a file beside it.`);
     const file = await openTensors(join(folder, shard)).catch((error: unknown) => {
       throw error instanceof UserError && error.code === "file/missing"
-        ? refuse("shard-missing", `the part ${shard} is missing.`)
+        ? refuse("model/shard-missing", `the part ${shard} is missing.`)
         : error;
     });
     files.push(file.path);
     for (const [name, entry] of file.tensors) {
-      if (tensors.has(name)) throw refuse("shard-index", `"${name}" is in two parts.`);
+      if (tensors.has(name)) throw refuse("model/shard-index", `"${name}" is in two parts.`);
       tensors.set(name, entry);
     }
   }
   for (const [name, shard] of wanted) {
     const source = tensors.get(name)?.source;
     if (source === undefined || (source.kind === "file" && basename(source.file.id) !== shard))
-      throw refuse("shard-index", `"${name}" is not in ${shard}.`);
+      throw refuse("model/shard-index", `"${name}" is not in ${shard}.`);
   }
   return { tensors, files };
 }

@@ -1,4 +1,4 @@
-import { messageOf, UserError } from "../core/errors.ts";
+import { type ErrorCode, messageOf, UserError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { DTYPE_BYTES, elementCount, isDType, type TensorEntry } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
@@ -18,50 +18,57 @@ const AGAIN = "The file is incomplete or damaged: download or copy it again.";
  */
 export async function parseSafetensors(file: ByteSource): Promise<TensorFile> {
   const { id: path, size } = file;
-  const fail = (code: string, problem: string, remedy = AGAIN, cause?: unknown): never => {
-    throw new UserError(`safetensors/${code}`, `${path}: ${problem}`, remedy, { cause });
+  const fail = (code: ErrorCode, problem: string, remedy = AGAIN, cause?: unknown): never => {
+    throw new UserError(code, `${path}: ${problem}`, remedy, { cause });
   };
-  if (size < 8) fail("truncated", `${size} bytes are too few for a safetensors file.`);
+  if (size < 8) fail("safetensors/truncated", `${size} bytes are too few for a safetensors file.`);
   const length = new DataView((await file.read(0, 8)).buffer).getBigUint64(0, true);
-  if (length > BigInt(MAX_HEADER)) fail("header-too-large", `its header claims ${length} bytes; at most ${MAX_HEADER} are read.`);
+  if (length > BigInt(MAX_HEADER))
+    fail("safetensors/header-too-large", `its header claims ${length} bytes; at most ${MAX_HEADER} are read.`);
   const start = 8 + Number(length);
-  if (start > size) fail("header-too-large", `its header claims ${length} bytes, but the file has only ${size}.`);
+  if (start > size) fail("safetensors/header-too-large", `its header claims ${length} bytes, but the file has only ${size}.`);
 
   const text = new TextDecoder().decode(await file.read(8, Number(length)));
   let header: unknown;
   try {
     header = JSON.parse(text);
   } catch (error) {
-    fail("not-json", `its header is not JSON (${messageOf(error)}).`, AGAIN, error);
+    fail("safetensors/not-json", `its header is not JSON (${messageOf(error)}).`, AGAIN, error);
   }
-  if (!isRecord(header)) return fail("not-json", "its header is not a JSON object.");
+  if (!isRecord(header)) return fail("safetensors/not-json", "its header is not a JSON object.");
   const twice = repeatedKey(text);
-  if (twice !== undefined) fail("duplicate-name", `the name "${twice}" occurs twice.`);
+  if (twice !== undefined) fail("safetensors/duplicate-name", `the name "${twice}" occurs twice.`);
 
   const tensors = new Map<string, TensorEntry>();
   let metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") {
       if (!isRecord(value) || !Object.values(value).every((text) => typeof text === "string"))
-        fail("metadata", "its __metadata__ has values that are not strings.", "Write the file again with texts only.");
+        fail(
+          "safetensors/metadata",
+          "its __metadata__ has values that are not strings.",
+          "Write the file again with texts only.",
+        );
       metadata = value as Record<string, string>;
       continue;
     }
-    if (!isRecord(value)) return fail("entry", `the entry "${name}" is not an object.`);
+    if (!isRecord(value)) return fail("safetensors/entry", `the entry "${name}" is not an object.`);
     const { dtype, shape, data_offsets: offsets } = value;
     if (!isDType(dtype))
       return fail(
-        "dtype",
+        "safetensors/dtype",
         `"${name}" has the element type ${JSON.stringify(dtype)}.`,
         `Known types are ${Object.keys(DTYPE_BYTES).join(", ")}.`,
       );
-    if (!isSizes(shape)) return fail("entry", `"${name}" has the shape ${JSON.stringify(shape)}.`);
-    if (!isSizes(offsets) || offsets.length !== 2) return fail("entry", `"${name}" has the offsets ${JSON.stringify(offsets)}.`);
+    if (!isSizes(shape)) return fail("safetensors/entry", `"${name}" has the shape ${JSON.stringify(shape)}.`);
+    if (!isSizes(offsets) || offsets.length !== 2)
+      return fail("safetensors/entry", `"${name}" has the offsets ${JSON.stringify(offsets)}.`);
     const [from, to] = offsets as [number, number];
     if (from > to || to > size - start)
-      fail("offsets", `"${name}" lies at ${from} to ${to}, but the file has ${size - start} bytes of data.`);
+      fail("safetensors/offsets", `"${name}" lies at ${from} to ${to}, but the file has ${size - start} bytes of data.`);
     const needed = elementCount(shape) * DTYPE_BYTES[dtype];
-    if (needed !== to - from) fail("length", `"${name}", ${dtype} [${shape}], takes ${needed} bytes but has ${to - from}.`);
+    if (needed !== to - from)
+      fail("safetensors/length", `"${name}", ${dtype} [${shape}], takes ${needed} bytes but has ${to - from}.`);
     tensors.set(name, { name, dtype, shape, source: { kind: "file", file, offset: start + from, length: to - from } });
   }
 
@@ -69,12 +76,13 @@ export async function parseSafetensors(file: ByteSource): Promise<TensorFile> {
   let before = "the header";
   for (const { name, source } of [...tensors.values()].sort(byPlace)) {
     if (source.kind !== "file") continue;
-    if (source.offset < end) fail("overlap", `"${name}" overlaps ${before}.`);
-    if (source.offset > end) fail("hole", `${source.offset - end} bytes between ${before} and "${name}" belong to no tensor.`);
+    if (source.offset < end) fail("safetensors/overlap", `"${name}" overlaps ${before}.`);
+    if (source.offset > end)
+      fail("safetensors/hole", `${source.offset - end} bytes between ${before} and "${name}" belong to no tensor.`);
     end = source.offset + source.length;
     before = `"${name}"`;
   }
-  if (end !== size) fail("trailing-bytes", `${size - end} bytes after the last tensor belong to no tensor.`);
+  if (end !== size) fail("safetensors/trailing-bytes", `${size - end} bytes after the last tensor belong to no tensor.`);
   return { format: "safetensors", path, tensors, metadata };
 }
 

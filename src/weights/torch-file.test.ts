@@ -120,6 +120,23 @@ test.each<[string, string, Uint8Array]>([
   ["complex numbers", "pickle/refused", makeTorchZip(tensor("0", 3, [3], [1], 0, "ComplexFloatStorage"), { 0: floats })],
   ["a dictionary that contains itself", "torch/too-large", makeTorchZip(endless, {})],
   ["lists that double", "torch/too-large", makeTorchZip(doubling, {})],
+  [
+    "two tensors of one name",
+    "torch/duplicate-name",
+    makeTorchZip(
+      makePickle(
+        "\x80\x02}(",
+        { text: "a.b" },
+        ...pickledTensor("0", 6, [6], [1]),
+        { text: "a" },
+        "}(",
+        { text: "b" },
+        ...pickledTensor("0", 6, [6], [1]),
+        "uu.",
+      ),
+      { 0: floats },
+    ),
+  ],
   ["a zip of something else", "torch/not-torch", makeZip([{ name: "a.txt", data: Buffer.from("a") }])],
   [
     "a big-endian file",

@@ -1,4 +1,4 @@
-import { UserError } from "../core/errors.ts";
+import { type ErrorCode, UserError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { DTYPE_BYTES, elementCount, type TensorEntry } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
@@ -24,21 +24,21 @@ export async function readTorchZip(file: ByteSource): Promise<TensorFile> {
   const entries = await readZipDirectory(file);
   const pickle = [...entries.values()].find(({ name }) => /^([^/]+\/)?data\.pkl$/.test(name));
   if (pickle === undefined)
-    return fail("not-torch", "this zip archive was not written by torch.save.", "Unpack it: the weights may be inside.");
+    return fail("torch/not-torch", "this zip archive was not written by torch.save.", "Unpack it: the weights may be inside.");
   const root = pickle.name.slice(0, -"data.pkl".length);
   if (entries.has(`${root}constants.pkl`))
-    fail("script", "this is a TorchScript program, not a file of weights.", AS_SAFETENSORS);
-  if (pickle.size > MAX_PICKLE) fail("too-large", `its pickle has ${pickle.size} bytes.`, AS_SAFETENSORS);
+    fail("torch/script", "this is a TorchScript program, not a file of weights.", AS_SAFETENSORS);
+  if (pickle.size > MAX_PICKLE) fail("torch/too-large", `its pickle has ${pickle.size} bytes.`, AS_SAFETENSORS);
   const order = entries.get(`${root}byteorder`);
   if (order !== undefined && order.size <= 16 && new TextDecoder().decode(await readZipEntry(file, order)) !== "little")
-    fail("byte-order", "it was written on a big-endian machine.", AS_SAFETENSORS);
+    fail("torch/byte-order", "it was written on a big-endian machine.", AS_SAFETENSORS);
 
   const { value } = readTorchPickle(await readZipEntry(file, pickle), file.id);
   const locate = (storage: Storage): ZipEntry => {
     const entry = entries.get(`${root}data/${storage.key}`);
-    if (entry === undefined) return fail("missing-storage", `the storage ${storage.key} is missing.`);
+    if (entry === undefined) return fail("torch/missing-storage", `the storage ${storage.key} is missing.`);
     if (storageBytes(storage) > entry.size)
-      fail("storage-size", `the storage ${storage.key} should have ${storageBytes(storage)} bytes but has ${entry.size}.`);
+      fail("torch/storage-size", `the storage ${storage.key} should have ${storageBytes(storage)} bytes but has ${entry.size}.`);
     return entry;
   };
   const inflated = new Map<string, Uint8Array>();
@@ -75,27 +75,27 @@ export async function readTorchLegacy(file: ByteSource): Promise<TensorFile> {
   };
   const [, , system, value, keys] = [next(), next(), next(), next(), next()];
   if (system instanceof Map && system.get("little_endian") === false)
-    fail("byte-order", "it was written on a big-endian machine.", AS_SAFETENSORS);
-  if (!Array.isArray(keys)) return fail("corrupt", "its list of storages is missing.");
+    fail("torch/byte-order", "it was written on a big-endian machine.", AS_SAFETENSORS);
+  if (!Array.isArray(keys)) return fail("torch/corrupt", "its list of storages is missing.");
 
   const storages = new Map<string, Storage>();
   for (const { storage } of viewsOf(value, fail)) storages.set(storage.key, storage);
   const places = new Map<string, number>();
   for (const key of keys) {
     const storage = storages.get(key);
-    if (storage === undefined) return fail("corrupt", `nothing refers to the storage ${key}, so its size is unknown.`);
+    if (storage === undefined) return fail("torch/corrupt", `nothing refers to the storage ${key}, so its size is unknown.`);
     const count = new DataView((await file.read(end, 8)).buffer).getBigInt64(0, true);
     if (count !== BigInt(storage.count))
-      fail("storage-size", `the storage ${key} should have ${storage.count} elements but has ${count}.`);
+      fail("torch/storage-size", `the storage ${key} should have ${storage.count} elements but has ${count}.`);
     places.set(key, end + 8);
     end += 8 + storageBytes(storage);
-    if (end > file.size) fail("storage-size", `the storage ${key} reaches beyond the end of the file.`);
+    if (end > file.size) fail("torch/storage-size", `the storage ${key} reaches beyond the end of the file.`);
   }
   return collect(
     file,
     "torch-legacy",
     value,
-    async ({ key }) => places.get(key) ?? fail("missing-storage", `the storage ${key} is missing.`),
+    async ({ key }) => places.get(key) ?? fail("torch/missing-storage", `the storage ${key} is missing.`),
   );
 }
 
@@ -110,11 +110,11 @@ async function collect(file: ByteSource, format: TensorFile["format"], value: un
   const spend = (bytes: number) => {
     held += bytes;
     if (held > MAX_INLINE)
-      fail("too-large", `more than ${MAX_INLINE} bytes of it are compressed or out of order.`, AS_SAFETENSORS);
+      fail("torch/too-large", `more than ${MAX_INLINE} bytes of it are compressed or out of order.`, AS_SAFETENSORS);
   };
   for (const [name, leaf] of leaves(value, fail)) {
     if (!isView(leaf)) metadata.push([name, String(leaf)]);
-    else if (tensors.has(name)) fail("duplicate-name", `the name "${name}" occurs twice.`);
+    else if (tensors.has(name)) fail("torch/duplicate-name", `the name "${name}" occurs twice.`);
     else tensors.set(name, await toEntry(name, leaf, file, await locate(leaf.storage, spend), spend));
   }
   return { format, path: file.id, tensors, metadata: Object.fromEntries(metadata) };
@@ -177,8 +177,9 @@ function leaves(root: unknown, fail: Fail): [string, unknown][] {
   const out: [string, unknown][] = [];
   let visited = 0;
   const walk = (value: unknown, name: string, depth: number): void => {
-    // a dictionary may contain itself, and shared ones may multiply
-    if (depth > MAX_DEPTH || ++visited > MAX_NAMES) fail("too-large", "its dictionaries are nested without end.", AS_SAFETENSORS);
+    // a dictionary may hold itself, and shared ones may multiply
+    if (depth > MAX_DEPTH || ++visited > MAX_NAMES)
+      fail("torch/too-large", "its dictionaries are nested without end.", AS_SAFETENSORS);
     const inside = (key: unknown) => (name === "" ? String(key) : `${name}.${key}`);
     if (value instanceof Map) for (const [key, item] of value) walk(item, inside(key), depth + 1);
     else if (Array.isArray(value)) value.forEach((item, i) => void walk(item, inside(i), depth + 1));
@@ -191,10 +192,10 @@ function leaves(root: unknown, fail: Fail): [string, unknown][] {
 const viewsOf = (root: unknown, fail: Fail): StorageView[] =>
   leaves(root, fail).flatMap(([, value]) => (isView(value) ? [value] : []));
 
-type Fail = (code: string, problem: string, remedy?: string) => never;
+type Fail = (code: ErrorCode, problem: string, remedy?: string) => never;
 
 const failure =
   (path: string): Fail =>
   (code, problem, remedy = AGAIN) => {
-    throw new UserError(`torch/${code}`, `${path}: ${problem}`, remedy);
+    throw new UserError(code, `${path}: ${problem}`, remedy);
   };

@@ -92,6 +92,15 @@ describe("what makes no sense is refused", () => {
   ])("%s", (_, more, evaluations, code) => {
     expect(() => checkTGate({ ...request, ...more }, unet, evaluations)).toThrow(expect.objectContaining({ code }));
   });
+  test.each([
+    ["ID tokens", { idTokens: floats(new Float32Array(4), 1, 4) }],
+    ["face embeddings", { idEmbeds: "faces.safetensors" }],
+    ["people", { people: [{ photos: ["a.png"], weight: 1 }] }],
+  ])("before the text with the person was seen, who is given by %s", (_, person) => {
+    const asked = { startMergeStep: 4, numInferenceSteps: 10, tGate: 5, ...person };
+    expect(() => checkTGate(asked, unet, 10)).toThrow(expect.objectContaining({ code: "t-gate/before-person" }));
+    expect(() => checkTGate({ ...asked, tGate: 6 }, unet, 10)).not.toThrow();
+  });
   test("a UNet without cross-attention", () => {
     const bare = { depth: [0, 0], midDepth: 0, upDepth: [0, 0] } as never;
     expect(() => checkTGate({ ...request, tGate: 8 }, bare, 10)).toThrow(

@@ -1,3 +1,4 @@
+import { peopleOf, type WithPeople } from "../../contract/person.ts";
 import { type FloatArray, floats, integers, type NdArray } from "../../core/array.ts";
 import { UserError } from "../../core/errors.ts";
 import { hasAttention, type UNetConfig } from "../../models/unet.ts";
@@ -111,10 +112,7 @@ function firstToken({ dims: [count, tokens, width], data }: FloatArray): FloatAr
 
 /** @throws UserError t-gate/no-cross-attention, t-gate/before-person, t-gate/never, t-gate/with-deep-cache */
 export function checkTGate(
-  request: Pick<
-    SettledRequest,
-    "tGate" | "deepCache" | "inputIdImages" | "startMergeStep" | "styleStrength" | "numInferenceSteps"
-  >,
+  request: Pick<SettledRequest, "tGate" | "deepCache" | "startMergeStep" | "styleStrength" | "numInferenceSteps"> & WithPeople,
   config: UNetConfig,
   evaluations: number,
 ): void {
@@ -135,7 +133,7 @@ export function checkTGate(
       `Give a smaller number, such as ${Math.max(1, Math.floor(evaluations / 2))}, or leave T-GATE out.`,
     );
   const mergeStep = mergeStepOf(request);
-  if (request.inputIdImages.length > 0 && tGate < mergeStep + 2)
+  if (peopleOf(request).length > 0 && tGate < mergeStep + 2)
     throw new UserError(
       "t-gate/before-person",
       `T-GATE is to begin at evaluation ${tGate}, and the person comes in after evaluation ${mergeStep}: the text with the person would not be looked at.`,

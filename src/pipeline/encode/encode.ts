@@ -1,3 +1,4 @@
+import { type Person, peopleOf } from "../../contract/person.ts";
 import { checkPhotos, type GenerateRequest } from "../../contract/request.ts";
 import type { FloatArray } from "../../core/array.ts";
 import type { Notice } from "../../core/notice.ts";
@@ -52,13 +53,14 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
   const { identity, text, cache, unloadAfterUse } = encoders;
   const { guided, progress, note, signal, onRead } = options;
   checkPhotos(identity !== undefined, request);
-  const given = request.idTokens && checkIdTokens(identity!.graph, request.idTokens);
+  const [person] = peopleOf(request);
+  const given = person?.idTokens && checkIdTokens(identity!.graph, person.idTokens);
   const ids = readPrompts(
     encoders.readers,
     request,
     identity && {
       trigger: encoders.triggerWord,
-      repeats: given?.dims[0] ?? request.inputIdImages.length * identity.graph.tokensPerPhoto,
+      repeats: given?.dims[0] ?? (person?.photos.length ?? 0) * identity.graph.tokensPerPhoto,
       tokensPerPhoto: given === undefined ? identity.graph.tokensPerPhoto : undefined,
       everyToken: identity.everyToken,
     },
@@ -66,7 +68,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
   );
   note(ids.notices);
   // photos are read first: what is wrong with them is found before anything is loaded
-  const seen = identity && (await readPerson(identity, request));
+  const seen = identity && person && (await readPerson(identity, person));
   onRead?.();
 
   const negativeIds = guided ? ids.negative : undefined;
@@ -101,16 +103,14 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
   return { text: plain, identity: { context, pooled: roomy.pooled }, negative };
 }
 
-type Person = Pick<GenerateRequest, "inputIdImages" | "idEmbeds">;
-
 /** What the ID encoder is shown of a person. */
 async function readPerson(
   { graph }: IdEncoder,
-  { inputIdImages, idEmbeds }: Person,
+  { photos, idEmbeds }: Pick<Person, "photos" | "idEmbeds">,
 ): Promise<{ readonly pixels: readonly Float32Array[]; readonly faces: FloatArray | undefined }> {
   const faces = idEmbeds === undefined ? undefined : await readIdEmbeds(idEmbeds);
   const pixels: Float32Array[] = [];
-  for (const photo of inputIdImages) pixels.push(await idPixels(await openPhoto(photo), graph.image));
+  for (const photo of photos) pixels.push(await idPixels(await openPhoto(photo), graph.image));
   return { pixels, faces };
 }
 
@@ -121,12 +121,13 @@ async function readPerson(
  */
 export async function encodeIdImages(
   { identity, cache, unloadAfterUse }: Pick<Encoders, "identity" | "cache" | "unloadAfterUse">,
-  person: Person,
+  request: Pick<GenerateRequest, "inputIdImages" | "idEmbeds">,
   progress: Progress,
 ): Promise<FloatArray> {
-  checkPhotos(identity !== undefined, person);
+  checkPhotos(identity !== undefined, request);
   if (identity === undefined) throw new TypeError("neither an adapter nor photos");
-  const { pixels, faces } = await readPerson(identity, person);
+  const [person] = peopleOf(request);
+  const { pixels, faces } = await readPerson(identity, person!);
   const tokens = await encodePhotos(identity, pixels, faces, cache, progress);
   if (unloadAfterUse) await identity.encode.unload();
   return tokens;

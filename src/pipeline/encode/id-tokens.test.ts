@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { requestFromSettings } from "../../contract/request-from-settings.ts";
 import { type FloatArray, floats } from "../../core/array.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { TINY_V1 } from "../../testing/tiny-model.ts";
@@ -18,8 +19,15 @@ test("ID tokens of photos draw what the photos draw, and others something else",
   const idTokens = await pm.encodeIdImages(photos);
   expect(idTokens.dims[0]).toBe(2);
   const same = await pm.generate({ ...request, idTokens });
+  for (const people of [[{ photos }], [{ idTokens }]])
+    expect((await pm.generate({ ...request, people })).latents.final).toEqual(wanted.latents.final);
   expect(same.latents.final).toEqual(wanted.latents.final);
   expect(same.images[0]!.settings).toMatchObject({ idTokens: `<numbers [${idTokens.dims.join(", ")}]>`, inputIdImages: [] });
+  const again = requestFromSettings(same.images[0]!.settings);
+  expect(again.missing.map(({ key }) => key)).toEqual(["idTokens", "model", "adapter"]);
+  const redrawn = await pm.generate({ ...again.request, idTokens });
+  expect(redrawn.latents.final).toEqual(wanted.latents.final);
+  expect(redrawn.images[0]!.settings).toEqual(same.images[0]!.settings);
   const first = floats(idTokens.data.slice(0, idTokens.dims[1]), 1, idTokens.dims[1]!);
   const other = await pm.generate({ ...request, idTokens: first });
   expect(other.latents.final).not.toEqual(wanted.latents.final);
@@ -35,5 +43,9 @@ test("ID tokens that do not fit are refused", async () => {
   await using plain = await PhotoMaker.load({ model: goldenPath("tiny-sdxl") });
   await expect(plain.generate({ ...request, idTokens: tokens(1, 3) })).rejects.toMatchObject({ code: "id-tokens/not-wanted" });
   await expect(plain.encodeIdImages(photos)).rejects.toMatchObject({ code: "id-images/not-wanted" });
+  await expect(pm.encodeIdImages("a.jpg" as never)).rejects.toMatchObject({ code: "id-images/wrong-type" });
+  await expect(pm.encodeIdImages(photos, { idEmbeds: { data: new Float32Array(2) } as never })).rejects.toMatchObject({
+    code: "id-embeds/wrong-type",
+  });
   await expect(pm.encodeIdImages([])).rejects.toMatchObject({ code: "id-images/missing" });
 });

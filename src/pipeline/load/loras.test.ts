@@ -5,6 +5,7 @@ import { textGraph, unetGraph, withLoras } from "../../sessions/graphs.ts";
 import { goldenPath, hasGolden } from "../../testing/golden.ts";
 import { type GoldenTensors, goldenJson, goldenTensors } from "../../testing/tensors.ts";
 import type { ModelFiles } from "../../weights/model.ts";
+import { openAdapter } from "../../weights/open-adapter.node.ts";
 import { openModel } from "../../weights/open-model.node.ts";
 import { collectLoras } from "./loras.ts";
 
@@ -71,4 +72,16 @@ test("strengths add up, and zero changes nothing", async () => {
   const two = [...(await at(0.5, 0.25)).get("unet")!.values()][0]!;
   expect(two).toHaveLength(2);
   expect(two.reduce((sum, { scale }) => sum + scale, 0)).toBeCloseTo(one[0]!.scale);
+});
+
+test("an adapter whose LoRA belongs to another model is refused", async () => {
+  const adapter = await openAdapter(goldenPath("tiny-photomaker-v1.bin"));
+  const [layer] = [...adapter.lora.keys()].map((name) => name.replace(/(down|up)\.weight$/, ""));
+  const elsewhere = (name: string) =>
+    name.startsWith(layer!) ? name.replace(/^unet\.[a-z]+_blocks?(\.\d+)?/, "unet.down_blocks.7") : name;
+  const lora = new Map([...adapter.lora].map(([name, entry]) => [elsewhere(name), { ...entry, name: elsewhere(name) }]));
+  await expect(collectLoras(model, { ...adapter, lora }, 1, [])).rejects.toMatchObject({
+    code: "adapter/wrong-model",
+    message: expect.stringContaining("down_blocks.7"),
+  });
 });

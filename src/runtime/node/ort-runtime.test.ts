@@ -154,7 +154,10 @@ test("a run on a closed session says so", async () => {
 
 const doubled = () => ({ y: mul(input("x", [b]), 2) });
 
-test("a process that is killed fails what runs, and the next run loads again in a new one", async () => {
+test.each([
+  ["SIGKILL", "runtime/killed"],
+  ["SIGUSR2", "runtime/ended"],
+])("a process that ends by %s fails what runs, and the next run loads again in a new one", async (signal, code) => {
   const own = ortRuntime();
   const session = await own.load(doubled());
   const x = floats(ramp(3), 3);
@@ -164,8 +167,8 @@ test("a process that is killed fails what runs, and the next run loads again in 
       .filter((line) => line.includes("ort-process.js"));
   const before = new Set(children());
   const running = Promise.all(Array.from({ length: 50 }, () => session.run({ x })));
-  for (const line of before) process.kill(Number.parseInt(line, 10), "SIGKILL");
-  await expect(running).rejects.toMatchObject({ code: "runtime/killed" });
+  for (const line of before) process.kill(Number.parseInt(line, 10), signal);
+  await expect(running).rejects.toMatchObject({ code });
   expect((await session.run({ x })).y.data).toEqual(x.data.map((v: number) => v * 2));
   await own.close();
 });

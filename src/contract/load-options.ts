@@ -1,0 +1,113 @@
+import { z } from "zod";
+
+const path = z.string().min(1);
+const strength = z.number().min(-100).max(100).default(1);
+
+const MODELS = "Models:";
+const RUN = "How to run:";
+
+const loadOptions = z.strictObject({
+  /** An SDXL model: a diffusers folder, a single file, or a repository of the hub. */
+  model: path.meta({
+    group: MODELS,
+    flag: "--model",
+    short: "-m",
+    value: "path",
+    file: true,
+    description: "SDXL: a diffusers folder, a .safetensors file, or org/name on the Hugging Face hub",
+    hint: "Name an SDXL model: a diffusers folder, a .safetensors file, or a repository of the Hugging Face hub.",
+    infotext: "Model",
+  }),
+  /** For a single file: a folder with the configs of its components. */
+  modelConfig: path.optional().meta({
+    group: MODELS,
+    flag: "--model-config",
+    value: "folder",
+    file: true,
+    description: "configs for a single-file model",
+    otherwise: "looked for beside it",
+  }),
+  /** A PhotoMaker adapter: a file, a folder, or a repository of the hub. Plain SDXL when absent. */
+  adapter: path.optional().meta({
+    group: MODELS,
+    flag: "--adapter",
+    short: "-a",
+    value: "path",
+    file: true,
+    description: "PhotoMaker V1 or V2: a file, a folder, or org/name; without it, plain SDXL",
+    infotext: "PhotoMaker",
+  }),
+  /** Strength of the adapter's LoRA. */
+  adapterScale: strength.meta({
+    group: MODELS,
+    flag: "--adapter-scale",
+    value: "number",
+    description: "strength of the adapter's LoRA",
+  }),
+  loras: z
+    .array(z.strictObject({ path, scale: strength }))
+    .default([])
+    .meta({
+      group: MODELS,
+      flag: "--lora",
+      value: "path:scale...",
+      file: true,
+      description: "LoRA files with their strengths (default strength: 1)",
+      infotext: "Lora",
+    }),
+  /** A tiny autoencoder (TAESD) for the model's latents: a diffusers folder, a decoder file, or a repository of the hub. */
+  tinyVae: path.optional().meta({
+    group: MODELS,
+    flag: "--tiny-vae",
+    value: "path",
+    file: true,
+    description: "tiny autoencoder (TAESD) for previews, and for --decoder tiny-vae: madebyollin/taesdxl, a folder or a file",
+  }),
+  /** The word that marks the class word before it. */
+  triggerWord: z
+    .string()
+    .regex(/^\S+$/)
+    .default("img")
+    .meta({ group: MODELS, flag: "--trigger-word", value: "word", description: "the word that marks the person" }),
+  device: z.enum(["auto", "cpu", "cuda", "webgpu"]).default("auto").meta({
+    group: RUN,
+    flag: "--device",
+    value: "name",
+    description: "auto, cpu, cuda, webgpu",
+    otherwise: "auto, which is cpu",
+  }),
+  /**
+   * f32 is the reference's; int8, on the processor, computes linear layers in 8 bits, a third of time and memory; f16, on graphics cards,
+   * computes in half precision but for norms, softmax, time embeddings and the VAE.
+   */
+  precision: z.enum(["auto", "f32", "f16", "int8"]).default("auto").meta({
+    group: RUN,
+    flag: "--precision",
+    value: "name",
+    description: "auto, f32, f16 (graphics cards only), int8 (processor only)",
+    otherwise: "auto: int8 for large models on the processor",
+  }),
+  threads: z.int().min(1).max(1024).optional().meta({
+    group: RUN,
+    flag: "--threads",
+    value: "count",
+    description: "of the processor",
+    otherwise: "chosen by the runtime",
+  }),
+  /** Puts each model away after its use, so that about one at a time is in memory: for single pictures on small machines. */
+  unloadAfterUse: z.boolean().default(false).meta({
+    group: RUN,
+    description: "put each model away after its use, so that about one at a time is in memory",
+  }),
+  /** Bytes of encoded texts and photos that are kept for later requests; a text of SDXL takes 0.6 MB, a photo 8 or 16 KB. 0 keeps none. */
+  encodingCacheBytes: z
+    .int()
+    .min(0)
+    .default(64 * 2 ** 20)
+    .meta({ group: RUN, description: "bytes of encoded texts and photos that are kept for later requests; 0 keeps none" }),
+});
+
+/** Which models to run and how, checked, with defaults. */
+export type LoadOptions = z.output<typeof loadOptions>;
+export type LoadInput = z.input<typeof loadOptions>;
+export const LoadOptions = loadOptions;

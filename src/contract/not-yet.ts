@@ -1,0 +1,36 @@
+import { UserError } from "../core/errors.ts";
+import type { Control } from "./control.ts";
+import type { Person } from "./person.ts";
+
+/** What a person may have that is not drawn yet. */
+const OF_A_PERSON = ["face", "crop", "trigger", "region", "from"] as const;
+
+interface Asked {
+  readonly people?: readonly Person[] | undefined;
+  readonly image?: unknown;
+  readonly strength?: unknown;
+  readonly maskImage?: unknown;
+  readonly control?: readonly Control[] | undefined;
+}
+
+const LATER = "Leave it out; a later version will have it.";
+
+/**
+ * What can be written down in a request, and is not there yet.
+ * @throws UserError people/not-yet, image/not-yet, control/not-yet
+ */
+export function refuseNotYet({ people = [], image, strength, maskImage, control = [] }: Asked): void {
+  const refusePerson = (what: string) =>
+    new UserError("people/not-yet", `${what} in people, and this version does not know how to draw that.`, LATER);
+  if (people.length > 1) throw refusePerson(`There are ${people.length} persons`);
+  for (const person of people) {
+    const key = OF_A_PERSON.find((name) => person[name] !== undefined);
+    if (key !== undefined) throw refusePerson(`A person has ${key}`);
+    if (person.weight !== 1) throw refusePerson(`A person has the weight ${person.weight}`);
+  }
+  const start = Object.entries({ image, strength, maskImage }).find(([, value]) => value !== undefined);
+  if (start !== undefined)
+    throw new UserError("image/not-yet", `${start[0]} is given, and this version does not start from a picture.`, LATER);
+  if (control.length > 0)
+    throw new UserError("control/not-yet", "control is given, and this version does not follow hints about shape.", LATER);
+}

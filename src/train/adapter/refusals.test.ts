@@ -1,0 +1,41 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { goldenPath } from "../../testing/golden.ts";
+import { copied, openModel, openTensors, writeSafetensors } from "../../weights/index.ts";
+import { adapterConfig } from "./config.ts";
+import { readStart } from "./start.ts";
+import { trainAdapter } from "./train-adapter.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "refusals-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+test("a config names the field that cannot be used", () => {
+  expect(() => adapterConfig({ nullText: 2 })).toThrow(
+    expect.objectContaining({ code: "train/config", message: expect.stringContaining("nullText") }),
+  );
+});
+
+test("a model that predicts pictures is not trained", async () => {
+  const model = join(folder, "sample");
+  await cp(goldenPath("tiny-sdxl"), model, { recursive: true });
+  const path = join(model, "scheduler", "scheduler_config.json");
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), prediction_type: "sample" }));
+  const options = { model, data: join(folder, "none"), out: join(folder, "out"), config: adapterConfig(undefined) };
+  await expect(trainAdapter(options)).rejects.toMatchObject({ code: "train/prediction" });
+});
+
+test("an adapter whose LoRA has a strength of its own is no start", async () => {
+  const { tensors } = await openTensors(goldenPath("tiny-photomaker-v1.safetensors"));
+  const down = [...tensors.keys()].find((name) => name.endsWith("attn1.processor.to_k_lora.down.weight"))!;
+  const alpha = { name: down.replace("processor.to_k_lora.down.weight", "to_k.alpha"), dtype: "F32", shape: [] } as const;
+  const path = join(folder, "photomaker-v1.safetensors");
+  await writeSafetensors(path, [...[...tensors.values()].map(copied), { ...alpha, data: Float32Array.of(0.5) }]);
+  await cp(goldenPath("photomaker-config.json"), join(folder, "photomaker-config.json"));
+  const model = await openModel(goldenPath("tiny-sdxl"));
+  await expect(readStart(path, model, adapterConfig(undefined))).rejects.toMatchObject({ code: "train/lora-scale" });
+});
