@@ -52,7 +52,7 @@ test("preparing needs a model, and an unknown LoRA strength is refused", async (
   expect(err).toContain('"much" is no number');
 });
 
-test("what trainings keep is listed and deleted, and a folder without is refused: cache/no-training", async () => {
+test("what trainings keep is listed and deleted, and a folder without is refused", async () => {
   const run = join(folder, "run");
   await mkdir(join(run, "latents"), { recursive: true });
   await keptLatents(join(run, "latents")).write(`${"0a".repeat(12)}-${"1b".repeat(6)}-64`, Float32Array.of(1, 2, 3));
@@ -73,6 +73,8 @@ test("what trainings keep is listed and deleted, and a folder without is refused
   const refused = await cache("list", "--training", run);
   expect(refused.code).toBe(1);
   expect(refused.err).toContain(`No training keeps anything in ${run}`);
+  const listing = codeOf((program, io) => addCache(program, io, tools), ["cache", "list", "--training", run]);
+  expect(await listing).toBe("cache/no-training");
   await rm(run, { recursive: true });
 });
 

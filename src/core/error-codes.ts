@@ -14,7 +14,7 @@ export const ERROR_CODES = {
   "adapter/wrong-model": "the adapter's LoRA does not fit the model",
   "cache/folder": "the folder of prepared models cannot be made",
   "cache/no-such-model": "no prepared model has this key",
-  "cache/no-training": "no kept encodings of a training have this key",
+  "cache/no-training": "no training keeps anything in this folder",
   "cache/size": "PHOTOMAKER_CACHE_GB is no size",
   "config/file-not-found": "a file that a picture was made with is not found",
   "config/given-twice": "a config gives an option twice",
