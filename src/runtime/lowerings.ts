@@ -14,8 +14,8 @@ import { quantisedLowerings } from "./quantised-lowerings.ts";
 const common: Lowerings = new Map([
   ...standardLowerings,
   // Without mask, bias or past, ONNX Runtime uses flash attention: the matrix of scores is never stored.
-  lower(attentionOp, (y, inputs, e) =>
-    e.node("MultiHeadAttention", inputs, {
+  lower(attentionOp, (y, [q, k, v, bias], e) =>
+    e.node("MultiHeadAttention", [q!, k!, v!, ...(bias === undefined ? [] : ["", "", bias])], {
       domain: "com.microsoft",
       attrs: { num_heads: y.attrs.heads, unidirectional: y.attrs.causal ? 1 : 0 },
     }),

@@ -5,7 +5,7 @@ import { gaussians } from "../../core/random/gaussians.ts";
 import { seededRandom } from "../../core/random/seeded-random.ts";
 import { mulDims, namedDim } from "../../graph/dim.ts";
 import { gelu, quickGelu, silu } from "../../graph/ops/activation.ts";
-import { attention } from "../../graph/ops/attention.ts";
+import { attention, attentionOp, biasedAttention } from "../../graph/ops/attention.ts";
 import { conv2d } from "../../graph/ops/convolution.ts";
 import { add, mul } from "../../graph/ops/elementwise.ts";
 import { gather, takeRows } from "../../graph/ops/gather.ts";
@@ -67,6 +67,50 @@ test("groupNorm normalises each group and scales each channel", async () => {
     return ((v - mean) / Math.sqrt(variance + 1e-5)) * (channel + 1) + (channel > 1 ? 1 : 0);
   });
   expect(out.data as Float32Array).toMatchGolden(expected, 1e-5);
+});
+
+test("attention with a bias equals its definition, for all heads alike or each its own, and a mask hides keys", async () => {
+  const [B, S, T, D, heads] = [2, 5, 7, 6, 2];
+  const tokens = namedDim("t");
+  const [q, k, v] = [input("q", [b, s, D]), input("k", [b, tokens, D]), input("v", [b, tokens, D])];
+  const [one, each] = [input("one", [1, 1, s, tokens]), input("each", [b, heads, s, tokens])];
+  const attrs = { heads, causal: false };
+  const plain = attention(q, k, v, attrs);
+  const [alike, own] = [biasedAttention(q, k, v, one, attrs), biasedAttention(q, k, v, each, attrs)];
+  const defined = (y: Tensor): Tensor => attentionOp.expand!(y.inputs, attrs);
+  const session = await runtime.load({ plain, alike, own, alikeDefined: defined(alike), ownDefined: defined(own) });
+  const feeds = {
+    ...{
+      q: floats(ramp(B * S * D), B, S, D),
+      k: floats(ramp(B * T * D, 0.2), B, T, D),
+      v: floats(ramp(B * T * D, 0.3), B, T, D),
+    },
+    ...{ one: floats(ramp(S * T, 0.3), 1, 1, S, T), each: floats(ramp(B * heads * S * T, 0.3), B, heads, S, T) },
+  };
+  const y = await session.run(feeds);
+  expect(y.alike.data as Float32Array).toMatchGolden(y.alikeDefined.data as Float32Array, 1e-5);
+  expect(y.own.data as Float32Array).toMatchGolden(y.ownDefined.data as Float32Array, 1e-5);
+  expect(y.own.data).not.toEqual(y.plain.data);
+  const last = (i: number): boolean => i % T === T - 1;
+  const hidden = floats(
+    Float32Array.from({ length: S * T }, (_, i) => (last(i) ? -10000 : 0)),
+    1,
+    1,
+    S,
+    T,
+  );
+  const changed = floats(
+    feeds.v.data.map((x, i) => (Math.floor(i / D) % T === T - 1 ? 99 : x)),
+    B,
+    T,
+    D,
+  );
+  const [masked, other] = [
+    await session.run({ ...feeds, one: hidden }),
+    await session.run({ ...feeds, one: hidden, v: changed }),
+  ];
+  expect(other.alike.data).toEqual(masked.alike.data); // the hidden key's value is not seen
+  expect(other.plain.data).not.toEqual(masked.plain.data);
 });
 
 test.each([false, true])("attention equals its definition (causal: %s)", async (causal) => {

@@ -294,7 +294,8 @@ function over(tensors: Tensors, { upsampled }: Plan, { form, model }: ToPrepare)
   const layer = quantise(eight, upsampled, (x) => rowsTogether(x, model));
   return (t) => {
     if (is(t, attentionOp) && !t.attrs.causal && attentionInEightBits(t.attrs.heads, fixedSize(t.inputs[0]!, -1))) {
-      const [q, k, v] = t.inputs as [Tensor, Tensor, Tensor];
+      const [q, k, v, bias] = t.inputs as [Tensor, Tensor, Tensor, Tensor?];
+      if (bias !== undefined) return undefined;
       return quantisedAttention(q, k, v, { unsigned: form === "paired" });
     }
     if (!is(t, paramOp)) return layer(t);
