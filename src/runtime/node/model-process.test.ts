@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
-import type { UserError } from "../core/errors.ts";
-import { MemoryGauge } from "./node/memory-gauge.ts";
-import { ModelProcess } from "./node/model-process.ts";
+import type { UserError } from "../../core/errors.ts";
+import { MemoryGauge } from "./memory-gauge.ts";
+import { ModelProcess } from "./model-process.ts";
 
 vi.mock("node:child_process", async (original) => ({
   ...(await original<typeof import("node:child_process")>()),
