@@ -1,4 +1,5 @@
 import { basename, dirname } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { ImageEvent } from "../contract/events.ts";
 import {
   type GenerateInput,
@@ -28,6 +29,8 @@ import {
   type TextGraph,
   textGraph,
   tinyVaeGraph,
+  type UNetGraph,
+  type Unfinished,
   unetGraph,
   vaeGraph,
   withLoras,
@@ -36,12 +39,14 @@ import { LazySession, type Prepare } from "../sessions/lazy-session.ts";
 import type { ModelSizes } from "../sessions/memory.ts";
 import { chooseDevice, choosePrecision, inEightBits, type Precision } from "../sessions/precision.ts";
 import { readersOf } from "../sessions/readers.ts";
+import type { TextEncoder } from "../sessions/text-stage.ts";
 import { UNetSessions } from "../sessions/unet-sessions.ts";
 import { type AdapterFiles, openAdapter } from "../weights/adapter.ts";
 import { resolveHubOrPath } from "../weights/hub/index.ts";
 import { elementCount, type Tensors } from "../weights/index.ts";
 import { openModel } from "../weights/model.ts";
 import { readJsonIfThere } from "../weights/read-json.ts";
+import type { ComponentName } from "../weights/sdxl-single-file.ts";
 import { openTinyVae } from "../weights/tiny-vae.ts";
 import { LARGEST_WHOLE } from "./decode/decode.ts";
 import { encodeIdImages, type GenerateResult, generate, generateTogether } from "./generate.ts";
@@ -64,13 +69,19 @@ export interface RunsOn {
   readonly precision: Precision;
 }
 
+const TEXT_ENCODERS = ["text_encoder", "text_encoder_2"] as const;
+
+/** The models with the LoRAs of other options, when those of before that are not among them have left memory. */
+type Relora = (before: Models, options: LoadOptions) => Promise<{ readonly models: Models; readonly notices: readonly Notice[] }>;
+
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
  * those are loaded when they are first needed, and stay, so that another prompt, photo, size, number of pictures or
  * scheduler loads nothing again.
  */
 export class PhotoMaker implements AsyncDisposable {
-  readonly #models: Models;
+  #models: Models;
+  readonly #relora: Relora;
   readonly #runtimes: readonly Runtime[];
   #last: Promise<unknown> = Promise.resolve();
   /** What the user should know about the files. */
@@ -78,8 +89,9 @@ export class PhotoMaker implements AsyncDisposable {
   /** Where and how the models run. */
   readonly runsOn: RunsOn;
 
-  private constructor(models: Models, runtimes: readonly Runtime[], notices: readonly Notice[], runsOn: RunsOn) {
+  private constructor(models: Models, relora: Relora, runtimes: readonly Runtime[], notices: readonly Notice[], runsOn: RunsOn) {
     this.#models = models;
+    this.#relora = relora;
     this.#runtimes = runtimes;
     this.notices = notices;
     this.runsOn = runsOn;
@@ -113,14 +125,14 @@ export class PhotoMaker implements AsyncDisposable {
     );
     const adapter = options.adapter === undefined ? undefined : await openAdapter(await resolveHubOrPath(options.adapter));
     const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
-    const fewStep = detectFewStep([
-      { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
-      ...options.loras.flatMap(({ path, scale }, i) =>
-        scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
-      ),
-    ]);
+    const fewStepOf = (loras: LoadOptions["loras"], metadata: readonly Readonly<Record<string, string>>[]) =>
+      detectFewStep([
+        { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
+        ...loras.flatMap(({ path, scale }, i) => (scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [])),
+      ]);
+    const fewStep = fewStepOf(options.loras, metadata);
     const unet = unetGraph(model, pairs);
-    const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
+    const text = [textGraph(model, TEXT_ENCODERS[0], pairs), textGraph(model, TEXT_ENCODERS[1], pairs)] as const;
     const vae = vaeGraph(model);
     const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, await resolveHubOrPath(options.tinyVae));
     const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
@@ -160,8 +172,17 @@ export class PhotoMaker implements AsyncDisposable {
         : lazy(name, withLoras(outputs, whole.pairs), half, on);
     const from = basename(options.model);
 
-    const textSession = (model: string, { unfinished }: TextGraph) =>
-      inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders });
+    const textEncoder = (i: 0 | 1, graph: TextGraph, changes = 0): TextEncoder => {
+      const { unfinished } = graph;
+      const session = inPrecision({ model: TEXT_ENCODERS[i], from, ...unfinished }, unfinished.outputs, { on: encoders });
+      return { graph, session, changes };
+    };
+    const denoiser = (graph: UNetGraph): Models["unet"] => ({
+      graph,
+      sessions: new UNetSessions(graph.unfinished.outputs, (name, outputs) =>
+        inPrecision({ model: "unet", from, ...graph.unfinished }, outputs, { name }),
+      ),
+    });
     const models: Models = {
       ...{ options, device, apart },
       room: device === "cpu" && precision !== "f16" ? { sizes, precision, available } : undefined,
@@ -171,10 +192,7 @@ export class PhotoMaker implements AsyncDisposable {
       cache: new EncodingCache(options.encodingCacheBytes),
       emptyIsNothing: model.emptyPromptIsNothing,
       readers,
-      text: [
-        { graph: text[0], session: textSession("text_encoder", text[0]) },
-        { graph: text[1], session: textSession("text_encoder_2", text[1]) },
-      ],
+      text: [textEncoder(0, text[0]), textEncoder(1, text[1])],
       identity: identity && {
         graph: identity,
         encode: inPrecision(
@@ -185,12 +203,7 @@ export class PhotoMaker implements AsyncDisposable {
         fuse: lazy("fuse_module", identity.fuse, false, encoders),
         everyToken: adapter.version === "v2",
       },
-      unet: {
-        graph: unet,
-        sessions: new UNetSessions(unet.unfinished.outputs, (name, outputs) =>
-          inPrecision({ model: "unet", from, ...unet.unfinished }, outputs, { name }),
-        ),
-      },
+      unet: denoiser(unet),
       vae: {
         graph: vae,
         session: inPrecision({ model: "vae", from, outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, { half: false }),
@@ -198,8 +211,27 @@ export class PhotoMaker implements AsyncDisposable {
       },
       tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
     };
+    /** Graphs and sessions of those models alone whose LoRAs become others. */
+    const relora: Relora = async (before, options) => {
+      const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
+      const fewStep = fewStepOf(options.loras, metadata);
+      const stays = (name: ComponentName, { unfinished }: { readonly unfinished: Unfinished }) =>
+        isDeepStrictEqual(unfinished.pairs, pairs.get(name) ?? NO_PAIRS);
+      const textAfter = (i: 0 | 1): TextEncoder => {
+        const { [i]: one } = before.text;
+        return stays(TEXT_ENCODERS[i], one.graph)
+          ? one
+          : textEncoder(i, textGraph(model, TEXT_ENCODERS[i], pairs), one.changes + 1);
+      };
+      const unet = stays("unet", before.unet.graph) ? before.unet : denoiser(unetGraph(model, pairs));
+      const models: Models = { ...before, ...{ options, fewStep, unet, text: [textAfter(0), textAfter(1)] } };
+      if (models.unet !== before.unet) await before.unet.sessions.unload();
+      for (const [i, one] of before.text.entries()) if (models.text[i] !== one) await one.session.unload();
+      return { models, notices: [...notices, ...fewStepNotices(fewStep)] };
+    };
     return new PhotoMaker(
       models,
+      relora,
       runtimes,
       [...model.notices, ...read, ...notices, ...chosen, ...deviceNotices, ...fewStepNotices(fewStep), ...sizeNotices(vae)],
       { device, precision },
@@ -243,6 +275,30 @@ export class PhotoMaker implements AsyncDisposable {
     { idEmbeds }: Pick<GenerateInput, "idEmbeds"> = {},
   ): Promise<FloatArray> {
     return this.#afterOthers(() => encodeIdImages(this.#models, { inputIdImages, idEmbeds }));
+  }
+
+  /**
+   * Takes other LoRAs, or other strengths, for all requests that come after: what a fresh load with them gives. Models whose LoRAs stay the same,
+   * and VAE and ID encoder always, stay in memory; the others are loaded again when they are next needed. In float32 and float16 that is all it
+   * costs. In int8 LoRAs are part of the rounded weights: a model that was not prepared with these before is prepared anew, as after a load.
+   * @param loras all that there are to be, as in {@link load}; those that are not named are taken out
+   * @param adapterScale strength of the adapter's LoRA; as it is when absent
+   * @returns what the user should know about the files
+   * @throws UserError those of parseLoadOptions and collectLoras; nothing has changed then
+   */
+  setLoras(
+    loras: NonNullable<LoadInput["loras"]>,
+    { adapterScale }: Pick<LoadInput, "adapterScale"> = {},
+  ): Promise<readonly Notice[]> {
+    return this.#afterOthers(async () => {
+      const { options } = this.#models;
+      const { models, notices } = await this.#relora(
+        this.#models,
+        parseLoadOptions({ ...options, loras, adapterScale: adapterScale ?? options.adapterScale }),
+      );
+      this.#models = models;
+      return notices;
+    });
   }
 
   /**
