@@ -18,12 +18,13 @@ import { availableMemory } from "../runtime/node/available-memory.ts";
 import { MemoryGauge } from "../runtime/node/memory-gauge.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import type { ToPrepare } from "../runtime/node/prepare/prepare.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Feeds, Runtime } from "../runtime/runtime.ts";
 import { runsApart } from "../sessions/apart.ts";
 import { EncodingCache } from "../sessions/encoding-cache.ts";
 import {
   type DecoderGraph,
   idGraph,
+  loraScales,
   NO_PAIRS,
   type Outputs,
   type TextGraph,
@@ -70,6 +71,21 @@ export interface RunsOn {
 }
 
 const TEXT_ENCODERS = ["text_encoder", "text_encoder_2"] as const;
+
+/** The LoRAs of a model whose strengths may change while it is loaded. */
+interface Live {
+  pairs: Unfinished["pairs"];
+}
+
+interface InPrecision {
+  readonly name?: string;
+  readonly half?: boolean;
+  readonly on?: Runtime;
+  readonly live?: Live;
+}
+
+const withoutScales = (pairs: Unfinished["pairs"]) =>
+  new Map([...pairs].map(([path, own]) => [path, own.map(({ down, up, group }) => ({ down, up, group }))]));
 
 /** The models with the LoRAs of other options, when those of before that are not among them have left memory. */
 type Relora = (before: Models, options: LoadOptions) => Promise<{ readonly models: Models; readonly notices: readonly Notice[] }>;
@@ -155,32 +171,41 @@ export class PhotoMaker implements AsyncDisposable {
     );
     const apart = precision !== "f16" && runsApart(device, sizes.unet, need(false)[precision], available);
     const encoders = apart ? beside : runtime;
-    const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false, on = runtime) =>
-      new LazySession(on, name, outputs, half);
+    const lazy = <Name extends string>(
+      name: string,
+      outputs: Outputs<Name> | Prepare<Name>,
+      half = false,
+      on = runtime,
+      always?: () => Feeds,
+    ) => new LazySession(on, name, outputs, half, always);
     /**
      * A model in the precision that was chosen, with its LoRAs.
      * @param outputs of it or over the same weights
      * @param half false where float16 overflows
+     * @param live LoRAs whose strengths may change while it is loaded, which in int8 they cannot
      */
     const inPrecision = <Name extends string>(
       whole: ToPrepare,
       outputs: Outputs<Name>,
-      { name = whole.model, half = precision === "f16", on = runtime } = {},
+      { name = whole.model, half = precision === "f16", on = runtime, live }: InPrecision = {},
     ) =>
       precision === "int8"
         ? lazy(name, inEightBits({ ...whole, form }, outputs), false, on)
-        : lazy(name, withLoras(outputs, whole.pairs), half, on);
+        : live === undefined
+          ? lazy(name, withLoras(outputs, whole.pairs), half, on)
+          : lazy(name, withLoras(outputs, whole.pairs, true), half, on, () => loraScales(live.pairs));
     const from = basename(options.model);
 
-    const textEncoder = (i: 0 | 1, graph: TextGraph, changes = 0): TextEncoder => {
+    const textEncoder = (i: 0 | 1, graph: TextGraph, changes = 0, live?: Live): TextEncoder => {
       const { unfinished } = graph;
-      const session = inPrecision({ model: TEXT_ENCODERS[i], from, ...unfinished }, unfinished.outputs, { on: encoders });
+      const how = { on: encoders, ...(live && { live }) };
+      const session = inPrecision({ model: TEXT_ENCODERS[i], from, ...unfinished }, unfinished.outputs, how);
       return { graph, session, changes };
     };
-    const denoiser = (graph: UNetGraph): Models["unet"] => ({
+    const denoiser = (graph: UNetGraph, live?: Live): Models["unet"] => ({
       graph,
       sessions: new UNetSessions(graph.unfinished.outputs, (name, outputs) =>
-        inPrecision({ model: "unet", from, ...graph.unfinished }, outputs, { name }),
+        inPrecision({ model: "unet", from, ...graph.unfinished }, outputs, { name, ...(live && { live }) }),
       ),
     });
     const models: Models = {
@@ -211,22 +236,57 @@ export class PhotoMaker implements AsyncDisposable {
       },
       tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
     };
-    /** Graphs and sessions of those models alone whose LoRAs become others. */
+    /** LoRAs of models that were loaded since they were first changed: from then on strengths are inputs. */
+    const live = new Map<ComponentName, Live>();
+    /** Graphs and sessions of those models alone whose LoRAs become others; where only strengths do, sessions stay if they can. */
     const relora: Relora = async (before, options) => {
       const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
       const fewStep = fewStepOf(options.loras, metadata);
-      const stays = (name: ComponentName, { unfinished }: { readonly unfinished: Unfinished }) =>
-        isDeepStrictEqual(unfinished.pairs, pairs.get(name) ?? NO_PAIRS);
-      const textAfter = (i: 0 | 1): TextEncoder => {
-        const { [i]: one } = before.text;
-        return stays(TEXT_ENCODERS[i], one.graph)
-          ? one
-          : textEncoder(i, textGraph(model, TEXT_ENCODERS[i], pairs), one.changes + 1);
+      const freed: (() => Promise<void>)[] = [];
+      const taken: (() => void)[] = [];
+      const changed = <M extends { readonly graph: { readonly unfinished: Unfinished } }>(
+        name: ComponentName,
+        one: M,
+        again: (live: Live) => M,
+        unload: () => Promise<void>,
+      ): M => {
+        const after = pairs.get(name) ?? NO_PAIRS;
+        const { unfinished } = one.graph;
+        if (isDeepStrictEqual(unfinished.pairs, after)) return one;
+        const there = live.get(name);
+        if (
+          precision !== "int8" &&
+          there !== undefined &&
+          isDeepStrictEqual(withoutScales(unfinished.pairs), withoutScales(after))
+        ) {
+          taken.push(() => {
+            there.pairs = after;
+          });
+          return { ...one, graph: { ...one.graph, unfinished: { ...unfinished, pairs: after } } };
+        }
+        const anew = { pairs: after };
+        freed.push(unload);
+        taken.push(() => void live.set(name, anew));
+        return again(anew);
       };
-      const unet = stays("unet", before.unet.graph) ? before.unet : denoiser(unetGraph(model, pairs));
-      const models: Models = { ...before, ...{ options, fewStep, unet, text: [textAfter(0), textAfter(1)] } };
-      if (models.unet !== before.unet) await before.unet.sessions.unload();
-      for (const [i, one] of before.text.entries()) if (models.text[i] !== one) await one.session.unload();
+      const textAfter = (i: 0 | 1): TextEncoder => {
+        const [name, one] = [TEXT_ENCODERS[i], before.text[i]];
+        const again = (own: Live) => textEncoder(i, textGraph(model, name, pairs), one.changes, own);
+        const after = changed(name, one, again, () => one.session.unload());
+        return after === one ? one : { ...after, changes: one.changes + 1 };
+      };
+      const { unet } = before;
+      const models: Models = {
+        ...{ ...before, options, fewStep, text: [textAfter(0), textAfter(1)] },
+        unet: changed(
+          "unet",
+          unet,
+          (own) => denoiser(unetGraph(model, pairs), own),
+          () => unet.sessions.unload(),
+        ),
+      };
+      for (const unload of freed) await unload();
+      for (const take of taken) take();
       return { models, notices: [...notices, ...fewStepNotices(fewStep)] };
     };
     return new PhotoMaker(
@@ -280,7 +340,7 @@ export class PhotoMaker implements AsyncDisposable {
   /**
    * Takes other LoRAs, or other strengths, for all requests that come after: what a fresh load with them gives. Models whose LoRAs stay the same,
    * and VAE and ID encoder always, stay in memory; the others are loaded again when they are next needed. In float32 and float16 that is all it
-   * costs. In int8 LoRAs are part of the rounded weights: a model that was not prepared with these before is prepared anew, as after a load.
+   * costs, and from the second time on nothing where only strengths change, but to or from 0. In int8 LoRAs are part of the rounded weights: a model that was not prepared with these before is prepared anew, as after a load.
    * @param loras all that there are to be, as in {@link load}; those that are not named are taken out
    * @param adapterScale strength of the adapter's LoRA; as it is when absent
    * @returns what the user should know about the files

@@ -41,10 +41,16 @@ test.each(["f32", "int8"] as const)(
     await pm.setLoras(loras, { adapterScale: 0.5 }); // the adapter's LoRA is the UNet's alone
     const weaker = await drawn(pm);
     expect(weaker.final).toEqual((await fresh({ precision, loras, adapterScale: 0.5 })).final);
-    expect(weaker.loaded).toEqual(["unet"]);
+    expect(weaker.loaded).toEqual(precision === "int8" ? ["unet"] : []);
 
-    await pm.setLoras(loras);
-    expect((await drawn(pm)).loaded).toEqual([]); // nothing has changed: the adapter's strength stays
+    const stronger = [{ path: everywhere, scale: 0.9 }];
+    await pm.setLoras(stronger); // the adapter's strength stays
+    const strong = await drawn(pm);
+    expect(strong.final).toEqual((await fresh({ precision, loras: stronger, adapterScale: 0.5 })).final);
+    expect(strong.loaded).toEqual(precision === "int8" ? ["text_encoder", "text_encoder_2", "unet"] : []);
+
+    await pm.setLoras(stronger);
+    expect((await drawn(pm)).loaded).toEqual([]); // nothing has changed
     await pm.setLoras([], { adapterScale: 1 });
     expect((await drawn(pm)).final).toEqual(plain.final);
   },
