@@ -62,8 +62,8 @@ async function encoded(path: string, generator: TorchCpuGenerator): Promise<Late
 async function denoiserFor(prompt: string, guidanceScale: number, side: number) {
   const { readers } = await readersOf(model, [text[0].settings, text[1].settings]);
   const encoders = [
-    { graph: text[0], session: new LazySession(runtime, "text_encoder", text[0].unfinished.outputs) },
-    { graph: text[1], session: new LazySession(runtime, "text_encoder_2", text[1].unfinished.outputs) },
+    { graph: text[0], session: new LazySession(runtime, "text_encoder", text[0].unfinished.outputs), changes: 0 },
+    { graph: text[1], session: new LazySession(runtime, "text_encoder_2", text[1].unfinished.outputs), changes: 0 },
   ] as const;
   const ids = readPrompts(readers, { prompt }, undefined, model.emptyPromptIsNothing).text;
   const told = await encodeText(encoders, ids, 0, new EncodingCache(0), silent);

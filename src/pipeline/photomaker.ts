@@ -19,6 +19,7 @@ import { openRuntimes } from "../sessions/runtimes.node.ts";
 import { encodeIdImages } from "./encode/encode.ts";
 import { generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
+import type { ChangeLoras } from "./load/change-loras.ts";
 import { type LoadingOptions, localModels } from "./load/local-models.ts";
 import { openModels } from "./load/open-models.ts";
 import type { Opened } from "./load/opened.ts";
@@ -42,7 +43,8 @@ export interface CancelOptions {
  * scheduler loads nothing again. What is asked of it is done in the order of asking.
  */
 export class PhotoMaker implements AsyncDisposable {
-  readonly #opened: Opened;
+  #opened: Opened;
+  readonly #changeLoras: ChangeLoras;
   readonly #runtimes: readonly Runtime[];
   readonly #queue = new Queue();
   /** What the user should know about the files. */
@@ -50,8 +52,15 @@ export class PhotoMaker implements AsyncDisposable {
   /** Where and how the models run. */
   readonly runsOn: RunsOn;
 
-  private constructor(opened: Opened, runtimes: readonly Runtime[], notices: readonly Notice[], runsOn: RunsOn) {
+  private constructor(
+    opened: Opened,
+    changeLoras: ChangeLoras,
+    runtimes: readonly Runtime[],
+    notices: readonly Notice[],
+    runsOn: RunsOn,
+  ) {
     this.#opened = opened;
+    this.#changeLoras = changeLoras;
     this.#runtimes = runtimes;
     this.notices = notices;
     this.runsOn = runsOn;
@@ -69,8 +78,11 @@ export class PhotoMaker implements AsyncDisposable {
     try {
       const ready = await untilAborted(runtimes[0].open({ half: options.precision === "f16" }), how.signal);
       const local = await localModels(options, how);
-      const { opened, precision, notices } = await untilAborted(openModels(runtimes, device, local, ready), how.signal);
-      return new PhotoMaker(opened, runtimes, notices, { device, precision });
+      const { opened, changeLoras, precision, notices } = await untilAborted(
+        openModels(runtimes, device, local, ready),
+        how.signal,
+      );
+      return new PhotoMaker(opened, changeLoras, runtimes, notices, { device, precision });
     } catch (error) {
       await closeAll(runtimes);
       throw error;
@@ -116,6 +128,29 @@ export class PhotoMaker implements AsyncDisposable {
   ): Promise<FloatArray> {
     const person = parseIdPhotos({ inputIdImages, idEmbeds });
     return this.#queue.run(() => encodeIdImages(this.#opened, person, new Progress(() => {}, signal)), signal);
+  }
+
+  /**
+   * Takes other LoRAs, or other strengths, for all requests that come after: what a fresh load with them gives. Models whose LoRAs stay the same,
+   * and VAE and ID encoder always, stay in memory; the others are loaded again when they are next needed. In float32 and float16 that is all it
+   * costs, and from the second time on nothing where only strengths change, but to or from 0. In int8 LoRAs are part of the rounded weights:
+   * a model that was not prepared with these before is prepared anew, as after a load.
+   * @param loras all that there are to be, as in {@link load}; those that are not named are taken out
+   * @param adapterScale strength of the adapter's LoRA; as it is when absent
+   * @returns what the user should know about the files
+   * @throws UserError those of parseLoadOptions, localModels and collectLoras; nothing has changed then
+   */
+  setLoras(
+    loras: NonNullable<LoadInput["loras"]>,
+    { adapterScale, signal }: Pick<LoadInput, "adapterScale"> & CancelOptions = {},
+  ): Promise<readonly Notice[]> {
+    return this.#queue.run(async () => {
+      const { options } = this.#opened;
+      const wanted = parseLoadOptions({ ...options, loras, adapterScale: adapterScale ?? options.adapterScale });
+      const { opened, notices } = await this.#changeLoras(this.#opened, await localModels(wanted, { signal }));
+      this.#opened = opened;
+      return notices;
+    }, signal);
   }
 
   /**

@@ -5,7 +5,7 @@ export type Encoding = Readonly<Record<string, FloatArray>>;
 
 /**
  * Encodings of texts and photos, so that the same negative text or the same photos are not encoded again. What was not asked for
- * longest goes first. It belongs to one set of models with their LoRAs, and does not outlive them.
+ * longest goes first. It belongs to one set of models, and does not outlive them.
  */
 export class EncodingCache {
   readonly #capacity: number;

@@ -1,6 +1,7 @@
+import { type FloatArray, floats } from "../core/array.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
-import { type LoraPair, lora } from "../graph/lora.ts";
+import { type LoraPair, lora, scaleOf } from "../graph/lora.ts";
 import { input } from "../graph/ops/source.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -41,9 +42,20 @@ const tokens = namedDim("tokens");
 const height = namedDim("height");
 const width = namedDim("width");
 
-/** A graph over a component's weights with its LoRAs. */
-export const withLoras = <Name extends string>(outputs: Outputs<Name>, pairs: Unfinished["pairs"]): Outputs<Name> =>
-  rewriteNamed(outputs, lora(pairs, new Set()));
+/** A graph over a component's weights with its LoRAs. @param scalesAreInputs so that strengths can change while it is loaded, see {@link loraScales} */
+export const withLoras = <Name extends string>(
+  outputs: Outputs<Name>,
+  pairs: Unfinished["pairs"],
+  scalesAreInputs = false,
+): Outputs<Name> => rewriteNamed(outputs, lora(pairs, new Set(), scalesAreInputs));
+
+/** What is fed to a graph whose LoRAs' scales are inputs. */
+export const loraScales = (pairs: Unfinished["pairs"]): Readonly<Record<string, FloatArray>> =>
+  Object.fromEntries(
+    [...pairs.values()]
+      .flat()
+      .flatMap(({ group, scale }) => (group === undefined ? [] : [[scaleOf(group), floats(Float32Array.of(scale), 1)]])),
+  );
 
 /** @throws Error if a LoRA's layer is found in the weights and not in the graph */
 function unfinished<Name extends string>(name: ComponentName, outputs: Outputs<Name>, loras: LoraPairs): Unfinished<Name> {

@@ -1,6 +1,6 @@
 import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Keep, Runtime, Session } from "../runtime/runtime.ts";
+import type { Feeds, Keep, Runtime, Session } from "../runtime/runtime.ts";
 
 /** Called when a model begins to load, and when it has been loaded. */
 export interface LoadObserver {
@@ -28,12 +28,23 @@ export class LazySession<Output extends string> {
   readonly #runtime: Runtime;
   readonly #outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>;
   readonly #half: boolean;
+  readonly #always: (() => Feeds) | undefined;
   #session: Promise<Session<Output>> | undefined;
   /** What was begun before anyone asked. */
   #ahead: Promise<Session<Output>> | undefined;
 
-  /** @param half whether to compute in float16 */
-  constructor(runtime: Runtime, name: string, outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>, half = false) {
+  /**
+   * @param half whether to compute in float16
+   * @param always what each run is fed beside its own inputs
+   */
+  constructor(
+    runtime: Runtime,
+    name: string,
+    outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>,
+    half = false,
+    always?: () => Feeds,
+  ) {
+    this.#always = always;
     this.#runtime = runtime;
     this.name = name;
     this.#outputs = outputs;
@@ -92,7 +103,10 @@ export class LazySession<Output extends string> {
   async #load(observer: LoadObserver): Promise<Session<Output>> {
     const { outputs, keep } =
       typeof this.#outputs === "function" ? await this.#outputs(observer) : { outputs: this.#outputs, keep: undefined };
-    return this.#runtime.load(outputs, { half: this.#half }, keep);
+    const session = await this.#runtime.load(outputs, { half: this.#half }, keep);
+    const always = this.#always;
+    if (always === undefined) return session;
+    return { run: (feeds, names) => session.run({ ...always(), ...feeds }, names), close: () => session.close() };
   }
 
   /** Frees the memory; the next use loads again. */

@@ -41,9 +41,9 @@ export async function collectLoras(
         `${unmatched.length} weights of the adapter's LoRA have no place in the model, such as ${unmatched[0]}.`,
         "Use the adapter with the kind of model that it was made for: Stable Diffusion XL.",
       );
-    addAll(pairs, layers, adapterScale);
+    addAll(pairs, layers, adapterScale, "adapter");
   }
-  for (const { path, scale } of loras) {
+  for (const [i, { path, scale }] of loras.entries()) {
     const { tensors, metadata } = await openTensors(path);
     allMetadata.push(metadata);
     const { layers, unmatched } = await matchNamed(path, tensors, targets, metadata);
@@ -52,7 +52,7 @@ export async function collectLoras(
         code: "lora/unmatched",
         message: `${path}: ${unmatched.length} of its ${tensors.size} tensors match nothing in the model and are not used: ${listed(unmatched)}.`,
       });
-    addAll(pairs, layers, scale);
+    addAll(pairs, layers, scale, `${i}`);
   }
   return { pairs, metadata: allMetadata, notices };
 }
@@ -67,13 +67,19 @@ async function matchNamed(path: string, ...of: Parameters<typeof matchLora>): Re
   }
 }
 
-function addAll(pairs: Map<ComponentName, Map<string, LoraPair[]>>, layers: readonly LoraLayer[], strength: number): void {
+/** @param file stands for it among all files */
+function addAll(
+  pairs: Map<ComponentName, Map<string, LoraPair[]>>,
+  layers: readonly LoraLayer[],
+  strength: number,
+  file: string,
+): void {
   if (strength === 0) return;
   for (const { component, path, down, up, scale } of layers) {
     const ofComponent = pairs.get(component) ?? new Map<string, LoraPair[]>();
     pairs.set(component, ofComponent);
     const key = `${path}.weight`;
-    ofComponent.set(key, [...(ofComponent.get(key) ?? []), { down, up, scale: scale * strength }]);
+    ofComponent.set(key, [...(ofComponent.get(key) ?? []), { down, up, scale: scale * strength, group: `${file}:${scale}` }]);
   }
 }
 

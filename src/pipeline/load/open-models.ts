@@ -4,28 +4,14 @@ import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
 import type { Device } from "../../runtime/device.ts";
 import { probeEightBits } from "../../runtime/eight-bit-probe.ts";
-import type { ToPrepare } from "../../runtime/prepare.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { runsApart } from "../../sessions/apart.ts";
 import { EncodingCache } from "../../sessions/encoding-cache.ts";
-import {
-  type DecoderGraph,
-  idGraph,
-  NO_PAIRS,
-  type Outputs,
-  type TextGraph,
-  textGraph,
-  tinyVaeGraph,
-  unetGraph,
-  vaeGraph,
-  withLoras,
-} from "../../sessions/graphs.ts";
-import { LazySession, type Prepare } from "../../sessions/lazy-session.ts";
+import { type DecoderGraph, idGraph, NO_PAIRS, textGraph, tinyVaeGraph, unetGraph, vaeGraph } from "../../sessions/graphs.ts";
 import type { ModelSizes } from "../../sessions/memory.ts";
-import { choosePrecision, inEightBits, type Precision } from "../../sessions/precision.ts";
-import { availableMemory, prepareInCache } from "../../sessions/runtimes.node.ts";
+import { choosePrecision, type Precision } from "../../sessions/precision.ts";
+import { availableMemory } from "../../sessions/runtimes.node.ts";
 import { readersOf } from "../../sessions/text/readers.node.ts";
-import { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { AdapterFiles } from "../../weights/adapter.ts";
 import { elementCount, type Tensors } from "../../weights/index.ts";
 import { openAdapter } from "../../weights/open-adapter.node.ts";
@@ -35,13 +21,15 @@ import { readJsonIfThere } from "../../weights/read-json.node.ts";
 import { LARGEST_WHOLE } from "../decode/decode.ts";
 import { shortName } from "../public-name.ts";
 import { fewStepNotices } from "../settle.ts";
+import { type ChangeLoras, changeLoras, fewStepOf } from "./change-loras.ts";
 import { usualNeed } from "./check-room.ts";
-import { detectFewStep } from "./few-step.ts";
 import { collectLoras } from "./loras.ts";
+import { makeSessions } from "./make-sessions.ts";
 import type { Opened } from "./opened.ts";
 
 export interface OpenedModels {
   readonly opened: Opened;
+  readonly changeLoras: ChangeLoras;
   readonly precision: Precision;
   /** What the user should know about the files. */
   readonly notices: readonly Notice[];
@@ -65,12 +53,7 @@ export async function openModels(
   const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
   const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
   const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
-  const fewStep = detectFewStep([
-    { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
-    ...options.loras.flatMap(({ path, scale }, i) =>
-      scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
-    ),
-  ]);
+  const fewStep = fewStepOf(model, options.loras, metadata);
   const unet = unetGraph(model, pairs);
   const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
   const vae = vaeGraph(model);
@@ -94,25 +77,9 @@ export async function openModels(
   );
   const apart = precision !== "f16" && runsApart(device, sizes.unet, need(false)[precision], available);
   const encoders = apart ? beside : runtime;
-  const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false, on = runtime) =>
-    new LazySession(on, name, outputs, half);
-  /**
-   * A model in the precision that was chosen, with its LoRAs.
-   * @param outputs of it or over the same weights
-   * @param half false where float16 overflows
-   */
-  const inPrecision = <Name extends string>(
-    whole: ToPrepare,
-    outputs: Outputs<Name>,
-    { name = whole.model, half = precision === "f16", on = runtime } = {},
-  ) =>
-    precision === "int8"
-      ? lazy(name, inEightBits({ ...whole, form }, outputs, prepareInCache), false, on)
-      : lazy(name, withLoras(outputs, whole.pairs), half, on);
   const from = shortName(options.model);
-
-  const textSession = (model: string, { unfinished }: TextGraph) =>
-    inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders });
+  const make = makeSessions({ runtime, encoders, precision, form, from });
+  const { lazy, inPrecision } = make;
   const opened: Opened = {
     options,
     device,
@@ -126,10 +93,7 @@ export async function openModels(
     cache: new EncodingCache(options.encodingCacheBytes),
     emptyIsNothing: model.emptyPromptIsNothing,
     readers,
-    text: [
-      { graph: text[0], session: textSession("text_encoder", text[0]) },
-      { graph: text[1], session: textSession("text_encoder_2", text[1]) },
-    ],
+    text: [make.textEncoder("text_encoder", text[0]), make.textEncoder("text_encoder_2", text[1])],
     identity: identity && {
       graph: identity,
       encode: inPrecision(
@@ -140,12 +104,7 @@ export async function openModels(
       fuse: lazy("fuse_module", identity.fuse, false, encoders),
       everyToken: adapter.version === "v2",
     },
-    unet: {
-      graph: unet,
-      sessions: new UNetSessions(unet.unfinished.outputs, (name, outputs) =>
-        inPrecision({ model: "unet", from, ...unet.unfinished }, outputs, { name }),
-      ),
-    },
+    unet: make.denoiser(unet),
     vae: {
       graph: vae,
       session: inPrecision({ model: "vae", from, outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, { half: false }),
@@ -155,6 +114,7 @@ export async function openModels(
   };
   return {
     opened,
+    changeLoras: changeLoras(model, adapter, precision, make),
     precision,
     notices: [
       ...model.notices,

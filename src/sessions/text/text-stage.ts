@@ -15,6 +15,8 @@ export interface TextEmbeds {
 export interface TextEncoder {
   readonly graph: TextGraph;
   readonly session: LazySession<string>;
+  /** How often its LoRAs were changed: what was encoded with others is not used again. */
+  readonly changes: number;
 }
 
 /** Token ids for both encoders, each as long as its window. */
@@ -60,7 +62,7 @@ async function encode(
   cache: EncodingCache,
   observer: LoadObserver,
 ): Promise<Encoded> {
-  const key = await contentKey(encoder.session.name, [clipSkip], ids);
+  const key = await contentKey(encoder.session.name, [clipSkip, encoder.changes], ids);
   const known = cache.get(key);
   if (known !== undefined) return known as Encoded;
   const encoded = await run(encoder, ids, clipSkip, observer);
