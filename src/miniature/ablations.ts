@@ -69,7 +69,7 @@ export interface AblationOptions {
   readonly onProgress?: (progress: TrainingProgress) => void;
   /** How far the pictures of a test are drawn. */
   readonly onPictures?: (done: number, of: number) => void;
-  readonly onNote?: (text: string) => void;
+  readonly onNotice?: (text: string) => void;
 }
 
 /**
@@ -78,7 +78,7 @@ export interface AblationOptions {
  * @throws UserError ablations/other-settings, evaluate/training-seed, and those of readMiniature and train
  */
 export async function runAblations(options: AblationOptions): Promise<void> {
-  const { from, folder, variants = ABLATION_NAMES, seeds, steps, people, test, judge, signal, onNote } = options;
+  const { from, folder, variants = ABLATION_NAMES, seeds, steps, people, test, judge, signal, onNotice } = options;
   const workers = options.workers ?? availableParallelism();
   const miniature = await readMiniature(from);
   const parts = [miniature.vae, miniature.vision, miniature.base, (await openTensors(judge)).tensors];
@@ -98,7 +98,7 @@ export async function runAblations(options: AblationOptions): Promise<void> {
       const rows = await readAblations(folder);
       const name = `${variant}-${seed}`;
       if (rows.some((row) => row.variant === variant && row.seed === seed)) {
-        onNote?.(`${name} is there already`);
+        onNotice?.(`${name} is there already`);
         continue;
       }
       const { training } = ABLATIONS[variant];
@@ -107,7 +107,7 @@ export async function runAblations(options: AblationOptions): Promise<void> {
       const figures = await judged(variant, { adapter, vision: miniature.vision }, bench, options);
       await writeAblations(folder, [...rows, { variant, seed, figures }]);
       await rm(checkpointPath(join(folder, name)), { force: true });
-      onNote?.(
+      onNotice?.(
         `${name}: likeness ${figures.faceSimShare.value.toFixed(3)}, text lost ${figures.textLoss.value.toFixed(1)} points`,
       );
     }

@@ -141,7 +141,7 @@ function adapterBatch(
     const caption = captionOf(data.persons[person]!, scene, random, { identity: 0 });
     const word = classWordOf(data.persons[person]!, scene);
     const prompt = caption.replace(new RegExp(`\\b${word}\\b`), `${word} ${TRIGGER}`);
-    const { ids, classPlaces } = expandTrigger(tokenizer, prompt, {
+    const { ids, classPositions } = expandTrigger(tokenizer, prompt, {
       trigger: TRIGGER,
       repeats: Math.min(slots, shown.length),
       window,
@@ -149,7 +149,7 @@ function adapterBatch(
     });
     texts.push(ids);
     for (const [n, vector] of tokens.entries()) idFeatures.set(vector, (row * most + n) * VISION_WIDTH);
-    for (const [n, place] of classPlaces.entries()) places[(row * POSITIONS + place) * slots + n] = 1;
+    for (const [n, place] of classPositions.entries()) places[(row * POSITIONS + place) * slots + n] = 1;
   }
   const weight = chosen.map((index) => (random.chance(masked) ? onlyPerson(data, index) : latentWeights(data, index)));
   return {

@@ -1,8 +1,8 @@
 import { type Dim, namedDim } from "../graph/dim.ts";
 import { weightPathOf } from "../graph/layer-weight.ts";
-import { first } from "../graph/ops/first.ts";
 import { concat, slice } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
+import { takeFirst } from "../graph/ops/take-first.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import { apply, fixedSize, size, type Tensor } from "../graph/tensor.ts";
 
@@ -42,7 +42,7 @@ export function tGate(outputs: Readonly<Record<string, Tensor>>): Readonly<Recor
     const [x, ...weights] = t.inputs as [Tensor, ...Tensor[]];
     if (part === "to_q") {
       tokens.set(layer, size(x, 1));
-      return again(first(x, 1, queries), ...weights);
+      return again(takeFirst(x, 1, queries), ...weights);
     }
     const y = apply(t.op, t.inputs, t.attrs);
     said[saidBy(layer)] = y;

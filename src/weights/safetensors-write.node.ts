@@ -47,7 +47,7 @@ export async function writeSafetensors(
 }
 
 /** A tensor to write whose bytes are read from elsewhere when it is written. */
-export const copied = (entry: TensorEntry): TensorToWrite => ({
+export const copyTensor = (entry: TensorEntry): TensorToWrite => ({
   name: entry.name,
   dtype: entry.dtype,
   shape: entry.shape,

@@ -8,7 +8,7 @@ import { withFile } from "./file-access.node.ts";
 import { readSafetensorsFile } from "./open-tensors.node.ts";
 import { readFloats } from "./read-tensor.ts";
 import { parseSafetensors } from "./safetensors-read.ts";
-import { copied, type TensorToWrite, writeSafetensors } from "./safetensors-write.node.ts";
+import { copyTensor, type TensorToWrite, writeSafetensors } from "./safetensors-write.node.ts";
 import type { DType } from "./tensor-entry.ts";
 
 let folder: string;
@@ -67,8 +67,8 @@ test("a written file reads as what was written", async () => {
 test("a copied file has the same bytes, and the same content always gives the same file", async () => {
   const source = await open(goldenPath("formats/dtypes.safetensors"));
   const entries = [...source.tensors.values()];
-  await writeSafetensors(join(folder, "a"), entries.map(copied));
-  await writeSafetensors(join(folder, "b"), entries.reverse().map(copied));
+  await writeSafetensors(join(folder, "a"), entries.map(copyTensor));
+  await writeSafetensors(join(folder, "b"), entries.reverse().map(copyTensor));
   expect(await readFile(join(folder, "a"))).toEqual(await readFile(join(folder, "b")));
   expect(await readSafetensorsFile(join(folder, "a"))).toEqual(await readSafetensorsFile(source.path));
 });

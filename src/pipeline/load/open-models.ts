@@ -87,7 +87,7 @@ export async function openModels(
   const need = (unloadAfterUse: boolean) => usualNeed(sizes, vae, unet.settings.sampleSize, unloadAfterUse);
   const {
     precision,
-    form,
+    weightRange,
     notices: chosen,
   } = await choosePrecision(options, device, sizes.unet, { about: need(options.unloadAfterUse), available }, () =>
     probeEightBits(runtime),
@@ -107,7 +107,7 @@ export async function openModels(
     { name = whole.model, half = precision === "f16", on = runtime } = {},
   ) =>
     precision === "int8"
-      ? lazy(name, inEightBits({ ...whole, form }, outputs, prepareInCache), false, on)
+      ? lazy(name, inEightBits({ ...whole, weightRange }, outputs, prepareInCache), false, on)
       : lazy(name, withLoras(outputs, whole.pairs), half, on);
   const from = shortName(options.model);
 
@@ -124,7 +124,7 @@ export async function openModels(
     scheduler: model.scheduler,
     fewStep,
     cache: new EncodingCache(options.encodingCacheBytes),
-    emptyIsNothing: model.emptyPromptIsNothing,
+    emptyPromptIsZeros: model.emptyPromptIsZeros,
     readers,
     text: [
       { graph: text[0], session: textSession("text_encoder", text[0]) },

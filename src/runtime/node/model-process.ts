@@ -101,7 +101,7 @@ export class ModelProcess {
   }
 
   #settle(reply: Reply): void {
-    this.#gauge.told(this, reply.memory, reply.peakMemory);
+    this.#gauge.report(this, reply.memory, reply.peakMemory);
     this.#pending.settle(reply);
     if (this.alive && this.#pending.size === 0) this.#idle(); // whoever ends it waits for it, whatever answers still come
   }

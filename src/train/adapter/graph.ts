@@ -1,6 +1,6 @@
 import { Checkpoint } from "../../graph/checkpoint.ts";
 import { betweenBlocks } from "../../graph/checkpointing.ts";
-import { lateWeights } from "../../graph/ops/after.ts";
+import { widenAtUse } from "../../graph/ops/after.ts";
 import { mul } from "../../graph/ops/elementwise.ts";
 import { concat, reshape } from "../../graph/ops/layout.ts";
 import { input } from "../../graph/ops/source.ts";
@@ -8,7 +8,7 @@ import { rewrite } from "../../graph/rewrite.ts";
 import { fixedSize, type Tensor } from "../../graph/tensor.ts";
 import { type WeightSource, Weights } from "../../graph/weights.ts";
 import { clipText } from "../../models/clip-text.ts";
-import { type ClipTextSettings, clipTextConfig } from "../../models/clip-text-config.ts";
+import { type ClipTextModelConfig, clipTextConfig } from "../../models/clip-text-config.ts";
 import { idEncoderV1 } from "../../models/id-encoder-v1.ts";
 import { unet } from "../../models/unet.ts";
 import { unetConfig } from "../../models/unet-config.ts";
@@ -38,7 +38,7 @@ export interface AdapterGraphOptions {
   readonly positions: number;
 }
 
-export const textSettings = ({ components }: ModelFiles): readonly [ClipTextSettings, ClipTextSettings] => [
+export const textSettings = ({ components }: ModelFiles): readonly [ClipTextModelConfig, ClipTextModelConfig] => [
   clipTextConfig(components.text_encoder.config, components.text_encoder.tensors, "text_encoder"),
   clipTextConfig(components.text_encoder_2.config, components.text_encoder_2.tensors, "text_encoder_2"),
 ];
@@ -83,7 +83,7 @@ export function adapterGraph(model: ModelFiles, start: Start, options: AdapterGr
   const noise = unet(inputs, new Weights(frozen("unet")), unetConfig(components.unet.config, components.unet.tensors));
   const [adapted] = rewrite([noise], trainableLora(weights.part("unet."), config.loraRank, ATTENTION));
   const { loss, plain } = diffusionLoss(adapted!, diffusion);
-  const [late, latePlain] = rewrite([loss, plain], (t) => lateWeights(t)) as [Tensor, Tensor];
+  const [late, latePlain] = rewrite([loss, plain], (t) => widenAtUse(t)) as [Tensor, Tensor];
   return { weights, loss: late, plain: latePlain, kept: betweenBlocks([late], blockOf) };
 }
 

@@ -39,7 +39,7 @@ export function inEightBits({ path, entry }: ParamAttrs, model: string, branched
  * attention, whose results are means. Elsewhere a row may be far from the others: tokens of a text (Zhao et al. 2024, arXiv 2405.17873), patches
  * of a photo, and the outputs of a gate.
  */
-export const rowsTogether = (x: Tensor, model: string): boolean => model === "unet" && (is(x, layerNormOp) || is(x, attentionOp));
+export const sharesRange = (x: Tensor, model: string): boolean => model === "unet" && (is(x, layerNormOp) || is(x, attentionOp));
 
 /** Width of a head from which computing scores costs more than writing them: reached by a VAE's one head of 512, and by no other that is known. */
 const WIDE = 128;
