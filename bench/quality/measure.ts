@@ -1,6 +1,6 @@
 import { type BenchmarkOptions, type IdUse, openBenchmark } from "../../src/miniature/benchmark.ts";
 import { drawnPortraits } from "../../src/miniature/portraits.ts";
-import { compare } from "../../src/miniature/score.ts";
+import { compareFigures } from "../../src/miniature/score.ts";
 import { type GenerateInput, PhotoMaker } from "../../src/pipeline/index.ts";
 import { type Configuration, nameOf, REFERENCE } from "./configurations.ts";
 import type { Row } from "./results.ts";
@@ -38,7 +38,7 @@ export async function* measure(
     const pm = configuration.precision === "int8" ? rounded : exact;
     const { statistics } = await benchmark.measure(pm, USE, configuration.sampling);
     const times = await timeInTurn(pm, reference, { ...request, ...configuration.sampling }, request, options.timed);
-    yield { name, configuration, ...times, figures: compare(people, statistics, expected) };
+    yield { name, configuration, ...times, figures: compareFigures(people, statistics, expected) };
   }
 }
 

@@ -3,15 +3,15 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { openRuntime } from "../sessions/runtimes.node.ts";
-import { exists } from "../train/exists.ts";
 import { checkpointPath, type TrainingProgress, train } from "../train/run.ts";
 import { fingerprint } from "../weights/fingerprint.node.ts";
 import { openTensors, readFloats, type Tensors } from "../weights/index.ts";
+import { exists } from "../weights/read-json.node.ts";
 import { keepSettings, readAblations, writeAblations } from "./ablation-results.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { type Benchmark, openBenchmark } from "./benchmark.ts";
 import { dataSet, TRAINING_SEED } from "./data-set.ts";
-import { encodeIdImages, FEATURE_VARIANTS } from "./encode-data.ts";
+import { encodeIdFeatures, FEATURE_VARIANTS } from "./encode-data.ts";
 import { exportAdapter } from "./export.ts";
 import { composeTokens, LINEAR_WEIGHT, MOST_ID_IMAGES } from "./id-embedding.ts";
 import { BATCH, scaledLatents } from "./make.ts";
@@ -89,7 +89,7 @@ export async function runAblations(options: AblationOptions): Promise<void> {
   const kept = join(folder, "data");
   const data = await dataSet(kept, { seed: TRAINING_SEED, people });
   const latents = await scaledLatents(kept, data, miniature);
-  const features = await encodeIdImages(kept, data, miniature.vision);
+  const features = await encodeIdFeatures(kept, data, miniature.vision);
   const inputs = { base: miniature.base, features, variants: FEATURE_VARIANTS };
   await using bench = new LazyBenchmark(options);
   for (let seed = 0; seed < seeds; seed++)

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
-import { exists } from "../train/exists.ts";
 import { checkpointPath, type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
 import type { Tensors } from "../weights/index.ts";
+import { exists } from "../weights/read-json.node.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
 import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
 import { decoderTask } from "./decoder-task.ts";
-import { deviation, encodeIdImages, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
+import { deviation, encodeIdFeatures, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
 import { exportMiniature, type TrainedParts } from "./export.ts";
 import { judgeTask } from "./judge.ts";
 import { readMiniature } from "./read-miniature.ts";
@@ -187,7 +187,7 @@ export async function adapterInputs(
   data: DataSet,
 ): Promise<Pick<AdapterOptions, "base" | "features" | "variants">> {
   const vision = await readStageWeights(folder, "vision");
-  const features = await encodeIdImages(join(folder, "data"), data, vision);
+  const features = await encodeIdFeatures(join(folder, "data"), data, vision);
   return { base: await readStageWeights(folder, "base"), features, variants: FEATURE_VARIANTS };
 }
 

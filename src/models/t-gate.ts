@@ -26,7 +26,7 @@ export const givenTo = (path: string): string => `given.${path}`;
  * with K = S and one query it is what is given.
  * @param outputs `noise`, the output of {@link unet}, and others
  */
-export function tGate(outputs: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>> {
+export function gateCrossAttention(outputs: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>> {
   const queries = input("queries", [1], "i64");
   const tokens = new Map<string, Dim>();
   const said: Record<string, Tensor> = {};
@@ -52,7 +52,7 @@ export function tGate(outputs: Readonly<Record<string, Tensor>>): Readonly<Recor
   return { ...gated, ...said };
 }
 
-/** The layers of a graph that {@link tGate} has made. */
+/** The layers of a graph that {@link gateCrossAttention} has made. */
 export const gatedLayers = (outputs: Readonly<Record<string, Tensor>>): CrossAttentionLayer[] =>
   Object.entries(outputs).flatMap(([name, t]) => {
     const path = name.slice(saidBy("").length);

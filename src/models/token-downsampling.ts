@@ -20,10 +20,10 @@ const KEY_OR_VALUE = /^(.*\.attentions\.\d+)\..*\.attn1\.to_[kv]\.weight$/;
  * @param factor an integer; 1 changes nothing
  * @see ethansmith2000/ImprovedTokenMerge, downsample_factor_level_1
  */
-export const downsampleTokens = (noise: Tensor, factor: number): Tensor => rewrite([noise], tokenDownsampling(factor))[0]!;
+export const downsampleTokens = (noise: Tensor, factor: number): Tensor => rewrite([noise], tokenDownsamplingRule(factor))[0]!;
 
 /** {@link downsampleTokens} as a rule, for one rewriting. */
-export function tokenDownsampling(factor: number): Rule {
+export function tokenDownsamplingRule(factor: number): Rule {
   const pictureSizes = new Map<string, PictureSize>();
   const fewer = new Map<Tensor, Tensor>();
   return (t) => {

@@ -20,7 +20,7 @@ export interface ToPrepare {
 /** Puts prepared weights, and LoRAs where those are not in them, into a graph. */
 export type Over = <Name extends string>(outputs: Readonly<Record<Name, Tensor>>) => Readonly<Record<Name, Tensor>>;
 
-export interface Prepared {
+export interface PreparedWeights {
   readonly over: Over;
   /** For the runtime's load, where it can keep what it makes of the model. */
   readonly keep?: PackedCache;
@@ -35,4 +35,4 @@ export interface PreparingObserver {
 }
 
 /** Brings weights into 8 bits, once for each content: what was prepared before is found again. */
-export type PrepareWeights = (what: ToPrepare, observer: PreparingObserver) => Promise<Prepared>;
+export type PrepareWeights = (what: ToPrepare, observer: PreparingObserver) => Promise<PreparedWeights>;

@@ -34,7 +34,7 @@ export function chooseDevice({ device: wished, precision }: Pick<LoadOptions, "d
   return device;
 }
 
-export interface Chosen {
+export interface ChosenPrecision {
   readonly precision: Precision;
   /** Of which weights products in int8 are right. */
   readonly weightRange?: WeightRange;
@@ -57,7 +57,7 @@ export async function choosePrecision(
   size: number,
   room: { readonly about: Readonly<Record<ProcessorPrecision, number>>; readonly available: number },
   probe: () => Promise<WeightRange | undefined>,
-): Promise<Chosen> {
+): Promise<ChosenPrecision> {
   const { about, available } = room;
   const tight = about.f32 > available && about.int8 <= available;
   const eight = wanted === "int8" || (wanted === "auto" && device === "cpu" && (size >= LARGE || tight));

@@ -27,10 +27,10 @@ export { COMPONENTS, type ComponentName } from "./sdxl-single-file.ts";
 export {
   byteLength,
   DTYPE_BYTES,
-  type DType,
   elementCount,
   type FileRange,
   type InlineBytes,
+  type StoredDType,
   sliceRows,
   type TensorEntry,
   type Tensors,

@@ -9,7 +9,7 @@ import { openModel } from "./open-model.node.ts";
 import { openTensors } from "./open-tensors.node.ts";
 import { readBytes, readFloats } from "./read-tensor.ts";
 import { copyTensor, writeSafetensors } from "./safetensors-write.node.ts";
-import { DTYPE_BYTES, type DType, elementCount } from "./tensor-entry.ts";
+import { DTYPE_BYTES, elementCount, type StoredDType } from "./tensor-entry.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -32,7 +32,7 @@ async function copyOfTiny(): Promise<string> {
   return target;
 }
 
-type Spec = Record<string, readonly [DType, readonly number[]]>;
+type Spec = Record<string, readonly [StoredDType, readonly number[]]>;
 
 /** A safetensors file of zeros. */
 const writeZeros = (path: string, spec: Spec) =>

@@ -9,7 +9,7 @@ import { readSafetensorsFile } from "./open-tensors.node.ts";
 import { readFloats } from "./read-tensor.ts";
 import { parseSafetensors } from "./safetensors-read.ts";
 import { copyTensor, type TensorToWrite, writeSafetensors } from "./safetensors-write.node.ts";
-import type { DType } from "./tensor-entry.ts";
+import type { StoredDType } from "./tensor-entry.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -31,7 +31,7 @@ test("every element type reads as PyTorch wrote it", async () => {
 });
 
 test("eight-bit floats", async () => {
-  const entry = (dtype: DType, ...bytes: number[]) =>
+  const entry = (dtype: StoredDType, ...bytes: number[]) =>
     readFloats({ name: "x", dtype, shape: [bytes.length], source: { kind: "bytes", bytes: Uint8Array.from(bytes) } });
   expect([...(await entry("F8_E4M3", 0x38, 0xc0, 0x7e, 0x01, 0x7f))]).toEqual([1, -2, 448, 2 ** -9, Number.NaN]);
   expect([...(await entry("F8_E5M2", 0x3c, 0xc0, 0x7b, 0x01, 0x7c))]).toEqual([1, -2, 57344, 2 ** -16, Number.POSITIVE_INFINITY]);

@@ -8,15 +8,15 @@ import { endOf } from "../../sessions/text/text-stage.ts";
 import { expandTrigger } from "../../text/trigger.ts";
 import { encodePlain } from "../../text/window.ts";
 import { minSnrWeight, noiseFeeds, type Prediction } from "../diffusion.ts";
-import { cropOf, idPixels, maskWeights } from "../photos/frame.ts";
+import { cropOf, maskedIdPixels, maskWeights } from "../photos/frame.ts";
 import type { TrainingPerson, TrainingPhoto } from "../photos/training-photos.ts";
 import type { AdapterConfig } from "./config.ts";
-import type { Latents } from "./latents.ts";
+import type { PhotoLatents } from "./latents.ts";
 
 export interface BatchSource {
   readonly config: AdapterConfig;
   readonly people: readonly TrainingPerson[];
-  readonly latents: Latents;
+  readonly latents: PhotoLatents;
   readonly readers: readonly [Reader, Reader];
   readonly text: readonly [ClipTextModelConfig, ClipTextModelConfig];
   /** Whether no text is zeros for the denoiser, or an empty text. */
@@ -74,7 +74,7 @@ export async function adapterBatch(
     );
     for (const [n, id] of ids.entries()) {
       const mask = id.mask === undefined ? undefined : await decodePhoto(id.mask);
-      pixels.set(idPixels(await decodePhoto(id.path), mask, source.image, own), (row * idImages + n) * pixelCount);
+      pixels.set(maskedIdPixels(await decodePhoto(id.path), mask, source.image, own), (row * idImages + n) * pixelCount);
     }
     for (const [n, place] of prompts[row]!.places.entries()) places[(row * length + place) * idImages + n] = 1;
   }

@@ -18,7 +18,7 @@ import { stackTokens } from "../stack-tokens.ts";
 import { trainableLora } from "../trainable-lora.ts";
 import { TrainableWeights } from "../trainable-weights.ts";
 import type { AdapterConfig } from "./config.ts";
-import type { Start } from "./start.ts";
+import type { StartWeights } from "./start.ts";
 
 /** Attention's projections: where PhotoMaker has its LoRA. */
 const ATTENTION = /\.attn[12]\.(to_[qkv]|to_out\.0)\.weight$/;
@@ -49,7 +49,7 @@ export const textSettings = ({ components }: ModelFiles): readonly [ClipTextMode
  * `places` [B, T, N] with 1 where ID image n stands at token t, `pixels` [B · N, 3, image, image], `keep` [B, 1] which is 0 where there
  * is to be no text, `timeIds` [B, 6].
  */
-export function adapterGraph(model: ModelFiles, start: Start, options: AdapterGraphOptions): AdapterGraph {
+export function adapterGraph(model: ModelFiles, start: StartWeights, options: AdapterGraphOptions): AdapterGraph {
   const { config, prediction, latents, positions } = options;
   const { batch, idImages } = config;
   const { components } = model;
@@ -92,7 +92,7 @@ const blockOf = (path: string): string | undefined =>
   /^(?:unet\.|id_encoder\.)?(.*?(?:resnets|transformer_blocks|samplers|layers)\.\d+)\./.exec(path)?.[1];
 
 /** Trained are projections, fuse MLPs and the last layers of the vision transformer, or all of it where it starts at random. */
-function idWeights(trained: TrainableWeights, { frozen, vision }: Start, { visionLayers }: AdapterConfig): WeightSource {
+function idWeights(trained: TrainableWeights, { frozen, vision }: StartWeights, { visionLayers }: AdapterConfig): WeightSource {
   const files = new Checkpoint(frozen, "the vision model to start from");
   const isFrozen = (path: string): boolean => {
     if (frozen.size === 0 || !path.startsWith("vision_model.")) return false;

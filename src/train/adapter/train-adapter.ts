@@ -14,7 +14,7 @@ import { type AdapterConfig, comparable } from "./config.ts";
 import { adapterGraph, textSettings } from "./graph.ts";
 import { type EncodePhase, openLatents } from "./latents.ts";
 import { drawSamples } from "./samples.ts";
-import { readStart, type Start } from "./start.ts";
+import { readStart, type StartWeights } from "./start.ts";
 import { writeAdapter } from "./write-adapter.ts";
 
 export interface TrainAdapterOptions {
@@ -110,7 +110,7 @@ function sessionsFor(
   return { workers: 1, threads: threads ?? availableParallelism() };
 }
 
-function adapterTask(model: ModelFiles, start: Start, source: BatchSource, fingerprint: string): TrainingTask {
+function adapterTask(model: ModelFiles, start: StartWeights, source: BatchSource, fingerprint: string): TrainingTask {
   const { config, latents, prediction, readers } = source;
   const positions = readers[0].window.length;
   const { weights, loss, plain, kept } = adapterGraph(model, start, { config, prediction, latents, positions });

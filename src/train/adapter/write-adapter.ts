@@ -4,7 +4,7 @@ import { floatsToHalves } from "../../core/floats.ts";
 import { makeFolder } from "../../core/make-folder.node.ts";
 import { copyTensor, type TensorToWrite, writeSafetensors } from "../../weights/index.ts";
 import type { TrainedWeights } from "../run.ts";
-import type { Start } from "./start.ts";
+import type { StartWeights } from "./start.ts";
 
 export const ADAPTER_FILE = "photomaker-v1.safetensors";
 
@@ -13,7 +13,7 @@ export const ADAPTER_FILE = "photomaker-v1.safetensors";
  * trained of it, and the LoRA; trained weights in half precision. Beside it the vision model's sizes.
  * @returns the adapter's path
  */
-export async function writeAdapter(folder: string, start: Start, trained: TrainedWeights): Promise<string> {
+export async function writeAdapter(folder: string, start: StartWeights, trained: TrainedWeights): Promise<string> {
   await makeFolder(folder);
   const learnt = [...trained].map(
     ([name, { shape, values }]): TensorToWrite => ({

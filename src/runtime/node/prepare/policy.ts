@@ -27,7 +27,7 @@ const UPSAMPLER = /\.upsamplers\.\d+\.conv\.weight$/;
  * @param model the pipeline's name of the layer's model, such as "unet"
  * @param branched convolutions with a LoRA: both the convolution and its LoRA branch stay in float32
  */
-export function inEightBits({ path, entry }: ParamAttrs, model: string, branched: { has(path: string): boolean }): boolean {
+export function layerInEightBits({ path, entry }: ParamAttrs, model: string, branched: { has(path: string): boolean }): boolean {
   const [out, into, ...kernel] = entry.shape as [number, number, ...number[]];
   if (elementCount(entry.shape) < SMALL || out % 8 !== 0 || into % 8 !== 0 || FEW_ROWS.test(path)) return false;
   if (model === "vae") return BEHIND_NORM.test(path) || UPSAMPLER.test(path);

@@ -43,7 +43,7 @@ import {
   writeRecord,
 } from "./cache-folder.ts";
 import { cornerKernel } from "./corner-kernel.ts";
-import { attentionInEightBits, inEightBits, POLICY, sharesRange } from "./policy.ts";
+import { attentionInEightBits, layerInEightBits, POLICY, sharesRange } from "./policy.ts";
 import { type Rounded, Rounder } from "./rounder.ts";
 
 const policyOf = ({ weightRange = "full" }: ToPrepare): string => (weightRange === "full" ? POLICY : `${POLICY}-${weightRange}`);
@@ -95,7 +95,7 @@ export async function prepare(what: ToPrepare, options: PrepareOptions): Promise
 
 function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
   const outputs = Object.values(named);
-  const rounded = quantisable(outputs).filter((attrs) => inEightBits(attrs, model, pairs));
+  const rounded = quantisable(outputs).filter((attrs) => layerInEightBits(attrs, model, pairs));
   const taken = new Set(rounded.map(({ path }) => path));
   const tables = new Set(inOrder(outputs).flatMap((t) => (is(t, gatherOp) ? [t.inputs[0]!] : [])));
   const params = inOrder(outputs).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));

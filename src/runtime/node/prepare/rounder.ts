@@ -3,7 +3,7 @@ import { ownFile } from "../../../core/own-file.node.ts";
 import type { LoraPair } from "../../../graph/lora.ts";
 import { readFloats, readRowMajor, type TensorEntry } from "../../../weights/index.ts";
 import type { WeightRange } from "../../eight-bit-probe.ts";
-import { type Answer, Pending } from "../../pending.ts";
+import { Pending, type PendingAnswer } from "../../pending.ts";
 import { roundModel } from "./round-model.ts";
 
 export interface Rounded {
@@ -23,7 +23,7 @@ export class Rounder {
   constructor(range: WeightRange) {
     const models = { float16: roundModel("float16", range), float32: roundModel("float32", range) };
     this.#worker = new Worker(ownFile("./round-worker.js", import.meta.url), { workerData: { models } });
-    this.#worker.on("message", (answer: Answer<Rounded>) => this.#pending.settle(answer));
+    this.#worker.on("message", (answer: PendingAnswer<Rounded>) => this.#pending.settle(answer));
     this.#worker.on("error", (error) => this.#pending.fail(error));
     this.#ended = new Promise<void>((resolve) => {
       this.#worker.once("exit", () => {
