@@ -1,18 +1,18 @@
 // What 8 bits change in one evaluation of the UNet and in decoding: the ratio of the answer in float32 to the difference, in decibels.
 //
 //   npx tsx bench/precision/run.ts --model big/sdxl-synthetic.safetensors [--size 512] [--timesteps 981,501,21] [--parts unet,vae]
-//     [--form full|paired]
+//     [--weight-range full|paired]
 //
-// The form is how weights are rounded: without a wish as this processor wants it (src/runtime/eight-bit-probe.ts).
+// The range of weights in 8 bits is by default the one that is correct on this processor (src/runtime/eight-bit-probe.ts).
 // Latents and text are random numbers of the usual size. One model is in memory at a time; float32 takes 12 GB at full size.
 import { Command, Option } from "commander";
 import { wholeNumberOption } from "../../src/cli/flag-values.ts";
 import { floats } from "../../src/core/array.ts";
 import { gaussians } from "../../src/core/random/gaussians.ts";
 import { seededRandom } from "../../src/core/random/seeded-random.ts";
-import { type EightBits, probeEightBits } from "../../src/runtime/eight-bit-probe.ts";
+import { probeEightBits, type WeightRange } from "../../src/runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../../src/runtime/node/ort-runtime.ts";
-import { cacheSettings } from "../../src/runtime/node/prepare/cache-folder.ts";
+import { cacheOptions } from "../../src/runtime/node/prepare/cache-folder.ts";
 import { prepare } from "../../src/runtime/node/prepare/prepare.ts";
 import type { ToPrepare } from "../../src/runtime/prepare.ts";
 import type { Feeds } from "../../src/runtime/runtime.ts";
@@ -27,7 +27,7 @@ const program = new Command("precision")
   .addOption(wholeNumberOption("--size <pixels>", "side of the picture", 8, 4096).default(512))
   .option("--timesteps <list>", "where to look", "981,501,21")
   .option("--parts <list>", "what to look at", "unet,vae")
-  .addOption(new Option("--form <form>", "of which weights products are right").choices(["full", "paired"]))
+  .addOption(new Option("--weight-range <range>", "weights for which products are correct").choices(["full", "paired"]))
   .action(run);
 await program.parseAsync();
 
@@ -36,11 +36,11 @@ interface Flags {
   readonly size: number;
   readonly timesteps: string;
   readonly parts: string;
-  readonly form?: EightBits | undefined;
+  readonly weightRange?: WeightRange | undefined;
 }
 
 async function run(asked: Flags): Promise<void> {
-  const flags = { ...asked, form: asked.form ?? (await ownForm()) };
+  const flags = { ...asked, weightRange: asked.weightRange ?? (await ownRange()) };
   const model = await openModel(flags.model);
   const parts = flags.parts.split(",");
   if (parts.includes("unet")) await lookAtUnet(model, flags);
@@ -61,7 +61,11 @@ async function lookAtUnet(model: ModelFiles, flags: Flags): Promise<void> {
       timeIds: floats(Float32Array.of(flags.size, flags.size, 0, 0, flags.size, flags.size), 1, 6),
     };
   });
-  const found = await compared({ model: "unet", from: flags.model, form: flags.form, ...unfinished }, "noise", questions);
+  const found = await compared(
+    { model: "unet", from: flags.model, weightRange: flags.weightRange, ...unfinished },
+    "noise",
+    questions,
+  );
   for (const [i, timestep] of timesteps.entries()) console.log(`timestep ${timestep}: ${found[i]!.toFixed(1)} dB`);
 }
 
@@ -69,13 +73,13 @@ async function lookAtVae(model: ModelFiles, flags: Flags): Promise<void> {
   const { decode, config, factor } = vaeGraph(model);
   const side = flags.size / factor;
   const latents = noiseOf(0)(1, config.latentChannels, side, side);
-  const whole = { model: "vae", from: flags.model, form: flags.form, outputs: decode, pairs: NO_PAIRS };
+  const whole = { model: "vae", from: flags.model, weightRange: flags.weightRange, outputs: decode, pairs: NO_PAIRS };
   const [found] = await compared(whole, "picture", [{ latents }]);
   console.log(`decoded: ${found!.toFixed(1)} dB`);
 }
 
-/** As this processor wants weights. */
-async function ownForm(): Promise<EightBits | undefined> {
+/** The range that is correct on this processor. */
+async function ownRange(): Promise<WeightRange | undefined> {
   const runtime = ortRuntime();
   return probeEightBits(runtime).finally(() => runtime.close());
 }
@@ -90,7 +94,7 @@ function noiseOf(stream: number) {
 
 /** For each question. */
 async function compared(whole: ToPrepare, name: string, questions: readonly Feeds[]): Promise<number[]> {
-  const over = await prepare(whole, { cache: cacheSettings(), onNote: (note) => console.error(note) });
+  const over = await prepare(whole, { cache: cacheOptions(), onNotice: (note) => console.error(note) });
   const eight = await answers(over(whole.outputs), name, questions);
   const exact = await answers(whole.outputs, name, questions);
   return exact.map((values, i) => decibels(values, eight[i]!));

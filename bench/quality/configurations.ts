@@ -1,9 +1,9 @@
-import type { Sampling } from "../../src/miniature/benchmark.ts";
+import type { SamplingOptions } from "../../src/miniature/benchmark.ts";
 
 /** One way to draw the miniature's pictures. */
 export interface Configuration {
   readonly precision: "f32" | "int8";
-  readonly sampling: Sampling & { readonly numInferenceSteps: number };
+  readonly sampling: SamplingOptions & { readonly numInferenceSteps: number };
 }
 
 /** What the others are compared with. */
@@ -12,7 +12,7 @@ export const REFERENCE: Configuration = { precision: "f32", sampling: { numInfer
 const STEPS = [25, 12, 8, 4];
 
 /** What saves evaluations, or parts of them, beside fewer steps. T-GATE and DeepCache exclude each other. */
-const shortcuts = (steps: number): Omit<Sampling, "numInferenceSteps">[] => [
+const shortcuts = (steps: number): Omit<SamplingOptions, "numInferenceSteps">[] => [
   { deepCache: 2 },
   ...(steps >= 12 ? [{ deepCache: 3 }] : []),
   { tGate: Math.floor(steps / 2) },
@@ -23,7 +23,7 @@ const shortcuts = (steps: number): Omit<Sampling, "numInferenceSteps">[] => [
 const of = (
   precision: Configuration["precision"],
   steps: number,
-  more: Omit<Sampling, "numInferenceSteps"> = {},
+  more: Omit<SamplingOptions, "numInferenceSteps"> = {},
 ): Configuration => ({
   precision,
   sampling: { numInferenceSteps: steps, ...more },
@@ -44,7 +44,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
 ];
 
 /** As it is said on the command line, beside steps and precision. */
-export function shortcutText({ deepCache, tGate, tokenDownsampling, guidanceEnd }: Sampling): string {
+export function shortcutText({ deepCache, tGate, tokenDownsampling, guidanceEnd }: SamplingOptions): string {
   const flags = [
     deepCache === undefined ? [] : [`--deep-cache ${deepCache}`],
     tGate === undefined ? [] : [`--t-gate ${tGate}`],

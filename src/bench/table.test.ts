@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import type { Measured, Run } from "./measure.ts";
+import type { MeasuredPrecision, MeasuredSize } from "./measure.ts";
 import { spread, summaryOf } from "./summary.ts";
 import { benchTable, growthText } from "./table.ts";
 
 const work = (total: number) => ({ linear: total, convolution: 0, attention: 0, total });
-function measured(side: number, batch: number, total: number, evaluations: number[], totals: number[]): Measured {
+function measured(side: number, batch: number, total: number, evaluations: number[], totals: number[]): MeasuredSize {
   const size = { width: side, height: side };
   const pictures = totals.map((total, i) => ({
     ...{ ...size, load: {}, text: 0.25, id: i, evaluations: [evaluations[i]!], decode: 1.5, total, modelMemory: 2e9 },
@@ -30,7 +30,7 @@ test("a summary pools evaluations, and tells the first picture from the later on
   expect(summaryOf(measured(512, 1, 1, [1], [1])).again).toBeUndefined();
 });
 
-const runs: Run[] = [
+const runs: MeasuredPrecision[] = [
   {
     ...{ device: "cpu", precision: "int8", prepare: { unet: 60 }, load: { unet: 2, vae: 0.5 } },
     measured: [measured(1024, 1, 6.76e12, [10, 12], [40, 30]), measured(512, 1, 1.59e12, [2, 2], [9, 8])],

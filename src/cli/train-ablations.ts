@@ -73,7 +73,7 @@ async function trainAblations({ variants, json = false, ...flags }: Flags, io: C
         ...{ people: testPeople, pictures: testPictures, seed: testSeed, steps: testSteps },
         ...{ guidanceScale: 3, startMergeStep: 0 },
       },
-      onNote: (note) => {
+      onNotice: (note) => {
         progress.clear();
         io.stdout.write(json ? `${JSON.stringify({ note })}\n` : `${note}\n`);
       },

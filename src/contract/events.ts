@@ -52,7 +52,7 @@ export interface Timings {
 }
 
 /** What a run began with and what it ended with, before the decoder. */
-export interface Latents {
+export interface RunLatents {
   readonly initialNoise: Float32Array;
   readonly final: Float32Array;
   /** [pictures, channels, height, width] */
@@ -65,7 +65,7 @@ export interface DoneEvent {
   readonly timings: Timings;
   /** The most memory that the process of the models has held since they were opened, in bytes. */
   readonly modelMemory: number;
-  readonly latents: Latents;
+  readonly latents: RunLatents;
 }
 
 /** Names the request that an event is about, where several are drawn at once; absent when it is about all of them. */
@@ -88,5 +88,5 @@ export interface GenerateResult {
   readonly seed: number;
   readonly notices: readonly Notice[];
   readonly timings: Timings;
-  readonly latents: Latents;
+  readonly latents: RunLatents;
 }

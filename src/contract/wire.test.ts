@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { UserError } from "../core/errors.ts";
-import type { Latents, NumberedEvent } from "./events.ts";
+import type { NumberedEvent, RunLatents } from "./events.ts";
 import { toWire, toWireError, WireEvent } from "./wire.ts";
 
 const png = Uint8Array.of(0x89, 0x50, 0x4e, 0x47);
-const latents: Latents = { initialNoise: new Float32Array(4), final: new Float32Array(4), dims: [1, 4, 1, 1] };
+const latents: RunLatents = { initialNoise: new Float32Array(4), final: new Float32Array(4), dims: [1, 4, 1, 1] };
 const timings = { load: { unet: 1.5 }, encode: 0.5, evaluations: [1, 2], decode: 0.1, total: 5 };
 const EVENTS: readonly NumberedEvent[] = [
   { id: 0, type: "progress", phase: "load", step: 0, steps: 1, detail: "unet" },
@@ -42,7 +42,7 @@ test("bytes are carried as data URLs, or named by whoever serves them", () => {
   const names = {
     image: (bytes: Uint8Array, index: number) => `/pictures/${index}?${bytes.length}`,
     preview: (_: Uint8Array, index: number, step: number) => `/previews/${index}?v=${step}`,
-    latents: ({ dims }: Latents) => `/latents/${dims.join("x")}`,
+    latents: ({ dims }: RunLatents) => `/latents/${dims.join("x")}`,
   };
   expect(EVENTS.slice(3).map((event) => toWire(event, names))).toMatchObject([
     { images: ["/previews/0?v=1", "/previews/1?v=1"] },

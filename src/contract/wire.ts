@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../core/errors.ts";
-import type { Latents, NumberedEvent } from "./events.ts";
+import type { NumberedEvent, RunLatents } from "./events.ts";
 import { photoJson } from "./photo.ts";
 
 const id = z.int().min(0).meta({ description: "number of the event within its generation, from 0" });
@@ -64,7 +64,7 @@ export interface WireNames {
   /** As `image`, of a picture as it stands after `step`. */
   readonly preview?: (png: Uint8Array, index: number, step: number) => string;
   /** Latents are left out when absent. */
-  readonly latents?: (latents: Latents) => string;
+  readonly latents?: (latents: RunLatents) => string;
 }
 
 /** An event as it goes over a wire. */

@@ -25,7 +25,7 @@ async function ablations(more: Partial<AblationOptions> = {}): Promise<string[]>
     ...{ from, folder, seeds: 1, steps: 1, people: PEOPLE, workers: 1, variants: ["reference", "linear", "id-background-noise"] },
     judge: asset("judge/weights.safetensors"),
     test: { people: 2, pictures: 1, seed: 2, steps: 1, guidanceScale: 1, startMergeStep: -1 },
-    onNote: (note) => notes.push(note),
+    onNotice: (note) => notes.push(note),
     ...more,
   });
   return notes;
@@ -33,7 +33,7 @@ async function ablations(more: Partial<AblationOptions> = {}): Promise<string[]>
 
 test("each variant is trained, judged and noted once, and a stopped series goes on", async () => {
   const stop = new AbortController();
-  const stopped = ablations({ signal: stop.signal, onNote: () => stop.abort() });
+  const stopped = ablations({ signal: stop.signal, onNotice: () => stop.abort() });
   await expect(stopped).rejects.toThrow("abort");
   expect(await readAblations(folder)).toHaveLength(1);
   const notes = await ablations();

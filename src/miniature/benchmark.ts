@@ -2,7 +2,7 @@ import type { GenerateResult } from "../contract/events.ts";
 import type { GenerateInput } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { decodePhoto } from "../image/index.ts";
-import { classWordOf, type Person, renderPicture, type Scene } from "../minifaces/index.ts";
+import { classWordAt, type DrawnPerson, renderPicture, type Scene } from "../minifaces/index.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Tensors } from "../weights/index.ts";
@@ -48,9 +48,12 @@ export interface IdUse {
 }
 
 /** How pictures are sampled where it differs from the benchmark's steps. */
-export type Sampling = Pick<GenerateInput, "numInferenceSteps" | "deepCache" | "tGate" | "tokenDownsampling" | "guidanceEnd">;
+export type SamplingOptions = Pick<
+  GenerateInput,
+  "numInferenceSteps" | "deepCache" | "tGate" | "tokenDownsampling" | "guidanceEnd"
+>;
 
-export interface Measured {
+export interface MeasuredAdapter {
   readonly figures: AdapterFigures;
   /** The figures as functions of people, for a comparison with others of this benchmark. */
   readonly statistics: Statistics;
@@ -67,7 +70,7 @@ export interface Benchmark {
   /** Mean cosine of pictures of the cases' photos to their person's album, by person. */
   readonly albums: readonly Float32Array[];
   /** Pictures without an adapter, which are one end of the scales, are drawn as the benchmark's options say, whatever the sampling. */
-  measure(model: IdModel, use: IdUse, sampling?: Sampling): Promise<Measured>;
+  measure(model: IdModel, use: IdUse, sampling?: SamplingOptions): Promise<MeasuredAdapter>;
 }
 
 const AT_ONCE = 32;
@@ -103,7 +106,7 @@ async function drawPeople(
   set: TestSet,
   use: IdUse,
   options: BenchmarkOptions,
-  sampling: Sampling,
+  sampling: SamplingOptions,
 ): Promise<Uint8Array[]> {
   const { idImages, startMergeStep, ground, compose = (tokens) => tokens } = use;
   const tokens: FloatArray[] = [];
@@ -112,7 +115,7 @@ async function drawPeople(
     tokens.push(compose(await model.encodeIdImages([...pngs])));
   }
   return draw(model, set.cases, options, ({ prompt, person, scene }) => {
-    const word = classWordOf(set.persons[person]!, scene);
+    const word = classWordAt(set.persons[person]!, scene);
     const marked = prompt.replace(new RegExp(`\\b${word}\\b`), `${word} ${TRIGGER}`);
     return { prompt: marked, idTokens: tokens[person]!, startMergeStep, ...sampling };
   });
@@ -122,7 +125,7 @@ async function draw(
   model: Drawer,
   cases: readonly TestCase[],
   { steps, guidanceScale, scheduler, signal, onPictures }: BenchmarkOptions,
-  more: (one: TestCase) => Pick<GenerateInput, "prompt" | "idTokens" | "startMergeStep"> & Sampling,
+  more: (one: TestCase) => Pick<GenerateInput, "prompt" | "idTokens" | "startMergeStep"> & SamplingOptions,
 ): Promise<Uint8Array[]> {
   const pictures: Uint8Array[] = [];
   for (let from = 0; from < cases.length; from += AT_ONCE) {
@@ -138,7 +141,7 @@ async function draw(
 }
 
 /** [SIDE, SIDE, 3] each. */
-export const realPictures = (wanted: readonly (readonly [Person, Scene])[]): Promise<Uint8Array[]> =>
+export const realPictures = (wanted: readonly (readonly [DrawnPerson, Scene])[]): Promise<Uint8Array[]> =>
   Promise.all(wanted.map(async ([person, scene]) => (await renderPicture(person, scene, SIDE)).picture.data));
 
 const meanEmbedding = (album: readonly Verdict[]): Float32Array =>

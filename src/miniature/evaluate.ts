@@ -21,7 +21,7 @@ export interface EvaluateOptions extends Omit<BenchmarkOptions, "onPictures"> {
   readonly onProgress?: (done: number, of: number) => void;
 }
 
-export interface Evaluation extends AdapterFigures, AutoencoderFigures {
+export interface MiniatureScores extends AdapterFigures, AutoencoderFigures {
   readonly people: number;
   /** Photos of each person that were drawn, beside one picture in another style. */
   readonly pictures: number;
@@ -34,7 +34,7 @@ export interface Evaluation extends AdapterFigures, AutoencoderFigures {
  * word on who it is; each property of a scene counts where the prompt says it.
  * @throws UserError evaluate/training-seed, and those of generate and openModel
  */
-export async function evaluateMiniature(options: EvaluateOptions): Promise<Evaluation> {
+export async function evaluateMiniature(options: EvaluateOptions): Promise<MiniatureScores> {
   const { withAdapter, without, idImages, startMergeStep, people, pictures, full = false, samples, onProgress } = options;
   const usual: IdUse = { idImages, startMergeStep };
   const variants = full ? otherUses(usual, options.steps) : {};

@@ -1,9 +1,9 @@
 import { type Dim, namedDim } from "../graph/dim.ts";
 import { weightPathOf } from "../graph/layer-weight.ts";
 import { attentionOp } from "../graph/ops/attention.ts";
-import { first } from "../graph/ops/first.ts";
 import { concat, slice } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
+import { takeFirst } from "../graph/ops/take-first.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import { apply, fixedSize, is, size, type Tensor } from "../graph/tensor.ts";
 
@@ -28,7 +28,7 @@ export const givenTo = (path: string): string => `given.${path}`;
  * another input, to `keys` [1] columns: as many as `context` has tokens.
  * @param outputs `noise`, the output of {@link unet}, and others
  */
-export function tGate(outputs: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>> {
+export function gateCrossAttention(outputs: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>> {
   const [queries, keys] = [input("queries", [1], "i64"), input("keys", [1], "i64")];
   const tokens = new Map<string, Dim>();
   const said: Record<string, Tensor> = {};
@@ -44,13 +44,13 @@ export function tGate(outputs: Readonly<Record<string, Tensor>>): Readonly<Recor
       if (!t.inputs.some((x) => fewer.has(x))) return undefined;
       const [q, k, v, bias] = t.inputs; // of attention, or of what else lies between queries and answer
       return is(t, attentionOp) && bias !== undefined
-        ? again(q!, k!, v!, first(first(bias, 2, queries), 3, keys))
+        ? again(q!, k!, v!, takeFirst(takeFirst(bias, 2, queries), 3, keys))
         : again(...t.inputs);
     }
     const [x, ...weights] = t.inputs as [Tensor, ...Tensor[]];
     if (part === "to_q") {
       tokens.set(layer, size(x, 1));
-      return again(first(x, 1, queries), ...weights);
+      return again(takeFirst(x, 1, queries), ...weights);
     }
     const y = apply(t.op, t.inputs, t.attrs);
     said[saidBy(layer)] = y;
@@ -60,7 +60,7 @@ export function tGate(outputs: Readonly<Record<string, Tensor>>): Readonly<Recor
   return { ...gated, ...said };
 }
 
-/** The layers of a graph that {@link tGate} has made. */
+/** The layers of a graph that {@link gateCrossAttention} has made. */
 export const gatedLayers = (outputs: Readonly<Record<string, Tensor>>): CrossAttentionLayer[] =>
   Object.entries(outputs).flatMap(([name, t]) => {
     const path = name.slice(saidBy("").length);

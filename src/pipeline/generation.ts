@@ -1,7 +1,7 @@
 import type { GenerateEvent, NumberedEvent } from "../contract/events.ts";
 
 /** Runs with an emitter of events and a signal; resolves with the whole result. */
-export type Start<Result> = (emit: (event: GenerateEvent) => void, signal: AbortSignal) => Promise<Result>;
+export type StartGeneration<Result> = (emit: (event: GenerateEvent) => void, signal: AbortSignal) => Promise<Result>;
 
 /**
  * Work under way. Either iterate over its events, or await it for the result; both may be done. Several loops may run at once: each sees every
@@ -17,7 +17,7 @@ export class Generation<Result> implements AsyncIterable<NumberedEvent>, Promise
   readonly #loops = new Set<Loop>();
   #ended = false;
 
-  constructor(start: Start<Result>, signal?: AbortSignal) {
+  constructor(start: StartGeneration<Result>, signal?: AbortSignal) {
     const both = signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]);
     const emit = (event: GenerateEvent): void => {
       if (this.#ended) return; // work that was cancelled may take a moment to stop

@@ -65,7 +65,7 @@ async function denoiserFor(prompt: string, guidanceScale: number, side: number) 
     { graph: text[0], session: new LazySession(runtime, "text_encoder", text[0].unfinished.outputs), changes: 0 },
     { graph: text[1], session: new LazySession(runtime, "text_encoder_2", text[1].unfinished.outputs), changes: 0 },
   ] as const;
-  const ids = readPrompts(readers, { prompt }, undefined, model.emptyPromptIsNothing).text;
+  const ids = readPrompts(readers, { prompt }, undefined, model.emptyPromptIsZeros).text;
   const told = await encodeText(encoders, ids, 0, new EncodingCache(0), silent);
   const part = { name: "unet", outputs: unet.unfinished.outputs, gives: {} };
   const loaded = new LoadedUNet([{ part, session: await runtime.load(part.outputs) }]);

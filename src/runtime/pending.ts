@@ -4,7 +4,7 @@ interface Waiting<T> {
 }
 
 /** An answer from a process or a thread. */
-export interface Answer<T> {
+export interface PendingAnswer<T> {
   readonly id: number;
   readonly value?: T;
   readonly error?: string;
@@ -35,7 +35,7 @@ export class Pending<T> {
     });
   }
 
-  settle({ id, value, error }: Answer<T>): void {
+  settle({ id, value, error }: PendingAnswer<T>): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (error === undefined) waiting?.resolve(value as T);

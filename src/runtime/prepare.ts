@@ -1,8 +1,8 @@
 import type { Notice } from "../core/notice.ts";
 import type { LoraPair } from "../graph/lora.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { EightBits } from "./eight-bit-probe.ts";
-import type { Keep } from "./runtime.ts";
+import type { WeightRange } from "./eight-bit-probe.ts";
+import type { PackedCache } from "./runtime.ts";
 
 /** A model whose weights are to be brought into 8 bits. */
 export interface ToPrepare {
@@ -14,16 +14,16 @@ export interface ToPrepare {
   readonly outputs: Readonly<Record<string, Tensor>>;
   readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
   /** Of which weights the processor's products are right: of all when absent. */
-  readonly form?: EightBits | undefined;
+  readonly weightRange?: WeightRange | undefined;
 }
 
 /** Puts prepared weights, and LoRAs where those are not in them, into a graph. */
 export type Over = <Name extends string>(outputs: Readonly<Record<Name, Tensor>>) => Readonly<Record<Name, Tensor>>;
 
-export interface Prepared {
+export interface PreparedWeights {
   readonly over: Over;
   /** For the runtime's load, where it can keep what it makes of the model. */
-  readonly keep?: Keep;
+  readonly keep?: PackedCache;
 }
 
 export interface PreparingObserver {
@@ -35,4 +35,4 @@ export interface PreparingObserver {
 }
 
 /** Brings weights into 8 bits, once for each content: what was prepared before is found again. */
-export type PrepareWeights = (what: ToPrepare, observer: PreparingObserver) => Promise<Prepared>;
+export type PrepareWeights = (what: ToPrepare, observer: PreparingObserver) => Promise<PreparedWeights>;

@@ -30,7 +30,7 @@ const ATTENTION_STRIPS = 16;
 export const quantisedLowerings = [
   // The product takes one scale for all rows. Rows with ranges of their own are quantised to [-1, 1], and the product's rows multiplied by the ranges.
   lower(quantisedLinearOp, ({ inputs, attrs }, [x, bias], e) => {
-    if (attrs.rows === "together") return product(toBytes(x!, e), weightOf(attrs, e), bias, e);
+    if (attrs.range === "shared") return product(toBytes(x!, e), weightOf(attrs, e), bias, e);
     const { range, ...rows } = rowsInRange(x!, fixedSize(inputs[0]!, -1), e);
     const y = e.node("Mul", [product(rows, weightOf(attrs, e), undefined, e), range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);

@@ -5,7 +5,7 @@ import type { Tensor } from "../graph/tensor.ts";
 export type Feeds = Readonly<Record<string, NdArray>>;
 
 /** What a runtime is to keep of a model that it loads, so that it is loaded quicker the next time. */
-export interface Keep {
+export interface PackedCache {
   /** Where, and how many bytes all that lies there may take. */
   readonly cache: { readonly folder: string; readonly mostBytes: number };
   /** Which of the pipeline's models it is, such as "unet". */
@@ -14,7 +14,7 @@ export interface Keep {
   readonly from: string;
   /** About the weights' size, bytes. */
   readonly bytes: number;
-  readonly onNote?: ((text: string) => void) | undefined;
+  readonly onNotice?: ((text: string) => void) | undefined;
 }
 
 /** A loaded model. */
@@ -44,7 +44,7 @@ export interface Runtime {
   load<Output extends string>(
     outputs: Readonly<Record<Output, Tensor>>,
     arithmetic?: { readonly half: boolean },
-    keep?: Keep,
+    keep?: PackedCache,
   ): Promise<Session<Output>>;
   /** Most bytes that the models have taken, as far as is known, together with those of other runtimes that share the gauge. */
   peakMemory(): number;

@@ -7,7 +7,7 @@ import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipText } from "../models/clip-text.ts";
-import { type ClipTextSettings, clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
+import { type ClipTextModelConfig, clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
 import { fuse } from "../models/fuse.ts";
 import { faceEmbeddingWidth, idEncoderV1Config, idEncoderV2Config } from "../models/id-encoder-config.ts";
 import { idEncoderV1 } from "../models/id-encoder-v1.ts";
@@ -15,7 +15,7 @@ import { idEncoderV2 } from "../models/id-encoder-v2.ts";
 import { tinyDecode } from "../models/tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
 import { unet } from "../models/unet.ts";
-import { type UNetSettings, unetConfig } from "../models/unet-config.ts";
+import { type UNetModelConfig, unetConfig } from "../models/unet-config.ts";
 import { vaeDecode } from "../models/vae.ts";
 import { vaeConfig } from "../models/vae-config.ts";
 import type { AdapterFiles } from "../weights/adapter.ts";
@@ -70,7 +70,7 @@ function unfinished<Name extends string>(name: ComponentName, outputs: Outputs<N
 export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
   readonly unfinished: Unfinished;
-  readonly settings: ClipTextSettings;
+  readonly settings: ClipTextModelConfig;
 }
 
 export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs): TextGraph {
@@ -118,7 +118,7 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
 export interface UNetGraph {
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly unfinished: Unfinished<"noise">;
-  readonly settings: UNetSettings;
+  readonly settings: UNetModelConfig;
 }
 
 export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {

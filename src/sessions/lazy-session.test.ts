@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { input } from "../graph/ops/source.ts";
-import type { Keep, Runtime, Session } from "../runtime/runtime.ts";
+import type { PackedCache, Runtime, Session } from "../runtime/runtime.ts";
 import { LazySession, type LoadObserver, type Prepare } from "./lazy-session.ts";
 
 /** A runtime whose loads end when they are told to, and that notes what is done. */
@@ -68,7 +68,7 @@ test("what failed ahead is tried again when it is needed, and only then thrown",
 test("what failed ahead keeps nothing from being prepared, or begun ahead again", async () => {
   const { log, waiting, runtime } = heldRuntime();
   const { observer } = observed();
-  const keep = {} as Keep;
+  const keep = {} as PackedCache;
   const lazy = new LazySession(runtime, "unet", async () => ({ outputs, keep }));
   for (const again of [1, 2]) {
     const ahead = lazy.loadAhead(silent);

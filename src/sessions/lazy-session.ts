@@ -1,6 +1,6 @@
 import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Feeds, Keep, Runtime, Session } from "../runtime/runtime.ts";
+import type { Feeds, PackedCache, Runtime, Session } from "../runtime/runtime.ts";
 
 /** Called when a model begins to load, and when it has been loaded. */
 export interface LoadObserver {
@@ -16,7 +16,7 @@ export interface LoadObserver {
 export interface PreparedGraph<Output extends string> {
   readonly outputs: Readonly<Record<Output, Tensor>>;
   /** Where what it is loaded as is kept. */
-  readonly keep?: Keep | undefined;
+  readonly keep?: PackedCache | undefined;
 }
 
 /** Makes the graph that is loaded of the one that was built. */

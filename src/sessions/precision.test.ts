@@ -6,7 +6,7 @@ import { type LoadInput, parseLoadOptions } from "../contract/request.ts";
 import { floats } from "../core/array.ts";
 import { decodePhoto } from "../image/index.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
-import type { EightBits } from "../runtime/eight-bit-probe.ts";
+import type { WeightRange } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { listPrepared, preparedIn, weightsPath } from "../runtime/node/prepare/cache-folder.ts";
 import { prepareInCache } from "../runtime/node/prepare/prepare-in-cache.ts";
@@ -188,8 +188,8 @@ test("weights rounded in pairs are another file, no pair sums to more than 128, 
   );
   const runtime = ortRuntime();
   const pictures: Float32Array[] = [];
-  for (const form of ["full", "paired"] as const) {
-    const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, form };
+  for (const weightRange of ["full", "paired"] as const) {
+    const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, weightRange };
     const session = await runtime.load((await inEightBits(whole, decode, prepareInCache)(silent)).outputs);
     pictures.push((await session.run({ latents })).picture.data as Float32Array);
   }
@@ -217,15 +217,15 @@ test("weights rounded in pairs are another file, no pair sums to more than 128, 
 
 describe("how the models run", () => {
   const about = { f32: 12e9, int8: 4e9 };
-  /** @param millions of numbers in the UNet @param form of which weights products are right */
-  const of = (load: Partial<LoadInput>, millions: number, form: EightBits | "none" = "full", available = 24e9) => {
+  /** @param millions of numbers in the UNet @param weightRange of which weights products are right */
+  const of = (load: Partial<LoadInput>, millions: number, weightRange: WeightRange | "none" = "full", available = 24e9) => {
     const options = parseLoadOptions({ ...model, ...load });
-    const probe = async () => (form === "none" ? undefined : form);
+    const probe = async () => (weightRange === "none" ? undefined : weightRange);
     return choosePrecision(options, chooseDevice(options), millions * 1e6, { about, available }, probe);
   };
 
   test("auto means 8 bits for large models on the processor, and float32 else", async () => {
-    expect(await of({}, 2500)).toMatchObject({ precision: "int8", form: "full" });
+    expect(await of({}, 2500)).toMatchObject({ precision: "int8", weightRange: "full" });
     expect((await of({}, 2500)).notices[0]!.message).toContain("2.5 billion");
     expect(await of({}, 5)).toMatchObject({ precision: "f32" });
     expect(await of({ precision: "f32" }, 2500)).toMatchObject({ precision: "f32" });
@@ -233,9 +233,9 @@ describe("how the models run", () => {
   });
 
   test("weights are rounded in pairs where products of others are wrong, and that is said", async () => {
-    expect(await of({ device: "cpu", precision: "int8" }, 5)).toMatchObject({ form: "full", notices: [] });
+    expect(await of({ device: "cpu", precision: "int8" }, 5)).toMatchObject({ weightRange: "full", notices: [] });
     expect(await of({ device: "cpu", precision: "int8" }, 5, "paired")).toMatchObject({
-      ...{ precision: "int8", form: "paired" },
+      ...{ precision: "int8", weightRange: "paired" },
       notices: [{ code: "precision/paired" }],
     });
   });

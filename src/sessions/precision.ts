@@ -2,7 +2,7 @@ import type { LoadOptions } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Device } from "../runtime/device.ts";
-import type { EightBits } from "../runtime/eight-bit-probe.ts";
+import type { WeightRange } from "../runtime/eight-bit-probe.ts";
 import type { PrepareWeights, ToPrepare } from "../runtime/prepare.ts";
 import type { Outputs } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
@@ -34,10 +34,10 @@ export function chooseDevice({ device: wished, precision }: Pick<LoadOptions, "d
   return device;
 }
 
-export interface Chosen {
+export interface ChosenPrecision {
   readonly precision: Precision;
   /** Of which weights products in int8 are right. */
-  readonly form?: EightBits;
+  readonly weightRange?: WeightRange;
   readonly notices: readonly Notice[];
 }
 
@@ -56,15 +56,15 @@ export async function choosePrecision(
   device: Device,
   size: number,
   room: { readonly about: Readonly<Record<ProcessorPrecision, number>>; readonly available: number },
-  probe: () => Promise<EightBits | undefined>,
-): Promise<Chosen> {
+  probe: () => Promise<WeightRange | undefined>,
+): Promise<ChosenPrecision> {
   const { about, available } = room;
   const tight = about.f32 > available && about.int8 <= available;
   const eight = wanted === "int8" || (wanted === "auto" && device === "cpu" && (size >= LARGE || tight));
-  const form = eight ? await probe() : undefined;
-  if (wanted === "int8" && form === undefined)
+  const weightRange = eight ? await probe() : undefined;
+  if (wanted === "int8" && weightRange === undefined)
     throw new UserError("precision/int8-wrong", `${WRONG}, so that pictures in int8 would be wrong.`, "Take --precision f32.");
-  const precision = wanted !== "auto" ? wanted : form === undefined ? "f32" : "int8";
+  const precision = wanted !== "auto" ? wanted : weightRange === undefined ? "f32" : "int8";
   const notices: Notice[] = [];
   if (wished === "auto" || wanted === "auto") {
     const large =
@@ -74,18 +74,18 @@ export async function choosePrecision(
     const why =
       wanted !== "auto" || !eight
         ? ""
-        : form === undefined
+        : weightRange === undefined
           ? `: ${large} and would be in int8, but ${WRONG}`
-          : `, since ${large}${available < about.f32 ? "" : `; ${f32Takes(form)}`}`;
+          : `, since ${large}${available < about.f32 ? "" : `; ${f32Takes(weightRange)}`}`;
     const message = `Runs on ${device === "cpu" ? "the processor (cpu)" : device} in ${precision}${why}.`;
     notices.push({ code: "device/chosen", message });
   }
-  if (form === "paired") notices.push({ code: "precision/paired", message: PAIRED });
-  return { precision, notices, ...(form && { form }) };
+  if (weightRange === "paired") notices.push({ code: "precision/paired", message: PAIRED });
+  return { precision, notices, ...(weightRange && { weightRange }) };
 }
 
-const f32Takes = (form: EightBits): string =>
-  `--precision f32 gives the reference's pictures, in about ${form === "paired" ? "one and a half times the time and three times the memory" : "three times the time and memory"}`;
+const f32Takes = (weightRange: WeightRange): string =>
+  `--precision f32 gives the reference's pictures, in about ${weightRange === "paired" ? "one and a half times the time and three times the memory" : "three times the time and memory"}`;
 const WRONG = "ONNX Runtime's products of whole numbers are wrong on this processor";
 const PAIRED =
   "This processor has no VNNI: weights in 8 bits are rounded a little more coarsely, so that its products of them are right, and the gain in time is smaller.";

@@ -59,7 +59,7 @@ const names = (data: Uint8Array): object => {
 };
 
 /** The files of a folder, or one file, as a repository has them. */
-export async function filesOf(path: string): Promise<Files> {
+export async function repositoryFiles(path: string): Promise<Files> {
   if ((await stat(path)).isFile()) return { [path.split(sep).at(-1)!]: await bytesOf(path) };
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));

@@ -9,7 +9,7 @@ import { openModel } from "./open-model.node.ts";
 import { openTensors } from "./open-tensors.node.ts";
 import { exists, isFolder } from "./read-json.node.ts";
 import { COMPONENTS, PREFIXES, splitSingleFile } from "./sdxl-single-file.ts";
-import { byteLength, type DType, elementCount, type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts";
+import { byteLength, elementCount, type StoredDType, type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
 export interface PartDescription {
@@ -18,7 +18,7 @@ export interface PartDescription {
   readonly parameters: number;
   readonly bytes: number;
   /** Number of parameters of each element type */
-  readonly dtypes: Readonly<Partial<Record<DType, number>>>;
+  readonly dtypes: Readonly<Partial<Record<StoredDType, number>>>;
 }
 
 /** Description of a file or folder: plain data for `inspect`. */
@@ -193,7 +193,7 @@ function byFirstSegment(tensors: Tensors): PartDescription[] {
 }
 
 function count(name: string, entries: Iterable<TensorEntry>): PartDescription {
-  const dtypes: Partial<Record<DType, number>> = {};
+  const dtypes: Partial<Record<StoredDType, number>> = {};
   let [tensors, parameters, bytes] = [0, 0, 0];
   for (const entry of entries) {
     const n = elementCount(entry.shape);

@@ -22,15 +22,15 @@ export {
   type TensorValues,
   type Values,
 } from "./read-tensor.ts";
-export { copied, type TensorData, type TensorToWrite, writeSafetensors } from "./safetensors-write.node.ts";
+export { copyTensor, type TensorData, type TensorToWrite, writeSafetensors } from "./safetensors-write.node.ts";
 export { COMPONENTS, type ComponentName } from "./sdxl-single-file.ts";
 export {
   byteLength,
   DTYPE_BYTES,
-  type DType,
   elementCount,
   type FileRange,
   type InlineBytes,
+  type StoredDType,
   sliceRows,
   type TensorEntry,
   type Tensors,

@@ -1,7 +1,7 @@
 import { peopleOf, type WithPeople } from "../../contract/person.ts";
 import { type FloatArray, floats, integers, type NdArray } from "../../core/array.ts";
 import { UserError } from "../../core/errors.ts";
-import { type CrossAttentionLayer, tGate as gated, gatedLayers, givenTo, saidBy } from "../../models/t-gate.ts";
+import { type CrossAttentionLayer, gateCrossAttention as gated, gatedLayers, givenTo, saidBy } from "../../models/t-gate.ts";
 import { hasAttention, type UNetConfig } from "../../models/unet.ts";
 import type { Feeds } from "../../runtime/runtime.ts";
 import type { UNetPart } from "../../sessions/unet-form.ts";

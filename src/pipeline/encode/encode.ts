@@ -25,7 +25,7 @@ export interface Encoders {
   /** Absent without an adapter. */
   readonly identity: IdEncoder | undefined;
   /** Whether no negative prompt means zeros (force_zeros_for_empty_prompt). */
-  readonly emptyIsNothing: boolean;
+  readonly emptyPromptIsZeros: boolean;
   /** The word that marks the class word before it. */
   readonly triggerWord: string;
   /** Encodings of these models. */
@@ -64,7 +64,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
       tokensPerPhoto: given === undefined ? identity.graph.tokensPerPhoto : undefined,
       everyToken: identity.everyToken,
     },
-    encoders.emptyIsNothing,
+    encoders.emptyPromptIsZeros,
   );
   note(ids.notices);
   // photos are read first: what is wrong with them is found before anything is loaded

@@ -2,7 +2,7 @@ import type { GenerateRequest } from "../../contract/request.ts";
 import { clipPreprocess, decodePhoto, type Rgb8 } from "../../image/index.ts";
 
 /** A photo of a person, upright. Pixels for the ID encoder are made of it last, so that faces can be looked for before. */
-export interface Photo {
+export interface OpenPhoto {
   /** The photo as a person sees it: turned as its EXIF says, without transparency. */
   readonly upright: Rgb8;
 }
@@ -11,7 +11,7 @@ export interface Photo {
 const LEAST_PHOTO = 32;
 
 /** @throws UserError those of decodePhoto, photo/too-small among them */
-export const openPhoto = async (photo: GenerateRequest["inputIdImages"][number]): Promise<Photo> => ({
+export const openPhoto = async (photo: GenerateRequest["inputIdImages"][number]): Promise<OpenPhoto> => ({
   upright: await decodePhoto(photo, { minSide: LEAST_PHOTO }),
 });
 
@@ -20,4 +20,4 @@ export const openPhoto = async (photo: GenerateRequest["inputIdImages"][number])
  * @param side of CLIP's input, in pixels
  * @returns [3, side, side]
  */
-export const idPixels = ({ upright }: Photo, side: number): Promise<Float32Array> => clipPreprocess(upright, side);
+export const idPixels = ({ upright }: OpenPhoto, side: number): Promise<Float32Array> => clipPreprocess(upright, side);

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseLoadOptions } from "../../contract/request.ts";
 import { goldenPath } from "../../testing/golden.ts";
-import { filesOf, MEMORY_COMMIT, type MemoryHub, memoryHub, stuckAfter } from "../../testing/memory-hub.ts";
+import { MEMORY_COMMIT, type MemoryHub, memoryHub, repositoryFiles, stuckAfter } from "../../testing/memory-hub.ts";
 import type { DownloadProgress } from "../../weights/hub/index.ts";
 import { PhotoMaker } from "../photomaker.ts";
 import { type LoadingOptions, localModels } from "./local-models.ts";
 
 const repos = {
-  "org/sdxl": await filesOf(goldenPath("tiny-sdxl")),
-  "org/style": await filesOf(goldenPath("lora", "peft.safetensors")),
+  "org/sdxl": await repositoryFiles(goldenPath("tiny-sdxl")),
+  "org/style": await repositoryFiles(goldenPath("lora", "peft.safetensors")),
 };
 const INPUT = { model: "org/sdxl", loras: [{ path: "org/style@v1", scale: 0.5 }] };
 

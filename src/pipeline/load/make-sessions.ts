@@ -1,4 +1,4 @@
-import type { EightBits } from "../../runtime/eight-bit-probe.ts";
+import type { WeightRange } from "../../runtime/eight-bit-probe.ts";
 import type { ToPrepare } from "../../runtime/prepare.ts";
 import type { Feeds, Runtime } from "../../runtime/runtime.ts";
 import { loraScales, type Outputs, type TextGraph, type UNetGraph, type Unfinished, withLoras } from "../../sessions/graphs.ts";
@@ -31,7 +31,7 @@ export interface SessionPlan {
   readonly encoders: Runtime;
   readonly precision: Precision;
   /** The range of weights for which products in int8 are right. */
-  readonly form: EightBits | undefined;
+  readonly weightRange: WeightRange | undefined;
   /** What the weights come from, as the user calls it. */
   readonly from: string;
 }
@@ -39,7 +39,7 @@ export interface SessionPlan {
 export type MakeSessions = ReturnType<typeof makeSessions>;
 
 /** Makers of the sessions of a load: each model in the precision that was chosen, with its LoRAs. */
-export function makeSessions({ runtime, encoders, precision, form, from }: SessionPlan) {
+export function makeSessions({ runtime, encoders, precision, weightRange, from }: SessionPlan) {
   const lazy = <Name extends string>(
     name: string,
     outputs: Outputs<Name> | Prepare<Name>,
@@ -54,7 +54,7 @@ export function makeSessions({ runtime, encoders, precision, form, from }: Sessi
     outputs: Outputs<Name>,
     { name = whole.model, half = precision === "f16", on = runtime, live }: SessionOptions = {},
   ): LazySession<Name> {
-    if (precision === "int8") return lazy(name, inEightBits({ ...whole, form }, outputs, prepareInCache), false, on);
+    if (precision === "int8") return lazy(name, inEightBits({ ...whole, weightRange }, outputs, prepareInCache), false, on);
     if (live === undefined) return lazy(name, withLoras(outputs, whole.pairs), half, on);
     return lazy(name, withLoras(outputs, whole.pairs, true), half, on, () => loraScales(live.pairs));
   }

@@ -70,7 +70,7 @@ export async function openModels(
   const need = (unloadAfterUse: boolean) => usualNeed(sizes, vae, unet.settings.sampleSize, unloadAfterUse);
   const {
     precision,
-    form,
+    weightRange,
     notices: chosen,
   } = await choosePrecision(options, device, sizes.unet, { about: need(options.unloadAfterUse), available }, () =>
     probeEightBits(runtime),
@@ -78,7 +78,7 @@ export async function openModels(
   const apart = precision !== "f16" && runsApart(device, sizes.unet, need(false)[precision], available);
   const encoders = apart ? beside : runtime;
   const from = shortName(options.model);
-  const make = makeSessions({ runtime, encoders, precision, form, from });
+  const make = makeSessions({ runtime, encoders, precision, weightRange, from });
   const { lazy, inPrecision } = make;
   const opened: Opened = {
     options,
@@ -91,7 +91,7 @@ export async function openModels(
     scheduler: model.scheduler,
     fewStep,
     cache: new EncodingCache(options.encodingCacheBytes),
-    emptyIsNothing: model.emptyPromptIsNothing,
+    emptyPromptIsZeros: model.emptyPromptIsZeros,
     readers,
     text: [make.textEncoder("text_encoder", text[0]), make.textEncoder("text_encoder_2", text[1])],
     identity: identity && {

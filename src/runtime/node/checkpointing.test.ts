@@ -9,7 +9,7 @@ import { atOnce } from "../../core/steps.ts";
 import { betweenBlocks, checkpointedGrad } from "../../graph/checkpointing.ts";
 import { grad } from "../../graph/grad.ts";
 import { silu } from "../../graph/ops/activation.ts";
-import { lateWeights } from "../../graph/ops/after.ts";
+import { widenAtUse } from "../../graph/ops/after.ts";
 import { add, mul, sub } from "../../graph/ops/elementwise.ts";
 import { matmul } from "../../graph/ops/matrix.ts";
 import { reduceMean } from "../../graph/ops/reduce.ts";
@@ -73,7 +73,7 @@ test("gradients of a UNet are the same with and without checkpoints, and with we
   const output = unet(inputs, new Weights(source), sizes);
   const difference = sub(output, input("target", [2, 4, 8, 6]));
   const loss = reduceMean(mul(difference, difference));
-  const [late] = rewrite([loss], (y) => lateWeights(y, 1));
+  const [late] = rewrite([loss], (y) => widenAtUse(y, 1));
   const feeds = Object.fromEntries(
     Object.entries({ ...inputs, target: inputs.latents }).map(([name, { shape }], i) => {
       const dims = shape as readonly number[];

@@ -4,7 +4,7 @@ import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../../core/errors.ts";
 import type { Steps } from "../../core/steps.ts";
 import { encodeOnnx } from "../../graph/onnx/encode.ts";
-import { afterOp, lateParamOp } from "../../graph/ops/after.ts";
+import { afterOp, widenedParamOp } from "../../graph/ops/after.ts";
 import { inOrder } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
 import type { ByteSource } from "../../weights/byte-source.ts";
@@ -81,7 +81,7 @@ const unwanted = (outputs: Readonly<Record<string, Tensor>>, device: Device): st
 ];
 
 const waits = (outputs: Readonly<Record<string, Tensor>>): boolean =>
-  inOrder(Object.values(outputs)).some((t) => is(t, afterOp) || is(t, lateParamOp));
+  inOrder(Object.values(outputs)).some((t) => is(t, afterOp) || is(t, widenedParamOp));
 
 /** The folder below which ONNX Runtime finds all weight files, of which it accepts one: the root of the drive that holds them. */
 class ExternalRoot {

@@ -25,7 +25,7 @@ export class MemoryGauge {
   }
 
   /** @param now bytes that the process holds @param most bytes that it has held since it started */
-  told(process: object, now: number, most: number): void {
+  report(process: object, now: number, most: number): void {
     const own = this.#processes.get(process);
     if (own === undefined) return;
     const level = most > own.most ? most : Math.max(own.now, now);

@@ -3,7 +3,7 @@ import { debuglog } from "node:util";
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../../core/errors.ts";
 import { ownFile } from "../../core/own-file.node.ts";
-import { type Answer, Pending } from "../pending.ts";
+import { Pending, type PendingAnswer } from "../pending.ts";
 import type { Feeds } from "../runtime.ts";
 import type { MemoryGauge } from "./memory-gauge.ts";
 
@@ -12,7 +12,7 @@ export type Question =
   | { kind: "run"; session: number; feeds: Feeds; fetches: readonly string[] }
   | { kind: "release"; session: number };
 
-interface Reply extends Answer<unknown> {
+interface Reply extends PendingAnswer<unknown> {
   /** Bytes that the process holds, and the most that it has held. */
   readonly memory: number;
   readonly peakMemory: number;
@@ -101,7 +101,7 @@ export class ModelProcess {
   }
 
   #settle(reply: Reply): void {
-    this.#gauge.told(this, reply.memory, reply.peakMemory);
+    this.#gauge.report(this, reply.memory, reply.peakMemory);
     this.#pending.settle(reply);
     if (this.alive && this.#pending.size === 0) this.#idle(); // whoever ends it waits for it, whatever answers still come
   }

@@ -6,7 +6,7 @@ import { linear } from "../../graph/ops/matrix.ts";
 import { constant, input } from "../../graph/ops/source.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { attentionIsRight, attentionProbe, attentionProbeFeeds } from "../attention-probe.ts";
-import { deviceUnavailable, type Gpu, withoutPlace } from "../device.ts";
+import { deviceUnavailable, type Gpu, withoutSourceLocation } from "../device.ts";
 import type { Feeds } from "../runtime.ts";
 import { encodeModel } from "./encode-model.ts";
 import type { ModelProcess } from "./model-process.ts";
@@ -54,7 +54,7 @@ export async function checkHalf(process: ModelProcess, device: Gpu): Promise<voi
     if (!process.alive) throw error;
     throw new UserError(
       "precision/not-on-device",
-      `This ${device} device does not compute in half precision (f16): ${withoutPlace(messageOf(error))}`,
+      `This ${device} device does not compute in half precision (f16): ${withoutSourceLocation(messageOf(error))}`,
       "Take --precision f32.",
     );
   }

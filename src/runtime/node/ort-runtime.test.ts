@@ -18,7 +18,7 @@ import { constant, input } from "../../graph/ops/source.ts";
 import { splitUpsampling } from "../../graph/split-upsampling.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { decibels } from "../../testing/decibels.ts";
-import { eightBitForms } from "../../testing/eight-bit-forms.ts";
+import { weightRanges } from "../../testing/weight-ranges.ts";
 import type { TensorEntry } from "../../weights/index.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
@@ -241,7 +241,7 @@ describe("8 bits", () => {
     kind: "bytes",
     bytes: new Uint8Array(values.buffer),
   });
-  const anyWeights = eightBitForms.includes("full");
+  const anyWeights = weightRanges.includes("full");
   /** w [out, in] rounded as when a model is prepared, but for the order of rows, and no finer than this processor's products allow. */
   function rounded(w: Float32Array, out: number, place: (i: number) => number = (i) => i) {
     const into = w.length / out;
@@ -286,7 +286,7 @@ describe("8 bits", () => {
     const bias = constant(Array.from(normal(out)), [out]);
     const session = await runtime.load({
       exact: linear(xs, ws, bias),
-      found: quantisedLinear(xs, rounded(w, out), bias, "together"),
+      found: quantisedLinear(xs, rounded(w, out), bias, "shared"),
     });
     const y = await session.run({ x: floats(x, 2, 3, into), w: floats(w, out, into) });
     expect(y.found.dims).toEqual([2, 3, out]);

@@ -5,7 +5,7 @@ import { rewriteNamed } from "../../graph/rewrite.ts";
 import { splitUpsampling } from "../../graph/split-upsampling.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { deviceFailed } from "../device.ts";
-import type { Feeds, Keep, Runtime, Session } from "../runtime.ts";
+import type { Feeds, PackedCache, Runtime, Session } from "../runtime.ts";
 import { type EncodedModel, encodeModel, type ModelOptions } from "./encode-model.ts";
 import { MemoryGauge } from "./memory-gauge.ts";
 import { ModelProcess, type Question } from "./model-process.ts";
@@ -59,7 +59,7 @@ export function ortRuntime(
     async load<Output extends string>(
       outputs: Readonly<Record<Output, Tensor>>,
       { half } = { half: false },
-      keep?: Keep,
+      keep?: PackedCache,
     ): Promise<Session<Output>> {
       const session = sessions++;
       const all = Object.keys(outputs) as Output[];

@@ -36,14 +36,14 @@ export interface IdentityOptions {
 type Texts = Pick<GenerateRequest, "prompt" | "prompt2" | "negativePrompt" | "negativePrompt2">;
 
 /**
- * @param emptyIsNothing whether no negative prompt means zeros (force_zeros_for_empty_prompt), as in SDXL, or an empty text
+ * @param emptyPromptIsZeros whether no negative prompt means zeros (force_zeros_for_empty_prompt), as in SDXL, or an empty text
  * @throws UserError those of expandTrigger; prompt/second-misplaced
  */
 export function readPrompts(
   readers: readonly [Reader, Reader],
   { prompt, prompt2, negativePrompt, negativePrompt2 }: Texts,
   identity: IdentityOptions | undefined,
-  emptyIsNothing: boolean,
+  emptyPromptIsZeros: boolean,
 ): PromptIds {
   const notices = new Map<string, Notice>();
   const note = (more: readonly Notice[]): void => {
@@ -58,7 +58,7 @@ export function readPrompts(
     first: plain(readers[0], first, names[0]),
     second: plain(readers[1], second, names[1]),
   });
-  const negativeText = negativePrompt ?? (emptyIsNothing ? undefined : "");
+  const negativeText = negativePrompt ?? (emptyPromptIsZeros ? undefined : "");
   if (negativePrompt === undefined && negativePrompt2 !== undefined)
     throw new UserError(
       "prompt/negative-missing",
@@ -83,7 +83,7 @@ export function readPrompts(
   });
   const [first, other] = expanded as [(typeof expanded)[0], (typeof expanded)[0]];
   note([...first.notices, ...other.notices]);
-  if (first.classPlaces[0] !== other.classPlaces[0])
+  if (first.classPositions[0] !== other.classPositions[0])
     throw new UserError(
       "prompt/second-misplaced",
       "The person stands at another place in the second prompt than in the first, and the identity can be put into one place only.",
@@ -95,7 +95,7 @@ export function readPrompts(
       first: encodePlain(readers[0].tokenizer, first.textOnly, readers[0].window, "prompt").ids,
       second: encodePlain(readers[1].tokenizer, other.textOnly, readers[1].window, "prompt").ids,
     },
-    identity: { ids: { first: first.ids, second: other.ids }, places: other.classPlaces },
+    identity: { ids: { first: first.ids, second: other.ids }, places: other.classPositions },
     negative,
     notices: [...notices.values()],
   };

@@ -1,5 +1,5 @@
 import { type FloatArray, floats, integers } from "../../core/array.ts";
-import type { ClipTextSettings } from "../../models/clip-text-config.ts";
+import type { ClipTextModelConfig } from "../../models/clip-text-config.ts";
 import { contentKey, type EncodingCache } from "../encoding-cache.ts";
 import type { TextGraph } from "../graphs.ts";
 import type { LazySession, LoadObserver } from "../lazy-session.ts";
@@ -89,7 +89,7 @@ async function run(
 }
 
 /** Where the text ends; the first place when no end token is left, as after an overflow in the reference. */
-export function endOf(ids: readonly number[], { endToken }: ClipTextSettings): number {
+export function endOf(ids: readonly number[], { endToken }: ClipTextModelConfig): number {
   return Math.max(0, ids.indexOf(endToken ?? ids.reduce((a, b) => Math.max(a, b), 0)));
 }
 

@@ -137,7 +137,7 @@ test("a vision model that starts at random is trained as a whole", async () => {
 test("samples show the people of the data on the way", async () => {
   const notes: string[] = [];
   const samples = config({ steps: 2, sampleEvery: 2, sampleSteps: 1, samplePrompts: ["a photo of a {class} at the sea"] });
-  await run("samples", { config: samples, onNote: (text) => notes.push(text) });
+  await run("samples", { config: samples, onNotice: (text) => notes.push(text) });
   const sheet = join(folder, "samples", "samples", "step-0000002.png");
   expect(notes.at(-1)).toContain(sheet);
   expect((await sharp(sheet).metadata()).width).toBeGreaterThan(128);

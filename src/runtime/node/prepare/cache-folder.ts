@@ -5,7 +5,7 @@ import { messageOf, UserError } from "../../../core/errors.ts";
 import { makeFolder } from "../../../core/make-folder.node.ts";
 
 /** Record of a prepared model: the file `<key>.json` beside its weights. */
-export interface PreparedNote {
+export interface PreparedRecord {
   readonly key: string;
   /** The pipeline's name of the model, such as "unet" */
   readonly model: string;
@@ -16,12 +16,12 @@ export interface PreparedNote {
   readonly content: string;
 }
 
-export interface PreparedModel extends PreparedNote {
+export interface PreparedModel extends PreparedRecord {
   readonly bytes: number;
   readonly lastUsed: Date;
 }
 
-export interface CacheSettings {
+export interface CacheOptions {
   readonly folder: string;
   /** Total size above which models are removed, those least recently used first. */
   readonly mostBytes: number;
@@ -34,7 +34,7 @@ const DEFAULT_GB = 40;
  * PHOTOMAKER_CACHE_GB, or else 40.
  * @throws UserError cache/size
  */
-export function cacheSettings(env: Readonly<Record<string, string | undefined>> = process.env): CacheSettings {
+export function cacheOptions(env: Readonly<Record<string, string | undefined>> = process.env): CacheOptions {
   const text = env.PHOTOMAKER_CACHE_GB ?? `${DEFAULT_GB}`;
   const gigabytes = Number(text);
   if (text.trim() === "" || !(gigabytes >= 0))
@@ -71,11 +71,11 @@ export async function openFolder(folder: string): Promise<void> {
 }
 
 /** The record of a model, if complete. */
-export async function readNote(folder: string, key: string): Promise<PreparedNote | undefined> {
+export async function readRecord(folder: string, key: string): Promise<PreparedRecord | undefined> {
   const bytes = await preparedIn(folder).read(key);
   if (bytes === undefined) return undefined;
   try {
-    const note = JSON.parse(new TextDecoder().decode(bytes)) as PreparedNote;
+    const note = JSON.parse(new TextDecoder().decode(bytes)) as PreparedRecord;
     return note.key === key ? note : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
@@ -84,7 +84,7 @@ export async function readNote(folder: string, key: string): Promise<PreparedNot
 }
 
 /** Writes the record, after the weights: without it they do not count. */
-export const writeNote = (folder: string, note: PreparedNote): Promise<void> =>
+export const writeRecord = (folder: string, note: PreparedRecord): Promise<void> =>
   preparedIn(folder).write(note.key, new TextEncoder().encode(`${JSON.stringify(note, undefined, 2)}\n`));
 
 /** Marks a model as used now. */
@@ -94,7 +94,7 @@ export const touch = (folder: string, key: string): Promise<void> => preparedIn(
 export async function listPrepared(folder: string): Promise<PreparedModel[]> {
   const found: PreparedModel[] = [];
   for (const { key, bytes, lastUsed } of await preparedIn(folder).list()) {
-    const note = await readNote(folder, key);
+    const note = await readRecord(folder, key);
     if (note !== undefined && bytes > 0) found.push({ ...note, bytes, lastUsed });
   }
   return found;
@@ -103,5 +103,5 @@ export async function listPrepared(folder: string): Promise<PreparedModel[]> {
 export const removePrepared = (folder: string, key: string): Promise<void> => preparedIn(folder).remove(key);
 
 /** Removes the least recently used models until the rest fits. @param keep is never removed @returns the removed ones */
-export const evict = async ({ folder, mostBytes }: CacheSettings, keep: ReadonlySet<string>): Promise<PreparedModel[]> =>
+export const evict = async ({ folder, mostBytes }: CacheOptions, keep: ReadonlySet<string>): Promise<PreparedModel[]> =>
   preparedIn(folder).evict(await listPrepared(folder), mostBytes, keep);

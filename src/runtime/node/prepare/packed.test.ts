@@ -53,7 +53,7 @@ async function decoded(kept = true, mostBytes = cache.mostBytes) {
     model: "vae",
     from: "miniature",
     bytes: 4e5,
-    onNote: (text: string) => void notes.push(text),
+    onNotice: (text: string) => void notes.push(text),
   };
   const session = await runtime.load(picture, { half: false }, kept ? keep : undefined);
   const pictures: Float32Array[] = [];

@@ -27,7 +27,7 @@ const UPSAMPLER = /\.upsamplers\.\d+\.conv\.weight$/;
  * @param model the pipeline's name of the layer's model, such as "unet"
  * @param branched convolutions with a LoRA: both the convolution and its LoRA branch stay in float32
  */
-export function inEightBits({ path, entry }: ParamAttrs, model: string, branched: { has(path: string): boolean }): boolean {
+export function layerInEightBits({ path, entry }: ParamAttrs, model: string, branched: { has(path: string): boolean }): boolean {
   const [out, into, ...kernel] = entry.shape as [number, number, ...number[]];
   if (elementCount(entry.shape) < SMALL || out % 8 !== 0 || into % 8 !== 0 || FEW_ROWS.test(path)) return false;
   if (model === "vae") return BEHIND_NORM.test(path) || UPSAMPLER.test(path);
@@ -39,7 +39,7 @@ export function inEightBits({ path, entry }: ParamAttrs, model: string, branched
  * attention, whose results are means. Elsewhere a row may be far from the others: tokens of a text (Zhao et al. 2024, arXiv 2405.17873), patches
  * of a photo, and the outputs of a gate.
  */
-export const rowsTogether = (x: Tensor, model: string): boolean => model === "unet" && (is(x, layerNormOp) || is(x, attentionOp));
+export const sharesRange = (x: Tensor, model: string): boolean => model === "unet" && (is(x, layerNormOp) || is(x, attentionOp));
 
 /** Width of a head from which computing scores costs more than writing them: reached by a VAE's one head of 512, and by no other that is known. */
 const WIDE = 128;

@@ -3,7 +3,7 @@ import { inOrder } from "../../../graph/rewrite.ts";
 import { is, type Tensor } from "../../../graph/tensor.ts";
 import { elementCount } from "../../../weights/tensor-entry.ts";
 import type { PrepareWeights } from "../../prepare.ts";
-import { cacheSettings } from "./cache-folder.ts";
+import { cacheOptions } from "./cache-folder.ts";
 import { prepare } from "./prepare.ts";
 
 /** Numbers, of a byte each, from which a model takes noticeably long to load. */
@@ -11,19 +11,19 @@ const PACKED_FROM = 1e8;
 
 /**
  * Prepares weights in the user's cache folder; large models are kept there as they are loaded, too.
- * @throws UserError those of prepare and cacheSettings
+ * @throws UserError those of prepare and cacheOptions
  */
 export const prepareInCache: PrepareWeights = async (what, observer) => {
   const { model, from, outputs } = what;
-  const cache = cacheSettings();
+  const cache = cacheOptions();
   const noteAs = (code: string) => (message: string) => observer.noted({ code, message });
   const onProgress = (done: number, total: number): void => observer.preparing(done, total);
   const onWait = (): void =>
     noteAs("cache/waiting")(`Another process prepares the same weights of the ${model}: what it makes is waited for.`);
   const { signal } = observer;
-  const over = await prepare(what, { cache, signal, onNote: noteAs("cache/prepared-again"), onProgress, onWait });
+  const over = await prepare(what, { cache, signal, onNotice: noteAs("cache/prepared-again"), onProgress, onWait });
   const bytes = numbersIn(outputs);
-  return bytes >= PACKED_FROM ? { over, keep: { cache, model, from, bytes, onNote: noteAs("cache/packed") } } : { over };
+  return bytes >= PACKED_FROM ? { over, keep: { cache, model, from, bytes, onNotice: noteAs("cache/packed") } } : { over };
 };
 
 function numbersIn(outputs: Readonly<Record<string, Tensor>>): number {

@@ -32,28 +32,28 @@ import {
 import type { Over, ToPrepare } from "../../prepare.ts";
 import { type Balance, balance, balanceable } from "./balance.ts";
 import {
-  type CacheSettings,
+  type CacheOptions,
   evict,
   openFolder,
   preparedIn,
-  readNote,
+  readRecord,
   removePrepared,
   touch,
   weightsPath,
-  writeNote,
+  writeRecord,
 } from "./cache-folder.ts";
 import { cornerKernel } from "./corner-kernel.ts";
-import { attentionInEightBits, inEightBits, POLICY, rowsTogether } from "./policy.ts";
+import { attentionInEightBits, layerInEightBits, POLICY, sharesRange } from "./policy.ts";
 import { type Rounded, Rounder } from "./rounder.ts";
 
-const policyOf = ({ form = "full" }: ToPrepare): string => (form === "full" ? POLICY : `${POLICY}-${form}`);
+const policyOf = ({ weightRange = "full" }: ToPrepare): string => (weightRange === "full" ? POLICY : `${POLICY}-${weightRange}`);
 
 export interface PrepareOptions {
-  readonly cache: CacheSettings;
+  readonly cache: CacheOptions;
   readonly signal?: AbortSignal | undefined;
   /** @param done, total bytes of the original weights */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  readonly onNote?: ((text: string) => void) | undefined;
+  readonly onNotice?: ((text: string) => void) | undefined;
   /** Another process prepares the same. */
   readonly onWait?: (() => void) | undefined;
 }
@@ -95,7 +95,7 @@ export async function prepare(what: ToPrepare, options: PrepareOptions): Promise
 
 function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
   const outputs = Object.values(named);
-  const rounded = quantisable(outputs).filter((attrs) => inEightBits(attrs, model, pairs));
+  const rounded = quantisable(outputs).filter((attrs) => layerInEightBits(attrs, model, pairs));
   const taken = new Set(rounded.map(({ path }) => path));
   const tables = new Set(inOrder(outputs).flatMap((t) => (is(t, gatherOp) ? [t.inputs[0]!] : [])));
   const params = inOrder(outputs).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));
@@ -125,16 +125,16 @@ async function keyOf(what: ToPrepare, { all, rounded, slices }: Plan): Promise<s
 }
 
 /** Weights that were prepared before, if intact; damaged ones are removed, with a note. */
-async function openPrepared(folder: string, key: string, { onNote }: PrepareOptions): Promise<Tensors | undefined> {
-  const note = await readNote(folder, key);
+async function openPrepared(folder: string, key: string, { onNotice }: PrepareOptions): Promise<Tensors | undefined> {
+  const note = await readRecord(folder, key);
   if (note === undefined) return undefined;
   try {
     const { tensors } = await openTensors(weightsPath(folder, key));
     if ((await fingerprint([...tensors.values()])) === note.content) return tensors;
-    onNote?.(`The prepared ${note.model} was changed since it was made: it is prepared again.`);
+    onNotice?.(`The prepared ${note.model} was changed since it was made: it is prepared again.`);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    onNote?.(`The prepared ${note.model} is damaged (${error.code}): it is prepared again.`);
+    onNotice?.(`The prepared ${note.model} is damaged (${error.code}): it is prepared again.`);
   }
   await removePrepared(folder, key);
   return undefined;
@@ -163,7 +163,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, total: number, opt
     done += bytesIn(attrs);
     onProgress?.(done, total);
   };
-  const rounder = new Rounder(what.form ?? "full");
+  const rounder = new Rounder(what.weightRange ?? "full");
   const path = weightsPath(folder, key);
   try {
     const balanced = await balance(plan.norms, signal);
@@ -178,12 +178,12 @@ async function make(what: ToPrepare, plan: Plan, key: string, total: number, opt
     );
     const { tensors } = await openTensors(path);
     const content = await fingerprint([...tensors.values()]);
-    await writeNote(folder, { key, model: what.model, precision: "int8", from: what.from, content });
+    await writeRecord(folder, { key, model: what.model, precision: "int8", from: what.from, content });
     await evict(cache, new Set([key]));
     return tensors;
   } catch (error) {
     // without its record the file would never be used, nor ever be removed
-    if ((await readNote(folder, key)) === undefined) await rm(path, { force: true }).catch(() => undefined);
+    if ((await readRecord(folder, key)) === undefined) await rm(path, { force: true }).catch(() => undefined);
     throw error;
   } finally {
     await rounder.close();
@@ -285,18 +285,18 @@ const vector = (name: string, values: Float32Array): TensorToWrite => ({
 });
 
 /** A rule that replaces original weights by prepared ones. */
-function over(tensors: Tensors, { upsampled }: Plan, { form, model }: ToPrepare): (t: Tensor) => Tensor | undefined {
+function over(tensors: Tensors, { upsampled }: Plan, { weightRange, model }: ToPrepare): (t: Tensor) => Tensor | undefined {
   const eight = new Map<string, QuantisedWeight>();
   for (const [path, entry] of tensors) {
     const scales: TensorEntry | undefined = tensors.get(`${path}${SCALES}`);
     if (scales !== undefined) eight.set(path, { weight: { path, entry }, scales: { path: `${path}${SCALES}`, entry: scales } });
   }
-  const layer = quantise(eight, upsampled, (x) => rowsTogether(x, model));
+  const layer = quantise(eight, upsampled, (x) => sharesRange(x, model));
   return (t) => {
     if (is(t, attentionOp) && !t.attrs.causal && attentionInEightBits(t.attrs.heads, fixedSize(t.inputs[0]!, -1))) {
       const [q, k, v, bias] = t.inputs as [Tensor, Tensor, Tensor, Tensor?];
       if (bias !== undefined) return undefined;
-      return quantisedAttention(q, k, v, { unsigned: form === "paired" });
+      return quantisedAttention(q, k, v, { unsigned: weightRange === "paired" });
     }
     if (!is(t, paramOp)) return layer(t);
     const entry = tensors.get(t.attrs.path);

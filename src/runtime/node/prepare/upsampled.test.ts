@@ -15,8 +15,8 @@ import { is, type Tensor } from "../../../graph/tensor.ts";
 import { Weights } from "../../../graph/weights.ts";
 import { conv2d } from "../../../nn/layers.ts";
 import { decibels } from "../../../testing/decibels.ts";
-import { eightBitForms } from "../../../testing/eight-bit-forms.ts";
 import { randomWeights } from "../../../testing/random-weights.ts";
+import { weightRanges } from "../../../testing/weight-ranges.ts";
 import type { Tensors } from "../../../weights/index.ts";
 import { ortRuntime } from "../ort-runtime.ts";
 import { prepare } from "./prepare.ts";
@@ -41,12 +41,12 @@ function graph(tensors: Tensors): Record<"whole" | "strips", Tensor> {
   };
 }
 
-test.each(eightBitForms.flatMap((form) => [["unet", form] as const, ["vae", form] as const]))(
+test.each(weightRanges.flatMap((weightRange) => [["unet", weightRange] as const, ["vae", weightRange] as const]))(
   "in the %s, a convolution behind an enlargement is nearly that of float32 in 8 bits (%s), whole and in strips",
-  async (model, form) => {
+  async (model, weightRange) => {
     const outputs = graph(await weights());
-    const cache = { folder: join(folder, `${model}-${form}`), mostBytes: 1e9 };
-    const over = await prepare({ model, from: "test", outputs, pairs: new Map(), form }, { cache });
+    const cache = { folder: join(folder, `${model}-${weightRange}`), mostBytes: 1e9 };
+    const over = await prepare({ model, from: "test", outputs, pairs: new Map(), weightRange }, { cache });
     const prepared = over(outputs);
     expect(inOrder(Object.values(prepared)).filter((t) => is(t, quantisedUpsampledConvOp))).toHaveLength(2);
     for (const name of ["whole", "strips"] as const) expect(prepared[name].shape).toEqual(outputs[name].shape);

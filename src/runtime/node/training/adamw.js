@@ -60,7 +60,7 @@ export function accumulate(into, values) {
  * @param {readonly Float32Array[]} others
  * @returns {number} the sum of the squares of the result: NaN or infinite if a value is
  */
-export function gather(into, others) {
+export function addGradients(into, others) {
   const last = others.at(-1);
   for (const values of others.slice(0, -1)) accumulate(into, values);
   let squares = 0;

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { assembled } from "../../../testing/assembled.ts";
 import { goldenTensors } from "../../../testing/tensors.ts";
-import { accumulate, adamw, average, gather } from "./adamw.js";
+import { accumulate, adamw, addGradients, average } from "./adamw.js";
 import { computeIn, sharedMemory } from "./kernels.js";
 import { kernelBytes } from "./kernels-bytes.js";
 
@@ -15,7 +15,7 @@ test("twelve clipped updates of two groups are torch's", async () => {
   const state = { params: start.slice(), m: new Float32Array(n), v: new Float32Array(n) };
   for (let i = 0; i < rates.length; i++) {
     const g = grads.slice(i * n, (i + 1) * n);
-    const norm = Math.sqrt(gather(g, []));
+    const norm = Math.sqrt(addGradients(g, []));
     expect(norm / norms[i]!).toBeCloseTo(1, 5);
     const scale = Math.min(1, 1 / (norm + 1e-6));
     const options = { beta1: 0.9, beta2: 0.99, eps: 1e-8, step: i + 1 };
@@ -42,14 +42,14 @@ test("values are added, and beside that the squares of the sum", () => {
   const into = Float32Array.of(1, 2, 3);
   accumulate(into, Float32Array.of(10, 20, 30));
   expect([...into]).toEqual([11, 22, 33]);
-  expect(gather(into, [Float32Array.of(-10, -20, -30), Float32Array.of(0, 1, 1)])).toBe(1 + 9 + 16);
+  expect(addGradients(into, [Float32Array.of(-10, -20, -30), Float32Array.of(0, 1, 1)])).toBe(1 + 9 + 16);
   expect([...into]).toEqual([1, 3, 4]);
 });
 
 test("a sum of squares with a value that is no number is none, and what overflows in single precision does not", () => {
-  expect(gather(Float32Array.of(3, 4), [])).toBe(25);
-  expect(gather(Float32Array.of(3, Number.NaN), [])).toBeNaN();
-  expect(gather(Float32Array.of(1e25), [])).toBeCloseTo(1e50, -44);
+  expect(addGradients(Float32Array.of(3, 4), [])).toBe(25);
+  expect(addGradients(Float32Array.of(3, Number.NaN), [])).toBeNaN();
+  expect(addGradients(Float32Array.of(1e25), [])).toBeCloseTo(1e50, -44);
 });
 
 test.each([1, 3, 2047, 2048, 2049, 5000])("of %d numbers each is reached once, and nothing behind them", (count) => {
@@ -68,7 +68,7 @@ test.each([1, 3, 4, 2049, 5000])(
     here.set(all);
     const [into, values] = [here.subarray(1, count + 1), here.subarray(count + 2, 2 * count + 2)];
     const sums = all.slice(1, count + 1).map((v, i) => v + all[count + 2 + i]!);
-    expect(gather(into, [values])).toBeCloseTo(
+    expect(addGradients(into, [values])).toBeCloseTo(
       sums.reduce((sum, v) => sum + v * v, 0),
       -6,
     );

@@ -9,7 +9,7 @@ import { reduceMean } from "../../../graph/ops/reduce.ts";
 import { input } from "../../../graph/ops/source.ts";
 import { ortRuntime } from "../ort-runtime.ts";
 import { direction, shrinkAndMove } from "./muon.js";
-import { orthogonalised } from "./orthogonal.ts";
+import { orthogonalise } from "./orthogonal.ts";
 import { ParallelSteps, trainingState, type Update } from "./parallel-steps.ts";
 import { rangesOf, shares } from "./shares.ts";
 
@@ -27,7 +27,7 @@ test.each([
   const values = random(rows * columns, rows);
   const unit = values.map((v) => v / norm(values));
   const x = input("x", [rows, columns]);
-  const y = orthogonalised(x);
+  const y = orthogonalise(x);
   const small = rows <= columns;
   const session = await runtime.load({
     gram: matmul(y, y, small ? { transB: true } : { transA: true }),

@@ -23,7 +23,7 @@ function factorOf(gram: Tensor, n: number): Tensor {
  * Newton-Schulz iteration: Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/).
  * @param x [rows, columns] with a Frobenius norm of at most 1
  */
-export function orthogonalised(x: Tensor): Tensor {
+export function orthogonalise(x: Tensor): Tensor {
   const [rows, columns] = x.shape as [number, number];
   const tall = rows > columns;
   const gramOf = (y: Tensor): Tensor => matmul(y, y, tall ? { transA: true } : { transB: true });

@@ -10,7 +10,7 @@ import type { Feeds } from "../../runtime.ts";
 import { channelBlock } from "../channel-block.ts";
 import { encodeModel } from "../encode-model.ts";
 import { type Memory, MOST_BYTES, sharedMemory } from "./kernels.js";
-import { orthogonalised } from "./orthogonal.ts";
+import { orthogonalise } from "./orthogonal.ts";
 import type { Fed, Parameter } from "./parameter.ts";
 import { rangesOf, type Share, shares } from "./shares.ts";
 
@@ -228,7 +228,7 @@ export class ParallelSteps {
 /** The graph that orthogonalises a worker's matrices: y0 from x0 and so on. */
 async function orthogonaliser({ matrices }: Share): Promise<Uint8Array | undefined> {
   if (matrices.length === 0) return undefined;
-  const outputs = matrices.map(({ rows, columns }, i) => [`y${i}`, orthogonalised(input(`x${i}`, [rows, columns]))] as const);
+  const outputs = matrices.map(({ rows, columns }, i) => [`y${i}`, orthogonalise(input(`x${i}`, [rows, columns]))] as const);
   return (await inTurns(encodeModel(Object.fromEntries(outputs), {}))).model;
 }
 

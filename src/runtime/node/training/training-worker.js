@@ -1,7 +1,7 @@
 // @ts-check
 // Plain JavaScript, because Node starts a worker from a file that it can run as it is.
 import { parentPort, workerData } from "node:worker_threads";
-import { accumulate, adamw, average, gather } from "./adamw.js";
+import { accumulate, adamw, addGradients, average } from "./adamw.js";
 import { computeIn } from "./kernels.js";
 import { direction, shrinkAndMove } from "./muon.js";
 
@@ -126,7 +126,7 @@ async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, 
   const share = 1 / (count * batches);
   let squares = 0;
   for (const { from, to } of own)
-    squares += gather(
+    squares += addGradients(
       mine.subarray(from, to),
       theirs.map((each) => each.subarray(from, to)),
     );
