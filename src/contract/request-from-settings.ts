@@ -28,6 +28,15 @@ export interface FromSettings {
 /**
  * The way back from a picture's `settings`, of an image event or read from its PNG: the request and the models that made it. What
  * keeps models in memory (`unloadAfterUse`, `encodingCacheBytes`) says nothing of the picture and is left out.
+ * @example
+ * ```js
+ * import { requestFromSettings } from "photomaker";
+ *
+ * const settings = { prompt: "a photo of a man img", inputIdImages: ["me.jpg"], seed: 42, load: { model: "sdxl", adapter: "v1.bin" } };
+ * const { request, load, missing } = requestFromSettings(settings);
+ * console.log(request.prompt, load.model); // a photo of a man img sdxl
+ * console.log(missing.map(({ key }) => key).join()); // inputIdImages,model,adapter
+ * ```
  * @throws UserError settings/none
  */
 export function requestFromSettings(settings: unknown): FromSettings {

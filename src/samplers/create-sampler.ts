@@ -70,6 +70,18 @@ export const SDXL_SCHEDULER: SchedulerConfig = {
  * @param name one of SAMPLER_NAMES, a class of diffusers, or undefined for the one that the config names
  * @param config a scheduler_config.json; fields it lacks are SDXL's where the file is absent, else the class's defaults
  * @param timesteps for LCM: those of the model's training, one a step, instead of what the config lays out; of no effect elsewhere
+ * @example
+ * ```js
+ * import { createSampler, TorchCpuGenerator } from "photomaker/samplers";
+ *
+ * const sampler = createSampler("euler", undefined, 4);
+ * console.log(sampler.timesteps.join()); // 751,501,251,1
+ * const noise = new TorchCpuGenerator(42);
+ * const sampling = sampler.sample(noise.randn(16).map((v) => v * sampler.initNoiseSigma), { noise });
+ * let asked = sampling.next();
+ * while (!asked.done) asked = sampling.next(asked.value.sample.map((v) => v / 2)); // here a model answers
+ * console.log(asked.value.length); // 16
+ * ```
  * @throws UserError scheduler/unknown, scheduler/config, scheduler/prediction, steps/invalid
  */
 export function createSampler(name: string | undefined, config: unknown, steps: number, timesteps?: readonly number[]): Sampler {

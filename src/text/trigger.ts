@@ -19,6 +19,21 @@ export interface TriggerPrompt {
  *
  *     "a man img in a city", two ID tokens  ->  a man man in a city
  *
+ * @example
+ * ```js
+ * import { expandTrigger, sdxlTokenizer } from "photomaker/tokenizer";
+ *
+ * const tokenizer = sdxlTokenizer("tokenizer");
+ * const window = { length: 77, pad: 49407 };
+ * const { ids, classPositions, textOnly } = expandTrigger(tokenizer, "a photo of a man img", {
+ *   trigger: "img",
+ *   repeats: 2,
+ *   everyToken: false,
+ *   window,
+ * });
+ * console.log(ids.length, classPositions.join()); // 77 5,6
+ * console.log(textOnly); // a photo of a man
+ * ```
  * @param repeats number of ID tokens: photos, times the adapter's tokens per photo
  * @throws UserError prompt/trigger-missing, prompt/trigger-repeated, prompt/class-missing, prompt/trigger-cut, prompt/class-cut
  * @see TencentARC/PhotoMaker 060b4fc photomaker/pipeline.py encode_prompt_with_trigger_word

@@ -40,6 +40,13 @@ export interface Description {
 
 /**
  * Describes a weight file, a component's folder or a model's folder. Reads headers only.
+ * @example
+ * ```js
+ * import { describe } from "photomaker/weights";
+ *
+ * const { title } = await describe("model.safetensors");
+ * console.log(title); // a PhotoMaker V1 adapter
+ * ```
  * @throws UserError inspect/nothing for a folder without weights; file/*, weights/*, safetensors/*, torch/*, zip/*, pickle/* if a file cannot
  *   be read at all
  */
