@@ -101,7 +101,9 @@ test("a bundled program is told that the package's files were left behind, and w
   const packages = ["onnxruntime-node", "sharp", "@resvg/resvg-js", "@huggingface/hub"];
   // there it finds these packages, as a server's bundle does
   const beside = join("node_modules", manifest.name, "with-everything.mjs");
-  expect(await bundle(beside, packages)).toMatch(/package\/bundled .*--external:photomaker/);
+  const told = await bundle(beside, packages);
+  expect(told.split(" ")[0]).toBe("package/bundled");
+  expect(told).toContain("--external:photomaker");
   expect(await bundle("as-told.mjs", ["photomaker"])).toBe("drawn\n");
 });
 
