@@ -15,7 +15,11 @@ vi.mock("../sessions/apart.ts", () => ({ runsApart: () => apart.value }));
 const request: GenerateInput = {
   prompt: "a photo of a man img",
   inputIdImages: [goldenPath("photos", "person_0.png")],
-  ...{ width: 64, height: 64, numInferenceSteps: 2, startMergeStep: 0, seed: 1 },
+  width: 64,
+  height: 64,
+  numInferenceSteps: 2,
+  startMergeStep: 0,
+  seed: 1,
 };
 
 let cache: string;

@@ -27,8 +27,12 @@ const REQUESTS: readonly GenerateInput[] = [
   { ...shared, inputIdImages: [photo("other")], numImagesPerPrompt: 2, negativePrompt: "ugly", startMergeStep: -1, seed: 3 },
   {
     ...shared,
-    ...{ inputIdImages: [photo("other")], numImagesPerPrompt: 3, seed: 4 },
-    ...{ originalSize: [32, 48], negativeOriginalSize: [16, 16], negativeTargetSize: [64, 64] },
+    inputIdImages: [photo("other")],
+    numImagesPerPrompt: 3,
+    seed: 4,
+    originalSize: [32, 48],
+    negativeOriginalSize: [16, 16],
+    negativeTargetSize: [64, 64],
   },
 ];
 

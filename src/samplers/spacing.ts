@@ -48,7 +48,7 @@ export function spacedTimesteps(spacing: Spacing, { trainSteps, steps, offset, w
 }
 
 /**
- * {@link spacedTimesteps} for solvers that end before the last training step: of steps + 1 timesteps the last is dropped.
+ * {@link spacedTimesteps} for solvers that end before the last training step: linspace and leading spacing lay out steps + 1 timesteps and drop the last.
  * @param last largest timestep that is sampled
  */
 export function solverTimesteps(

@@ -43,7 +43,9 @@ export function drawingOf(
   const latents = (width * height) / factor ** 2;
   const pixels = pixelsAtOnce(LARGEST_WHOLE[tiny ? "f32" : precision], factor, width, height);
   return {
-    ...{ precision, unloadAfterUse, latents: latents * Math.min(rows, rowsAtOnce(latents, "cpu")) },
+    precision,
+    unloadAfterUse,
+    latents: latents * Math.min(rows, rowsAtOnce(latents, "cpu")),
     decoder: { numbers: decoder.parameters, channels: decoder.channels, tiny, pixels },
   };
 }
@@ -81,7 +83,8 @@ export function checkRoom(
   const { precision, sizes, available } = room;
   const withTiny = { decoder: tinyVae?.graph ?? TAESDXL, tiny: true };
   const how: How = {
-    ...{ precision, unloadAfterUse },
+    precision,
+    unloadAfterUse,
     ...(decoder === "vae" ? { decoder: vae.graph, tiny: false } : withTiny),
   };
   const drawing = (changed: Partial<How>, other = picture): Drawing => drawingOf(other, vae.graph.factor, { ...how, ...changed });

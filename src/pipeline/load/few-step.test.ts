@@ -9,7 +9,9 @@ import { fewStepNotices, samplerOf, settle } from "../settle.ts";
 import { detectFewStep, type FewStep, type ModelSource, nameOf } from "./few-step.ts";
 
 const source = (kind: ModelSource["kind"], path: string, more: Partial<ModelSource> = {}): ModelSource => ({
-  ...{ kind, path, metadata: {} },
+  kind,
+  path,
+  metadata: {},
   ...more,
 });
 const found = (...sources: ModelSource[]): FewStep | undefined => detectFewStep(sources)?.fewStep;

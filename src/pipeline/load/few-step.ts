@@ -59,7 +59,11 @@ const FAMILIES: readonly Family[] = [
     model: /\blightning\b/,
     lora: /\b(sdxl|xl) lightning\b|\blightning \d+ ?steps?\b/,
     settings: (_, said = 8) => ({
-      ...{ name: "SDXL-Lightning", scheduler: "euler", timestepSpacing: "trailing", ...exactly(said), ...UNGUIDED },
+      name: "SDXL-Lightning",
+      scheduler: "euler",
+      timestepSpacing: "trailing",
+      ...exactly(said),
+      ...UNGUIDED,
       ...(said === 1 && { predictionType: "sample" as const }),
     }),
   },
@@ -70,8 +74,12 @@ const FAMILIES: readonly Family[] = [
       const name = "Hyper-SD";
       if (/\bcfg\b/.test(words))
         return {
-          ...{ name, scheduler: "ddim", timestepSpacing: "trailing", ...exactly(said) },
-          ...{ guidanceScale: 5, guidanceUpTo: 8 },
+          name,
+          scheduler: "ddim",
+          timestepSpacing: "trailing",
+          ...exactly(said),
+          guidanceScale: 5,
+          guidanceUpTo: 8,
         };
       if (said === 1 && kind === "lora") return { name, scheduler: "tcd", eta: 1, steps: 4, stepsRange: [1, 8], ...UNGUIDED };
       if (said === 1) return { name, scheduler: "lcm", timesteps: [800], ...exactly(1), ...UNGUIDED };
@@ -82,7 +90,10 @@ const FAMILIES: readonly Family[] = [
     model: /\bdmd ?2\b/,
     lora: /\bdmd ?2\b/,
     settings: (_, said = 4) => ({
-      ...{ name: "DMD2", scheduler: "lcm", ...exactly(said === 1 ? 1 : 4), ...UNGUIDED },
+      name: "DMD2",
+      scheduler: "lcm",
+      ...exactly(said === 1 ? 1 : 4),
+      ...UNGUIDED,
       timesteps: said === 1 ? [399] : [999, 749, 499, 249],
     }),
   },
@@ -100,7 +111,12 @@ const FAMILIES: readonly Family[] = [
     model: /\bturbo\b/,
     lora: /\b(sdxl|xl) turbo\b/,
     settings: () => ({
-      ...{ name: "SDXL-Turbo", scheduler: "euler_a", timestepSpacing: "trailing", steps: 4, stepsRange: [1, 4], ...UNGUIDED },
+      name: "SDXL-Turbo",
+      scheduler: "euler_a",
+      timestepSpacing: "trailing",
+      steps: 4,
+      stepsRange: [1, 4],
+      ...UNGUIDED,
     }),
   },
 ];

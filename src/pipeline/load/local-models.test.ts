@@ -70,7 +70,9 @@ test("each model that a request may name is looked for on the hub, and the revis
     return `/local/${value}`;
   });
   expect(local).toMatchObject({
-    ...{ model: "/local/o/model", adapter: "/local/o/adapter", tinyVae: "/local/o/vae" },
+    model: "/local/o/model",
+    adapter: "/local/o/adapter",
+    tinyVae: "/local/o/vae",
     loras: [
       { path: "/local/o/a", scale: 2 },
       { path: "/local/o/b", scale: 1 },
