@@ -27,7 +27,7 @@ const EVENTS: readonly NumberedEvent[] = [
 
 const sent = (event: unknown): unknown => JSON.parse(JSON.stringify(event));
 
-test.each(EVENTS.map((event) => [event.type, event] as const))("%s is JSON, of the form that is promised", (_, event) => {
+test.each(EVENTS.map((event) => [event.type, event] as const))("%s is JSON that matches its schema", (_, event) => {
   const wire = toWire(event);
   expect(sent(wire)).toEqual(wire);
   expect(WireEvent.parse(sent(wire))).toEqual(wire);
@@ -35,7 +35,7 @@ test.each(EVENTS.map((event) => [event.type, event] as const))("%s is JSON, of t
   expect(z.fromJSONSchema(z.toJSONSchema(WireEvent)).safeParse(sent(wire)).error).toBeUndefined();
 });
 
-test("bytes are carried as data URLs, or named by whoever serves them", () => {
+test("bytes become data URLs, or addresses that the server gives", () => {
   const data = "data:image/png;base64,iVBORw==";
   expect(EVENTS.slice(3, 5).map((event) => toWire(event))).toMatchObject([{ images: [data, data] }, { png: data }]);
   expect(toWire(EVENTS[5]!)).not.toHaveProperty("latents");
@@ -51,13 +51,13 @@ test("bytes are carried as data URLs, or named by whoever serves them", () => {
   ]);
 });
 
-test("what is no event is refused", () => {
+test("anything but an event is refused", () => {
   const { id: _, ...unnumbered } = toWire(EVENTS[0]!);
   for (const wrong of [unnumbered, { ...unnumbered, id: -1 }, { id: 0, type: "picture" }, sent(EVENTS[3])])
     expect(WireEvent.safeParse(wrong).success).toBe(false);
 });
 
-test("errors say what to do, and nothing of a fault's inside", () => {
+test("errors carry a remedy, and internal faults no details", () => {
   const refusal = new UserError("photo/missing", "There is no photo a.", "Check the path.");
   expect(toWireError(refusal)).toEqual({ code: "photo/missing", message: "There is no photo a.", remedy: "Check the path." });
   expect(toWireError(new DOMException("left", "AbortError"))).toMatchObject({ code: "interrupted" });

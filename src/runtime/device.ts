@@ -13,11 +13,11 @@ const REMEDY: Record<Gpu, string> = {
     "node node_modules/onnxruntime-node/script/install --onnxruntime-node-install=cuda12. --device cpu runs on the processor.",
 };
 
-/** The error that nothing can run on a device. @param cause ONNX Runtime's message */
+/** Error for a device on which nothing can run. @param cause ONNX Runtime's message */
 export const deviceUnavailable = (device: Gpu, cause: string): UserError =>
   new UserError("device/unavailable", `The device ${device} cannot be used: ${withoutSourceLocation(cause)}`, REMEDY[device]);
 
-/** The error that a run failed on a device, which may be lost with everything on it. */
+/** Error for a run that failed on a device, which may be lost with everything on it. */
 export const deviceFailed = (device: Gpu, cause: string): UserError =>
   new UserError(
     "device/failed",

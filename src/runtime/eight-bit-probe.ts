@@ -36,7 +36,7 @@ function weightOf(range: WeightRange): QuantisedWeight {
 const x = input("x", [ROWS, INTO]);
 const alike = input("alike", [1, INTO, OUT]);
 const values = input("values", [1, INTO, OUT]);
-/** Products of such weights with ones, the largest inputs, and the part of 8-bit attention that is unsigned where weights are "paired". */
+/** Graphs of products of the largest weights with ones, the largest inputs, and of 8-bit attention, which is unsigned where weights are "paired". */
 export const eightBitProbe = {
   full: quantisedLinear(x, weightOf("full")),
   paired: quantisedLinear(x, weightOf("paired")),
@@ -53,7 +53,7 @@ export const eightBitProbeFeeds: Feeds = {
 
 type Probed = Readonly<Record<keyof typeof eightBitProbe, FloatArray>>;
 
-/** The wider range among the correct ones. @param found values of {@link eightBitProbe} */
+/** The widest range whose products are correct, or undefined. @param found outputs of {@link eightBitProbe} */
 export function correctRange(found: Probed): WeightRange | undefined {
   const right = (name: keyof Probed, expected: (column: number) => number): boolean =>
     found[name].data.every((v, i) => Math.abs(v / expected(i % OUT) - 1) < 0.01); // false for NaN
@@ -66,7 +66,7 @@ export function correctRange(found: Probed): WeightRange | undefined {
   return right("paired", sums("paired")) && right("unsigned", sign) ? "paired" : undefined;
 }
 
-/** The range of weights for which products of bytes are correct where the models run, or undefined if none is. */
+/** Finds the widest range of weights for which the runtime's products of bytes are correct; undefined if there is none. */
 export async function probeEightBits(runtime: Runtime): Promise<WeightRange | undefined> {
   const session = await runtime.load(eightBitProbe);
   const found = await session.run(eightBitProbeFeeds);

@@ -27,7 +27,7 @@ import type { TinyVaeFiles } from "../weights/tiny-vae.ts";
 /** LoRA pairs of each component, by weight path. */
 export type LoraPairs = ReadonlyMap<ComponentName, ReadonlyMap<string, readonly LoraPair[]>>;
 
-/** A graph before its LoRAs, and these: what is prepared for another precision. */
+/** A graph without its LoRAs, and the LoRAs: the input of preparing weights. */
 export interface Unfinished<Name extends string = string> {
   readonly outputs: Outputs<Name>;
   readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
@@ -42,14 +42,14 @@ const tokens = namedDim("tokens");
 const height = namedDim("height");
 const width = namedDim("width");
 
-/** A graph over a component's weights with its LoRAs. @param scalesAreInputs so that strengths can change while it is loaded, see {@link loraScales} */
+/** Adds LoRAs to a graph over a component's weights. @param scalesAreInputs true so that strengths can change while it is loaded, see {@link loraScales} */
 export const withLoras = <Name extends string>(
   outputs: Outputs<Name>,
   pairs: Unfinished["pairs"],
   scalesAreInputs = false,
 ): Outputs<Name> => rewriteNamed(outputs, lora(pairs, new Set(), scalesAreInputs));
 
-/** What is fed to a graph whose LoRAs' scales are inputs. */
+/** The feeds of a graph whose LoRAs' scales are inputs. */
 export const loraScales = (pairs: Unfinished["pairs"]): Readonly<Record<string, FloatArray>> =>
   Object.fromEntries(
     [...pairs.values()]
@@ -89,7 +89,7 @@ export interface IdGraph {
   /** `fused` [M, D]; inputs `classEmbeds` and `idTokens` [M, D]. */
   readonly fuse: Outputs<"fused">;
   readonly tokensPerPhoto: number;
-  /** Of a token: the context's. */
+  /** Width of a token, which is the context's. */
   readonly width: number;
   readonly image: number;
   /** Width of the face embeddings, 0 for V1. */
@@ -135,7 +135,7 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
   return { unfinished: unfinished("unet", { noise }, loras), settings };
 }
 
-/** What makes pictures of latents: the VAE, or a tiny autoencoder in its place. */
+/** Graph of a decoder: the VAE, or a tiny autoencoder in its place. */
 export interface DecoderGraph {
   /** `picture` [B, 3, f·h, f·w]; input `latents` [B, C, h, w], already divided by the scaling factor. */
   readonly decode: Outputs<"picture">;
@@ -145,11 +145,11 @@ export interface DecoderGraph {
     readonly scalingFactor: number;
     readonly shiftFactor: number;
   };
-  /** How many pixels a latent stands for, along each side. */
+  /** Pixels for each latent, along a side. */
   readonly factor: number;
-  /** Of the decoder. */
+  /** Number of parameters of the decoder. */
   readonly parameters: number;
-  /** Of its last block, at the picture's size. */
+  /** Channels of the last block, which computes at the picture's size. */
   readonly channels: number;
 }
 
@@ -159,8 +159,11 @@ export function vaeGraph(model: ModelFiles): DecoderGraph {
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const picture = vaeDecode(latents, new Weights(new Checkpoint(tensors, "vae")), config);
   return {
-    ...{ decode: { picture }, config, factor: 2 ** (config.channels.length - 1) },
-    ...{ parameters: decoderParameters(tensors), channels: config.channels[0]! },
+    decode: { picture },
+    config,
+    factor: 2 ** (config.channels.length - 1),
+    parameters: decoderParameters(tensors),
+    channels: config.channels[0]!,
   };
 }
 
@@ -169,8 +172,11 @@ export function tinyVaeGraph({ config: json, tensors }: TinyVaeFiles): DecoderGr
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const picture = tinyDecode(latents, new Weights(new Checkpoint(tensors, "the tiny VAE")), config);
   return {
-    ...{ decode: { picture }, config, factor: 2 ** (config.blocks.length - 1) },
-    ...{ parameters: decoderParameters(tensors), channels: config.channels },
+    decode: { picture },
+    config,
+    factor: 2 ** (config.blocks.length - 1),
+    parameters: decoderParameters(tensors),
+    channels: config.channels,
   };
 }
 

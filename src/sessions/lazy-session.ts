@@ -2,12 +2,12 @@ import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Feeds, PackedCache, Runtime, Session } from "../runtime/runtime.ts";
 
-/** Called when a model begins to load, and when it has been loaded. */
+/** Observer of the loading of models. */
 export interface LoadObserver {
-  /** Ends waiting for another process that prepares the same weights, at once. */
+  /** Aborts waiting for another process that prepares the same weights, at once. */
   readonly signal?: AbortSignal | undefined;
   loading(name: string): void;
-  /** Weights are being brought into the form in which they are computed with, once for all. */
+  /** Reports progress of preparing a model's weights, in bytes. */
   preparing(name: string, done: number, total: number): void;
   noted(notice: Notice): void;
   loaded(name: string, seconds: number): void;
@@ -15,14 +15,14 @@ export interface LoadObserver {
 
 export interface PreparedGraph<Output extends string> {
   readonly outputs: Readonly<Record<Output, Tensor>>;
-  /** Where what it is loaded as is kept. */
+  /** Cache for the packed model, if it may be kept. */
   readonly keep?: PackedCache | undefined;
 }
 
-/** Makes the graph that is loaded of the one that was built. */
+/** Prepares the weights of a graph and returns the graph to load. */
 export type Prepare<Output extends string> = (observer: LoadObserver) => Promise<PreparedGraph<Output>>;
 
-/** A model that is loaded when it is first needed, and can be put away again. */
+/** A model that is loaded when it is first needed, and can be unloaded. */
 export class LazySession<Output extends string> {
   readonly name: string;
   readonly #runtime: Runtime;
@@ -30,7 +30,7 @@ export class LazySession<Output extends string> {
   readonly #half: boolean;
   readonly #always: (() => Feeds) | undefined;
   #session: Promise<Session<Output>> | undefined;
-  /** What was begun before anyone asked. */
+  /** A load that was begun ahead of its need. */
   #ahead: Promise<Session<Output>> | undefined;
 
   /**
@@ -51,7 +51,7 @@ export class LazySession<Output extends string> {
     this.#half = half;
   }
 
-  /** Brings the weights into the form in which they are computed with, where there is one, and leaves nothing loaded. @returns whether there is */
+  /** Prepares the weights, if the model's precision needs that, and leaves nothing loaded. @returns whether it does */
   async prepare(observer: LoadObserver): Promise<boolean> {
     if (typeof this.#outputs !== "function") return false;
     const { outputs, keep } = await this.#outputs(observer);
@@ -61,9 +61,9 @@ export class LazySession<Output extends string> {
   }
 
   /**
-   * Begins to load, in the hope that it is done when the model is needed. It is given up if the weights are not in the form in which
-   * they are computed with: bringing them there takes long and is shown. What fails is tried again, and thrown, when the model is needed.
-   * @returns when that has come to an end
+   * Loads the model ahead of its need, unless its weights have yet to be prepared: that takes long and must be reported to a request.
+   * A failure is ignored here; the load is tried again, and throws, when the model is needed.
+   * @returns when the load has ended
    */
   async loadAhead(observer: Pick<LoadObserver, "noted">): Promise<void> {
     if (this.#session !== undefined || this.#ahead !== undefined) return;
@@ -78,7 +78,7 @@ export class LazySession<Output extends string> {
     });
   }
 
-  /** The loaded model. Two callers at once load it once; a load that failed is tried again. What is told is how long the caller waited. */
+  /** Returns the loaded model. Concurrent callers share one load; a failed load is tried again. The observer is told how long the caller waited. */
   async get(observer: LoadObserver): Promise<Session<Output>> {
     if (this.#session !== undefined) return this.#session;
     const start = performance.now();

@@ -14,7 +14,7 @@ export interface LoraRequest {
 }
 
 /**
- * All low-rank changes of a model: the adapter's own and the user's, each with its strength, and the metadata of the user's files.
+ * Collects all LoRAs of a model, the adapter's own and the user's, each with its strength, and the metadata of the user's files.
  * @throws UserError adapter/wrong-model when the adapter's LoRA does not fit, and those of openTensors and matchLora
  */
 export async function collectLoras(
@@ -38,8 +38,8 @@ export async function collectLoras(
     if (unmatched.length > 0)
       throw new UserError(
         "adapter/wrong-model",
-        `${unmatched.length} weights of the adapter's LoRA have no place in the model, such as ${unmatched[0]}.`,
-        "Use the adapter with the kind of model that it was made for: Stable Diffusion XL.",
+        `${unmatched.length} weights of the adapter's LoRA match nothing in the model, such as ${unmatched[0]}.`,
+        "Use the adapter with a model of the kind that it was made for: Stable Diffusion XL.",
       );
     addAll(pairs, layers, adapterScale, "adapter");
   }
@@ -57,7 +57,7 @@ export async function collectLoras(
   return { pairs, metadata: allMetadata, notices };
 }
 
-/** What is wrong with one of several files says which one it is. */
+/** Matches a LoRA; errors name the file, since there may be several. */
 async function matchNamed(path: string, ...of: Parameters<typeof matchLora>): ReturnType<typeof matchLora> {
   try {
     return await matchLora(...of);

@@ -31,15 +31,15 @@ export interface OpenedModels {
   readonly opened: Opened;
   readonly changeLoras: ChangeLoras;
   readonly precision: Precision;
-  /** What the user should know about the files. */
+  /** Notices about the files. */
   readonly notices: readonly Notice[];
 }
 
 /**
  * Opens all files, builds all graphs, and checks every name and shape. No weights are read.
- * @param runtimes the second is for models that compute while the first loads others; each has a process once it is needed
- * @param options whose models all are here
- * @param deviceNotices what opening the device has shown
+ * @param runtimes the second is for models that compute while the first loads others; each starts its process when it is first needed
+ * @param options options with local models only
+ * @param deviceNotices notices from opening the device
  * @throws UserError weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents,
  *   those of openModel, openAdapter, openTinyVae, collectLoras and choosePrecision
  */
@@ -149,7 +149,7 @@ async function identityOf(adapter: AdapterFiles, contextDim: number) {
   return idGraph(adapter, config, contextDim);
 }
 
-/** SDXL's first VAE overflows in half precision, in which no VAE is run, so nothing is said of it here; other factors than 8 are. */
+/** Gives a notice about a VAE with another factor than 8. None is needed about SDXL's first VAE, which overflows in half precision: no VAE runs in it. */
 function sizeNotices({ factor }: DecoderGraph): Notice[] {
-  return factor === 8 ? [] : [{ code: "vae/factor", message: `This model's latents stand for ${factor}x${factor} pixels each.` }];
+  return factor === 8 ? [] : [{ code: "vae/factor", message: `Each latent of this model covers ${factor}x${factor} pixels.` }];
 }

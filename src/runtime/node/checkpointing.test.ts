@@ -43,7 +43,7 @@ const sizes = {
 /** A block for each residual or transformer block, like the trainer's UNET_BLOCKS. */
 const blockOf = (path: string): string | undefined => /^.*?(resnets|transformer_blocks|samplers)\.\d+/.exec(path)?.[0];
 
-test("gradients of a UNet are the same with and without checkpoints, and with weights that come late", async () => {
+test("gradients of a UNet are the same with and without checkpoints, and with weights widened at use", async () => {
   const weights = new Map<string, Tensor>();
   const trained: Tensor[] = [];
   const source = {
@@ -133,7 +133,7 @@ function peak(folder: string, outputs: Record<string, Tensor>): number {
   return Number(stdout);
 }
 
-test("the memory of a deep network falls", () => {
+test("checkpoints lower the memory of a deep network", () => {
   const folder = mkdtempSync(join(tmpdir(), "peak-"));
   try {
     const weights = Array.from({ length: BLOCKS }, (_, i) => input(`block.${i}.weight`, [WIDTH, WIDTH]));

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { MemoryGauge } from "./memory-gauge.ts";
 
-test("of one process: the most that it told", () => {
+test("the peak of one process is its largest report", () => {
   const gauge = new MemoryGauge();
   const one = {};
   gauge.started(one);
@@ -10,7 +10,7 @@ test("of one process: the most that it told", () => {
   expect(gauge.peak).toBe(5);
 });
 
-test("what two hold at the same time is added, and what they held one after the other is not", () => {
+test("memory held at the same time is added up, and memory held one after the other is not", () => {
   const gauge = new MemoryGauge();
   const [encoders, unet] = [{}, {}];
   gauge.started(encoders);
@@ -23,7 +23,7 @@ test("what two hold at the same time is added, and what they held one after the 
   expect(gauge.peak).toBe(9);
 });
 
-test("what one held while the other was at work counts, although it has freed it meanwhile", () => {
+test("memory that one process held while the other worked counts, although it was freed meanwhile", () => {
   const gauge = new MemoryGauge();
   const [encoders, unet] = [{}, {}];
   gauge.started(encoders);
@@ -36,7 +36,7 @@ test("what one held while the other was at work counts, although it has freed it
   expect(gauge.peak).toBe(14); // not 16: the encoders held their 6 before the last report
 });
 
-test("a process that has ended holds nothing", () => {
+test("a process that has ended counts as nothing", () => {
   const gauge = new MemoryGauge();
   const [one, two] = [{}, {}];
   gauge.started(one);

@@ -13,10 +13,10 @@ import { checkHalf, type OpenDevice, openDevice } from "./open-device.ts";
 import { loadPacked } from "./prepare/packed.ts";
 
 /**
- * A runtime with ONNX Runtime in a process of its own, which does one thing at a time. If the process ends, models are loaded again in a new
- * one when they are next run; likewise after a failure on a device other than the processor, since everything on a lost device is lost.
+ * Creates a runtime with ONNX Runtime in a process of its own, which handles one request at a time. If the process ends, models are loaded again
+ * in a new one when they next run; likewise after a failure on a device other than the processor, since a lost device loses all models.
  *
- * @param gauge shared by runtimes whose memory is to be counted together
+ * @param gauge memory gauge, shared by runtimes whose memory is counted together
  */
 export function ortRuntime(
   how: Omit<ModelOptions, "plainAttention" | "half" | "planned"> = {},

@@ -12,24 +12,24 @@ export interface Reader {
   readonly window: Window;
 }
 
-/** All texts of a request as ids for both encoders. */
+/** Token ids of all texts of a request, for both encoders. */
 export interface PromptIds {
-  /** What the model sees before the identity is merged in, or all along without an adapter. */
+  /** Prompt before the identity is merged in; without an adapter, the prompt of the whole run. */
   readonly text: TextIds;
-  /** The prompt with room for the ID tokens, and where they go. */
+  /** Prompt with room for the ID tokens, and their positions. */
   readonly identity?: { readonly ids: TextIds; readonly places: readonly number[] };
-  /** Undefined: SDXL is told nothing, which differs from an empty text. */
+  /** Undefined for an embedding of zeros, which differs from an empty text. */
   readonly negative: TextIds | undefined;
   readonly notices: readonly Notice[];
 }
 
 export interface IdentityOptions {
   readonly trigger: string;
-  /** ID tokens in all. */
+  /** Number of ID tokens. */
   readonly repeats: number;
-  /** Whether each must find a place: so with V2. */
+  /** Whether every ID token must have a position in the window, as V2 needs. */
   readonly everyToken: boolean;
-  /** Absent where ID tokens were given and no photos. */
+  /** Absent where ID tokens were given instead of photos. */
   readonly tokensPerPhoto?: number | undefined;
 }
 
@@ -47,7 +47,7 @@ export function readPrompts(
 ): PromptIds {
   const notices = new Map<string, Notice>();
   const note = (more: readonly Notice[]): void => {
-    for (const n of more) notices.set(n.message, n); // both encoders say the same of the same text
+    for (const n of more) notices.set(n.message, n); // both encoders give the same notice for the same text
   };
   const plain = (reader: Reader, text: string, what: string): readonly number[] => {
     const { ids, notices: more } = encodePlain(reader.tokenizer, text, reader.window, what);
@@ -86,11 +86,11 @@ export function readPrompts(
   if (first.classPositions[0] !== other.classPositions[0])
     throw new UserError(
       "prompt/second-misplaced",
-      "The person stands at another place in the second prompt than in the first, and the identity can be put into one place only.",
+      "The person stands at different positions in the two prompts, and the identity can be merged in at one position only.",
       "Begin both prompts with the same words up to the trigger word.",
     );
   return {
-    // what is too long here has been reported for the whole prompt
+    // notices are left out: a cut was reported for the whole prompt
     text: {
       first: encodePlain(readers[0].tokenizer, first.textOnly, readers[0].window, "prompt").ids,
       second: encodePlain(readers[1].tokenizer, other.textOnly, readers[1].window, "prompt").ids,

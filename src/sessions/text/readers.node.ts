@@ -4,7 +4,7 @@ import { readTokenizerFolder, sdxlTokenizer, type TokenizerName } from "../../te
 import type { ModelFiles } from "../../weights/model.ts";
 import type { Reader } from "./prompts.ts";
 
-/** The tokenizers of both text encoders, each with as many tokens as its encoder takes. */
+/** Opens the tokenizers of both text encoders, each with the window of its encoder. */
 export async function readersOf(
   model: ModelFiles,
   settings: readonly [ClipTextModelConfig, ClipTextModelConfig],

@@ -4,7 +4,7 @@ import { contentKey, type EncodingCache } from "../encoding-cache.ts";
 import type { TextGraph } from "../graphs.ts";
 import type { LazySession, LoadObserver } from "../lazy-session.ts";
 
-/** What the denoiser is told of a text. */
+/** Embeddings of a text for the denoiser. */
 export interface TextEmbeds {
   /** [tokens, both encoders' widths] */
   readonly context: FloatArray;
@@ -26,9 +26,9 @@ export interface TextIds {
 }
 
 /**
- * Encodes a text as SDXL does: the last layer but one of both encoders, side by side, and the pooled vector of the second.
+ * Encodes a text as SDXL does: the hidden states before the last layer of both encoders, concatenated, and the pooled vector of the second.
  * Podell et al. 2023 (arXiv 2307.01952), section 2.1.
- * @param clipSkip layers to leave out before that one
+ * @param clipSkip further layers to skip
  */
 export async function encodeText(
   [one, two]: readonly [TextEncoder, TextEncoder],
@@ -42,7 +42,7 @@ export async function encodeText(
   return { context: sideBySide(first.hidden, second.hidden), pooled: second.pooled };
 }
 
-/** An embedding of zeros: what SDXL takes for no negative prompt. */
+/** An embedding of zeros, which SDXL uses for no negative prompt. */
 export const noText = ([one, two]: readonly [TextEncoder, TextEncoder]): TextEmbeds => {
   const [a, b] = [one.graph.settings, two.graph.settings];
   const width = a.width + b.width;
@@ -54,7 +54,7 @@ export const noText = ([one, two]: readonly [TextEncoder, TextEncoder]): TextEmb
 
 type Encoded = { readonly hidden: FloatArray; readonly pooled: FloatArray };
 
-/** The encoder is loaded only if the text is not in the cache. */
+/** Encodes a text with one encoder, which is loaded only if the text is not in the cache. */
 async function encode(
   encoder: TextEncoder,
   ids: readonly number[],
@@ -88,7 +88,7 @@ async function run(
   };
 }
 
-/** Where the text ends; the first place when no end token is left, as after an overflow in the reference. */
+/** Position of the end token; 0 when the text was cut and has none, as in the reference. */
 export function endOf(ids: readonly number[], { endToken }: ClipTextModelConfig): number {
   return Math.max(0, ids.indexOf(endToken ?? ids.reduce((a, b) => Math.max(a, b), 0)));
 }

@@ -11,11 +11,11 @@ import { processor } from "../processor.ts";
 import { evict, graphPath, openFolder, packedPath, readRecord, removePrepared, touch, writeRecord } from "./cache-folder.ts";
 
 /**
- * Loads a model and keeps what ONNX Runtime computes while loading: the optimised graph and, for each weight, a copy packed in the order in
- * which this processor's products read it. The next load maps these from the file instead of filling memory of its own.
- * If they cannot be kept, the model is loaded without, and a note says so.
+ * Loads a model and caches what ONNX Runtime computes while loading: the optimised graph and, for each weight, a copy packed in the order in
+ * which this processor's products read it. The next load maps these files instead of allocating memory for copies.
+ * If they cannot be cached, the model is loaded without, with a notice.
  *
- * @param load gives a model to ONNX Runtime
+ * @param load loads a model in ONNX Runtime
  * @throws UserError cache/folder, and the errors of `load`
  * @see https://github.com/microsoft/onnxruntime/pull/23069
  */
@@ -60,16 +60,16 @@ export async function loadPacked(
 }
 
 const notKept = ({ model }: PackedCache, why: string): string =>
-  `What the ${model}'s weights are packed into is not kept, so that it loads slower each time: ${why}`;
+  `The packed weights of the ${model} cannot be cached, so it loads more slowly each time: ${why}`;
 
 const remove = async (folder: string | undefined): Promise<void> => {
-  // where open files cannot be removed, a later packing removes them
+  // on systems where open files cannot be removed, a later packing removes them
   if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
 };
 
 /**
- * Hash of everything that packed weights depend on: the graph and the locations of its prepared weights (named by their content), the session's
- * optimisations, ONNX Runtime's version, and the kind of processor, which alone can use them.
+ * Hash of everything that packed weights depend on: the graph with the locations of its prepared weights (named by their content), the session's
+ * optimisations, ONNX Runtime's version, and the kind of processor.
  */
 export function packedKey({ model, options }: EncodedModel): string {
   const { optimization } = (options.extra ?? {}) as Extra;
@@ -115,24 +115,24 @@ async function contentOf(model: Uint8Array, weights: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Size of the files that ONNX Runtime writes, relative to the weights: each weight twice, and those that are not in 8 bits. */
+/** Size of the files that ONNX Runtime writes, relative to the weights: two copies of each weight, and weights that are not in 8 bits. */
 const COPIES = 2.2;
 
 async function missingRoom({ cache: { folder, mostBytes }, bytes }: PackedCache): Promise<string | undefined> {
   const { bavail, bsize } = await statfs(folder);
   const needed = COPIES * bytes;
   if (bavail * bsize < needed)
-    return `it takes ${gigabytes(needed)}, and ${gigabytes(bavail * bsize)} are free in ${folder}. Free some, or set PHOTOMAKER_CACHE to another disk.`;
-  // or it would evict the prepared weights that it is made from
+    return `they take ${gigabytes(needed)}, and ${gigabytes(bavail * bsize)} are free in ${folder}. Free some space, or set PHOTOMAKER_CACHE to another disk.`;
+  // more would evict the prepared weights that they are made from
   if (needed > mostBytes / 2)
-    return `it takes ${gigabytes(needed)}, more than half of the ${gigabytes(mostBytes)} that PHOTOMAKER_CACHE_GB allows. Allow more.`;
+    return `they take ${gigabytes(needed)}, more than half of the ${gigabytes(mostBytes)} that PHOTOMAKER_CACHE_GB allows. Raise it.`;
   return undefined;
 }
 
 const PACKING = ".packing-";
 const ABANDONED_MS = 3_600_000;
 
-/** Removes what a process left behind that ended while packing. */
+/** Removes files of processes that ended while packing. */
 async function removeAbandoned(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.startsWith(PACKING)) continue;
@@ -144,7 +144,7 @@ async function removeAbandoned(folder: string): Promise<void> {
 
 type Extra = Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
 
-/** The same model, with more session options. */
+/** Adds session options to a model. */
 function withSessionOptions({ model, options }: EncodedModel, more: Readonly<Record<string, string>>): EncodedModel {
   const extra = options.extra as Extra | undefined;
   return { model, options: { ...options, extra: { ...extra, session: { ...extra?.session, ...more } } } };
@@ -164,7 +164,7 @@ function mapped(encoded: EncodedModel, model: Uint8Array, folder: string): Encod
   return { model, options: { ...options, graphOptimizationLevel: "disabled" } };
 }
 
-/** Moves ONNX Runtime's files into the cache, once they are safely on the disk. */
+/** Moves ONNX Runtime's files into the cache after they are synced to the disk. */
 async function adopt(written: string, key: string, { cache, model, from }: PackedCache): Promise<void> {
   const { folder } = cache;
   const content = await contentOf(await readFile(graphPath(written, key)), packedPath(written, key));

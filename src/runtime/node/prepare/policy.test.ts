@@ -5,7 +5,7 @@ import { layerNorm } from "../../../graph/ops/normalise.ts";
 import { input } from "../../../graph/ops/source.ts";
 import { sharesRange } from "./policy.ts";
 
-test("pixels behind a layer norm or attention are rounded together, what a gate lets through and other models' rows are not", () => {
+test("rows behind a layer norm or attention in the UNet share a range; outputs of a gate and rows of other models do not", () => {
   const x = input("x", [1, 4, 8]);
   const norm = layerNorm(x, input("w", [8]), input("b", [8]), 1e-5);
   const mixed = attention(x, x, x, { heads: 2, causal: false });

@@ -6,11 +6,11 @@ import type { PrepareWeights } from "../../prepare.ts";
 import { cacheOptions } from "./cache-folder.ts";
 import { prepare } from "./prepare.ts";
 
-/** Numbers, of a byte each, from which a model takes noticeably long to load. */
+/** Parameters, of one byte each, of a model that takes noticeably long to load. */
 const PACKED_FROM = 1e8;
 
 /**
- * Prepares weights in the user's cache folder; large models are kept there as they are loaded, too.
+ * Prepares weights in the user's cache folder, where large models are cached in their packed form as well.
  * @throws UserError those of prepare and cacheOptions
  */
 export const prepareInCache: PrepareWeights = async (what, observer) => {
@@ -19,7 +19,7 @@ export const prepareInCache: PrepareWeights = async (what, observer) => {
   const noteAs = (code: string) => (message: string) => observer.noted({ code, message });
   const onProgress = (done: number, total: number): void => observer.preparing(done, total);
   const onWait = (): void =>
-    noteAs("cache/waiting")(`Another process prepares the same weights of the ${model}: what it makes is waited for.`);
+    noteAs("cache/waiting")(`Another process is preparing the weights of the ${model}: waiting for them.`);
   const { signal } = observer;
   const over = await prepare(what, { cache, signal, onNotice: noteAs("cache/prepared-again"), onProgress, onWait });
   const bytes = numbersIn(outputs);

@@ -14,7 +14,7 @@ import type { WeightRange } from "../../eight-bit-probe.ts";
 const { FLOAT, FLOAT16, INT8, INT64 } = TensorProto_DataType;
 
 /**
- * An ONNX model that rounds a linear layer's weight [out, in] to 8 bits with a scale for each output: `rounded` int8 [in, out] and `scales`
+ * Encodes an ONNX model that rounds a linear layer's weight [out, in] to 8 bits with a scale for each output: `rounded` int8 [in, out] and `scales`
  * float32 [out]. Low-rank updates up·down are added and columns multiplied first.
  *
  * For the range "paired" ({@link WeightRange}), the input `neighbours` gives the order of the columns as a shape: [out, pairs, 2, places]. The
@@ -40,7 +40,7 @@ export function roundModel(dtype: "float16" | "float32", range: WeightRange): Ui
   const sums = (): string => {
     const inPairs = node("Reshape", [whole, "neighbours"], "inPairs");
     const [first, second] = [0, 1].map((i) => node("Gather", [inPairs, `${i}`], `place${i}`, { axis: 2 })) as [string, string];
-    return node("Add", [first, second], "sums"); // a reduction over the axis takes thirty times as long
+    return node("Add", [first, second], "sums"); // a reduction over the axis would take thirty times as long
   };
   const most = range === "full" ? single : node("Max", [single, largest(sums(), "within", "double")], "most");
   const scales = node("Div", [node("Max", [most, "least"], "range"), "steps"], "scales");

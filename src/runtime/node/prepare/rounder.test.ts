@@ -15,7 +15,7 @@ test.each([
   ["paired", 1],
   ["paired", 9],
 ] as const)(
-  "weights are rounded to the finest steps in which products of bytes are right (%s, %d places)",
+  "weights are rounded to the finest steps whose products of bytes are correct (%s, %d kernel positions)",
   async (weightRange, places) => {
     const into = CHANNELS * places;
     const values = gaussians(seededRandom(7), OUT * into);

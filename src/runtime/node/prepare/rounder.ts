@@ -36,9 +36,9 @@ export class Rounder {
   /**
    * Rounds one weight.
    * @param entry a layer's weight [out, in]
-   * @param places positions in the kernel, which each channel has a column for: 1 for a linear layer
-   * @param pairs LoRAs, which are added first
-   * @param columns [in] factors of the columns, applied after that
+   * @param places number of kernel positions, each with a column for every channel: 1 for a linear layer
+   * @param pairs LoRAs, added before rounding
+   * @param columns [in] factors of the columns, applied after the LoRAs
    */
   async round(entry: TensorEntry, places: number, pairs: readonly LoraPair[], columns?: Float32Array): Promise<Rounded> {
     const [out, into] = entry.shape as [number, number];

@@ -34,7 +34,7 @@ function graph(tensors: Tensors, cut: number, whole: boolean): Record<string, Te
 }
 
 test.each(weightRanges)(
-  "slices of a layer in 8 bits (%s) are layers, and give what slices of its result are",
+  "slices of a layer in 8 bits (%s) become layers, which give the slices of its result",
   async (weightRange) => {
     const tensors = await weights();
     const cache = { folder: join(folder, weightRange), mostBytes: 1e9 };
@@ -59,7 +59,7 @@ test.each(weightRanges)(
   },
 );
 
-test("a layer is in slices only where these are all of it, side by side, and nothing else is used", async () => {
+test("a layer is split into slices only where these are adjacent and complete, and it has no other use", async () => {
   const tensors = await weights();
   expect(slicedLinears(Object.values(graph(tensors, 48, false)))).toEqual(new Map([["both.weight", [48, 80]]]));
   expect(slicedLinears(Object.values(graph(tensors, 48, true))).size).toBe(0);

@@ -42,7 +42,7 @@ function graph(tensors: Tensors): Record<"whole" | "strips", Tensor> {
 }
 
 test.each(weightRanges.flatMap((weightRange) => [["unet", weightRange] as const, ["vae", weightRange] as const]))(
-  "in the %s, a convolution behind an enlargement is nearly that of float32 in 8 bits (%s), whole and in strips",
+  "in the %s, a convolution behind an upsampling in 8 bits (%s) is close to float32, whole and in strips",
   async (model, weightRange) => {
     const outputs = graph(await weights());
     const cache = { folder: join(folder, `${model}-${weightRange}`), mostBytes: 1e9 };
@@ -59,7 +59,7 @@ test.each(weightRanges.flatMap((weightRange) => [["unet", weightRange] as const,
       expect(found.whole.dims).toEqual([2, OUT, 2 * H, 2 * W]);
       expect(found.strips.data).toEqual(found.whole.data);
       expect(decibels(data(exact.whole), data(found.whole))).toBeGreaterThan(35);
-      // one pixel is a thousand times as large as the others, of which nothing would be left in 8 bits
+      // one pixel is a thousand times as large as the others, which 8 bits would round to zero
       for (let channel = 0; channel < CHANNELS; channel++) values[channel * H * W] = 1000;
       const far = (i: number): boolean => Math.floor(i / (2 * W)) % (2 * H) > 3 && i < OUT * 4 * H * W;
       const outlier = await (await runtime.load(outputs)).run(feeds(values));
