@@ -33,13 +33,27 @@ describe("docs/FEATURES.md", () => {
 const titlesIn = (file: string): string[] =>
   [...read(file).matchAll(/\(\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|`([^`]*)`),/g)].map(([, a, b, c]) => (a ?? b ?? c)!);
 
+/** Anchors of a page's headings, as GitHub makes them. */
+const anchorsOf = (page: string): string[] =>
+  [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+    title!
+      .toLowerCase()
+      .replaceAll(/[^\w\s-]/g, "")
+      .replaceAll(" ", "-"),
+  );
+
 describe("links", () => {
   const pages = [...readdirSync(root), ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)].filter((name) =>
     name.endsWith(".md"),
   );
-  test.each(pages)("of %s lead to files", (page) => {
-    for (const [, target] of read(page).matchAll(/\]\(([^)]+)\)/g))
-      if (!/^https:/.test(target!)) expect(existsSync(join(root, dirname(page), target!)), target).toBe(true);
+  test.each(pages)("of %s lead to files and their headings", (page) => {
+    for (const [, target] of read(page).matchAll(/\]\(([^)]+)\)/g)) {
+      if (/^https:/.test(target!)) continue;
+      const [path, anchor] = target!.split("#");
+      const file = path === "" ? page : join(dirname(page), path!);
+      expect(existsSync(join(root, file)), target).toBe(true);
+      if (anchor !== undefined) expect(anchorsOf(file), target).toContain(anchor);
+    }
   });
   test.each(["ARCHITECTURE.md", "CONTRIBUTING.md"])("%s names files and folders that exist", (page) => {
     const named = [...read(page).matchAll(/`((?:src\/|docs\/|fixtures\/|\.ci\/)[\w./-]+)`/g)].map(([, path]) => path!);
