@@ -155,7 +155,10 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
     ...task.config,
     ...(task.accumulate !== undefined && { accumulate: task.accumulate }),
     ...(parameters.some(({ orthogonal }) => orthogonal) && { optimiser: "muon" }), // whose means are others
-    ...{ task: task.name, seed: task.seed, steps: task.steps, workers: count },
+    task: task.name,
+    seed: task.seed,
+    steps: task.steps,
+    workers: count,
   };
   const resumed = await readCheckpoint(path, state, parameters, config);
   if (resumed === undefined) await begin(task, parameters, state);

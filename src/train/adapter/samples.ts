@@ -27,7 +27,9 @@ const PEOPLE = 3;
 export async function drawSamples(options: SampleOptions): Promise<string> {
   const { model, modelConfig, adapter, config, people, out, step, threads, signal } = options;
   await using photomaker = await PhotoMaker.load({
-    ...{ model, adapter, triggerWord: config.trigger },
+    model,
+    adapter,
+    triggerWord: config.trigger,
     ...(modelConfig !== undefined && { modelConfig }),
     ...(threads !== undefined && { threads }),
   });

@@ -26,8 +26,20 @@ const model = goldenPath("tiny-sdxl");
 const init = goldenPath("tiny-photomaker-v1.safetensors");
 const config = (more: object = {}) =>
   adapterConfig({
-    ...{ resolution: 64, batch: 2, accumulate: 1, steps: 8, seed: 3, loraRank: 4, warmUp: 0, reportEvery: 2, visionLayers: 1 },
-    ...{ loraLearningRate: 0.01, learningRate: 0.003, idImages: 2, emaDecay: 0.5, ...more },
+    resolution: 64,
+    batch: 2,
+    accumulate: 1,
+    steps: 8,
+    seed: 3,
+    loraRank: 4,
+    warmUp: 0,
+    reportEvery: 2,
+    visionLayers: 1,
+    loraLearningRate: 0.01,
+    learningRate: 0.003,
+    idImages: 2,
+    emaDecay: 0.5,
+    ...more,
   });
 const run = (name: string, more: Partial<TrainAdapterOptions> = {}) =>
   trainAdapter({ model, data, init, config: config(), out: join(folder, name), workers: 1, threads: 1, ...more });
@@ -127,8 +139,12 @@ test("a vision model that starts at random is trained as a whole", async () => {
   const path = await trainAdapter({ ...options, config: config({ steps: 1, vision }) });
   await using photomaker = await PhotoMaker.load({ model, adapter: path });
   const { images } = await photomaker.generate({
-    ...{ prompt: "a woman img", inputIdImages: [join(data, "00000_000.png")], numInferenceSteps: 1, startMergeStep: -1 },
-    ...{ width: 64, height: 64 },
+    prompt: "a woman img",
+    inputIdImages: [join(data, "00000_000.png")],
+    numInferenceSteps: 1,
+    startMergeStep: -1,
+    width: 64,
+    height: 64,
   });
   expect(images).toHaveLength(1);
   await expect(trainAdapter({ ...options, config: config() })).rejects.toMatchObject({ code: "train/no-vision" });

@@ -56,7 +56,9 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
   const schedule = scheduleOf(model);
   const start = await readStart(options.init, model, config);
   const photos = await trainingPhotos(options.data, {
-    ...{ masks: config.masks, trigger: config.trigger, signal },
+    masks: config.masks,
+    trigger: config.trigger,
+    signal,
     onPhoto: (done, total) => onPrepare?.("read", done, total),
   });
   options.onPhotos?.(photos);
@@ -65,7 +67,11 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
   for (const { message } of notices) options.onNote?.(message);
   const all = photos.people.flatMap((person) => person.photos);
   const latents = await openLatents(model.components.vae, {
-    ...{ folder: join(out, "latents"), resolution: config.resolution, threads: options.threads, signal, onEncoded: onPhase },
+    folder: join(out, "latents"),
+    resolution: config.resolution,
+    threads: options.threads,
+    signal,
+    onEncoded: onPhase,
     onPhoto: (done, total) => onPrepare?.("encode", done, total),
   });
   const { people } = photos;
@@ -73,8 +79,15 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
   const source: BatchSource = { config, people, latents, readers, text, emptyIsNothing, image: start.vision.image, ...schedule };
   const task = { ...adapterTask(model, start, source, photos.fingerprint), prepare: () => latents.encode(all) };
   const weights = await train(task, {
-    ...{ folder: out, ...sessionsFor(model, options), signal, lean: true, onPhase, onBatch: options.onBatch, availableMemory },
-    ...{ checkpointSeconds: config.checkpointSeconds, reportEvery: config.reportEvery },
+    folder: out,
+    ...sessionsFor(model, options),
+    signal,
+    lean: true,
+    onPhase,
+    onBatch: options.onBatch,
+    availableMemory,
+    checkpointSeconds: config.checkpointSeconds,
+    reportEvery: config.reportEvery,
     ...(options.onProgress && { onProgress: options.onProgress }),
     ...(config.sampleEvery > 0 && {
       sampleEvery: config.sampleEvery,
