@@ -21,7 +21,7 @@ export interface SampleOptions {
 const PEOPLE = 3;
 
 /**
- * A sheet of the first people with the adapter as it is now: an ID image, and a picture for each prompt (or for the person's own first
+ * Draws a sheet of the first people with the current adapter: an ID image, and a picture for each prompt (or for the person's first
  * caption). @returns the sheet's path
  */
 export async function drawSamples(options: SampleOptions): Promise<string> {
