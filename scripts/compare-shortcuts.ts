@@ -37,7 +37,11 @@ const plan = demoPlan(SEED);
 const pictures = plan.rows.flatMap(({ tiles }) => ("portraitsOf" in tiles ? [] : tiles)).slice(0, 12);
 const portraits = await Promise.all(plan.people.map(({ seed, index }) => drawnPortraits(seed, index, ALBUM_SHOWN)));
 const requestOf = ({ prompt, seed, startMergeStep, photos }: DemoPicture): GenerateInput => ({
-  ...{ prompt, seed, startMergeStep, numInferenceSteps: DEMO_STEPS, guidanceScale: DEMO_GUIDANCE },
+  prompt,
+  seed,
+  startMergeStep,
+  numInferenceSteps: DEMO_STEPS,
+  guidanceScale: DEMO_GUIDANCE,
   inputIdImages: photos.map(({ person, album }) => portraits[person]!.pngs[album]!),
 });
 const difference = (a: Rgb8, b: Rgb8): number => a.data.reduce((sum, v, i) => sum + Math.abs(v - b.data[i]!), 0) / a.data.length;

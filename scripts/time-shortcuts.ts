@@ -15,8 +15,19 @@ import { type UNetConfig, unet } from "../src/models/unet.ts";
 import { ortRuntime } from "../src/runtime/node/ort-runtime.ts";
 
 const CONFIG: UNetConfig = {
-  ...{ inChannels: 4, outChannels: 4, channels: [128, 256, 512], depth: [0, 2, 4], midDepth: 4, upDepth: [0, 2, 4] },
-  ...{ heads: [2, 4, 8], layersPerBlock: 2, groups: 32, contextDim: 1024, pooledDim: 256, timeIdDim: 64, linearProjection: true },
+  inChannels: 4,
+  outChannels: 4,
+  channels: [128, 256, 512],
+  depth: [0, 2, 4],
+  midDepth: 4,
+  upDepth: [0, 2, 4],
+  heads: [2, 4, 8],
+  layersPerBlock: 2,
+  groups: 32,
+  contextDim: 1024,
+  pooledDim: 256,
+  timeIdDim: 64,
+  linearProjection: true,
 };
 const SIDE = 32; // of the latents
 const ROUNDS = 4;

@@ -25,7 +25,9 @@ export function compareEngines(series: readonly Series[]): Row[] {
     const ratios = base && seconds?.flatMap((value, round) => (round < base.length ? [value / base[round]!] : []));
     const known = seconds !== undefined && seconds.length > 0;
     return {
-      ...{ engine, peakMemory, seconds: known ? spread(seconds) : undefined },
+      engine,
+      peakMemory,
+      seconds: known ? spread(seconds) : undefined,
       ratio: ratios !== undefined && ratios.length > 0 ? spread(ratios) : undefined,
     };
   });

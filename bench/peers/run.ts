@@ -115,7 +115,8 @@ async function measure(request: Request): Promise<Row[]> {
   }
   const series = engines.map(
     (engine): Series => ({
-      ...{ engine: engine.name, peakMemory: memory.get(engine) },
+      engine: engine.name,
+      peakMemory: memory.get(engine),
       seconds: cannot.has(engine) ? undefined : seconds.get(engine),
     }),
   );

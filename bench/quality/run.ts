@@ -107,7 +107,12 @@ async function completed(file: string, flags: Flags): Promise<Row[]> {
 async function settingsOf({ model, judge, people, pictures, seed, threads, timed }: Flags): Promise<Settings> {
   const names = (await readdir(model, { recursive: true })).filter((name) => name.endsWith(".safetensors")).sort();
   return {
-    ...{ people, pictures, seed, guidance: GUIDANCE, threads, timed },
+    people,
+    pictures,
+    seed,
+    guidance: GUIDANCE,
+    threads,
+    timed,
     model: await fingerprint(names.map((name) => join(model, name))),
     judge: await fingerprint([judge]),
     machine: machineText(thisMachine()).trim(),

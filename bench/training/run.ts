@@ -82,8 +82,14 @@ async function ours(): Promise<Way> {
   const update = async (): Promise<number> => {
     const start = performance.now();
     await workers.step(batches, {
-      ...{ groups: [{ lr: 1e-3, weightDecay: 0.01 }], beta1: 0.9, beta2: 0.99, eps: 1e-8, momentum: 0.95 },
-      ...{ step: ++step, clip: 1, emaDecay: 0.999 },
+      groups: [{ lr: 1e-3, weightDecay: 0.01 }],
+      beta1: 0.9,
+      beta2: 0.99,
+      eps: 1e-8,
+      momentum: 0.95,
+      step: ++step,
+      clip: 1,
+      emaDecay: 0.999,
     });
     return (performance.now() - start) / 1000;
   };

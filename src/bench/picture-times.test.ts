@@ -27,8 +27,15 @@ test("ID seconds are those of reading, encoding and fusing photos, without loadi
     at(10.5, "encode", 5),
   ];
   expect(pictureTimes([...events, ...end])).toEqual({
-    ...{ width: 64, height: 48, load: { unet: 4 }, evaluations: [1, 2], decode: 3, total: 30, modelMemory: 7 },
-    ...{ id: 1 + (10.5 - 6 - 3), text: 9 - 2.5 },
+    width: 64,
+    height: 48,
+    load: { unet: 4 },
+    evaluations: [1, 2],
+    decode: 3,
+    total: 30,
+    modelMemory: 7,
+    id: 1 + (10.5 - 6 - 3),
+    text: 9 - 2.5,
   });
 });
 

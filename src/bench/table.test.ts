@@ -7,12 +7,24 @@ const work = (total: number) => ({ linear: total, convolution: 0, attention: 0, 
 function measured(side: number, batch: number, total: number, evaluations: number[], totals: number[]): MeasuredSize {
   const size = { width: side, height: side };
   const pictures = totals.map((total, i) => ({
-    ...{ ...size, load: {}, text: 0.25, id: i, evaluations: [evaluations[i]!], decode: 1.5, total, modelMemory: 2e9 },
+    ...size,
+    load: {},
+    text: 0.25,
+    id: i,
+    evaluations: [evaluations[i]!],
+    decode: 1.5,
+    total,
+    modelMemory: 2e9,
   }));
   return { ...size, batch, rows: batch, work: work(total), pictures, memory: 3.14e9 };
 }
 const machine = {
-  ...{ processor: "Processor 5", instructions: ["avx2"], cores: 2, memory: 24e9, system: "linux 6 x64", node: "20.20.2" },
+  processor: "Processor 5",
+  instructions: ["avx2"],
+  cores: 2,
+  memory: 24e9,
+  system: "linux 6 x64",
+  node: "20.20.2",
   onnxRuntime: "1.30.0",
 };
 
@@ -24,18 +36,33 @@ test("median, least and most", () => {
 
 test("a summary pools evaluations, and tells the first picture from the later ones", () => {
   expect(summaryOf(measured(512, 1, 1.6e12, [4, 2, 3], [20, 10, 12]))).toEqual({
-    ...{ text: 0.25, id: 1, evaluation: { median: 3, min: 2, max: 4 }, decode: 1.5, first: 20, again: 11 },
-    ...{ work: 1.6e12, speed: 1600 / 3 },
+    text: 0.25,
+    id: 1,
+    evaluation: { median: 3, min: 2, max: 4 },
+    decode: 1.5,
+    first: 20,
+    again: 11,
+    work: 1.6e12,
+    speed: 1600 / 3,
   });
   expect(summaryOf(measured(512, 1, 1, [1], [1])).again).toBeUndefined();
 });
 
 const runs: MeasuredPrecision[] = [
   {
-    ...{ device: "cpu", precision: "int8", prepare: { unet: 60 }, load: { unet: 2, vae: 0.5 } },
+    device: "cpu",
+    precision: "int8",
+    prepare: { unet: 60 },
+    load: { unet: 2, vae: 0.5 },
     measured: [measured(1024, 1, 6.76e12, [10, 12], [40, 30]), measured(512, 1, 1.59e12, [2, 2], [9, 8])],
   },
-  { ...{ device: "cpu", precision: "f32", prepare: {}, load: {} }, measured: [measured(512, 1, 1.59e12, [6], [9])] },
+  {
+    device: "cpu",
+    precision: "f32",
+    prepare: {},
+    load: {},
+    measured: [measured(512, 1, 1.59e12, [6], [9])],
+  },
 ];
 
 test("the table says machine, preparing, loading, and a line for each size", () => {

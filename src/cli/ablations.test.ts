@@ -13,10 +13,17 @@ const run = (...args: string[]) => cli(args);
 
 const figure = (value: number): Figure => ({ value, error: 0.01, real: 1 });
 const row = (variant: string, seed: number, share: number) => ({
-  ...{ variant, seed },
+  variant,
+  seed,
   figures: {
-    ...{ faceSimShare: figure(share), faceSim: { ...figure(0.5), none: 0 }, rank1: figure(0.5), textLoss: figure(2) },
-    ...{ hairStyle: figure(0.5), eyeColour: figure(0.5), hairColour: figure(0.5), text: {} },
+    faceSimShare: figure(share),
+    faceSim: { ...figure(0.5), none: 0 },
+    rank1: figure(0.5),
+    textLoss: figure(2),
+    hairStyle: figure(0.5),
+    eyeColour: figure(0.5),
+    hairColour: figure(0.5),
+    text: {},
   },
 });
 

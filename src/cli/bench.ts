@@ -119,7 +119,9 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
   for (const { message } of notices) note(message);
   const runs = await measure(plan, {
     open: (options) => tools.open(options, loading(io, progress)),
-    ...{ now: io.now, peakMemory: io.peakMemory, signal: io.signal },
+    now: io.now,
+    peakMemory: io.peakMemory,
+    signal: io.signal,
     onOpen: ({ notices }) => {
       for (const { message } of notices) note(message);
     },

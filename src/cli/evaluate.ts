@@ -137,8 +137,12 @@ const adapterTable = (e: AdapterFigures, people: number): string =>
 const CROWD = 64;
 
 const WORDS: Readonly<Record<TextKind, string>> = {
-  ...{ background: "background", clothesColour: "clothes colour", accessory: "accessory", style: "other style" },
-  ...{ expression: "expression", framing: "framing" },
+  background: "background",
+  clothesColour: "clothes colour",
+  accessory: "accessory",
+  style: "other style",
+  expression: "expression",
+  framing: "framing",
 };
 
 function line(name: string, { value, error, real, ...more }: Figure | AgainstNone, digits = 3): string {

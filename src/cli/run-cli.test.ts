@@ -144,7 +144,10 @@ test("--out - writes the one picture to stdout and nothing else there; what stdo
   const io = {
     stdout: { write: (some: unknown) => bytes.push(some) },
     stderr: { write: (text: string) => err.push(text) },
-    ...{ env: {}, signal: interrupt.signal, now: () => 0, peakMemory: () => 0 },
+    env: {},
+    signal: interrupt.signal,
+    now: () => 0,
+    peakMemory: () => 0,
   };
   expect(await runCli(["generate", "-m", "m", "-p", "a", "-o", "-"], io, tools)).toBe(0);
   expect(bytes).toEqual([Uint8Array.of(0)]);

@@ -67,11 +67,22 @@ async function trainAblations({ variants, json = false, ...flags }: Flags, io: C
   const { from, out, seeds, steps, people, workers, judge, testPeople, testPictures, testSeed, testSteps } = flags;
   try {
     await runAblations({
-      ...{ from, folder: out, seeds, steps, people, workers, judge, signal: io.signal },
+      from,
+      folder: out,
+      seeds,
+      steps,
+      people,
+      workers,
+      judge,
+      signal: io.signal,
       ...(chosen && { variants: chosen }),
       test: {
-        ...{ people: testPeople, pictures: testPictures, seed: testSeed, steps: testSteps },
-        ...{ guidanceScale: 3, startMergeStep: 0 },
+        people: testPeople,
+        pictures: testPictures,
+        seed: testSeed,
+        steps: testSteps,
+        guidanceScale: 3,
+        startMergeStep: 0,
       },
       onNotice: (note) => {
         progress.clear();

@@ -82,7 +82,11 @@ export async function renderWorld(request: WorldRequest, folder: string): Promis
       const { person, scene, caption, picture, mask } = await pictureAt(request, index, n);
       const name = `${String(index).padStart(5, "0")}_${String(n).padStart(3, "0")}`;
       const entry = {
-        ...{ file: `${name}.png`, mask: `${name}_mask.png`, person: index, picture: n, kind: scene.kind },
+        file: `${name}.png`,
+        mask: `${name}_mask.png`,
+        person: index,
+        picture: n,
+        kind: scene.kind,
         caption: caption(0),
         captionWithIdentity: caption(1),
         classWord: classWordAt(person, scene),

@@ -22,7 +22,13 @@ const PEOPLE = 6;
 async function ablations(more: Partial<AblationOptions> = {}): Promise<string[]> {
   const notes: string[] = [];
   await runAblations({
-    ...{ from, folder, seeds: 1, steps: 1, people: PEOPLE, workers: 1, variants: ["reference", "linear", "id-background-noise"] },
+    from,
+    folder,
+    seeds: 1,
+    steps: 1,
+    people: PEOPLE,
+    workers: 1,
+    variants: ["reference", "linear", "id-background-noise"],
     judge: asset("judge/weights.safetensors"),
     test: { people: 2, pictures: 1, seed: 2, steps: 1, guidanceScale: 1, startMergeStep: -1 },
     onNotice: (note) => notes.push(note),

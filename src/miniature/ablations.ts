@@ -142,7 +142,9 @@ async function judged(
   const model = await PhotoMaker.load({ model: from, adapter: path });
   try {
     const { figures } = await benchmark.measure(model, {
-      ...{ idImages: MOST_ID_IMAGES, startMergeStep: test.startMergeStep, ground },
+      idImages: MOST_ID_IMAGES,
+      startMergeStep: test.startMergeStep,
+      ground,
       compose: (tokens) => composeTokens(training.embedding ?? "stacked", tokens, weight),
     });
     return figures;

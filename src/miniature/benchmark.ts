@@ -92,7 +92,10 @@ export async function openBenchmark(options: BenchmarkOptions, without: Drawer):
   const seen = await look(real);
   const none = await look(await draw(without, set.cases, options, ({ prompt }) => ({ prompt })));
   return {
-    ...{ set, look, real, albums },
+    set,
+    look,
+    real,
+    albums,
     async measure(model, use, sampling = {}) {
       const pictures = await drawPeople(model, set, use, options, sampling);
       const verdicts = { real: seen, none, ours: await look(pictures) };

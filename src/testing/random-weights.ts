@@ -14,7 +14,9 @@ export async function randomWeights(
 ): Promise<Tensors> {
   const random = seededRandom(seed);
   const tensors = Object.entries(shapes).map(([name, shape]) => ({
-    ...{ name, shape, dtype: "F32" as const },
+    name,
+    shape,
+    dtype: "F32" as const,
     data: change(gaussians(random, elementCount(shape)), name),
   }));
   await writeSafetensors(path, tensors);
