@@ -27,9 +27,19 @@ test("a folder's pictures are taken by name, and what is none is said", async ()
   expect(notices).toEqual([
     {
       code: "id-images/not-pictures",
-      message: `Of ${at("a")} 3 pictures are taken; no pictures are: inner, notes.txt, short.`,
+      message: `3 pictures in ${at("a")} are used. Not used, since they are no photos: inner, notes.txt, short.`,
     },
   ]);
+});
+
+test("masks beside their pictures are no photos of the person; a picture that is only called so is one", async () => {
+  await photo("gray.png", "a", "2_mask.png");
+  await photo("gray.png", "a", "x.mask.png");
+  await photo("person_3.png", "a", "carnival_mask.png");
+  const { paths, notices } = await photoFiles([at("a")]);
+  expect(paths).toEqual([at("a", "10.png"), at("a", "2.png"), at("a", "carnival_mask.png"), at("a", "x.jpg")]);
+  expect(notices[0]!.message).toContain("2_mask.png");
+  expect(notices[0]!.message).toContain("x.mask.png");
 });
 
 test.each<[string, string[][]]>([

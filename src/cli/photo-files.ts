@@ -9,12 +9,12 @@ import { isPattern, matchesOf } from "./path-pattern.ts";
 
 export interface PhotoFiles {
   readonly paths: readonly string[];
-  /** What of a folder is no picture, and which photos were given before. */
+  /** Which files of a folder are no photos, and which photos were given before. */
   readonly notices: readonly Notice[];
 }
 
 /**
- * The photos that paths, folders and patterns name, in the order given. Of a folder its pictures are taken, by name; a pattern such as
+ * Finds the photos that paths, folders and patterns name, in the order given. A folder gives its pictures, sorted by name; a pattern such as
  * "photos/*.jpg" is read as a shell reads it, where no file has that very name. A photo that is there several times is taken once.
  *
  * @param repeated whether a photo may be there several times: face embeddings belong to photos by their order
@@ -46,7 +46,7 @@ async function picturesIn(folder: string, notices: Notice[]): Promise<string[]> 
   const names = (await readdir(folder)).filter((name) => !name.startsWith(".")).sort();
   const pictures: string[] = [];
   const others: string[] = [];
-  for (const name of names) ((await isPicture(join(folder, name))) ? pictures : others).push(name);
+  for (const name of names) (!isMaskIn(names, name) && (await isPicture(join(folder, name))) ? pictures : others).push(name);
   if (pictures.length === 0)
     throw new UserError(
       "id-images/none-in-folder",
@@ -56,9 +56,15 @@ async function picturesIn(folder: string, notices: Notice[]): Promise<string[]> 
   if (others.length > 0)
     notices.push({
       code: "id-images/not-pictures",
-      message: `Of ${folder} ${pictures.length} pictures are taken; no pictures are: ${listed(others)}.`,
+      message: `${pictures.length} pictures in ${folder} are used. Not used, since they are no photos: ${listed(others)}.`,
     });
   return pictures.map((name) => join(folder, name));
+}
+
+/** Whether a file is the mask of a picture beside it, as training data has: photo_mask.png or photo.mask.png beside photo.jpg. */
+function isMaskIn(names: readonly string[], name: string): boolean {
+  const { groups } = /^(?<picture>.+)[._]mask\.\w+$/.exec(name) ?? {};
+  return groups !== undefined && names.some((other) => other !== name && other.replace(/\.\w+$/, "") === groups.picture);
 }
 
 /** By its first bytes. A file that cannot be read counts as one, so that it is refused by name and not left out. */
