@@ -2,10 +2,10 @@ import { IDENTITY_CLASSES, identityLabels, type Person, SCENE_CLASSES, type Scen
 
 type Classes = Readonly<Record<string, readonly string[]>>;
 
-/** Categorical attributes side by side, each one-hot. */
+/** Categorical attributes, each one-hot, concatenated. */
 export interface Attributes {
   readonly names: readonly string[];
-  /** Values that each attribute can have. */
+  /** Number of values of each attribute. */
   readonly sizes: readonly number[];
   readonly width: number;
 }
@@ -30,7 +30,7 @@ function oneHot({ names, sizes, width }: Attributes, labels: Readonly<Record<str
   return out;
 }
 
-/** The value with the highest score of each attribute. @param logits one row of {@link Attributes.width} */
+/** Index of each attribute's highest score. @param logits one row of {@link Attributes.width} */
 export function predictedLabels({ names, sizes }: Attributes, logits: Float32Array): Record<string, number> {
   let from = 0;
   return Object.fromEntries(
