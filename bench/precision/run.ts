@@ -1,9 +1,9 @@
-// What 8 bits change in one evaluation of the UNet and in decoding: the ratio of the answer in float32 to the difference, in decibels.
+// Measures the error of 8 bits in one evaluation of the UNet and in decoding: the ratio of the float32 result to the difference, in decibels.
 //
 //   npx tsx bench/precision/run.ts --model big/sdxl-synthetic.safetensors [--size 512] [--timesteps 981,501,21] [--parts unet,vae]
 //     [--form full|paired]
 //
-// The form is how weights are rounded: without a wish as this processor wants it (src/runtime/eight-bit-probe.ts).
+// --form is how weights are rounded; by default as suits this processor (src/runtime/eight-bit-probe.ts).
 // Latents and text are random numbers of the usual size. One model is in memory at a time; float32 takes 12 GB at full size.
 import { Command, Option } from "commander";
 import { wholeNumberOption } from "../../src/cli/flag-values.ts";
@@ -25,9 +25,11 @@ const TOKENS = 77;
 const program = new Command("precision")
   .requiredOption("-m, --model <path>", "checkpoint or folder")
   .addOption(wholeNumberOption("--size <pixels>", "side of the picture", 8, 4096).default(512))
-  .option("--timesteps <list>", "where to look", "981,501,21")
-  .option("--parts <list>", "what to look at", "unet,vae")
-  .addOption(new Option("--form <form>", "of which weights products are right").choices(["full", "paired"]))
+  .option("--timesteps <list>", "timesteps of the UNet's evaluations", "981,501,21")
+  .option("--parts <list>", "parts to measure", "unet,vae")
+  .addOption(
+    new Option("--form <form>", "form of rounded weights (default: as suits this processor)").choices(["full", "paired"]),
+  )
   .action(run);
 await program.parseAsync();
 
@@ -74,7 +76,7 @@ async function lookAtVae(model: ModelFiles, flags: Flags): Promise<void> {
   console.log(`decoded: ${found!.toFixed(1)} dB`);
 }
 
-/** As this processor wants weights. */
+/** Form of weights that suits this processor. */
 async function ownForm(): Promise<EightBits | undefined> {
   const runtime = ortRuntime();
   return probeEightBits(runtime).finally(() => runtime.close());
@@ -88,7 +90,7 @@ function noiseOf(stream: number) {
   };
 }
 
-/** For each question. */
+/** Decibels for each set of feeds. */
 async function compared(whole: ToPrepare, name: string, questions: readonly Feeds[]): Promise<number[]> {
   const over = await prepare(whole, { cache: cacheSettings(), onNote: (note) => console.error(note) });
   const eight = await answers(over(whole.outputs), name, questions);
