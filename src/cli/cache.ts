@@ -28,14 +28,14 @@ interface PrepareFlags {
 }
 
 const HELP = `
-In int8, which is what large models run in on the processor, a checkpoint with its adapter and LoRAs is prepared once: what is computed with
-is written to the cache folder, under a name that stands for its content, and later uses load it in seconds. Large models are there a second
-time, "packed" as this processor reads them, for SDXL 11 GB in all.
+In int8, the default for large models on the processor, a checkpoint with its adapter and LoRAs is prepared once: the rounded weights are
+written to the cache folder, named by a hash of their source, and later runs load them in seconds. Large models are also kept "packed" for
+this processor. SDXL takes 11 GB in all.
 
-PHOTOMAKER_CACHE     the folder (default: the system's folder for caches)
-PHOTOMAKER_CACHE_GB  how large it may be: what was used longest ago is given up (default: 40)
+PHOTOMAKER_CACHE     cache folder (default: the system's folder for caches)
+PHOTOMAKER_CACHE_GB  largest size of the cache; the least recently used models are removed (default: 40)
 
-A training keeps its pictures encoded in its own folder, under names that stand for their content: --training shows and deletes those.
+Trainings keep encoded pictures in their own folders; --training lists and deletes those.
 
 Examples:
   photomaker cache list
@@ -60,7 +60,7 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     .command("list")
     .description("Lists prepared models, most recently used first.")
     .option("--training <folder...>", "also list latents and pictures kept in these training folders")
-    .option("--json", "as JSON")
+    .option("--json", "print the list as JSON")
     .addHelpText("after", "\nExamples:\n  photomaker cache list\n  photomaker cache list --json\n")
     .action(async ({ json = false, training: trainings = [] }: { json?: boolean; training?: readonly string[] }) => {
       const { cacheSettings, listPrepared } = await tools.cache();

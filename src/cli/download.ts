@@ -20,8 +20,8 @@ interface DownloadFlags {
 }
 
 const HELP = `
-Files go to the cache that all Hugging Face programs share (HF_HUB_CACHE, HF_HOME, else ~/.cache/huggingface/hub); what is
-there already is not fetched again. Of a diffusers model only what SDXL needs is taken, each component in one form. An
+Files go to the cache shared by all Hugging Face programs (HF_HUB_CACHE, HF_HOME, else ~/.cache/huggingface/hub); files
+already there are not downloaded again. From a diffusers model it downloads only what SDXL needs, in one variant. An
 interrupted download resumes when the command is run again. Each file is checked against the hub's checksum.
 
 HF_TOKEN        access token for gated or private models

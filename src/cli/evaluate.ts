@@ -60,6 +60,7 @@ Examples:
 export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): void {
   const command = program
     .command("evaluate")
+    .summary("measure likeness to the person and faithfulness to the prompt")
     .description("Measures likeness to the person and faithfulness to the prompt.")
     .addHelpText("after", GROUP_HELP);
   addEvaluateAblations(command, io);

@@ -9,7 +9,7 @@ export interface InspectTools {
 }
 
 const HELP = `
-Of weights only headers are read, so large files take no longer. Nothing in a file is executed.
+Only headers of weight files are read, so large files take no longer. Nothing in a file is executed.
 
 Examples:
   photomaker inspect sdxl.safetensors

@@ -67,7 +67,11 @@ interface AdapterFlags {
 }
 
 export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
-  const train = program.command("train").description("Trains models.").addHelpText("after", TRAIN_HELP);
+  const train = program
+    .command("train")
+    .summary("train an adapter, or the miniature")
+    .description("Trains an adapter for SDXL, or the miniature.")
+    .addHelpText("after", TRAIN_HELP);
   train
     .command("adapter")
     .description("Trains a PhotoMaker V1 adapter for an SDXL model, on several pictures each of many people.")
