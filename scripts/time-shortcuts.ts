@@ -10,7 +10,7 @@ import { namedDim } from "../src/graph/dim.ts";
 import { input, param } from "../src/graph/ops/source.ts";
 import { Weights } from "../src/graph/weights.ts";
 import { deepCacheParts } from "../src/models/deep-cache.ts";
-import { gatedLayers, givenTo, saidBy, tGate } from "../src/models/t-gate.ts";
+import { gateCrossAttention, gatedLayers, givenTo, saidBy } from "../src/models/t-gate.ts";
 import { type UNetConfig, unet } from "../src/models/unet.ts";
 import { ortRuntime } from "../src/runtime/node/ort-runtime.ts";
 
@@ -99,7 +99,7 @@ const one = feedsOf(1);
 }
 {
   const runtime = ortRuntime();
-  const outputs = tGate({ noise });
+  const outputs = gateCrossAttention({ noise });
   const session = await runtime.load(outputs);
   const given = (value: (path: string, width: number) => NdArray) =>
     Object.fromEntries(gatedLayers(outputs).map(({ path, width }) => [givenTo(path), value(path, width)]));

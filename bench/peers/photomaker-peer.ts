@@ -27,13 +27,13 @@ const { values: args } = parseArgs({
 const model = await openModel(args.model!, args.config === undefined ? {} : { config: args.config });
 const [unet, vae] = [unetGraph(model, new Map()), vaeGraph(model)];
 const runtime = ortRuntime({ threads: Number(args.threads) });
-const form = args.precision === "int8" ? await probeEightBits(runtime) : undefined;
+const weightRange = args.precision === "int8" ? await probeEightBits(runtime) : undefined;
 const inPrecision = <Name extends string>(name: string, outputs: Outputs<Name>) =>
   new LazySession(
     runtime,
     name,
     args.precision === "int8"
-      ? inEightBits({ model: name, from: "model", outputs, pairs: NO_PAIRS, form }, outputs, prepareInCache)
+      ? inEightBits({ model: name, from: "model", outputs, pairs: NO_PAIRS, weightRange }, outputs, prepareInCache)
       : outputs,
   );
 const sessions = {

@@ -1,18 +1,18 @@
 // Measures the error of 8 bits in one evaluation of the UNet and in decoding: the ratio of the float32 result to the difference, in decibels.
 //
 //   npx tsx bench/precision/run.ts --model big/sdxl-synthetic.safetensors [--size 512] [--timesteps 981,501,21] [--parts unet,vae]
-//     [--form full|paired]
+//     [--weight-range full|paired]
 //
-// --form is how weights are rounded; by default as suits this processor (src/runtime/eight-bit-probe.ts).
+// The range of weights in 8 bits is by default the one that is correct on this processor (src/runtime/eight-bit-probe.ts).
 // Latents and text are random numbers of the usual size. One model is in memory at a time; float32 takes 12 GB at full size.
 import { Command, Option } from "commander";
 import { wholeNumberOption } from "../../src/cli/flag-values.ts";
 import { floats } from "../../src/core/array.ts";
 import { gaussians } from "../../src/core/random/gaussians.ts";
 import { seededRandom } from "../../src/core/random/seeded-random.ts";
-import { type EightBits, probeEightBits } from "../../src/runtime/eight-bit-probe.ts";
+import { probeEightBits, type WeightRange } from "../../src/runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../../src/runtime/node/ort-runtime.ts";
-import { cacheSettings } from "../../src/runtime/node/prepare/cache-folder.ts";
+import { cacheOptions } from "../../src/runtime/node/prepare/cache-folder.ts";
 import { prepare } from "../../src/runtime/node/prepare/prepare.ts";
 import type { ToPrepare } from "../../src/runtime/prepare.ts";
 import type { Feeds } from "../../src/runtime/runtime.ts";
@@ -28,7 +28,10 @@ const program = new Command("precision")
   .option("--timesteps <list>", "timesteps of the UNet's evaluations", "981,501,21")
   .option("--parts <list>", "parts to measure", "unet,vae")
   .addOption(
-    new Option("--form <form>", "form of rounded weights (default: as suits this processor)").choices(["full", "paired"]),
+    new Option("--weight-range <range>", "range of 8-bit weights (default: the one correct on this processor)").choices([
+      "full",
+      "paired",
+    ]),
   )
   .action(run);
 await program.parseAsync();
@@ -38,11 +41,11 @@ interface Flags {
   readonly size: number;
   readonly timesteps: string;
   readonly parts: string;
-  readonly form?: EightBits | undefined;
+  readonly weightRange?: WeightRange | undefined;
 }
 
 async function run(asked: Flags): Promise<void> {
-  const flags = { ...asked, form: asked.form ?? (await ownForm()) };
+  const flags = { ...asked, weightRange: asked.weightRange ?? (await ownRange()) };
   const model = await openModel(flags.model);
   const parts = flags.parts.split(",");
   if (parts.includes("unet")) await lookAtUnet(model, flags);
@@ -63,7 +66,11 @@ async function lookAtUnet(model: ModelFiles, flags: Flags): Promise<void> {
       timeIds: floats(Float32Array.of(flags.size, flags.size, 0, 0, flags.size, flags.size), 1, 6),
     };
   });
-  const found = await compared({ model: "unet", from: flags.model, form: flags.form, ...unfinished }, "noise", questions);
+  const found = await compared(
+    { model: "unet", from: flags.model, weightRange: flags.weightRange, ...unfinished },
+    "noise",
+    questions,
+  );
   for (const [i, timestep] of timesteps.entries()) console.log(`timestep ${timestep}: ${found[i]!.toFixed(1)} dB`);
 }
 
@@ -71,13 +78,13 @@ async function lookAtVae(model: ModelFiles, flags: Flags): Promise<void> {
   const { decode, config, factor } = vaeGraph(model);
   const side = flags.size / factor;
   const latents = noiseOf(0)(1, config.latentChannels, side, side);
-  const whole = { model: "vae", from: flags.model, form: flags.form, outputs: decode, pairs: NO_PAIRS };
+  const whole = { model: "vae", from: flags.model, weightRange: flags.weightRange, outputs: decode, pairs: NO_PAIRS };
   const [found] = await compared(whole, "picture", [{ latents }]);
   console.log(`decoded: ${found!.toFixed(1)} dB`);
 }
 
-/** Form of weights that suits this processor. */
-async function ownForm(): Promise<EightBits | undefined> {
+/** The range that is correct on this processor. */
+async function ownRange(): Promise<WeightRange | undefined> {
   const runtime = ortRuntime();
   return probeEightBits(runtime).finally(() => runtime.close());
 }
@@ -92,7 +99,7 @@ function noiseOf(stream: number) {
 
 /** Decibels for each set of feeds. */
 async function compared(whole: ToPrepare, name: string, questions: readonly Feeds[]): Promise<number[]> {
-  const over = await prepare(whole, { cache: cacheSettings(), onNote: (note) => console.error(note) });
+  const over = await prepare(whole, { cache: cacheOptions(), onNotice: (note) => console.error(note) });
   const eight = await answers(over(whole.outputs), name, questions);
   const exact = await answers(whole.outputs, name, questions);
   return exact.map((values, i) => decibels(values, eight[i]!));

@@ -16,7 +16,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { cacheSettings } from "../../src/runtime/node/prepare/cache-folder.ts";
+import { cacheOptions } from "../../src/runtime/node/prepare/cache-folder.ts";
 
 const KINDS = ["avx512-vnni", "avx512", "avx-vnni", "avx2"];
 const [kind, command, ...commandArguments] = process.argv.slice(2);
@@ -33,7 +33,7 @@ const env = {
   ORT_DISABLE_TELEMETRY: "1",
   LD_PRELOAD: [library, process.env.LD_PRELOAD ?? ""].join(" ").trim(),
   HIDDEN_FROM: kind,
-  PHOTOMAKER_CACHE: `${cacheSettings().folder}-${kind}`,
+  PHOTOMAKER_CACHE: `${cacheOptions().folder}-${kind}`,
 };
 const child = spawn(command, commandArguments, { env, stdio: "inherit" });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));

@@ -1,9 +1,9 @@
-import type { Sampling } from "../../src/miniature/benchmark.ts";
+import type { SamplingOptions } from "../../src/miniature/benchmark.ts";
 
 /** One way to generate the miniature's pictures. */
 export interface Configuration {
   readonly precision: "f32" | "int8";
-  readonly sampling: Sampling & { readonly numInferenceSteps: number };
+  readonly sampling: SamplingOptions & { readonly numInferenceSteps: number };
 }
 
 /** The configuration that others are compared with. */
@@ -12,7 +12,7 @@ export const REFERENCE: Configuration = { precision: "f32", sampling: { numInfer
 const STEPS = [25, 12, 8, 4];
 
 /** Options, besides fewer steps, that save evaluations or parts of them. T-GATE and DeepCache exclude each other. */
-const shortcuts = (steps: number): Omit<Sampling, "numInferenceSteps">[] => [
+const shortcuts = (steps: number): Omit<SamplingOptions, "numInferenceSteps">[] => [
   { deepCache: 2 },
   ...(steps >= 12 ? [{ deepCache: 3 }] : []),
   { tGate: Math.floor(steps / 2) },
@@ -23,7 +23,7 @@ const shortcuts = (steps: number): Omit<Sampling, "numInferenceSteps">[] => [
 const of = (
   precision: Configuration["precision"],
   steps: number,
-  more: Omit<Sampling, "numInferenceSteps"> = {},
+  more: Omit<SamplingOptions, "numInferenceSteps"> = {},
 ): Configuration => ({
   precision,
   sampling: { numInferenceSteps: steps, ...more },
@@ -44,7 +44,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
 ];
 
 /** Flags of a configuration, without steps and precision. */
-export function shortcutText({ deepCache, tGate, tokenDownsampling, guidanceEnd }: Sampling): string {
+export function shortcutText({ deepCache, tGate, tokenDownsampling, guidanceEnd }: SamplingOptions): string {
   const flags = [
     deepCache === undefined ? [] : [`--deep-cache ${deepCache}`],
     tGate === undefined ? [] : [`--t-gate ${tGate}`],

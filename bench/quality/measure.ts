@@ -1,6 +1,6 @@
 import { type BenchmarkOptions, type IdUse, openBenchmark } from "../../src/miniature/benchmark.ts";
 import { drawnPortraits } from "../../src/miniature/portraits.ts";
-import { compare } from "../../src/miniature/score.ts";
+import { compareFigures } from "../../src/miniature/score.ts";
 import { type GenerateInput, PhotoMaker } from "../../src/pipeline/index.ts";
 import { type Configuration, nameOf, REFERENCE } from "./configurations.ts";
 import type { Row } from "./results.ts";
@@ -11,7 +11,7 @@ export interface MeasureOptions extends Omit<BenchmarkOptions, "steps"> {
   readonly threads: number;
   /** Number of pictures to time, alternating with the reference's. */
   readonly timed: number;
-  readonly onNote: (text: string) => void;
+  readonly onNotice: (text: string) => void;
 }
 
 const USE: IdUse = { idImages: 4, startMergeStep: 0 };
@@ -21,24 +21,24 @@ export async function* measure(
   configurations: readonly Configuration[],
   options: MeasureOptions,
 ): AsyncGenerator<Omit<Row, "settings">> {
-  const { model, threads, people, onNote } = options;
+  const { model, threads, people, onNotice } = options;
   const load = { model, threads, device: "cpu" } as const;
   const withPerson = { ...load, adapter: `${model}/photomaker-v1.safetensors` };
   await using reference = await PhotoMaker.load({ ...withPerson, precision: "f32" });
   await using exact = await PhotoMaker.load({ ...withPerson, precision: "f32" });
   await using rounded = await PhotoMaker.load({ ...withPerson, precision: "int8" });
-  onNote("the model without an adapter");
+  onNotice("the model without an adapter");
   const benchmark = await openWithout(options, load);
-  onNote("the reference");
+  onNotice("the reference");
   const { statistics: expected } = await benchmark.measure(reference, USE, REFERENCE.sampling);
   const request = await timedRequest(reference, options);
   for (const configuration of configurations) {
     const name = nameOf(configuration);
-    onNote(name);
+    onNotice(name);
     const pm = configuration.precision === "int8" ? rounded : exact;
     const { statistics } = await benchmark.measure(pm, USE, configuration.sampling);
     const times = await timeInTurn(pm, reference, { ...request, ...configuration.sampling }, request, options.timed);
-    yield { name, configuration, ...times, figures: compare(people, statistics, expected) };
+    yield { name, configuration, ...times, figures: compareFigures(people, statistics, expected) };
   }
 }
 

@@ -95,8 +95,8 @@ async function completed(file: string, flags: Flags): Promise<Row[]> {
   const runtime = ortRuntime();
   try {
     const { tensors } = await openTensors(flags.judge);
-    const onNote = (text: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
-    const options = { ...flags, judge: tensors, runtime, guidanceScale: GUIDANCE, onNote };
+    const onNotice = (text: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
+    const options = { ...flags, judge: tensors, runtime, guidanceScale: GUIDANCE, onNotice };
     for await (const row of measure(wanted, options)) {
       rows.push({ ...row, settings });
       await writeRows(file, rows);

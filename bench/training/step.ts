@@ -16,7 +16,7 @@ const { mul, sub } = await import("../../src/graph/ops/elementwise.ts");
 const { reduceMean } = await import("../../src/graph/ops/reduce.ts");
 const { input } = await import("../../src/graph/ops/source.ts");
 const { rewriteNamed } = await import("../../src/graph/rewrite.ts");
-const { trainingForm } = await import("../../src/graph/training-form.ts");
+const { rewriteForTraining } = await import("../../src/graph/rewrite-for-training.ts");
 const { Weights } = await import("../../src/graph/weights.ts");
 const { unet } = await import("../../src/models/unet.ts");
 const { channelBlock } = await import("../../src/runtime/node/channel-block.ts");
@@ -74,7 +74,7 @@ const error = sub(
 );
 const block = process.argv.includes("--plain") ? undefined : await channelBlock();
 const lowerings = withBlocks(cpuLowerings, block);
-const { loss } = rewriteNamed({ loss: reduceMean(mul(error, error)) }, trainingForm);
+const { loss } = rewriteNamed({ loss: reduceMean(mul(error, error)) }, rewriteForTraining);
 const paths = Object.keys(weights);
 const gradients = grad(loss, Object.values(weights));
 const outputs = Object.fromEntries(gradients.map((g, i) => [`d:${paths[i]}`, g]));

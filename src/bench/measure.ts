@@ -6,7 +6,7 @@ import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type PictureTimes, pictureTimes, preparations, type TimedEvent } from "./picture-times.ts";
 
 /** A plan of measurements: every size with every batch, in every precision. */
-export interface Plan {
+export interface MeasurePlan {
   readonly load: LoadInput;
   readonly precisions: readonly NonNullable<LoadInput["precision"]>[];
   readonly request: GenerateInput & { readonly guidanceScale: number };
@@ -19,7 +19,7 @@ export interface Plan {
 }
 
 /** Measurements of one size and batch. */
-export interface Measured {
+export interface MeasuredSize {
   readonly width: number;
   readonly height: number;
   readonly batch: number;
@@ -33,14 +33,14 @@ export interface Measured {
 }
 
 /** Measurements of one precision. */
-export interface Run {
+export interface MeasuredPrecision {
   readonly device: string;
   readonly precision: string;
   /** Seconds spent preparing and loading each model that was not prepared yet. */
   readonly prepare: Readonly<Record<string, number>>;
   /** Seconds spent loading each model. */
   readonly load: Record<string, number>;
-  readonly measured: Measured[];
+  readonly measured: MeasuredSize[];
 }
 
 export type BenchModel = Pick<PhotoMaker, "notices" | "runsOn" | "generate" | "evaluationWork" | "close">;
@@ -56,15 +56,15 @@ export interface MeasureTools {
   /** @param what is being measured, such as "f32 512x512 batch 1" */
   readonly onEvent: (what: string, event: GenerateEvent) => void;
   /** Called after each picture. */
-  readonly onMeasured: (runs: readonly Run[]) => Promise<void>;
+  readonly onMeasured: (runs: readonly MeasuredPrecision[]) => Promise<void>;
 }
 
 /**
  * Carries out a plan. When cancelled, it returns what was measured so far; only finished pictures count.
  * @throws UserError those of PhotoMaker.load and generate, download/interrupted included
  */
-export async function measure(plan: Plan, tools: MeasureTools): Promise<Run[]> {
-  const runs: Run[] = [];
+export async function measure(plan: MeasurePlan, tools: MeasureTools): Promise<MeasuredPrecision[]> {
+  const runs: MeasuredPrecision[] = [];
   try {
     for (const precision of plan.precisions) await measurePrecision(plan, precision, runs, tools);
   } catch (error) {
@@ -79,17 +79,17 @@ export async function measure(plan: Plan, tools: MeasureTools): Promise<Run[]> {
  * @param prepare seconds that preparing took, if it happened
  */
 async function measurePrecision(
-  plan: Plan,
-  precision: Plan["precisions"][number],
-  runs: Run[],
+  plan: MeasurePlan,
+  precision: MeasurePlan["precisions"][number],
+  runs: MeasuredPrecision[],
   tools: MeasureTools,
-  prepare?: Run["prepare"],
+  prepare?: MeasuredPrecision["prepare"],
 ): Promise<void> {
   const prepared = await withModel(plan, precision, tools, async (model) => {
-    const run: Run = { ...model.runsOn, prepare: prepare ?? {}, load: {}, measured: [] };
+    const run: MeasuredPrecision = { ...model.runsOn, prepare: prepare ?? {}, load: {}, measured: [] };
     for (const size of plan.sizes)
       for (const batch of plan.batches) {
-        let measured: Measured | undefined;
+        let measured: MeasuredSize | undefined;
         for (let repeat = 0; repeat < plan.repeats; repeat++) {
           const request = { ...plan.request, ...size, numImagesPerPrompt: batch };
           const events = await watch(model, request, tools, prepare === undefined);
@@ -111,15 +111,15 @@ async function measurePrecision(
   if (prepared !== undefined) await measurePrecision(plan, precision, runs, tools, prepared);
 }
 
-function begin(model: BenchModel, { width, height }: PictureTimes, batch: number, guidanceScale: number): Measured {
+function begin(model: BenchModel, { width, height }: PictureTimes, batch: number, guidanceScale: number): MeasuredSize {
   const rows = guidanceScale > 1 ? 2 * batch : batch;
   return { width, height, batch, rows, work: model.evaluationWork({ width, height, rows }), pictures: [], memory: 0 };
 }
 
 /** Loads the models in a fresh process, which ends at once when measuring is cancelled. */
 async function withModel<T>(
-  { load }: Plan,
-  precision: Plan["precisions"][number],
+  { load }: MeasurePlan,
+  precision: MeasurePlan["precisions"][number],
   { open, signal, onOpen }: MeasureTools,
   work: (model: BenchModel) => Promise<T>,
 ): Promise<T> {

@@ -1,4 +1,4 @@
-import type { Measured } from "./measure.ts";
+import type { MeasuredSize } from "./measure.ts";
 
 export interface Spread {
   readonly median: number;
@@ -22,8 +22,8 @@ export interface Summary {
   readonly speed: number;
 }
 
-export function summaryOf({ pictures, work }: Pick<Measured, "pictures" | "work">): Summary {
-  const middle = (of: (picture: Measured["pictures"][number]) => number): number => spread(pictures.map(of)).median;
+export function summaryOf({ pictures, work }: Pick<MeasuredSize, "pictures" | "work">): Summary {
+  const middle = (of: (picture: MeasuredSize["pictures"][number]) => number): number => spread(pictures.map(of)).median;
   const evaluation = spread(pictures.flatMap(({ evaluations }) => evaluations));
   const later = pictures.slice(1).map(({ total }) => total);
   return {

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import type { Measured, Run } from "./measure.ts";
+import type { MeasuredPrecision, MeasuredSize } from "./measure.ts";
 import { spread, summaryOf } from "./summary.ts";
 import { benchTable, growthText } from "./table.ts";
 
 const work = (total: number) => ({ linear: total, convolution: 0, attention: 0, total });
-function measured(side: number, batch: number, total: number, evaluations: number[], totals: number[]): Measured {
+function measured(side: number, batch: number, total: number, evaluations: number[], totals: number[]): MeasuredSize {
   const size = { width: side, height: side };
   const pictures = totals.map((total, i) => ({
     ...size,
@@ -48,7 +48,7 @@ test("a summary pools evaluations, and separates the first picture from later on
   expect(summaryOf(measured(512, 1, 1, [1], [1])).again).toBeUndefined();
 });
 
-const runs: Run[] = [
+const runs: MeasuredPrecision[] = [
   {
     device: "cpu",
     precision: "int8",

@@ -1,10 +1,10 @@
 import { gigabytes } from "../core/gigabytes.ts";
 import type { Machine } from "./machine.ts";
-import type { Measured, Run } from "./measure.ts";
+import type { MeasuredPrecision, MeasuredSize } from "./measure.ts";
 import { type Spread, summaryOf } from "./summary.ts";
 
 /** Measurements as a table. */
-export function benchTable(machine: Machine, runs: readonly Run[]): string {
+export function benchTable(machine: Machine, runs: readonly MeasuredPrecision[]): string {
   return [machineText(machine), ...runs.map(runText), growthText(runs)].filter((part) => part !== "").join("\n");
 }
 
@@ -16,7 +16,7 @@ export function machineText({ processor, instructions, cores, memory, system, no
 
 const HEAD = ["size", "batch", "text", "ID", "evaluation", "", "decode", "first", "again", "TFLOP", "GFLOP/s", "memory"];
 
-function runText({ device, precision, prepare, load, measured }: Run): string {
+function runText({ device, precision, prepare, load, measured }: MeasuredPrecision): string {
   const rows = measured.map((each) => {
     const { text, id, evaluation, decode, first, again, work, speed } = summaryOf(each);
     return [
@@ -50,7 +50,7 @@ function partsText(parts: Readonly<Record<string, number>>): string {
 }
 
 /** Table of an evaluation's work and seconds by size and batch, each also as a multiple of the smallest. */
-export function growthText(runs: readonly Run[]): string {
+export function growthText(runs: readonly MeasuredPrecision[]): string {
   const all = runs.flatMap(({ measured }) => measured);
   const cases = new Map(all.toReversed().map((each) => [caseOf(each), each])); // the first precision's work
   if (cases.size < 2) return "";
@@ -74,8 +74,8 @@ export function growthText(runs: readonly Run[]): string {
   ].join("\n");
 }
 
-const caseOf = (each: Measured): string => `${sizeText(each)} ${each.batch}`;
-const sizeText = ({ width, height }: Measured): string => `${width}x${height}`;
+const caseOf = (each: MeasuredSize): string => `${sizeText(each)} ${each.batch}`;
+const sizeText = ({ width, height }: MeasuredSize): string => `${width}x${height}`;
 const rangeText = ({ min, max }: Spread): string => `(${seconds(min)}-${seconds(max)})`;
 const times = (ratio: number): string => `x${ratio.toFixed(ratio < 10 ? 2 : 1)}`;
 const tera = (work: number): string => (work / 1e12).toPrecision(3);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { BenchModel, Plan, Run } from "../bench/measure.ts";
+import type { BenchModel, MeasuredPrecision, MeasurePlan } from "../bench/measure.ts";
 import { checkPhotos, type LoadInput, parseGenerateRequest, parseLoadOptions } from "../contract/request.ts";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { UserError } from "../core/errors.ts";
@@ -94,7 +94,7 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
   const { model, adapter, photos, notices } = await subject(flags);
   const plan = planOf(flags, { model, adapter, photos, notices });
   const machine = thisMachine();
-  const report = (runs: readonly Run[], complete: boolean) => ({
+  const report = (runs: readonly MeasuredPrecision[], complete: boolean) => ({
     machine,
     complete,
     model,
@@ -105,7 +105,7 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
     threads: plan.load.threads,
     runs: runs.map((run) => ({ ...run, measured: run.measured.map((each) => ({ ...each, summary: summaryOf(each) })) })),
   });
-  const save = async (runs: readonly Run[], complete: boolean): Promise<void> => {
+  const save = async (runs: readonly MeasuredPrecision[], complete: boolean): Promise<void> => {
     if (toStdout || typeof flags.json !== "string") return;
     const bytes = new TextEncoder().encode(`${JSON.stringify(report(runs, complete), undefined, 2)}\n`);
     await writeFileAtomically(flags.json, (sink) => sink.write(bytes));
@@ -165,7 +165,7 @@ async function subject({ model, adapter, idImage: given = [], idEmbeds }: Flags)
  * Checks the flags and turns them into a plan.
  * @throws UserError those of parseLoadOptions, parseGenerateRequest and checkPhotos, and sizes/wrong-form
  */
-function planOf(flags: Flags, { model, adapter, photos }: Subject): Plan {
+function planOf(flags: Flags, { model, adapter, photos }: Subject): MeasurePlan {
   const listed = <T>(text: string, read: (item: string) => T): T[] => text.split(",").map((item) => read(item.trim()));
   const given = (values: object): object => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
   const { modelConfig, device, idEmbeds, threads } = flags;

@@ -6,7 +6,7 @@ import type { LoadInput } from "../contract/request.ts";
 import type { Notice } from "../core/notice.ts";
 import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
-import { filesOf, memoryHub } from "../testing/memory-hub.ts";
+import { memoryHub, repositoryFiles } from "../testing/memory-hub.ts";
 import { cli, codeOf } from "../testing/run-cli.ts";
 import { keptLatents } from "../train/adapter/kept-latents.ts";
 import { addCache } from "./cache.ts";
@@ -79,7 +79,7 @@ test("files kept by trainings are listed and deleted, and a folder without any i
 });
 
 test("prepare shows downloads, and Ctrl-C stops it at any point", async () => {
-  const hub = memoryHub({ "org/mini": await filesOf(MINIATURE) });
+  const hub = memoryHub({ "org/mini": await repositoryFiles(MINIATURE) });
   const own = await mkdtemp(join(tmpdir(), "cache-prepare-"));
   vi.stubEnv("PHOTOMAKER_CACHE", join(own, "prepared"));
   const open = (input: LoadInput, how: LoadingOptions) => PhotoMaker.load(input, { ...how, cacheDir: own, fetch: hub.fetch });

@@ -13,7 +13,7 @@ import { createProgress } from "./progress.ts";
 
 export interface CacheTools {
   readonly cache: () => Promise<
-    Pick<typeof import("../runtime/node/prepare/cache-folder.ts"), "cacheSettings" | "listPrepared" | "removePrepared">
+    Pick<typeof import("../runtime/node/prepare/cache-folder.ts"), "cacheOptions" | "listPrepared" | "removePrepared">
   >;
   readonly open: (options: LoadInput, how: LoadingOptions) => Promise<PhotoMaker>;
 }
@@ -63,8 +63,8 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     .option("--json", "print the list as JSON")
     .addHelpText("after", "\nExamples:\n  photomaker cache list\n  photomaker cache list --json\n")
     .action(async ({ json = false, training: trainings = [] }: { json?: boolean; training?: readonly string[] }) => {
-      const { cacheSettings, listPrepared } = await tools.cache();
-      const { folder, mostBytes } = cacheSettings(io.env);
+      const { cacheOptions, listPrepared } = await tools.cache();
+      const { folder, mostBytes } = cacheOptions(io.env);
       const models = await listPrepared(folder);
       const kept = await listKept(trainings);
       if (json) {
@@ -97,8 +97,8 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
         }
         return;
       }
-      const { cacheSettings, listPrepared, removePrepared } = await tools.cache();
-      const { folder } = cacheSettings(io.env);
+      const { cacheOptions, listPrepared, removePrepared } = await tools.cache();
+      const { folder } = cacheOptions(io.env);
       const models = await listPrepared(folder);
       for (const key of keys)
         if (!models.some((model) => model.key.startsWith(key)))

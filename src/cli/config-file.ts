@@ -141,6 +141,6 @@ function parseJson(text: string, path: string): object {
 
 function unknownKey(path: string, name: string): UserError {
   const nearest = nearestName(name, BY_NAME.keys());
-  const remedy = nearest ? `Did you mean ${nearest}?` : `The options are: ${ALL_OPTIONS.map(({ key }) => key).join(", ")}.`;
+  const remedy = nearest ? `Did you mean ${nearest}?` : `Known options: ${ALL_OPTIONS.map(({ key }) => key).join(", ")}.`;
   return new UserError("config/unknown-key", `${path} has an unknown option "${name}".`, remedy);
 }

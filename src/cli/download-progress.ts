@@ -1,17 +1,17 @@
 import { basename } from "node:path/posix";
 import type { DownloadProgress, HubOptions } from "../weights/hub/index.ts";
 import type { CliIo } from "./io.ts";
-import { duration, type Progress } from "./progress.ts";
+import { duration, type ProgressBar } from "./progress.ts";
 
 /** Options for loading models in a command: Ctrl-C stops it, and downloads are shown. */
-export const loading = (io: CliIo, progress: Progress): Pick<HubOptions, "signal" | "env" | "onProgress"> => ({
+export const loading = (io: CliIo, progress: ProgressBar): Pick<HubOptions, "signal" | "env" | "onProgress"> => ({
   signal: io.signal,
   env: io.env,
   onProgress: showDownload(progress, io.now),
 });
 
 /** Shows a download. Its speed is that of the last seconds, so that bytes from an earlier run do not count. */
-export function showDownload(progress: Progress, now: () => number): (event: DownloadProgress) => void {
+export function showDownload(progress: ProgressBar, now: () => number): (event: DownloadProgress) => void {
   const seen: { at: number; bytes: number }[] = [];
   let waiting = "";
   return ({ phase, repo, file = repo, bytes, total, retry }) => {
@@ -32,14 +32,14 @@ export function showDownload(progress: Progress, now: () => number): (event: Dow
       label: phase === "verify" ? `verify ${basename(file)}` : "download",
       done: bytes,
       total: Math.max(total, 1),
-      text: `${size(bytes)} of ${size(total)}${perSecond > 0 ? `, ${size(perSecond)}/s` : ""}`,
+      text: `${byteSize(bytes)} of ${byteSize(total)}${perSecond > 0 ? `, ${byteSize(perSecond)}/s` : ""}`,
       secondsLeft: perSecond > 0 ? (total - bytes) / perSecond : undefined,
     });
   };
 }
 
 /** Formats bytes, such as "512 B" or "1.2 GB". */
-export function size(bytes: number): string {
+export function byteSize(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
   return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;

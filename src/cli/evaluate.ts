@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { type LoadOptions, parseLoadOptions } from "../contract/request.ts";
-import type { Evaluation } from "../miniature/evaluate.ts";
+import type { MiniatureScores } from "../miniature/evaluate.ts";
 import type { Figure } from "../miniature/figures.ts";
 import type { AdapterFigures, AgainstNone, TextKind } from "../miniature/score.ts";
 import type { LoadingOptions } from "../pipeline/load/local-models.ts";
@@ -117,7 +117,7 @@ async function evaluate(flags: Flags, io: CliIo, { open }: EvaluateTools): Promi
   }
 }
 
-function table(e: Evaluation): string {
+function table(e: MiniatureScores): string {
   const all = [
     `${e.people} people; of each, ${e.pictures} photos and one picture in another style; value ± standard error\n`,
     adapterTable(e, e.people),

@@ -289,7 +289,7 @@ test.each([
   ["{", "config/not-json", /./],
   ["[]", "config/not-json", /./],
   [{ stepz: 1 }, "config/unknown-key", /Did you mean steps\?/],
-  [{ banana: 1 }, "config/unknown-key", /The options are/],
+  [{ banana: 1 }, "config/unknown-key", /Known options/],
   [{ steps: 1, num_inference_steps: 2 }, "config/given-twice", /Keep one/],
   [{ model: "m", prompt: "a", steps: "7x" }, "steps/wrong-type", /./],
 ])("the config %j is refused: %s", async (content, code, remedy) => {

@@ -10,7 +10,7 @@ import { GENERATE_FLAGS } from "./generate-flags.ts";
 import { type FlagValues, generateOptions } from "./generate-options.ts";
 import type { CliIo } from "./io.ts";
 import { openPictureFiles, STDOUT } from "./picture-files.ts";
-import { createProgress, type Progress, type ProgressLine } from "./progress.ts";
+import { createProgress, type ProgressBar, type ProgressLine } from "./progress.ts";
 import { timingText } from "./timing-text.ts";
 
 /** A loaded pipeline, as far as `generate` uses it. */
@@ -143,7 +143,7 @@ export const lineOf = ({ phase, detail, step, steps, secondsLeft }: ProgressEven
   secondsLeft,
 });
 
-function tellImage(path: string, progress: Progress, io: CliIo): void {
+function tellImage(path: string, progress: ProgressBar, io: CliIo): void {
   progress.clear();
   io.stdout.write(`${path}\n`);
 }

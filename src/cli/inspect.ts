@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Description, PartDescription } from "../weights/describe.node.ts";
-import { size } from "./download-progress.ts";
+import { byteSize } from "./download-progress.ts";
 import { describePicture, pictureText } from "./inspect-picture.ts";
 import type { CliIo } from "./io.ts";
 
@@ -58,7 +58,7 @@ const rowOf = ({ name, tensors, parameters, bytes, dtypes }: PartDescription): s
   name,
   String(tensors),
   count(parameters),
-  size(bytes),
+  byteSize(bytes),
   Object.keys(dtypes).join(" "),
 ];
 

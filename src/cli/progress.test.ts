@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { showDownload, size } from "./download-progress.ts";
+import { byteSize, showDownload } from "./download-progress.ts";
 import { createProgress, duration } from "./progress.ts";
 
 function made(options: { isTTY?: boolean; quiet?: boolean; json?: boolean; env?: Record<string, string> }) {
@@ -86,5 +86,5 @@ test("a download shows bytes, speed and time left, without counting bytes alread
 
 test("units", () => {
   expect([0, 59.6, 185, 3723].map(duration)).toEqual(["0 s", "1:00 min", "3:05 min", "1:02:03 h"]);
-  expect([0, 999, 1500, 6.9e9, 5e15].map(size)).toEqual(["0 B", "999 B", "1.5 kB", "6.9 GB", "5000.0 TB"]);
+  expect([0, 999, 1500, 6.9e9, 5e15].map(byteSize)).toEqual(["0 B", "999 B", "1.5 kB", "6.9 GB", "5000.0 TB"]);
 });

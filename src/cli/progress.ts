@@ -11,7 +11,7 @@ export interface ProgressLine {
 }
 
 /** Shows progress: as a bar on a terminal, elsewhere as a line now and then. */
-export interface Progress {
+export interface ProgressBar {
   show(line: ProgressLine): void;
   /** Prints a note that stays, above the bar. */
   note(message: string): void;
@@ -27,7 +27,7 @@ export interface ProgressOptions {
 const REDRAW_MS = 80;
 const LINE_MS = 5000;
 
-export function createProgress({ stderr, env, now }: CliIo, { quiet = false, json = false }: ProgressOptions): Progress {
+export function createProgress({ stderr, env, now }: CliIo, { quiet = false, json = false }: ProgressOptions): ProgressBar {
   const note = (message: string) => {
     if (!json) stderr.write(`${paint("note:", YELLOW, stderr, env)} ${message}\n`);
   };
@@ -35,7 +35,7 @@ export function createProgress({ stderr, env, now }: CliIo, { quiet = false, jso
   return stderr.isTTY && env.TERM !== "dumb" ? bar(stderr, now, note) : lines(stderr, now, note);
 }
 
-function bar(stream: TextStream, now: () => number, note: Progress["note"]): Progress {
+function bar(stream: TextStream, now: () => number, note: ProgressBar["note"]): ProgressBar {
   let drawn = false;
   let label = "";
   let last = Number.NEGATIVE_INFINITY;
@@ -62,7 +62,7 @@ function bar(stream: TextStream, now: () => number, note: Progress["note"]): Pro
   };
 }
 
-function lines(stream: TextStream, now: () => number, note: Progress["note"]): Progress {
+function lines(stream: TextStream, now: () => number, note: ProgressBar["note"]): ProgressBar {
   let label = "";
   let last = Number.NEGATIVE_INFINITY;
   let written = "";

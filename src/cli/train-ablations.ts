@@ -91,7 +91,7 @@ async function trainAblations({ variants, json = false, ...flags }: Flags, io: C
         guidanceScale: 3,
         startMergeStep: 0,
       },
-      onNote: (note) => {
+      onNotice: (note) => {
         progress.clear();
         io.stdout.write(json ? `${JSON.stringify({ note })}\n` : `${note}\n`);
       },

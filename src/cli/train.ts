@@ -141,7 +141,7 @@ async function trainMini(
       signal: io.signal,
       steps: { ...DEFAULT_STEPS, ...Object.fromEntries(wanted) },
       ...(stages === undefined ? {} : { stages: stages.split(",").map(stageOf) }),
-      onNote: (note) => tell({ note }, note),
+      onNotice: (note) => tell({ note }, note),
       onProgress: (at) => {
         if (json) io.stdout.write(`${JSON.stringify(at)}\n`);
         const { task, step, steps: total, loss, secondsLeft } = at;
@@ -172,7 +172,7 @@ async function trainOnPhotos({ config, json = false, ...flags }: AdapterFlags, i
         for (const { path, reason, message } of dropped) tell({ dropped: path, reason }, `left out: ${message}`);
         tell(kept, `${kept.photos} pictures of ${kept.people} people; ${dropped.length} left out`);
       },
-      onNote: (note) => progress.note(note),
+      onNotice: (note) => progress.note(note),
       onBatch: ({ step, steps, batch, batches }) =>
         progress.show({ label: "adapter", done: step, total: steps, text: `${step}/${steps}, batch ${batch} of ${batches}` }),
       onPhase: (phase) => tell(phase, phaseText(phase)),

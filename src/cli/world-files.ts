@@ -7,7 +7,7 @@ import { seededRandom } from "../core/random/seeded-random.ts";
 import { contactSheet, encodeGreyPng, encodePng, type SheetTile } from "../image/index.ts";
 import {
   captionOf,
-  classWordOf,
+  classWordAt,
   faceBox,
   identityLabels,
   landmarks,
@@ -89,7 +89,7 @@ export async function renderWorld(request: WorldRequest, folder: string): Promis
         kind: scene.kind,
         caption: caption(0),
         captionWithIdentity: caption(1),
-        classWord: classWordOf(person, scene),
+        classWord: classWordAt(person, scene),
         identity: person,
         identityLabels: identityLabels(person),
         faceBox: faceBox(person, scene),

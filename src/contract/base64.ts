@@ -1,12 +1,12 @@
-/** Base64 (RFC 4648, section 4) of bytes. */
+/** Encodes bytes as base64: RFC 4648, section 4. */
 export function toBase64(bytes: Uint8Array): string {
-  const PIECE = 0x8000; // fewer than the most arguments of a call
+  const PIECE = 0x8000; // below the largest number of arguments that a call may have
   let binary = "";
   for (let i = 0; i < bytes.length; i += PIECE) binary += String.fromCharCode(...bytes.subarray(i, i + PIECE));
   return btoa(binary);
 }
 
-/** The bytes that base64 stands for, or undefined if it is none. */
+/** Decodes base64; undefined if the text is not base64. */
 export function fromBase64(text: string): Uint8Array | undefined {
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
   const binary = atob(text);

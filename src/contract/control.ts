@@ -9,7 +9,7 @@ export const control = z.strictObject({
   image: photo,
   /** Strength of the hint. */
   scale: z.number().min(-100).max(100).default(1),
-  /** Shares of the steps between which it is followed. */
+  /** Range of the steps in which the hint is followed, as shares from 0 to 1. */
   from: z.number().min(0).max(1).default(0),
   to: z.number().min(0).max(1).default(1),
 });

@@ -1,21 +1,21 @@
 import type { Notice } from "../core/notice.ts";
 
-/** What the pipeline is doing. `load` comes again whenever another model is needed, and within it `prepare`, in bytes, the first time in 8 bits. */
+/** Phase of the pipeline. `load` repeats whenever another model is needed; `prepare`, counted in bytes, is part of it when a model is first used in 8 bits. */
 export type Phase = "load" | "prepare" | "encode" | "denoise" | "decode";
 
 export interface ProgressEvent {
   readonly type: "progress";
   readonly phase: Phase;
-  /** What is being loaded or encoded, such as "unet". */
+  /** Name of what is being loaded or encoded, such as "unet". */
   readonly detail?: string;
-  /** Steps done, of how many. */
+  /** Steps done, out of `steps`. */
   readonly step: number;
   readonly steps: number;
-  /** Seconds to the end of this phase, as far as the steps so far tell. */
+  /** Estimated seconds to the end of this phase, from the steps so far. */
   readonly secondsLeft?: number;
 }
 
-/** The picture as it stands: decoded by the tiny VAE or a small one; without, a cheap approximation in latent resolution. */
+/** The current state of each picture: decoded by the tiny VAE or a small VAE, otherwise approximated in latent resolution. */
 export interface PreviewEvent {
   readonly type: "preview";
   readonly step: number;
@@ -36,13 +36,13 @@ export interface ImageEvent {
   readonly width: number;
   readonly height: number;
   readonly seed: number;
-  /** All that is needed to make the picture again, but for the places of files: also in the PNG. */
+  /** Everything needed to make the picture again, except the folders of files; also stored in the PNG. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
 /** Seconds that each part took. */
 export interface Timings {
-  /** What was waited for the loading of each model, by name; absent where it was loaded before the request. */
+  /** Time spent waiting for each model to load, by name; a model that was already loaded is absent. */
   readonly load: Readonly<Record<string, number>>;
   readonly encode: number;
   /** Each evaluation of the denoiser. */
@@ -51,8 +51,8 @@ export interface Timings {
   readonly total: number;
 }
 
-/** What a run began with and what it ended with, before the decoder. */
-export interface Latents {
+/** Latents at the beginning and at the end of a run, before the decoder. */
+export interface RunLatents {
   readonly initialNoise: Float32Array;
   readonly final: Float32Array;
   /** [pictures, channels, height, width] */
@@ -63,30 +63,30 @@ export interface DoneEvent {
   readonly type: "done";
   readonly seed: number;
   readonly timings: Timings;
-  /** The most memory that the process of the models has held since they were opened, in bytes. */
+  /** Peak memory of the process that runs the models since they were opened, in bytes. */
   readonly modelMemory: number;
-  readonly latents: Latents;
+  readonly latents: RunLatents;
 }
 
-/** Names the request that an event is about, where several are drawn at once; absent when it is about all of them. */
+/** Index of the request that an event belongs to, where several are drawn at once; absent when the event concerns all of them. */
 export interface OfRequest {
   /** 0-based among the requests. */
   readonly request?: number;
 }
 
-/** What happens while pictures are made. */
+/** Event of a generation. */
 export type GenerateEvent = (ProgressEvent | PreviewEvent | NoticeEvent | ImageEvent | DoneEvent) & OfRequest;
 
-type Numbered<Event> = Event extends unknown ? Event & { readonly id: number } : never;
+export type Numbered<Event> = Event extends unknown ? Event & { readonly id: number } : never;
 
-/** An event as callers get it: numbered from 0 within its generation, so that whoever lost the line can say where to go on. */
+/** An event as callers receive it: numbered from 0 within its generation, so that a client that lost its connection can resume. */
 export type NumberedEvent = Numbered<GenerateEvent>;
 
-/** All that a request gave. */
+/** Complete result of a request. */
 export interface GenerateResult {
   readonly images: readonly ImageEvent[];
   readonly seed: number;
   readonly notices: readonly Notice[];
   readonly timings: Timings;
-  readonly latents: Latents;
+  readonly latents: RunLatents;
 }

@@ -29,7 +29,7 @@ const generateRequest = z.strictObject({
     description: 'with the trigger word after the class word: "a photo of a man img as an astronaut"',
     hint: 'Say what to draw, as in "a photo of a man img wearing a spacesuit".',
   }),
-  /** For text encoder 2; the same as `prompt` when absent. */
+  /** Prompt for text encoder 2; the same as `prompt` when absent. */
   prompt2: z.string().optional().meta({
     group: DRAW,
     flag: "--prompt-2",
@@ -37,7 +37,7 @@ const generateRequest = z.strictObject({
     description: "another prompt for text encoder 2",
     otherwise: "the same",
   }),
-  /** Absent differs from "": absent gives an embedding of zeros, "" an encoded empty text. */
+  /** When absent, the embedding is zeros; "" is encoded as an empty text, which differs. */
   negativePrompt: z.string().optional().meta({
     group: DRAW,
     flag: "--negative-prompt",
@@ -72,13 +72,13 @@ const generateRequest = z.strictObject({
     file: true,
     description: "face embeddings for a V2 adapter: safetensors with id_embeds [photos, 512]",
   }),
-  /** Who it is, instead of photos: ID tokens [tokens, width] of `PhotoMaker.encodeIdImages`, as they are, chosen or mixed. */
+  /** ID tokens [tokens, width] instead of photos, from `PhotoMaker.encodeIdImages`; they may be selected or mixed. */
   idTokens: numbers.optional().meta({
     group: DRAW,
-    description: "who it is, instead of photos: ID tokens [tokens, width], as encodeIdImages makes them, chosen or mixed",
+    description: "ID tokens [tokens, width] instead of photos, from encodeIdImages; they may be selected or mixed",
     infotext: "ID tokens",
   }),
-  /** The people, where the short form of one (`inputIdImages`, `idEmbeds`, `idTokens`) does not say enough. */
+  /** The people of the picture; for one person, `inputIdImages`, `idEmbeds` and `idTokens` are the short form. */
   people: z.array(person).min(1).max(16).optional().meta({
     group: DRAW,
     file: true,
@@ -86,17 +86,12 @@ const generateRequest = z.strictObject({
   }),
   /** A picture to start from, instead of noise. */
   image: photo.optional().meta({ group: DRAW, file: true, description: "a picture to start from, instead of noise" }),
-  /** How much of `image` is drawn anew: 1 is all of it. */
-  strength: z
-    .number()
-    .min(0)
-    .max(1)
-    .optional()
-    .meta({ group: DRAW, description: "share of the start picture that is drawn anew" }),
-  /** What of `image` is drawn anew: where it is white. */
+  /** Share of `image` that is redrawn: 1 is all of it. */
+  strength: z.number().min(0).max(1).optional().meta({ group: DRAW, description: "share of the start picture that is redrawn" }),
+  /** Mask of `image`: white parts are redrawn. */
   maskImage: photo
     .optional()
-    .meta({ group: DRAW, file: true, description: "which part of the start picture is drawn anew: the white one" }),
+    .meta({ group: DRAW, file: true, description: "mask of the start picture: white parts are redrawn" }),
   /** Hints about shape, such as poses. */
   control: z
     .array(control)
@@ -120,7 +115,7 @@ const generateRequest = z.strictObject({
     otherwise: "the model's, 1024 for SDXL",
     subject: "size",
   }),
-  /** 50 when absent, or what a few-step model wants. */
+  /** Denoising steps: 50 when absent, or the number that a few-step model was distilled for. */
   numInferenceSteps: z.int().min(1).max(1000).optional().meta({
     group: SAMPLING,
     flag: "--steps",
@@ -132,7 +127,7 @@ const generateRequest = z.strictObject({
     hint: "Take 20 to 50; few-step models need 4 to 8.",
     infotext: "Steps",
   }),
-  /** Ho & Salimans 2022 (arXiv 2207.12598); 1 and less is without guidance. 5 when absent, or what a few-step model wants. */
+  /** Classifier-free guidance: Ho & Salimans 2022 (arXiv 2207.12598); 1 or less turns it off. 5 when absent, or the few-step model's own. */
   guidanceScale: z.number().min(0).max(1000).optional().meta({
     group: SAMPLING,
     flag: "--guidance-scale",
@@ -143,31 +138,31 @@ const generateRequest = z.strictObject({
     hint: "Take about 5; 1 turns guidance off.",
     infotext: "CFG scale",
   }),
-  /** Lin et al. 2023 (arXiv 2305.08891), equation 16. */
+  /** Rescaling of guidance: Lin et al. 2023 (arXiv 2305.08891), equation 16. */
   guidanceRescale: z.number().min(0).max(1).default(0).meta({
     group: SAMPLING,
     flag: "--guidance-rescale",
     value: "number",
     description: "0 to 1, against overexposure",
   }),
-  /** Share of the steps with guidance, rounded to whole steps; the rest is without: Kynkäänniemi et al. 2024 (arXiv 2404.07724). */
+  /** Share of the steps that use guidance, from the first, rounded to whole steps: Kynkäänniemi et al. 2024 (arXiv 2404.07724). */
   guidanceEnd: z.number().min(0).max(1).default(1).meta({
     group: SAMPLING,
     flag: "--guidance-end",
     value: "share",
-    description: "0 to 1: after this share of the steps no guidance, so half the work a step",
+    description: "0 to 1: share of the steps that use guidance; those after it take half the work",
     infotext: "Guidance end",
   }),
-  /** The identity is left out up to and with this evaluation, counted from 0; -1 has it from the first one on. */
+  /** Last evaluation without the identity, counted from 0; -1 includes the identity from the first one on. */
   startMergeStep: z.int().min(-1).max(1_000_000).optional().meta({
     group: SAMPLING,
     flag: "--start-merge-step",
     value: "step",
-    description: "step after which the person comes in; -1 is from the start (see below)",
+    description: "last step without the person; -1 has the person from the start (see below)",
     hint: "Take -1 to have the identity from the first step, or the number of steps to wait.",
     infotext: "Start merge step",
   }),
-  /** Percent of the steps before the identity comes in: the official demo's form of `startMergeStep`. */
+  /** Percentage of the steps before the identity is merged in: `startMergeStep` as the official demo expresses it. */
   styleStrength: z.number().min(0).max(100).optional().meta({
     group: SAMPLING,
     flag: "--style-strength",
@@ -177,38 +172,38 @@ const generateRequest = z.strictObject({
     hint: "Take 15 to 50 percent; more follows the text, less the face.",
   }),
   /**
-   * Evaluations from one of the whole UNet to the next; in between its deep layers' last answer serves again. Absent, or 1: all are whole.
+   * Interval, in evaluations, at which the whole UNet runs; in between, the cached output of its deep layers is used. Off when absent or 1.
    * DeepCache: Ma et al. 2023 (arXiv 2312.00858).
    */
   deepCache: z.int().min(1).max(1000).optional().meta({
     group: FASTER,
     flag: "--deep-cache",
     value: "interval",
-    description: "DeepCache: the whole UNet at every so many evaluations, its outer layers at the others; 2 to 5",
+    description: "DeepCache: run the whole UNet once in this many evaluations, and its outer layers in between; 2 to 5",
     otherwise: "off",
     infotext: "DeepCache",
   }),
   /**
-   * The first evaluation, counted from 0, that takes over what cross-attention said before and goes on without guidance.
+   * First evaluation, counted from 0, that uses cached outputs of cross-attention and no guidance.
    * T-GATE: Zhang et al. 2024 (arXiv 2404.02747).
    */
   tGate: z.int().min(1).max(1_000_000).optional().meta({
     group: FASTER,
     flag: "--t-gate",
     value: "step",
-    description: "T-GATE: from this evaluation on no guidance, and the text is not looked at again; half of the steps or more",
+    description: "T-GATE: from this evaluation on, cached cross-attention and no guidance; half of the steps or more",
     otherwise: "off",
     infotext: "T-GATE",
   }),
   /**
-   * Pixels of the UNet's largest level with attention look at every so-many-th one of every so-many-th row only. Absent, or 1: at all.
+   * Factor by which keys and values are downsampled along height and width in the UNet's largest level with attention. Off when absent or 1.
    * ToDo: Smith et al. 2024 (arXiv 2402.13573).
    */
   tokenDownsampling: z.int().min(1).max(8).optional().meta({
     group: FASTER,
     flag: "--token-downsampling",
     value: "factor",
-    description: "ToDo: pixels of large pictures look at every so-many-th other, down and across; 2 or 3, for 1024x1024 or more",
+    description: "ToDo: attention over large pictures sees every n-th row and column only; 2 or 3, for 1024x1024 or more",
     otherwise: "off",
     infotext: "Token downsampling",
   }),
@@ -225,7 +220,7 @@ const generateRequest = z.strictObject({
       hint: "Leave it out to take the model's own.",
       infotext: "Sampler",
     }),
-  /** How timesteps are laid out: Lin et al. 2023 (arXiv 2305.08891), table 2. The model's own when absent; of no effect for LCM and TCD. */
+  /** Spacing of the timesteps: Lin et al. 2023 (arXiv 2305.08891), table 2. The model's own when absent; LCM and TCD ignore it. */
   timestepSpacing: z
     .enum(TIMESTEP_SPACINGS)
     .optional()
@@ -236,7 +231,7 @@ const generateRequest = z.strictObject({
       description: TIMESTEP_SPACINGS.join(", "),
       otherwise: "the model's",
     }),
-  /** Noise of DDIM: Song et al. 2020 (arXiv 2010.02502), equation 16. For TCD, its gamma. 0 when absent, or what a few-step model wants. */
+  /** Noise of DDIM: Song et al. 2020 (arXiv 2010.02502), equation 16. For TCD, its gamma. 0 when absent, or the few-step model's own. */
   eta: z.number().min(0).max(1).optional().meta({
     group: SAMPLING,
     flag: "--eta",
@@ -244,16 +239,16 @@ const generateRequest = z.strictObject({
     description: "noise of ddim, gamma of tcd, 0 to 1",
     otherwise: "0, or the few-step model's",
   }),
-  /** Drawn at random, and reported, when absent. */
+  /** Seed of the noise. When absent, it is drawn at random and reported. */
   seed: z.int().min(0).optional().meta({
     group: SAMPLING,
     flag: "--seed",
     value: "number",
     description: "same seed, same picture, also as in diffusers",
-    otherwise: "random, and told",
+    otherwise: "random, and reported",
     infotext: "Seed",
   }),
-  /** Whose random numbers a seed stands for: PyTorch's `torch.Generator("cpu")` or `torch.Generator("cuda")`. */
+  /** Random number generator that the seed is for: PyTorch's `torch.Generator("cpu")` or `torch.Generator("cuda")`. */
   generatorDevice: z.enum(["cpu", "cuda"]).default("cpu").meta({
     group: SAMPLING,
     flag: "--generator-device",
@@ -268,12 +263,12 @@ const generateRequest = z.strictObject({
     description: "pictures to make at once",
     subject: "num-images",
   }),
-  /** Layers of the text encoders to leave out at their end, beyond the one that SDXL leaves out. */
+  /** Number of last layers of the text encoders to skip, beyond the one that SDXL skips. */
   clipSkip: z.int().min(0).max(32).optional().meta({
     group: SAMPLING,
     flag: "--clip-skip",
     value: "layers",
-    description: "text encoder layers to leave out beyond SDXL's one",
+    description: "text encoder layers to skip, beyond the one that SDXL skips",
     otherwise: "0",
     infotext: "Clip skip",
   }),
@@ -281,28 +276,28 @@ const generateRequest = z.strictObject({
     group: SIZES,
     flag: "--original-size",
     value: "WxH",
-    description: "size that the picture seems to have had",
+    description: "original size that SDXL is told, before cropping",
     otherwise: "its size",
   }),
   targetSize: heightAndWidth.optional().meta({
     group: SIZES,
     flag: "--target-size",
     value: "WxH",
-    description: "size that it should have",
+    description: "target size that SDXL is told",
     otherwise: "its size",
   }),
   cropsCoordsTopLeft: topAndLeft.default([0, 0]).meta({
     group: SIZES,
     flag: "--crops-coords-top-left",
     value: "Y,X",
-    description: "where it seems to be cut out",
+    description: "corner of the crop that SDXL is told",
   }),
-  /** Negative sizes count only if both are given. */
+  /** Size conditioning of the negative prompt. It takes effect only if `negativeTargetSize` is given as well. */
   negativeOriginalSize: heightAndWidth.optional().meta({
     group: SIZES,
     flag: "--negative-original-size",
     value: "WxH",
-    description: "the same for the negative prompt; counts only with",
+    description: "the same for the negative prompt; takes effect only with",
   }),
   negativeTargetSize: heightAndWidth.optional().meta({
     group: SIZES,
@@ -317,7 +312,7 @@ const generateRequest = z.strictObject({
     value: "Y,X",
     description: "",
   }),
-  /** Noise to start from, instead of the seed's: a safetensors file, or [pictures, 4, height/8, width/8]. */
+  /** Initial noise instead of the seed's: a safetensors file, or [pictures, 4, height/8, width/8]. */
   latents: fileOrNumbers.optional().meta({
     group: FILES,
     flag: "--latents",
@@ -326,7 +321,7 @@ const generateRequest = z.strictObject({
     after: "saveLatents",
     description: "start from the initial_noise (or latents) of a safetensors file, not from the seed",
   }),
-  /** What makes pictures of latents: the model's VAE, or the tiny one (`tinyVae`), which is far quicker and a little less sharp. */
+  /** Decoder of the latents: the model's VAE, or the tiny VAE (`tinyVae`), which is far quicker and a little less sharp. */
   decoder: z.enum(["vae", "tiny-vae"]).default("vae").meta({
     group: RUN,
     flag: "--decoder",
@@ -335,17 +330,17 @@ const generateRequest = z.strictObject({
     description: "vae, or tiny-vae: far quicker, a little less sharp; needs --tiny-vae",
     infotext: "VAE Decoder",
   }),
-  /** Whether to show the picture as it stands after each step: decoded by the tiny VAE where there is one. */
+  /** Whether to send a preview after each step, decoded by the tiny VAE if one is loaded. */
   preview: z.boolean().default(false).meta({
     group: FILES,
     flag: "--preview",
     after: "latents",
-    description: "keep a preview_0.png … of the pictures as they stand in the folder: small, or in full size with --tiny-vae",
+    description: "write a preview_0.png … of each picture to the folder after every step: small, or full size with --tiny-vae",
   }),
 });
 
-/** What to draw, checked, with defaults: the same for command line, code and server. Names as in diffusers. */
+/** A checked request with its defaults, the same for command line, code and server. Names as in diffusers. */
 export type GenerateRequest = z.output<typeof generateRequest>;
-/** What to draw, as a caller writes it. */
+/** A request as a caller writes it. */
 export type GenerateInput = z.input<typeof generateRequest>;
 export const GenerateRequest = generateRequest;

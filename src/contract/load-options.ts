@@ -18,7 +18,7 @@ const loadOptions = z.strictObject({
     hint: "Name an SDXL model: a diffusers folder, a .safetensors file, or a repository of the Hugging Face hub.",
     infotext: "Model",
   }),
-  /** For a single file: a folder with the configs of its components. */
+  /** Folder with the configs of the components of a single-file model. */
   modelConfig: path.optional().meta({
     group: MODELS,
     flag: "--model-config",
@@ -77,8 +77,8 @@ const loadOptions = z.strictObject({
     otherwise: "auto, which is cpu",
   }),
   /**
-   * f32 is the reference's; int8, on the processor, computes linear layers in 8 bits, a third of time and memory; f16, on graphics cards,
-   * computes in half precision but for norms, softmax, time embeddings and the VAE.
+   * f32 is the reference's. int8, on the processor, computes linear layers in 8 bits with a third of the time and memory. f16, on graphics cards,
+   * computes in half precision, except for norms, softmax, time embeddings and the VAE.
    */
   precision: z.enum(["auto", "f32", "f16", "int8"]).default("auto").meta({
     group: RUN,
@@ -94,20 +94,20 @@ const loadOptions = z.strictObject({
     description: "of the processor",
     otherwise: "chosen by the runtime",
   }),
-  /** Puts each model away after its use, so that about one at a time is in memory: for single pictures on small machines. */
+  /** Whether to unload each model after its use, so that about one at a time is in memory: for single pictures on small machines. */
   unloadAfterUse: z.boolean().default(false).meta({
     group: RUN,
-    description: "put each model away after its use, so that about one at a time is in memory",
+    description: "unload each model after its use, so that about one at a time is in memory",
   }),
-  /** Bytes of encoded texts and photos that are kept for later requests; a text of SDXL takes 0.6 MB, a photo 8 or 16 KB. 0 keeps none. */
+  /** Bytes of encoded texts and photos that are cached for later requests; a text of SDXL takes 0.6 MB, a photo 8 or 16 KB. 0 caches none. */
   encodingCacheBytes: z
     .int()
     .min(0)
     .default(64 * 2 ** 20)
-    .meta({ group: RUN, description: "bytes of encoded texts and photos that are kept for later requests; 0 keeps none" }),
+    .meta({ group: RUN, description: "bytes of encoded texts and photos that are cached for later requests; 0 caches none" }),
 });
 
-/** Which models to run and how, checked, with defaults. */
+/** Checked options of loading, with their defaults: which models to run, and how. */
 export type LoadOptions = z.output<typeof loadOptions>;
 export type LoadInput = z.input<typeof loadOptions>;
 export const LoadOptions = loadOptions;

@@ -1,4 +1,4 @@
-/** The known name that is most like a misspelt one, or undefined if none is near. */
+/** The known name nearest to a misspelt one, or undefined if none is near. */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replace(/[^a-z0-9]/g, "");
   const wanted = plain(name);
@@ -10,7 +10,7 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   return best !== undefined && best.distance <= Math.max(1, Math.floor(wanted.length / 3)) ? best.name : undefined;
 }
 
-/** Levenshtein's distance: letters to put in, leave out or change. */
+/** Levenshtein distance: letters to insert, delete or substitute. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

@@ -2,7 +2,7 @@ import { UserError } from "../core/errors.ts";
 import type { Control } from "./control.ts";
 import type { Person } from "./person.ts";
 
-/** What a person may have that is not drawn yet. */
+/** Fields of a person that are not implemented yet. */
 const OF_A_PERSON = ["face", "crop", "trigger", "region", "from"] as const;
 
 interface Asked {
@@ -16,7 +16,7 @@ interface Asked {
 const LATER = "Leave it out; a later version will have it.";
 
 /**
- * What can be written down in a request, and is not there yet.
+ * Refuses what the schema of a request accepts and this version does not implement.
  * @throws UserError people/not-yet, image/not-yet, control/not-yet
  */
 export function refuseNotYet({ people = [], image, strength, maskImage, control = [] }: Asked): void {

@@ -3,25 +3,25 @@ import { type FloatArray, floats } from "../core/array.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { withJsonForm } from "./option.ts";
 
-/** Numbers with a shape as JSON has them: `data` is a list, or base64 of float32 in little-endian order, row-major. */
+/** A numeric array in JSON, row-major: `data` is a list, or base64 of little-endian float32. */
 export interface JsonNumbers {
   readonly dims: readonly number[];
   readonly data: readonly number[] | string;
 }
 
-/** Numbers with a shape, in code or as JSON has them; in code once they are parsed. */
+/** Schema of a numeric array: {@link FloatArray} or its JSON form, parsed to a FloatArray. */
 export const numbers = withJsonForm(
   z
     .custom<FloatArray | JsonNumbers>((value) => typeof value === "object" && value !== null && "data" in value)
     .transform((value, context): FloatArray => {
       const read = readNumbers(value);
       if (typeof read !== "string") return read;
-      context.addIssue({ code: "custom", message: read, continue: true }); // of a union's members, the one that says what is wrong
+      context.addIssue({ code: "custom", message: read, continue: true }); // in a union, zod reports the member with this message
       return z.NEVER;
     }),
   {
     type: "object",
-    description: "numbers with a shape, row-major",
+    description: "numeric array, row-major",
     properties: {
       dtype: { const: "f32" },
       dims: { type: "array", items: { type: "integer", minimum: 0 }, minItems: 1 },
@@ -37,7 +37,7 @@ export const numbers = withJsonForm(
   },
 );
 
-/** Numbers as JSON has them: base64, which is exact and a third of a list's length. */
+/** The JSON form of a numeric array, in base64: exact, and a third of a list's length. */
 export function numbersJson({ dims, data }: FloatArray): JsonNumbers & { readonly data: string } {
   const bytes = new Uint8Array(data.length * 4);
   const view = new DataView(bytes.buffer);
@@ -45,7 +45,7 @@ export function numbersJson({ dims, data }: FloatArray): JsonNumbers & { readonl
   return { dims, data: toBase64(bytes) };
 }
 
-/** @returns what is wrong, in words, where it is no numbers */
+/** Parses a numeric array. @returns the array, or a text that says what is wrong */
 function readNumbers(value: FloatArray | JsonNumbers): FloatArray | string {
   const { dims, data } = value;
   if (!Array.isArray(dims) || dims.length === 0 || !dims.every((d) => Number.isSafeInteger(d) && d >= 0))
@@ -61,7 +61,7 @@ function readData(data: unknown): Float32Array | string {
   if (Array.isArray(data))
     return data.every((v) => typeof v === "number" && Number.isFinite(v))
       ? Float32Array.from(data)
-      : "data has entries that are no numbers";
+      : "data has entries that are not numbers";
   const bytes = typeof data === "string" ? fromBase64(data) : undefined;
   if (bytes === undefined || bytes.length % 4 !== 0)
     return "data must be a Float32Array; in JSON a list of numbers, or base64 of float32 (`requestJson` writes it)";

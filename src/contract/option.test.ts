@@ -8,7 +8,7 @@ const OPTIONS = Object.entries(SCHEMAS).flatMap(([name, { shape }]) =>
   Object.entries<z.ZodType>(shape).map(([key, schema]) => ({ name: `${name}.${key}`, schema })),
 );
 
-test.each(OPTIONS)("$name says what it is and how the command line calls it", ({ schema }) => {
+test.each(OPTIONS)("$name has a group, a description and well-formed flags", ({ schema }) => {
   const meta = metaOf(schema)!;
   expect(meta).toBeDefined();
   for (const key of Object.keys(meta)) expect(META_KEYS).toContain(key);
@@ -19,7 +19,7 @@ test.each(OPTIONS)("$name says what it is and how the command line calls it", ({
   if (meta.short !== undefined) expect(meta.short).toMatch(/^-[a-z]$/);
 });
 
-test("no two options have one flag or one name in a picture's text", () => {
+test("options have distinct flags, and distinct names in a picture's text", () => {
   for (const field of ["flag", "short", "infotext"] as const) {
     const names = OPTIONS.map(({ schema }) => metaOf(schema)?.[field]).filter((name) => name !== undefined);
     expect(new Set(names).size).toBe(names.length);
@@ -46,7 +46,7 @@ describe.each(Object.entries(SCHEMAS))("%s as JSON Schema", (name, schema) => {
     expect({ ...given, ...Object.fromEntries(defaults) }).toEqual(schema.parse(given));
   });
 
-  test("takes what is right and refuses what is wrong, as the schema does", () => {
+  test("accepts and refuses the same values as the zod schema", () => {
     const byJson = z.fromJSONSchema(json);
     const right = { LoadOptions: { model: "m", loras: [{ path: "l" }] }, GenerateRequest: WRITTEN }[name]!;
     expect(byJson.safeParse(right).error).toBeUndefined();

@@ -1,35 +1,35 @@
 import { z } from "zod";
 
 /**
- * What is said once of an option, in its schema's `.meta()`. The command line's flags and help, the JSON Schema, the words of
- * errors and the text in a picture follow from it.
+ * Metadata of an option, in its schema's `.meta()`. The command line's flags and help, the JSON Schema, the texts of
+ * errors and the text in a picture are derived from it.
  */
 export interface OptionMeta {
   /** Heading under which the help lists it. */
   readonly group: string;
-  /** What it means, for a user: the help of the command line, and the description in a JSON Schema. */
+  /** Meaning for the user: the help of the command line, and the description in the JSON Schema. */
   readonly description: string;
-  /** What it is when it is not given, in words, where the schema has no default or its value alone says too little. */
+  /** Default in words, where the schema has none or its value alone says too little. */
   readonly otherwise?: string;
-  /** `--steps`; an option without a flag is for code and config files alone. */
+  /** Flag such as `--steps`; an option without a flag is for code and config files only. */
   readonly flag?: string;
-  /** `-s` */
+  /** Short flag such as `-s`. */
   readonly short?: string;
-  /** What stands for its value in the help: `count`, or `files...` for a list. */
+  /** Placeholder of its value in the help: `count`, or `files...` for a list. */
   readonly value?: string;
-  /** Whether its text names a file that is read, or holds such names. */
+  /** Whether its value names files to read. */
   readonly file?: boolean;
-  /** Key of the option behind which the help shows it, where that is not the schema's order. */
+  /** Key of the option after which the help lists it, where that differs from the schema's order. */
   readonly after?: string;
-  /** What stands before the slash of its errors' codes; its key in kebab case when absent. */
+  /** Part before the slash in its errors' codes; its key in kebab case when absent. */
   readonly subject?: string;
-  /** The remedy of its errors, where the error itself knows none. */
+  /** Remedy of its errors, where the error itself has none. */
   readonly hint?: string;
-  /** Its name in the text that other tools read from a picture, as A1111 calls it. */
+  /** Its name in the text that other tools read from a picture, as in A1111. */
   readonly infotext?: string;
 }
 
-/** The names that {@link OptionMeta} may have. */
+/** All keys of {@link OptionMeta}. */
 export const META_KEYS = [
   "group",
   "description",
@@ -44,20 +44,20 @@ export const META_KEYS = [
   "infotext",
 ] as const satisfies readonly (keyof OptionMeta)[];
 
-/** What is said of an option; undefined where nothing is. */
+/** Metadata of an option's schema, if any. */
 export const metaOf = (schema: z.ZodType | undefined): OptionMeta | undefined => schema?.meta() as OptionMeta | undefined;
 
-/** The schema of an option's value, without its default and whether it may be absent. */
+/** The schema of an option's value, without default and optionality. */
 export function valueSchema(schema: z.core.$ZodType): z.core.$ZodType {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) return valueSchema(schema.unwrap());
   return schema;
 }
 
 /**
- * A schema whose form in JSON Schema is given: for values that have another form in code than in JSON.
- * @param json of the form in JSON
+ * Gives a schema its JSON Schema, for values whose form in JSON differs from the one in code.
+ * @param json JSON Schema of the form in JSON
  */
 export function withJsonForm<T extends z.ZodType>(schema: T, json: z.core.JSONSchema.BaseSchema): T {
-  schema._zod.toJSONSchema = () => ({ ...json }); // zod's own door for this: it adds the metadata to what is returned
+  schema._zod.toJSONSchema = () => ({ ...json }); // zod's hook for this; zod adds the metadata to what is returned
   return schema;
 }

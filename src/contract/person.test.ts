@@ -7,7 +7,7 @@ const prompt = "a man img";
 const tokens = floats(new Float32Array(2), 1, 2);
 const refusal = (code: string) => expect.objectContaining({ name: "UserError", code });
 
-test("the short form is one person, and the same as people with one", () => {
+test("the short form of one person equals a list with one person", () => {
   const of = (given: Omit<GenerateInput, "prompt">) => peopleOf(parseGenerateRequest({ prompt, ...given }));
   expect(of({})).toEqual([]);
   expect(of({ inputIdImages: ["a.png"], idEmbeds: "e" })).toEqual([{ photos: ["a.png"], idEmbeds: "e", weight: 1 }]);
@@ -33,7 +33,7 @@ test.each<[string, Omit<GenerateInput, "prompt">, string]>([
   expect(() => parseGenerateRequest({ prompt, ...given })).toThrow(refusal(code));
 });
 
-test("what is not drawn yet may be written down where it changes nothing", () => {
+test("fields that are not implemented yet may have values that change nothing", () => {
   parseGenerateRequest({ prompt, people: [{ photos: ["a"], weight: 1 }], control: [] });
 });
 

@@ -7,38 +7,38 @@ export const fileOrNumbers = z.union([z.string().min(1), numbers]);
 
 const share = z.number().min(0).max(1);
 
-/** Where a person stands: a box in shares of the picture, or a mask that is white there. */
+/** Region of a person: a box in shares of the picture's sides, or a mask that is white there. */
 const region = z.union([z.strictObject({ x: share, y: share, width: share, height: share }), z.strictObject({ mask: photo })]);
 
-/** A square of an upright photo, in its pixels. */
+/** Square crop of an upright photo, in pixels. */
 const square = z.strictObject({ x: z.int().min(0), y: z.int().min(0), size: z.int().min(1) });
 
-/** What a request knows of one human being: photos, or ID tokens, and what is to be done with them. */
+/** One human being in a request: photos or ID tokens, and how to use them. */
 export const person = z.strictObject({
   /** Paths, or the bytes of picture files. */
   photos: z.array(photo).max(64).default([]),
   /** V2's face embeddings, one row of `id_embeds` [photos, 512] for each photo: a safetensors file, or the numbers. */
   idEmbeds: fileOrNumbers.optional(),
-  /** Instead of photos: ID tokens [tokens, width] of `PhotoMaker.encodeIdImages`, as they are, chosen or mixed. */
+  /** ID tokens [tokens, width] instead of photos, from `PhotoMaker.encodeIdImages`; they may be selected or mixed. */
   idTokens: numbers.optional(),
-  /** Which face of each photo, from the left, counted from 0. The whole photo when absent. */
+  /** Index of the face in each photo, from the left, counted from 0. The whole photo when absent. */
   face: z.union([z.literal("largest"), z.int().min(0).max(1000)]).optional(),
-  /** What is seen of each photo, in the order of the photos; null is the whole. */
+  /** Crop of each photo, in the order of the photos; null is the whole photo. */
   crop: z.array(square.nullable()).max(64).optional(),
   /** Strength of this person. */
   weight: z.number().min(-100).max(100).default(1),
-  /** The word that marks this person's class word; the model's own (`triggerWord`) when absent. */
+  /** Trigger word of this person; the model's own (`triggerWord`) when absent. */
   trigger: z.string().regex(/^\S+$/).optional(),
-  /** The whole picture when absent. */
+  /** Region of the person in the picture; the whole picture when absent. */
   region: region.optional(),
-  /** The first evaluation with this person, counted from 0; as `startMergeStep` or `styleStrength` say when absent. */
+  /** First evaluation with this person, counted from 0; determined by `startMergeStep` or `styleStrength` when absent. */
   from: z.int().min(0).max(1_000_000).optional(),
 });
 
 /** One human being in a request. */
 export type Person = z.output<typeof person>;
 
-/** What of a request says who is to be drawn. */
+/** Fields of a request that say who is drawn. */
 export interface WithPeople {
   readonly people?: readonly Person[] | undefined;
   readonly inputIdImages?: Person["photos"] | undefined;
@@ -46,7 +46,7 @@ export interface WithPeople {
   readonly idTokens?: Person["idTokens"];
 }
 
-/** The people of a request, in their order: `inputIdImages`, `idEmbeds` and `idTokens` are the short form of one. None for plain SDXL. */
+/** The people of a request, in order; `inputIdImages`, `idEmbeds` and `idTokens` are the short form of one person. Empty for plain SDXL. */
 export function peopleOf({ people = [], inputIdImages = [], idEmbeds, idTokens }: WithPeople): readonly Person[] {
   if (people.length > 0) return people;
   if (inputIdImages.length === 0 && idEmbeds === undefined && idTokens === undefined) return [];

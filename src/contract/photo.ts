@@ -27,11 +27,11 @@ export const photo = withJsonForm(
 /** A picture file: its path, or its bytes. */
 export type Photo = z.output<typeof photo>;
 
-/** A photo as JSON has it. */
+/** The JSON form of a photo. */
 export const photoJson = (given: Photo): string =>
   typeof given === "string" ? given : `data:${kindOf(given)};base64,${toBase64(given)}`;
 
-/** The media type by the first bytes; readers go by the content as well. */
+/** Media type from the first bytes; readers also decide by the content. */
 function kindOf(bytes: Uint8Array): string {
   const first = String.fromCharCode(...bytes.subarray(0, 12));
   if (first.startsWith("\x89PNG")) return "image/png";

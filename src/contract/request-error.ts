@@ -4,14 +4,14 @@ import { UserError } from "../core/errors.ts";
 import { nearestName } from "./nearest-name.ts";
 import { metaOf, valueSchema } from "./option.ts";
 
-/** How the user calls a value: `--steps` on the command line, `numInferenceSteps` in code. */
+/** Gives the user's name of a value: `--steps` on the command line, `numInferenceSteps` in code. */
 export type NameOf = (path: readonly PropertyKey[]) => string;
 
 export const plainName: NameOf = (path) => path.map(String).join(".");
 
 /**
- * The first thing that is wrong with a request, for the user.
- * @param schema of the request, whose options say how they are called and what to do
+ * Turns the first fault of a request into an error for the user.
+ * @param schema schema of the request, whose metadata gives subjects and hints
  */
 export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: NameOf): UserError {
   const issue = error.issues[0]!;
@@ -26,7 +26,7 @@ export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: Nam
       const unknown = issue.keys[0]!;
       const known = keysAt(schema, issue.path);
       const nearest = nearestName(unknown, known);
-      const remedy = nearest ? `Did you mean ${nearest}?` : known.length > 0 ? `Known are: ${known.join(", ")}.` : hint;
+      const remedy = nearest ? `Did you mean ${nearest}?` : known.length > 0 ? `Known options: ${known.join(", ")}.` : hint;
       const place = issue.path.length === 0 ? "" : ` in ${name}`;
       return new UserError("request/unknown-key", `There is no option "${unknown}"${place}.`, remedy);
     }
@@ -68,7 +68,7 @@ export function requestError(error: z.ZodError, schema: z.ZodObject, nameOf: Nam
   }
 }
 
-/** The schema of a place in the request, or undefined where it may have several. */
+/** The schema at a path of the request, or undefined where there may be several. */
 function schemaAt(schema: z.core.$ZodType | undefined, [first, ...rest]: readonly PropertyKey[]): z.core.$ZodType | undefined {
   const here = schema && valueSchema(schema);
   if (first === undefined) return here;
@@ -76,7 +76,7 @@ function schemaAt(schema: z.core.$ZodType | undefined, [first, ...rest]: readonl
   return here instanceof z.ZodObject ? schemaAt(here.shape[String(first)], rest) : undefined;
 }
 
-/** The names that an object of the request may have. */
+/** Keys that an object of the request may have. */
 function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
   const here = schemaAt(schema, path);
   return here instanceof z.ZodObject ? Object.keys(here.shape) : [];
@@ -94,7 +94,7 @@ const WORDS: Readonly<Record<string, string>> = {
 
 const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) || "request";
 
-/** Bytes and numbers by their count alone. */
+/** Shortens bytes and numbers to their count. */
 const short = (_key: string, value: unknown): unknown =>
   ArrayBuffer.isView(value) && "length" in value ? `<${value.length}>` : value;
 

@@ -49,6 +49,6 @@ test("ID tokens and people", () => {
   expect(missing.map(({ name }) => name)).toEqual(["a.jpg", "<9 bytes>", "<numbers [2, 64]>"]);
 });
 
-test.each([[undefined], ["a"], [null], [[1]]])("%j says nothing of a picture", (settings) => {
+test.each([[undefined], ["a"], [null], [[1]]])("%j is not a picture's settings", (settings) => {
   expect(() => requestFromSettings(settings)).toThrow(expect.objectContaining({ code: "settings/none" }));
 });

@@ -3,31 +3,40 @@ import { UserError } from "../core/errors.ts";
 import { metaOf } from "./option.ts";
 import { type GenerateInput, GenerateRequest, type LoadInput, LoadOptions } from "./request.ts";
 
-/** What a picture cannot hold, and whoever makes it again must give. */
+/** Input that a picture's settings do not contain and the caller must supply. */
 export interface Missing {
   readonly section: "request" | "load";
   /** The option, such as `inputIdImages`. */
   readonly key: string;
-  /** A file is known by its name without folders, and is named so in the request; numbers and bytes are left out of it. */
+  /** A file stands in the request by its name without folders; numbers and bytes are left out of the request. */
   readonly what: "file" | "numbers" | "bytes";
   /** The file's name, or a description such as `<numbers [2, 2048]>`. */
   readonly name: string;
 }
 
 export interface FromSettings {
-  /** For `PhotoMaker.generate`. */
+  /** Request for `PhotoMaker.generate`. */
   readonly request: GenerateInput;
-  /** For `PhotoMaker.load`: models and how they ran. */
+  /** Options for `PhotoMaker.load`: the models, and how they ran. */
   readonly load: LoadInput;
-  /** Which of the request's pictures it is. */
+  /** 0-based among the pictures of the request. */
   readonly index: number;
   /** In the order of the settings. */
   readonly missing: readonly Missing[];
 }
 
 /**
- * The way back from a picture's `settings`, of an image event or read from its PNG: the request and the models that made it. What
- * keeps models in memory (`unloadAfterUse`, `encodingCacheBytes`) says nothing of the picture and is left out.
+ * Recovers the request and the load options from a picture's `settings`, those of an image event or of its PNG. Options about memory
+ * (`unloadAfterUse`, `encodingCacheBytes`) do not affect the picture and are left out.
+ * @example
+ * ```js
+ * import { requestFromSettings } from "photomaker";
+ *
+ * const settings = { prompt: "a photo of a man img", inputIdImages: ["me.jpg"], seed: 42, load: { model: "sdxl", adapter: "v1.bin" } };
+ * const { request, load, missing } = requestFromSettings(settings);
+ * console.log(request.prompt, load.model); // a photo of a man img sdxl
+ * console.log(missing.map(({ key }) => key).join()); // inputIdImages,model,adapter
+ * ```
  * @throws UserError settings/none
  */
 export function requestFromSettings(settings: unknown): FromSettings {
@@ -53,7 +62,7 @@ const SHAPES: Readonly<Record<Missing["section"], Readonly<Record<string, z.ZodT
   load: LoadOptions.shape,
 };
 
-/** What the settings hold of a section; notes what they lack. */
+/** Values of a section of the settings; adds what they lack to `missing`. */
 function held(section: Missing["section"], values: Record<string, unknown>, missing: Missing[]): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(values)) {
@@ -64,7 +73,7 @@ function held(section: Missing["section"], values: Record<string, unknown>, miss
   return out;
 }
 
-/** A value without what is only described in it. */
+/** A value without the parts that are only described in it. */
 function keep(value: unknown, lacks: (what: Missing["what"], name: string) => void): unknown {
   if (typeof value === "string") {
     const [, described] = /^<(numbers|\d+ bytes)\b.*>$/.exec(value) ?? [];
@@ -78,5 +87,5 @@ function keep(value: unknown, lacks: (what: Missing["what"], name: string) => vo
   return Object.fromEntries(entries.filter(([, each]) => each !== undefined));
 }
 
-/** Fields of a person or a hint that hold text and no files. */
+/** Fields of a person or a hint whose text is not a file name. */
 const NO_FILES: ReadonlySet<string> = new Set(["trigger", "face"]);

@@ -36,7 +36,7 @@ test("any float32 and any bytes come back as they were", () => {
   );
 });
 
-test("numbers may be a list, and are the caller's own where they are in code already", () => {
+test("numbers may be a list; a FloatArray is passed through without a copy", () => {
   expect(parseGenerateRequest({ prompt, idTokens: { dims: [1, 2], data: [0.5, 2] } }).idTokens).toEqual(
     floats(Float32Array.of(0.5, 2), 1, 2),
   );
@@ -51,7 +51,7 @@ test.each([
   [{ idTokens: { dims: [3, 5], data: new Float32Array(2) } }, "id-tokens/wrong-type", /<2>.*2 values do not fill dims \[3, 5\]/],
   [{ idTokens: { dims: [2], data: { 0: 1, 1: 2 } } }, "id-tokens/wrong-type", /requestJson/],
   [{ idTokens: { dims: [1], data: "AAA=" } }, "id-tokens/wrong-type", /base64 of float32/],
-  [{ idTokens: { dims: [1], data: [Number.NaN] } }, "id-tokens/wrong-type", /no numbers/],
+  [{ idTokens: { dims: [1], data: [Number.NaN] } }, "id-tokens/wrong-type", /not numbers/],
   [{ idTokens: "tokens.safetensors" }, "id-tokens/wrong-type", /idTokens is/],
   [{ latents: { dims: [2, -1], data: [1] } }, "latents/wrong-type", /dims must be/],
   [{ idEmbeds: "" }, "id-embeds/empty", /idEmbeds is empty/],

@@ -7,8 +7,8 @@ import type { GenerateInput } from "./request.ts";
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
 /**
- * A request as plain JSON, to be kept or sent: bytes of photos become data URLs, numbers `{ dims, data }` with base64 of float32.
- * `parseGenerateRequest` reads it again. Paths stay paths: whoever reads it must have the files.
+ * Converts a request to plain JSON, to store or send: bytes of photos become data URLs, numbers `{ dims, data }` with base64 of float32.
+ * `parseGenerateRequest` reads it again. Paths stay paths, so the reader needs the files.
  */
 export const requestJson = (request: GenerateInput): { readonly [key: string]: Json } =>
   jsonOf(request) as { readonly [key: string]: Json };

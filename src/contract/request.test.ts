@@ -6,7 +6,7 @@ import { checkPhotos, parseGenerateRequest, parseLoadOptions } from "./request.t
 
 const prompt = "a man img";
 
-test("what is not given has the defaults of diffusers and the demo", () => {
+test("defaults are those of diffusers and the demo", () => {
   expect(parseGenerateRequest({ prompt })).toEqual({
     prompt,
     inputIdImages: [],
@@ -83,7 +83,7 @@ test.each([
   expect(() => parseLoadOptions(options)).toThrow(expect.objectContaining({ name: "UserError", code }));
 });
 
-test("remedies name the nearest that is right", () => {
+test("remedies name the nearest valid value", () => {
   const remedy = (request: object) => {
     try {
       return parseGenerateRequest({ prompt, ...request });
@@ -94,13 +94,13 @@ test("remedies name the nearest that is right", () => {
   expect(remedy({ width: 1001 })).toBe("Take 1000 or 1008.");
   expect(remedy({ scheduler: "dpmpp-2m-karas" })).toBe("Did you mean dpmpp_2m_karras?");
   expect(remedy({ guidence_scale: 1 })).toBe("Did you mean guidanceScale?");
-  expect(remedy({ banana: 1 })).toMatch(/^Known are: prompt, /);
+  expect(remedy({ banana: 1 })).toMatch(/^Known options: prompt, /);
   expect(remedy({ people: [{ photo: ["a"] }] })).toBe("Did you mean photos?");
-  expect(remedy({ people: [{ banana: 1 }] })).toMatch(/^Known are: photos, idEmbeds, /);
+  expect(remedy({ people: [{ banana: 1 }] })).toMatch(/^Known options: photos, idEmbeds, /);
   expect(remedy({ people: [{ region: { banana: 1 } }] })).toMatch(/people/);
 });
 
-test("names are those that the user used", () => {
+test("errors name options as the user does", () => {
   const nameOf = () => "--steps";
   expect(() => parseGenerateRequest({ prompt, numInferenceSteps: 0 }, nameOf)).toThrow("--steps is 0");
 });
@@ -112,7 +112,7 @@ test("photos and adapter go together", () => {
   checkPhotos(false, { inputIdImages: [] });
 });
 
-test("with few steps and nothing given the identity has most of them", () => {
+test("with few steps, the default merge step leaves most of them to the identity", () => {
   const without = (numInferenceSteps: number) => mergeStepOf({ numInferenceSteps }) + 1;
   expect([1, 2, 3, 4, 5, 6, 7, 8].map(without)).toEqual([0, 0, 1, 1, 1, 1, 1, 2]);
   expect(mergeStepOf({ numInferenceSteps: 5, styleStrength: 20 })).toBe(1); // as in the demo, where it is given
@@ -127,7 +127,7 @@ test("with few steps and nothing given the identity has most of them", () => {
   expect(codes({ numInferenceSteps: 50 }, 50)).toEqual([]);
 });
 
-test("style strength becomes a step as in the demo", () => {
+test("style strength is converted to a step as in the demo", () => {
   expect(mergeStepOf({ numInferenceSteps: 50 })).toBe(10);
   expect(mergeStepOf({ numInferenceSteps: 50, styleStrength: 15 })).toBe(7);
   expect(mergeStepOf({ numInferenceSteps: 100, styleStrength: 50 })).toBe(30);
@@ -135,7 +135,7 @@ test("style strength becomes a step as in the demo", () => {
   expect(mergeStepOf({ numInferenceSteps: 50, startMergeStep: -1 })).toBe(-1);
 });
 
-test("every size that is taken is a multiple of 8, and no other is", () => {
+test("sizes are accepted exactly if they are multiples of 8", () => {
   fc.assert(
     fc.property(fc.integer({ min: 8, max: 16384 }), (width) => {
       const take = () => parseGenerateRequest({ prompt, width }).width;

@@ -10,8 +10,8 @@ export { type GenerateInput, GenerateRequest } from "./generate-request.ts";
 export { type LoadInput, LoadOptions } from "./load-options.ts";
 
 /**
- * A request, checked, with its defaults.
- * @param nameOf how the user calls a value
+ * Checks a request and fills in its defaults.
+ * @param nameOf gives the user's name of a value
  * @throws UserError request/unknown-key, and `<subject>/<what is wrong>` such as size/not-multiple-of-8, steps/out-of-range,
  *   prompt/missing, prompt/empty, scheduler/unknown; merge-step/given-twice, people/given-twice, people/not-yet, image/not-yet,
  *   control/not-yet
@@ -37,20 +37,20 @@ export function parseGenerateRequest(value: unknown, nameOf: NameOf = plainName)
 const idPhotos = GenerateRequest.pick({ inputIdImages: true, idEmbeds: true });
 
 /**
- * Photos of one person alone, as `PhotoMaker.encodeIdImages` takes them.
+ * Checks photos of one person, as `PhotoMaker.encodeIdImages` takes them.
  * @throws UserError id-images/wrong-type, id-images/empty, id-embeds/wrong-type
  */
 export const parseIdPhotos = (value: z.input<typeof idPhotos>): z.output<typeof idPhotos> => parseOptions(idPhotos, value);
 
 /**
- * Load options, checked, with their defaults.
+ * Checks load options and fills in their defaults.
  * @throws UserError request/unknown-key, and `<subject>/<what is wrong>`, as {@link parseGenerateRequest}
  */
 export const parseLoadOptions = (value: unknown, nameOf: NameOf = plainName): LoadOptions =>
   parseOptions(LoadOptions, value, nameOf);
 
 /**
- * Whether models and request go together, as far as that can be said before a file is opened.
+ * Checks that models and request fit together, as far as can be known before a file is opened.
  * @throws UserError id-images/missing, id-images/not-wanted, id-embeds/not-wanted, id-tokens/not-wanted, id-tokens/given-twice
  */
 export function checkPhotos(adapter: boolean, request: WithPeople, nameOf: NameOf = plainName): void {
@@ -83,7 +83,7 @@ export function checkPhotos(adapter: boolean, request: WithPeople, nameOf: NameO
 }
 
 /**
- * Options by their schema.
+ * Parses options by their schema.
  * @throws UserError request/unknown-key, and `<subject>/<what is wrong>`
  */
 export function parseOptions<T extends z.ZodObject>(schema: T, value: unknown, nameOf: NameOf = plainName): z.output<T> {

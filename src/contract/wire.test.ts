@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { UserError } from "../core/errors.ts";
-import type { Latents, NumberedEvent } from "./events.ts";
+import type { NumberedEvent, RunLatents } from "./events.ts";
 import { toWire, toWireError, WireEvent } from "./wire.ts";
 
 const png = Uint8Array.of(0x89, 0x50, 0x4e, 0x47);
-const latents: Latents = { initialNoise: new Float32Array(4), final: new Float32Array(4), dims: [1, 4, 1, 1] };
+const latents: RunLatents = { initialNoise: new Float32Array(4), final: new Float32Array(4), dims: [1, 4, 1, 1] };
 const timings = { load: { unet: 1.5 }, encode: 0.5, evaluations: [1, 2], decode: 0.1, total: 5 };
 const EVENTS: readonly NumberedEvent[] = [
   { id: 0, type: "progress", phase: "load", step: 0, steps: 1, detail: "unet" },
@@ -27,7 +27,7 @@ const EVENTS: readonly NumberedEvent[] = [
 
 const sent = (event: unknown): unknown => JSON.parse(JSON.stringify(event));
 
-test.each(EVENTS.map((event) => [event.type, event] as const))("%s is JSON, of the form that is promised", (_, event) => {
+test.each(EVENTS.map((event) => [event.type, event] as const))("%s is JSON that matches its schema", (_, event) => {
   const wire = toWire(event);
   expect(sent(wire)).toEqual(wire);
   expect(WireEvent.parse(sent(wire))).toEqual(wire);
@@ -35,14 +35,14 @@ test.each(EVENTS.map((event) => [event.type, event] as const))("%s is JSON, of t
   expect(z.fromJSONSchema(z.toJSONSchema(WireEvent)).safeParse(sent(wire)).error).toBeUndefined();
 });
 
-test("bytes are carried as data URLs, or named by whoever serves them", () => {
+test("bytes become data URLs, or addresses that the server gives", () => {
   const data = "data:image/png;base64,iVBORw==";
   expect(EVENTS.slice(3, 5).map((event) => toWire(event))).toMatchObject([{ images: [data, data] }, { png: data }]);
   expect(toWire(EVENTS[5]!)).not.toHaveProperty("latents");
   const names = {
     image: (bytes: Uint8Array, index: number) => `/pictures/${index}?${bytes.length}`,
     preview: (_: Uint8Array, index: number, step: number) => `/previews/${index}?v=${step}`,
-    latents: ({ dims }: Latents) => `/latents/${dims.join("x")}`,
+    latents: ({ dims }: RunLatents) => `/latents/${dims.join("x")}`,
   };
   expect(EVENTS.slice(3).map((event) => toWire(event, names))).toMatchObject([
     { images: ["/previews/0?v=1", "/previews/1?v=1"] },
@@ -51,13 +51,13 @@ test("bytes are carried as data URLs, or named by whoever serves them", () => {
   ]);
 });
 
-test("what is no event is refused", () => {
+test("anything but an event is refused", () => {
   const { id: _, ...unnumbered } = toWire(EVENTS[0]!);
   for (const wrong of [unnumbered, { ...unnumbered, id: -1 }, { id: 0, type: "picture" }, sent(EVENTS[3])])
     expect(WireEvent.safeParse(wrong).success).toBe(false);
 });
 
-test("errors say what to do, and nothing of a fault's inside", () => {
+test("errors carry a remedy, and internal faults no details", () => {
   const refusal = new UserError("photo/missing", "There is no photo a.", "Check the path.");
   expect(toWireError(refusal)).toEqual({ code: "photo/missing", message: "There is no photo a.", remedy: "Check the path." });
   expect(toWireError(new DOMException("left", "AbortError"))).toMatchObject({ code: "interrupted" });

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { UserError } from "../core/errors.ts";
-import type { Latents, NumberedEvent } from "./events.ts";
+import type { NumberedEvent, RunLatents } from "./events.ts";
 import { photoJson } from "./photo.ts";
 
 const id = z.int().min(0).meta({ description: "number of the event within its generation, from 0" });
 const count = z.number().min(0);
-/** Where a PNG is to be had: an address, or a data URL. */
-const png = z.string().min(1).meta({ description: "where the PNG is to be had: an address, or a data URL that holds it" });
+/** Location of a PNG: an address, or a data URL. */
+const png = z.string().min(1).meta({ description: "location of the PNG: an address, or a data URL that holds it" });
 
 const timings = z.strictObject({
   load: z.record(z.string(), count),
@@ -48,26 +48,26 @@ const wireEvent = z.discriminatedUnion("type", [
     seed: z.int().min(0),
     timings,
     modelMemory: count,
-    /** Where the latents are to be had. */
+    /** Address of the latents. */
     latents: z.string().min(1).optional(),
   }),
 ]);
 
-/** An event as plain JSON: pictures are named, or are data URLs; latents are named or left out. */
+/** An event as plain JSON: pictures are addresses or data URLs, latents an address or left out. */
 export type WireEvent = z.output<typeof wireEvent>;
 export const WireEvent = wireEvent;
 
-/** How bytes are called where they are not carried along. */
+/** Gives addresses to bytes that an event does not carry itself. */
 export interface WireNames {
-  /** Such as the address at which a server shows a picture of this request. Data URLs when absent. */
+  /** Address of a picture of this request. Data URLs when absent. */
   readonly image?: (png: Uint8Array, index: number) => string;
-  /** As `image`, of a picture as it stands after `step`. */
+  /** Address of a preview after `step`. Data URLs when absent. */
   readonly preview?: (png: Uint8Array, index: number, step: number) => string;
-  /** Latents are left out when absent. */
-  readonly latents?: (latents: Latents) => string;
+  /** Address of the latents. They are left out when absent. */
+  readonly latents?: (latents: RunLatents) => string;
 }
 
-/** An event as it goes over a wire. */
+/** Converts an event to its wire form. */
 export function toWire(event: NumberedEvent, { image = photoJson, preview = photoJson, latents }: WireNames = {}): WireEvent {
   switch (event.type) {
     case "progress":
@@ -88,17 +88,17 @@ export function toWire(event: NumberedEvent, { image = photoJson, preview = phot
   }
 }
 
-/** Settings are plain JSON but for what is undefined in them. */
+/** Removes undefined values from settings, which are plain JSON otherwise. */
 const jsonOf = (settings: Readonly<Record<string, unknown>>): Record<string, z.core.util.JSONType> =>
   JSON.parse(JSON.stringify(settings)) as Record<string, z.core.util.JSONType>;
 
 const wireError = z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() });
 
-/** What went wrong, as it goes over a wire. `code` is one of `ERROR_CODES`, of an option's faults, "interrupted" or "internal". */
+/** Wire form of an error. `code` is one of `ERROR_CODES`, an option's fault, "interrupted" or "internal". */
 export type WireError = z.output<typeof wireError>;
 export const WireError = wireError;
 
-/** An error for whoever asked. Of a fault of the program nothing is told that could speak of the machine: that belongs in a log. */
+/** Converts an error to its wire form. An internal fault is reported without details, which may concern the machine and belong in a log. */
 export function toWireError(error: unknown): WireError {
   if (error instanceof UserError) return { code: error.code, message: error.message, remedy: error.remedy };
   if (error instanceof Error && error.name === "AbortError")

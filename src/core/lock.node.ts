@@ -1,9 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { open, readdir, rm, stat, utimes } from "node:fs/promises";
-import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { asDiskError } from "./atomic-file.node.ts";
+import { holderName, mayBeAtWork } from "./holder.node.ts";
 
 const END = ".lock";
 /** A claim that was not renewed for this long is given up: of another machine, or of a process whose number another one has by now. */
@@ -62,7 +61,7 @@ async function claimed(path: string, { signal, onWait, pollMs = 250 }: LockOptio
 }
 
 async function claim(path: string): Promise<string> {
-  const made = `${path}.${process.pid}_${randomBytes(4).toString("hex")}@${hostname()}${END}`;
+  const made = `${path}.${holderName()}${END}`;
   await (await open(made, "wx")).close();
   return made;
 }
@@ -81,19 +80,9 @@ async function claimsOn(path: string): Promise<string[]> {
 }
 
 async function isHeld(claim: string, holder: string): Promise<boolean> {
-  const [, pid, host] = /^(\d+)_\w+@(.+)$/.exec(holder) ?? [];
-  if (pid === undefined || (host === hostname() && !isAlive(Number(pid)))) return false;
+  if (!mayBeAtWork(holder)) return false;
   const found = await stat(claim).catch(() => undefined);
   return found !== undefined && Date.now() - found.mtimeMs < ABANDONED_MS;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0); // signal 0 only asks
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 const renew = (claim: string): Promise<void> => utimes(claim, new Date(), new Date()).catch(() => undefined);

@@ -1,5 +1,5 @@
 import { dependents, grad, pullBack, sum } from "./grad.ts";
-import { after, lateParamOp } from "./ops/after.ts";
+import { after, widenedParamOp } from "./ops/after.ts";
 import { broadcastTo, concatOp, permuteOp, reshapeOp, sliceOp } from "./ops/layout.ts";
 import { upsampleOp } from "./ops/resample.ts";
 import { inputOp, paramOp, scalar } from "./ops/source.ts";
@@ -106,7 +106,7 @@ export function betweenBlocks(outputs: readonly Tensor[], blockOf: (path: string
 
 /** The path of a weight, frozen or trained, transposed or not. */
 function pathOf(t: Tensor): string | undefined {
-  if (is(t, paramOp) || is(t, lateParamOp)) return t.attrs.path;
+  if (is(t, paramOp) || is(t, widenedParamOp)) return t.attrs.path;
   if (is(t, inputOp)) return t.attrs.name;
   return is(t, permuteOp) && !is(t.inputs[0]!, inputOp) ? pathOf(t.inputs[0]!) : undefined;
 }

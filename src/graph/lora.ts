@@ -3,7 +3,7 @@ import { weightPathOf } from "./layer-weight.ts";
 import { conv2d, conv2dOp } from "./ops/convolution.ts";
 import { add, mul } from "./ops/elementwise.ts";
 import { linear } from "./ops/matrix.ts";
-import { param } from "./ops/source.ts";
+import { input, param } from "./ops/source.ts";
 import type { Rule } from "./rewrite.ts";
 import { is, size, type Tensor } from "./tensor.ts";
 
@@ -13,7 +13,12 @@ export interface LoraPair {
   readonly up: TensorEntry; // [out, rank] or [out, rank, 1, 1]
   /** alpha / rank, times the strength that the user asks for */
   readonly scale: number;
+  /** Stands for its file and alpha / rank: pairs of one group always have the same scale. */
+  readonly group?: string;
 }
+
+/** Name of the input [1] that is the scale of a group of pairs, where scales are inputs. */
+export const scaleOf = (group: string): string => `lora.${group}`;
 
 /**
  * y = W·x becomes y = W·x + Σ scale · up·(down·x), for each linear layer and convolution whose weight has pairs. The branches
@@ -21,18 +26,25 @@ export interface LoraPair {
  * this size is loaded.
  * @param pairs by the weight's path, such as `down_blocks.1.attentions.0.proj_in.weight`
  * @param used collects the paths that the rule was applied to
+ * @param scalesAreInputs whether scales of groups are inputs, see {@link scaleOf}, so that they can change while the graph is loaded
  */
-export const lora =
-  (pairs: ReadonlyMap<string, readonly LoraPair[]>, used: Set<string>): Rule =>
-  (y) => {
+export function lora(pairs: ReadonlyMap<string, readonly LoraPair[]>, used: Set<string>, scalesAreInputs = false): Rule {
+  const inputs = new Map<string, Tensor>();
+  const scaleFor = ({ scale, group }: LoraPair): Tensor | number => {
+    if (!scalesAreInputs || group === undefined) return scale;
+    if (!inputs.has(group)) inputs.set(group, input(scaleOf(group), [1]));
+    return inputs.get(group)!;
+  };
+  return (y) => {
     const path = weightPathOf(y);
     const found = path === undefined ? undefined : pairs.get(path);
     if (path === undefined || found === undefined) return undefined;
     used.add(path);
-    return found.reduce<Tensor>((sum, pair, i) => add(sum, branch(y, pair, `${path}:lora${i}`)), y);
+    return found.reduce<Tensor>((sum, pair, i) => add(sum, branch(y, pair, scaleFor(pair), `${path}:lora${i}`)), y);
   };
+}
 
-function branch(y: Tensor, { down, up, scale }: LoraPair, path: string): Tensor {
+function branch(y: Tensor, { down, up }: LoraPair, scale: Tensor | number, path: string): Tensor {
   const weight = y.inputs[1]!;
   const rank = down.shape[0]!;
   const out = size(weight, 0) as number;
@@ -47,8 +59,9 @@ function branch(y: Tensor, { down, up, scale }: LoraPair, path: string): Tensor 
  * The LoRA branch of y, a linear layer or a convolution: scale · up·(down·x).
  * @param down [rank, in] or [rank, in, k, k]
  * @param up [out, rank] or [out, rank, 1, 1]
+ * @param scale a number, or [1]
  */
-export function lowRank(y: Tensor, down: Tensor, up: Tensor, scale: number): Tensor {
+export function lowRank(y: Tensor, down: Tensor, up: Tensor, scale: Tensor | number): Tensor {
   const x = y.inputs[0]!;
   const scaled = (h: Tensor): Tensor => (scale === 1 ? h : mul(h, scale));
   if (is(y, conv2dOp)) {

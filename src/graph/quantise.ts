@@ -81,7 +81,11 @@ function usersIn(order: readonly Tensor[]): Map<Tensor, Tensor[]> {
 export const slicePath = (path: string, start: number): string => `${path}:${start}`;
 
 /** A slice of a linear layer, as a layer of its own. */
-function sliced(y: Tensor, weights: ReadonlyMap<string, QuantisedWeight>, together: (x: Tensor) => boolean): Tensor | undefined {
+function sliced(
+  y: Tensor,
+  weights: ReadonlyMap<string, QuantisedWeight>,
+  sharesRange: (x: Tensor) => boolean,
+): Tensor | undefined {
   if (!isOutputSlice(y)) return undefined;
   const layer = y.inputs[0]!;
   const path = weightPathOf(layer);
@@ -89,7 +93,7 @@ function sliced(y: Tensor, weights: ReadonlyMap<string, QuantisedWeight>, togeth
   const found = path === undefined ? undefined : weights.get(slicePath(path, start));
   if (found === undefined || found.weight.entry.shape[1] !== size) return undefined;
   const [x, , bias] = layer.inputs;
-  return quantisedLinear(x!, found, bias && rowsOf(bias, start, size), together(x!) ? "together" : "apart");
+  return quantisedLinear(x!, found, bias && rowsOf(bias, start, size), sharesRange(x!) ? "shared" : "perRow");
 }
 
 function rowsOf(bias: Tensor, start: number, size: number): Tensor {
@@ -102,18 +106,18 @@ function rowsOf(bias: Tensor, start: number, size: number): Tensor {
  * Replaces linear layers and convolutions, or slices of them, by the operations of 8 bits, where quantised weights are given.
  * @param weights by path
  * @param upsampled paths of weights that stand for an upsampling and the convolution behind it
- * @param together whether the rows of a linear layer's input share one range
+ * @param sharesRange whether the rows of a linear layer's input share one range
  */
 export const quantise =
-  (weights: ReadonlyMap<string, QuantisedWeight>, upsampled: ReadonlySet<string>, together: (x: Tensor) => boolean): Rule =>
+  (weights: ReadonlyMap<string, QuantisedWeight>, upsampled: ReadonlySet<string>, sharesRange: (x: Tensor) => boolean): Rule =>
   (y) => {
-    const part = sliced(y, weights, together);
+    const part = sliced(y, weights, sharesRange);
     if (part !== undefined) return part;
     const weight = weightOf(y);
     const found = weight && weights.get(weight.attrs.path);
     if (found === undefined) return undefined;
     const [x, , bias] = y.inputs;
-    if (!is(y, conv2dOp)) return quantisedLinear(x!, found, bias, together(x!) ? "together" : "apart");
+    if (!is(y, conv2dOp)) return quantisedLinear(x!, found, bias, sharesRange(x!) ? "shared" : "perRow");
     if (upsampled.has(weight!.attrs.path)) return quantisedUpsampledConv(x!.inputs[0]!, found, bias);
     return quantisedConv(x!, { ...found, ...y.attrs, kernel: weight!.attrs.entry.shape[2]! }, bias);
   };

@@ -26,13 +26,13 @@ const SIDES = [0, 1] as const;
  * @param row, column of the result's pixel: 0 where even, 1 where odd
  * @param down, across which of the source pixels: 0 or 1
  */
-export const weightsThatSee = (row: number, column: number, down: number, across: number): number[] =>
+export const weightsOnSourcePixel = (row: number, column: number, down: number, across: number): number[] =>
   ROWS[row]![down]!.flatMap((i) => ROWS[column]![across]!.map((j) => 3 * i + j));
 
 /** The same as a matrix [9, 4] that turns nine weights into their four sums. */
-const sumsThatSee = (row: number, column: number): number[] =>
+const sumsOnSourcePixels = (row: number, column: number): number[] =>
   Array.from({ length: 9 }, (_, place) =>
-    [0, 1, 2, 3].map((at) => (weightsThatSee(row, column, at >> 1, at & 1).includes(place) ? 1 : 0)),
+    [0, 1, 2, 3].map((at) => (weightsOnSourcePixel(row, column, at >> 1, at & 1).includes(place) ? 1 : 0)),
   ).flat();
 
 /** The input of an upsampling by 2 whose result goes into y, a 3x3 convolution of stride 1 and padding 1; undefined if y is none such. */
@@ -59,7 +59,7 @@ export const splitUpsampling: Rule = (t) => {
   const places = reshape(w, [out * into, 9]);
   const parts = SIDES.flatMap((row) =>
     SIDES.map((column) => {
-      const kernel = reshape(matmul(places, constant(sumsThatSee(row, column), [9, 4])), [out, into, 2, 2]);
+      const kernel = reshape(matmul(places, constant(sumsOnSourcePixels(row, column), [9, 4])), [out, into, 2, 2]);
       return conv2d(x, kernel, b, { stride: 1, pads: [1 - row, 1 - column, row, column] });
     }),
   );

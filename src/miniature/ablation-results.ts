@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { systemCode, UserError } from "../core/errors.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
-import { deviation, type Figure, mean } from "./figures.ts";
+import { type Figure, mean, sampleDeviation } from "./figures.ts";
 import type { AdapterFigures } from "./score.ts";
 
 /** Result of one adapter: trained and evaluated. */
@@ -62,7 +62,7 @@ export function summariseAblations(rows: readonly AblationRow[]): AblationSummar
     const own = rows.filter((row) => row.variant === variant);
     const figures = FIGURES.map((name) => {
       const values = own.map((row) => (row.figures[name] as Figure).value);
-      const error = values.length > 1 ? deviation(values) / Math.sqrt(values.length) : null;
+      const error = values.length > 1 ? sampleDeviation(values) / Math.sqrt(values.length) : null;
       return [name, { value: mean(values), error }] as const;
     });
     return { variant, seeds: own.length, figures: Object.fromEntries(figures) as AblationSummary["figures"] };

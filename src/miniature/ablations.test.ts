@@ -31,7 +31,7 @@ async function ablations(more: Partial<AblationOptions> = {}): Promise<string[]>
     variants: ["reference", "linear", "id-background-noise"],
     judge: asset("judge/weights.safetensors"),
     test: { people: 2, pictures: 1, seed: 2, steps: 1, guidanceScale: 1, startMergeStep: -1 },
-    onNote: (note) => notes.push(note),
+    onNotice: (note) => notes.push(note),
     ...more,
   });
   return notes;
@@ -39,7 +39,7 @@ async function ablations(more: Partial<AblationOptions> = {}): Promise<string[]>
 
 test("each variant is trained, evaluated and recorded once, and a stopped series resumes", async () => {
   const stop = new AbortController();
-  const stopped = ablations({ signal: stop.signal, onNote: () => stop.abort() });
+  const stopped = ablations({ signal: stop.signal, onNotice: () => stop.abort() });
   await expect(stopped).rejects.toThrow("abort");
   expect(await readAblations(folder)).toHaveLength(1);
   const notes = await ablations();

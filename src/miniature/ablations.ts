@@ -3,15 +3,15 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { openRuntime } from "../sessions/runtimes.node.ts";
-import { exists } from "../train/exists.ts";
 import { checkpointPath, type TrainingProgress, train } from "../train/run.ts";
 import { fingerprint } from "../weights/fingerprint.node.ts";
 import { openTensors, readFloats, type Tensors } from "../weights/index.ts";
+import { exists } from "../weights/read-json.node.ts";
 import { keepSettings, readAblations, writeAblations } from "./ablation-results.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { type Benchmark, openBenchmark } from "./benchmark.ts";
 import { dataSet, TRAINING_SEED } from "./data-set.ts";
-import { encodeIdImages, FEATURE_VARIANTS } from "./encode-data.ts";
+import { encodeIdFeatures, FEATURE_VARIANTS } from "./encode-data.ts";
 import { exportAdapter } from "./export.ts";
 import { composeTokens, LINEAR_WEIGHT, MOST_ID_IMAGES } from "./id-embedding.ts";
 import { BATCH, scaledLatents } from "./make.ts";
@@ -69,7 +69,7 @@ export interface AblationOptions {
   readonly onProgress?: (progress: TrainingProgress) => void;
   /** Called as the pictures of a test are generated. */
   readonly onPictures?: (done: number, of: number) => void;
-  readonly onNote?: (text: string) => void;
+  readonly onNotice?: (text: string) => void;
 }
 
 /**
@@ -78,7 +78,7 @@ export interface AblationOptions {
  * @throws UserError ablations/other-settings, evaluate/training-seed, and those of readMiniature and train
  */
 export async function runAblations(options: AblationOptions): Promise<void> {
-  const { from, folder, variants = ABLATION_NAMES, seeds, steps, people, test, judge, signal, onNote } = options;
+  const { from, folder, variants = ABLATION_NAMES, seeds, steps, people, test, judge, signal, onNotice } = options;
   const workers = options.workers ?? availableParallelism();
   const miniature = await readMiniature(from);
   const parts = [miniature.vae, miniature.vision, miniature.base, (await openTensors(judge)).tensors];
@@ -89,7 +89,7 @@ export async function runAblations(options: AblationOptions): Promise<void> {
   const kept = join(folder, "data");
   const data = await dataSet(kept, { seed: TRAINING_SEED, people });
   const latents = await scaledLatents(kept, data, miniature);
-  const features = await encodeIdImages(kept, data, miniature.vision);
+  const features = await encodeIdFeatures(kept, data, miniature.vision);
   const inputs = { base: miniature.base, features, variants: FEATURE_VARIANTS };
   await using bench = new LazyBenchmark(options);
   for (let seed = 0; seed < seeds; seed++)
@@ -98,7 +98,7 @@ export async function runAblations(options: AblationOptions): Promise<void> {
       const rows = await readAblations(folder);
       const name = `${variant}-${seed}`;
       if (rows.some((row) => row.variant === variant && row.seed === seed)) {
-        onNote?.(`${name} is already done`);
+        onNotice?.(`${name} is already done`);
         continue;
       }
       const { training } = ABLATIONS[variant];
@@ -107,7 +107,7 @@ export async function runAblations(options: AblationOptions): Promise<void> {
       const figures = await judged(variant, { adapter, vision: miniature.vision }, bench, options);
       await writeAblations(folder, [...rows, { variant, seed, figures }]);
       await rm(checkpointPath(join(folder, name)), { force: true });
-      onNote?.(
+      onNotice?.(
         `${name}: likeness ${figures.faceSimShare.value.toFixed(3)}, text lost ${figures.textLoss.value.toFixed(1)} points`,
       );
     }

@@ -6,7 +6,7 @@ import { input } from "../graph/ops/source.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { fixedSize } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
-import { captionOf, classWordOf } from "../minifaces/index.ts";
+import { captionOf, classWordAt } from "../minifaces/index.ts";
 import { projectId } from "../models/id-encoder-v1.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { expandTrigger } from "../text/trigger.ts";
@@ -139,9 +139,9 @@ function adapterBatch(
     const tokens = embedding === "linear" ? inTurn(shown.length).map((i) => shown[i]!) : shown;
     const scene = data.scenes[index]!;
     const caption = captionOf(data.persons[person]!, scene, random, { identity: 0 });
-    const word = classWordOf(data.persons[person]!, scene);
+    const word = classWordAt(data.persons[person]!, scene);
     const prompt = caption.replace(new RegExp(`\\b${word}\\b`), `${word} ${TRIGGER}`);
-    const { ids, classPlaces } = expandTrigger(tokenizer, prompt, {
+    const { ids, classPositions } = expandTrigger(tokenizer, prompt, {
       trigger: TRIGGER,
       repeats: Math.min(slots, shown.length),
       window,
@@ -149,7 +149,7 @@ function adapterBatch(
     });
     texts.push(ids);
     for (const [n, vector] of tokens.entries()) idFeatures.set(vector, (row * most + n) * VISION_WIDTH);
-    for (const [n, place] of classPlaces.entries()) places[(row * POSITIONS + place) * slots + n] = 1;
+    for (const [n, place] of classPositions.entries()) places[(row * POSITIONS + place) * slots + n] = 1;
   }
   const weight = chosen.map((index) => (random.chance(masked) ? onlyPerson(data, index) : latentWeights(data, index)));
   return {

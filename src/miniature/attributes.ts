@@ -1,4 +1,11 @@
-import { IDENTITY_CLASSES, identityLabels, type Person, SCENE_CLASSES, type Scene, sceneLabels } from "../minifaces/index.ts";
+import {
+  type DrawnPerson,
+  IDENTITY_CLASSES,
+  identityLabels,
+  SCENE_CLASSES,
+  type Scene,
+  sceneLabels,
+} from "../minifaces/index.ts";
 
 type Classes = Readonly<Record<string, readonly string[]>>;
 
@@ -17,7 +24,7 @@ const attributes = (classes: Classes): Attributes => {
 export const IDENTITY_ATTRIBUTES = attributes(IDENTITY_CLASSES);
 export const SCENE_ATTRIBUTES = attributes(SCENE_CLASSES);
 
-export const identityHot = (person: Person): Float32Array => oneHot(IDENTITY_ATTRIBUTES, identityLabels(person));
+export const identityHot = (person: DrawnPerson): Float32Array => oneHot(IDENTITY_ATTRIBUTES, identityLabels(person));
 export const sceneHot = (scene: Scene): Float32Array => oneHot(SCENE_ATTRIBUTES, sceneLabels(scene));
 
 function oneHot({ names, sizes, width }: Attributes, labels: Readonly<Record<string, number>>): Float32Array {

@@ -2,7 +2,7 @@ import type { GenerateResult } from "../contract/events.ts";
 import type { GenerateInput } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { decodePhoto } from "../image/index.ts";
-import { classWordOf, type Person, renderPicture, type Scene } from "../minifaces/index.ts";
+import { classWordAt, type DrawnPerson, renderPicture, type Scene } from "../minifaces/index.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Tensors } from "../weights/index.ts";
@@ -48,9 +48,12 @@ export interface IdUse {
 }
 
 /** Sampling options that override the benchmark's. */
-export type Sampling = Pick<GenerateInput, "numInferenceSteps" | "deepCache" | "tGate" | "tokenDownsampling" | "guidanceEnd">;
+export type SamplingOptions = Pick<
+  GenerateInput,
+  "numInferenceSteps" | "deepCache" | "tGate" | "tokenDownsampling" | "guidanceEnd"
+>;
 
-export interface Measured {
+export interface MeasuredAdapter {
   readonly figures: AdapterFigures;
   /** The figures as functions of people, for comparison with others of this benchmark. */
   readonly statistics: Statistics;
@@ -67,7 +70,7 @@ export interface Benchmark {
   /** Mean embedding of each person's album. */
   readonly albums: readonly Float32Array[];
   /** Measures an adapter. Pictures without an adapter, one end of the scales, always use the benchmark's options, whatever `sampling` is. */
-  measure(model: IdModel, use: IdUse, sampling?: Sampling): Promise<Measured>;
+  measure(model: IdModel, use: IdUse, sampling?: SamplingOptions): Promise<MeasuredAdapter>;
 }
 
 const AT_ONCE = 32;
@@ -106,7 +109,7 @@ async function drawPeople(
   set: TestSet,
   use: IdUse,
   options: BenchmarkOptions,
-  sampling: Sampling,
+  sampling: SamplingOptions,
 ): Promise<Uint8Array[]> {
   const { idImages, startMergeStep, ground, compose = (tokens) => tokens } = use;
   const tokens: FloatArray[] = [];
@@ -115,7 +118,7 @@ async function drawPeople(
     tokens.push(compose(await model.encodeIdImages([...pngs])));
   }
   return draw(model, set.cases, options, ({ prompt, person, scene }) => {
-    const word = classWordOf(set.persons[person]!, scene);
+    const word = classWordAt(set.persons[person]!, scene);
     const marked = prompt.replace(new RegExp(`\\b${word}\\b`), `${word} ${TRIGGER}`);
     return { prompt: marked, idTokens: tokens[person]!, startMergeStep, ...sampling };
   });
@@ -125,7 +128,7 @@ async function draw(
   model: Drawer,
   cases: readonly TestCase[],
   { steps, guidanceScale, scheduler, signal, onPictures }: BenchmarkOptions,
-  more: (one: TestCase) => Pick<GenerateInput, "prompt" | "idTokens" | "startMergeStep"> & Sampling,
+  more: (one: TestCase) => Pick<GenerateInput, "prompt" | "idTokens" | "startMergeStep"> & SamplingOptions,
 ): Promise<Uint8Array[]> {
   const pictures: Uint8Array[] = [];
   for (let from = 0; from < cases.length; from += AT_ONCE) {
@@ -141,7 +144,7 @@ async function draw(
 }
 
 /** Draws real pictures, each [SIDE, SIDE, 3]. */
-export const realPictures = (wanted: readonly (readonly [Person, Scene])[]): Promise<Uint8Array[]> =>
+export const realPictures = (wanted: readonly (readonly [DrawnPerson, Scene])[]): Promise<Uint8Array[]> =>
   Promise.all(wanted.map(async ([person, scene]) => (await renderPicture(person, scene, SIDE)).picture.data));
 
 const meanEmbedding = (album: readonly Verdict[]): Float32Array =>

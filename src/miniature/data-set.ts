@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { makeFolder } from "../core/make-folder.node.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
-import { type Person, personAt, renderPicture, renderSvg, type Scene, sceneAt, sceneSvg } from "../minifaces/index.ts";
+import { type DrawnPerson, personAt, renderPicture, renderSvg, type Scene, sceneAt, sceneSvg } from "../minifaces/index.ts";
 import { LATENT_SIDE, SIDE } from "./configs.ts";
 import { drawnPictures } from "./kept-data.ts";
 
@@ -19,7 +19,7 @@ export interface DataSetOptions {
 
 /** People of MiniFaces and their pictures, as bytes. */
 export interface DataSet extends DataSetOptions {
-  readonly persons: readonly Person[];
+  readonly persons: readonly DrawnPerson[];
   /** PICTURES for each person. */
   readonly scenes: readonly Scene[];
   /** [people · PICTURES, SIDE, SIDE, 3] */
@@ -79,7 +79,7 @@ export function worldKey(seed: number): string {
   return hash.digest("hex").slice(0, 8);
 }
 
-async function draw(person: Person, scenes: readonly Scene[], index: number, out: Record<Part, Uint8Array>): Promise<void> {
+async function draw(person: DrawnPerson, scenes: readonly Scene[], index: number, out: Record<Part, Uint8Array>): Promise<void> {
   const put = (part: Part, at: number, bytes: Uint8Array): void => out[part].set(bytes, at * bytes.length);
   await Promise.all(
     scenes.map(async (scene, i) => {

@@ -1,4 +1,4 @@
-import { classWordOf, type Person, personAt, sceneAt } from "../minifaces/index.ts";
+import { classWordAt, type DrawnPerson, personAt, sceneAt } from "../minifaces/index.ts";
 
 /** A picture that the model makes for the demo, and its caption. */
 export interface DemoPicture {
@@ -43,7 +43,7 @@ const SCENES = [
 export function demoPlan(seed: number): DemoPlan {
   const people = [0, 1, 2].map((index) => ({ seed, index }));
   const persons = people.map(({ seed, index }) => personAt(seed, index));
-  const words = persons.map((person, i) => classWordOf(person, sceneAt(seed, i, 0, "album")));
+  const words = persons.map((person, i) => classWordAt(person, sceneAt(seed, i, 0, "album")));
   const album = (person: number, count = ALBUM_SHOWN) => Array.from({ length: count }, (_, n) => ({ person, album: n }));
   const picture = (scene: string, person: number, more: Partial<DemoPicture> & { readonly word?: string } = {}): DemoPicture => {
     const { word = words[person]!, photos = album(person), ...rest } = more;
@@ -99,5 +99,5 @@ export function demoPlan(seed: number): DemoPlan {
   };
 }
 
-const agesOf = ({ gender }: Person): readonly string[] =>
+const agesOf = ({ gender }: DrawnPerson): readonly string[] =>
   gender === "male" ? ["boy", "man", "old man"] : ["girl", "woman", "old woman"];

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { TrainingTask } from "../train/run.ts";
 import type { Tensors } from "../weights/index.ts";
 import { dataSet, TRAINING_SEED } from "./data-set.ts";
-import { encodeIdImages, encodePictures } from "./encode-data.ts";
+import { encodeIdFeatures, encodePictures } from "./encode-data.ts";
 import { vaeTask } from "./vae-task.ts";
 import { visionTask } from "./vision-task.ts";
 
@@ -31,7 +31,7 @@ test("latents and features are kept per weights that made them, and computed ane
     const [vae, vision] = [vaeTask(data, options), visionTask(data, options)];
     const encoded = async (seed: number) => ({
       latents: await encodePictures(folder, data, await untrained(vae, seed)),
-      features: await encodeIdImages(folder, data, await untrained(vision, seed)),
+      features: await encodeIdFeatures(folder, data, await untrained(vision, seed)),
     });
     const [one, other] = [await encoded(1), await encoded(2)];
     expect(other.latents).not.toEqual(one.latents);

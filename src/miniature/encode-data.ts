@@ -13,7 +13,7 @@ import { LATENT_SIZE } from "./base-task.ts";
 import { SIDE, VAE_CONFIG, VISION_WIDTH } from "./configs.ts";
 import { ALBUM, type Behind, type DataSet, idImage, pictureValues, worldKey } from "./data-set.ts";
 import { encodedPictures } from "./kept-data.ts";
-import { idPixels, VISION } from "./vision-task.ts";
+import { VISION, variedIdPixels } from "./vision-task.ts";
 
 const AT_ONCE = 32;
 
@@ -37,7 +37,7 @@ export async function encodePictures(folder: string, data: DataSet, vae: Tensors
 export const FEATURE_VARIANTS: readonly Behind[] = ["noise", "scene", "noise", "scene", "plain"];
 
 /** Encodes all ID images, each in several variants, to pooled features: [people · ALBUM · variants, VISION_WIDTH]. Kept as the latents are. */
-export async function encodeIdImages(folder: string, data: DataSet, vision: Tensors): Promise<Float32Array> {
+export async function encodeIdFeatures(folder: string, data: DataSet, vision: Tensors): Promise<Float32Array> {
   const variants = FEATURE_VARIANTS.length;
   return kept(folder, await nameOf("features", data, vision), data.people * ALBUM * variants * VISION_WIDTH, async (out) => {
     const pixels = input("pixels", [namedDim("batch"), 3, SIDE, SIDE]);
@@ -52,7 +52,7 @@ export async function encodeIdImages(folder: string, data: DataSet, vision: Tens
           const [album, variant] = [Math.floor(row / variants), row % variants];
           const random = seededRandom(data.seed, person, row);
           const rgb = idImage(data, person, album, FEATURE_VARIANTS[variant]!, data.seed, variant);
-          values.set(idPixels(rgb, variant < 2 ? undefined : random), row * 3 * SIDE * SIDE);
+          values.set(variedIdPixels(rgb, variant < 2 ? undefined : random), row * 3 * SIDE * SIDE);
         }
         const found = await session.run({ pixels: floats(values, rows, 3, SIDE, SIDE) });
         out.set(found.pooled.data as Float32Array, person * rows * VISION_WIDTH);

@@ -21,7 +21,7 @@ export interface EvaluateOptions extends Omit<BenchmarkOptions, "onPictures"> {
   readonly onProgress?: (done: number, of: number) => void;
 }
 
-export interface Evaluation extends AdapterFigures, AutoencoderFigures {
+export interface MiniatureScores extends AdapterFigures, AutoencoderFigures {
   readonly people: number;
   /** Photos generated per person, in addition to one picture in another style. */
   readonly pictures: number;
@@ -34,7 +34,7 @@ export interface Evaluation extends AdapterFigures, AutoencoderFigures {
  * describe the person; a property of a scene counts if the prompt mentions it.
  * @throws UserError evaluate/training-seed, and those of generate and openModel
  */
-export async function evaluateMiniature(options: EvaluateOptions): Promise<Evaluation> {
+export async function evaluateMiniature(options: EvaluateOptions): Promise<MiniatureScores> {
   const { withAdapter, without, idImages, startMergeStep, people, pictures, full = false, samples, onProgress } = options;
   const usual: IdUse = { idImages, startMergeStep };
   const variants = full ? otherUses(usual, options.steps) : {};

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { gaussians } from "../core/random/gaussians.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
-import { bootstrap, column, deviation, meanOver } from "./figures.ts";
+import { bootstrap, column, meanOver, sampleDeviation } from "./figures.ts";
 
 const PEOPLE = 200;
 const noise = gaussians(seededRandom(5), PEOPLE);
@@ -15,7 +15,7 @@ test("the standard error of a mean over independent people has its textbook valu
   );
   const { value, error } = bootstrap(PEOPLE, (chosen) => meanOver(one, chosen), null);
   expect(value).toBeCloseTo(noise.reduce((a, b) => a + b, 0) / PEOPLE, 10);
-  expect(error / (deviation([...noise]) / Math.sqrt(PEOPLE))).toBeCloseTo(1, 0.9);
+  expect(error / (sampleDeviation([...noise]) / Math.sqrt(PEOPLE))).toBeCloseTo(1, 0.9);
 });
 
 test("pictures of one person do not count as independent", () => {
@@ -27,7 +27,7 @@ test("pictures of one person do not count as independent", () => {
     (person) => noise[person],
   );
   const { error } = bootstrap(PEOPLE, (chosen) => meanOver(four, chosen), null);
-  expect(error / (deviation([...noise]) / Math.sqrt(PEOPLE))).toBeGreaterThan(0.9);
+  expect(error / (sampleDeviation([...noise]) / Math.sqrt(PEOPLE))).toBeGreaterThan(0.9);
 });
 
 test("a quantity that varies with a figure reduces the error of their difference, an independent one increases it", () => {
@@ -42,7 +42,7 @@ test("a quantity that varies with a figure reduces the error of their difference
   const difference = (x: ArrayLike<number>) =>
     bootstrap(PEOPLE, (chosen) => meanOver(of(a), chosen) - meanOver(of(x), chosen), null).error;
   expect(difference(a)).toBe(0);
-  expect(difference(b) / (deviation([...a].map((v, i) => v - b[i]!)) / Math.sqrt(PEOPLE))).toBeCloseTo(1, 0.9);
+  expect(difference(b) / (sampleDeviation([...a].map((v, i) => v - b[i]!)) / Math.sqrt(PEOPLE))).toBeCloseTo(1, 0.9);
 });
 
 test("pictures without a value do not count", () => {

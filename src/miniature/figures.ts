@@ -58,7 +58,7 @@ export function bootstrap(people: number, statistic: (chosen: ArrayLike<number>)
     const value = statistic(Int32Array.from({ length: people }, () => random.integer(people)));
     if (Number.isFinite(value)) values.push(value); // the people drawn may happen to have no picture of the kind
   }
-  return { value: statistic(everyone(people)), error: deviation(values), real };
+  return { value: statistic(everyone(people)), error: sampleDeviation(values), real };
 }
 
 export const everyone = (people: number): Int32Array => Int32Array.from({ length: people }, (_, i) => i);
@@ -66,7 +66,7 @@ export const everyone = (people: number): Int32Array => Int32Array.from({ length
 export const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 /** Standard deviation of a sample. */
-export function deviation(values: readonly number[]): number {
+export function sampleDeviation(values: readonly number[]): number {
   const middle = mean(values);
   return Math.sqrt(values.reduce((sum, v) => sum + (v - middle) ** 2, 0) / Math.max(1, values.length - 1));
 }

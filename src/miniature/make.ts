@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
-import { exists } from "../train/exists.ts";
 import { checkpointPath, type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
 import type { Tensors } from "../weights/index.ts";
+import { exists } from "../weights/read-json.node.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
 import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
 import { decoderTask } from "./decoder-task.ts";
-import { deviation, encodeIdImages, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
+import { deviation, encodeIdFeatures, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
 import { exportMiniature, type TrainedParts } from "./export.ts";
 import { judgeTask } from "./judge.ts";
 import { readMiniature } from "./read-miniature.ts";
@@ -37,7 +37,7 @@ export interface MakeOptions {
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: TrainingProgress) => void;
-  readonly onNote?: (text: string) => void;
+  readonly onNotice?: (text: string) => void;
 }
 
 /** Samples per worker and step. */
@@ -60,19 +60,20 @@ export const DEFAULT_PEOPLE = 6000;
  * @throws UserError those of train, train/no-start, train/unfinished-stage
  */
 export async function makeMiniature(options: MakeOptions): Promise<void> {
-  const { folder, people, stages = STAGES, onNote } = options;
+  const { folder, people, stages = STAGES, onNotice } = options;
   await makeFolder(folder);
   const data = await dataSet(join(folder, "data"), { seed: TRAINING_SEED, people }, (done) => {
-    if (done % 500 === 0 || done === people) onNote?.(`${done} of ${people} people are drawn`);
+    if (done % 500 === 0 || done === people) onNotice?.(`${done} of ${people} people are drawn`);
   });
   await takeEarlier(options, stages);
   for (const stage of stages) {
     if (await exists(stageWeightsPath(folder, stage))) {
-      onNote?.(`${stage} is finished already`);
+      onNotice?.(`${stage} is finished already`);
       continue;
     }
     const task = await taskOf(stage, data, options);
-    const earlier = options.from === undefined || task.from !== undefined ? undefined : await startOf(task, options.from, onNote);
+    const earlier =
+      options.from === undefined || task.from !== undefined ? undefined : await startOf(task, options.from, onNotice);
     const weights = await train({ ...task, ...earlier }, trainingOptions(stage, options));
     await writeStageWeights(folder, stage, weights);
   }
@@ -83,7 +84,7 @@ export async function makeMiniature(options: MakeOptions): Promise<void> {
 async function startOf(
   task: TrainingTask,
   folder: string,
-  onNote: MakeOptions["onNote"],
+  onNotice: MakeOptions["onNotice"],
 ): Promise<Required<Pick<TrainingTask, "from" | "config">>> {
   const earlier = await earlierWeights(folder, task.name);
   if (earlier === undefined)
@@ -94,7 +95,7 @@ async function startOf(
     );
   const wanted = task.weights.tensors();
   const same = [...earlier].filter(([name, { shape }]) => `${wanted.get(name)?.shape}` === `${shape}`);
-  onNote?.(`${task.name} starts from ${folder}: ${same.length} of ${wanted.size} weights match`);
+  onNotice?.(`${task.name} starts from ${folder}: ${same.length} of ${wanted.size} weights match`);
   return { from: new Map(same), config: { ...task.config, from: folder } };
 }
 
@@ -102,7 +103,7 @@ async function startOf(
  * Copies stages before the wanted ones from an earlier run, unless this run has them.
  * @throws UserError train/unfinished-stage, where copying would hide what was trained here
  */
-async function takeEarlier({ folder, from, onNote }: MakeOptions, wanted: readonly StageName[]): Promise<void> {
+async function takeEarlier({ folder, from, onNotice }: MakeOptions, wanted: readonly StageName[]): Promise<void> {
   if (from === undefined) return;
   const first = Math.min(...wanted.map((stage) => STAGES.indexOf(stage)));
   for (const stage of STAGES.slice(0, first)) {
@@ -117,7 +118,7 @@ async function takeEarlier({ folder, from, onNote }: MakeOptions, wanted: readon
       );
     await makeFolder(join(folder, stage));
     await writeStageWeights(folder, stage, await trainedWeights(earlier));
-    onNote?.(`${stage} is taken from ${from}`);
+    onNotice?.(`${stage} is taken from ${from}`);
   }
 }
 
@@ -186,7 +187,7 @@ export async function adapterInputs(
   data: DataSet,
 ): Promise<Pick<AdapterOptions, "base" | "features" | "variants">> {
   const vision = await readStageWeights(folder, "vision");
-  const features = await encodeIdImages(join(folder, "data"), data, vision);
+  const features = await encodeIdFeatures(join(folder, "data"), data, vision);
   return { base: await readStageWeights(folder, "base"), features, variants: FEATURE_VARIANTS };
 }
 

@@ -2,8 +2,8 @@ import sharp from "sharp";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import {
   type ClassWord,
-  classWordOf,
-  type Person,
+  classWordAt,
+  type DrawnPerson,
   personAt,
   renderIdImage,
   renderSvg,
@@ -47,10 +47,10 @@ export async function drawnPortraits(
         .toBuffer(),
     );
   }
-  return { pngs, classWord: classWordOf(person, scenes[0]!) };
+  return { pngs, classWord: classWordAt(person, scenes[0]!) };
 }
 
-async function onNoise(person: Person, scene: Scene, key: readonly number[]): Promise<Uint8Array> {
+async function onNoise(person: DrawnPerson, scene: Scene, key: readonly number[]): Promise<Uint8Array> {
   const rgba = await renderIdImage(person, scene, SIDE);
   const random = seededRandom(...key);
   for (let i = 0; i < rgba.length; i += 4) {

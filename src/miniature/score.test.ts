@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import { identityLabels, sceneLabels } from "../minifaces/index.ts";
 import type { Verdict } from "./judge-session.ts";
-import { compare, statistics } from "./score.ts";
+import { compareFigures, statistics } from "./score.ts";
 import { testSet } from "./test-set.ts";
 
 const PEOPLE = 20;
@@ -18,7 +18,7 @@ const drawn = real.map((verdict) => ({ ...verdict, embedding: Float32Array.of(0.
 const of = (ours: readonly Verdict[]) => statistics(set, albums, { real, none, ours });
 
 test("identical pictures have no difference, and no error of it", () => {
-  const { faceSimShare, textLoss } = compare(PEOPLE, of(drawn), of(drawn));
+  const { faceSimShare, textLoss } = compareFigures(PEOPLE, of(drawn), of(drawn));
   expect(faceSimShare).toMatchObject({ difference: 0, differenceError: 0 });
   expect(faceSimShare.error).toBeGreaterThan(0.01);
   expect(textLoss).toEqual({ value: 0, error: 0, difference: 0, differenceError: 0 });
@@ -26,15 +26,15 @@ test("identical pictures have no difference, and no error of it", () => {
 
 test("a difference has the error of paired values, not of independent people", () => {
   const weaker = drawn.map((verdict) => ({ ...verdict, embedding: verdict.embedding.map((v) => 0.9 * v) }));
-  const { faceSimShare } = compare(PEOPLE, of(weaker), of(drawn));
-  const { faceSimShare: expected } = compare(PEOPLE, of(drawn), of(drawn));
+  const { faceSimShare } = compareFigures(PEOPLE, of(weaker), of(drawn));
+  const { faceSimShare: expected } = compareFigures(PEOPLE, of(drawn), of(drawn));
   expect(faceSimShare.difference).toBeCloseTo(-0.1 * expected.value, 5);
   expect(faceSimShare.differenceError).toBeCloseTo(0.1 * expected.error, 5);
 });
 
 test("lost text is the drop in accuracy, in points", () => {
   const blind = drawn.map((verdict) => ({ ...verdict, scene: { ...verdict.scene, background: -1 } }));
-  const { textAccuracy, textLoss } = compare(PEOPLE, of(blind), of(drawn));
+  const { textAccuracy, textLoss } = compareFigures(PEOPLE, of(blind), of(drawn));
   expect(textAccuracy.difference).toBeLessThan(-0.1); // one of at most six kinds
   expect(textLoss.difference).toBeCloseTo(-100 * textAccuracy.difference, 8);
 });

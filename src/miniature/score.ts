@@ -138,7 +138,7 @@ export interface Compared {
 }
 
 /** Compares two sets of figures. @param people their number, the same for both */
-export function compare(people: number, ours: Statistics, reference: Statistics): Record<SingleFigure, Compared> {
+export function compareFigures(people: number, ours: Statistics, reference: Statistics): Record<SingleFigure, Compared> {
   const each = SINGLE.map((name) => {
     const [mine, theirs] = [ours[name].ours, reference[name].ours];
     const { value, error } = bootstrap(people, mine, null);

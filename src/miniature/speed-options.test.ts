@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
 import { decodePhoto } from "../image/index.ts";
-import { classWordOf } from "../minifaces/index.ts";
+import { classWordAt } from "../minifaces/index.ts";
 import { PhotoMaker } from "../pipeline/index.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { openTensors } from "../weights/index.ts";
-import { realPictures, type Sampling } from "./benchmark.ts";
+import { realPictures, type SamplingOptions } from "./benchmark.ts";
 import { openJudge } from "./judge-session.ts";
 import { drawnPortraits } from "./portraits.ts";
 import { dot } from "./score.ts";
@@ -42,9 +42,9 @@ const tokens = await Promise.all(
 );
 
 /** Generates the pictures of all cases. @param shift takes the ID images of the person so many places further on */
-async function draw(pm: PhotoMaker, sampling: Sampling = {}, shift = 0): Promise<Uint8Array[]> {
+async function draw(pm: PhotoMaker, sampling: SamplingOptions = {}, shift = 0): Promise<Uint8Array[]> {
   const requests = cases.map(({ person, scene, prompt, seed }) => {
-    const word = classWordOf(set.persons[person]!, scene);
+    const word = classWordAt(set.persons[person]!, scene);
     const marked = prompt.replace(new RegExp(`\\b${word}\\b`), `${word} img`);
     const idTokens = tokens[(person + shift) % PEOPLE]!;
     const how = { numInferenceSteps: STEPS, guidanceScale: 3, startMergeStep: 0, ...sampling };

@@ -1,6 +1,6 @@
 import { UserError } from "../core/errors.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
-import { caption, type Person, personAt, type Scene, type ScenePart, sceneAt } from "../minifaces/index.ts";
+import { caption, type DrawnPerson, personAt, type Scene, type ScenePart, sceneAt } from "../minifaces/index.ts";
 import { ALBUM, TRAINING_SEED } from "./data-set.ts";
 
 /** One picture to generate. */
@@ -21,7 +21,7 @@ export interface TestCase {
 /** People not seen in training, and the pictures to generate of them. */
 export interface TestSet {
   readonly seed: number;
-  readonly persons: readonly Person[];
+  readonly persons: readonly DrawnPerson[];
   /** ALBUM plain photos per person. */
   readonly albums: readonly (readonly Scene[])[];
   /** Some photos per person, and after all of these one picture per person in another style. */
@@ -52,7 +52,7 @@ export function testSet({ seed, people, pictures }: { seed: number; people: numb
 }
 
 /** Indices of the person's first free scenes at their own age that are, or are not, photos. */
-function suitable(person: Person, seed: number, index: number, photo: boolean, count: number): number[] {
+function suitable(person: DrawnPerson, seed: number, index: number, photo: boolean, count: number): number[] {
   const found: number[] = [];
   for (let picture = 0; found.length < count; picture++) {
     const { age, style } = sceneAt(seed, index, picture, "free");

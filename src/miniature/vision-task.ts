@@ -88,7 +88,7 @@ function visionBatch(data: DataSet, batch: number, key: readonly number[]) {
     for (const [half, album] of [first, second].entries()) {
       const row = half * batch + i;
       const rgb = idImage(data, person, album, random.pick(BEHIND), random.integer(2 ** 30));
-      pixels.set(idPixels(rgb, random), row * size);
+      pixels.set(variedIdPixels(rgb, random), row * size);
       numbers.set(identityVector(data.persons[person]!), row * IDENTITY_NUMBERS.length);
       classes.set(identityHot(data.persons[person]!), row * IDENTITY_ATTRIBUTES.width);
     }
@@ -101,7 +101,7 @@ function visionBatch(data: DataSet, batch: number, key: readonly number[]) {
 }
 
 /** Converts an ID image to the encoder's input, [3, SIDE, SIDE]; with `random`, shifts, scales and relights it slightly. */
-export function idPixels(rgb: Uint8Array, random?: { uniform(low?: number, high?: number): number }): Float32Array {
+export function variedIdPixels(rgb: Uint8Array, random?: { uniform(low?: number, high?: number): number }): Float32Array {
   if (random === undefined) return clipNormalise({ data: rgb, width: SIDE, height: SIDE });
   const light = random.uniform(0.88, 1.12);
   const scale = random.uniform(0.86, 1.12);

@@ -3,7 +3,7 @@ import { seededRandom } from "../core/random/seeded-random.ts";
 import {
   caption,
   captionOf,
-  classWordOf,
+  classWordAt,
   hairColourWord,
   IDENTITY_CLASSES,
   personAt,
@@ -32,9 +32,9 @@ test("captions use the words of the vocabulary, all of them, and fit 77 tokens",
 test("captions describe the scene", () => {
   for (const { person, scene, caption } of plain) {
     const other = { man: ["woman"], woman: [], boy: [], girl: [] };
-    expect(caption).toMatch(new RegExp(`\\b${classWordOf(person, scene)}\\b`));
+    expect(caption).toMatch(new RegExp(`\\b${classWordAt(person, scene)}\\b`));
     for (const word of Object.keys(other))
-      if (word !== classWordOf(person, scene)) expect(caption.split(" ")).not.toContain(word);
+      if (word !== classWordAt(person, scene)) expect(caption.split(" ")).not.toContain(word);
     expect(caption.split(" ").includes("old")).toBe(scene.age === "old");
     for (const style of ["comic", "sketch", "watercolor"]) expect(caption.includes(style)).toBe(scene.style === style);
     const clothes = /\b(\w+) (shirt|suit|hoodie|sweater|dress)\b/.exec(caption);

@@ -1,12 +1,12 @@
 import type { Random } from "../core/random/seeded-random.ts";
 import { IDENTITY_PHRASES, identityPhrases } from "./identity-words.ts";
-import { EYE_COLOURS, HAIR_COLOURS, type Person } from "./person.ts";
+import { type DrawnPerson, EYE_COLOURS, HAIR_COLOURS } from "./person.ts";
 import {
   type Accessory,
   type Background,
   CLOTHES_COLOURS,
   CLOTHES_TYPES,
-  classWordOf,
+  classWordAt,
   EXPRESSIONS,
   PLAIN_COLOURS,
   type Scene,
@@ -60,16 +60,16 @@ export interface Caption {
 }
 
 /** A sentence about the picture: words of VOCABULARY between single spaces. A comma is a word. */
-export const captionOf = (person: Person, scene: Scene, random: Random, options: CaptionOptions): string =>
+export const captionOf = (person: DrawnPerson, scene: Scene, random: Random, options: CaptionOptions): string =>
   caption(person, scene, random, options).text;
 
 /** The sentence of {@link captionOf}, and which parts of the scene it mentions. */
-export function caption(person: Person, scene: Scene, random: Random, { identity }: CaptionOptions): Caption {
+export function caption(person: DrawnPerson, scene: Scene, random: Random, { identity }: CaptionOptions): Caption {
   const said = () => !random.chance(LEFT_OUT);
   const closeup = scene.framing === "close" && random.chance(FRAMING_SAID) ? "closeup " : "";
   const style = random.pick(STYLE[scene.style]).replace(/^a /, `a ${closeup}`);
   const expression = scene.expression !== "neutral" && said() ? `${scene.expression} ` : "";
-  const who = `${expression}${scene.age === "old" ? "old " : ""}${classWordOf(person, scene)}`;
+  const who = `${expression}${scene.age === "old" ? "old " : ""}${classWordAt(person, scene)}`;
 
   const clothes = said()
     ? `${random.pick(["wearing", "in"])} ${article(`${scene.clothesColour} ${scene.clothesType}`)}`

@@ -1,6 +1,6 @@
 import { type Colour, luma, mix, multiply, ramp } from "./colour.ts";
 import { svg } from "./markup.ts";
-import type { AgeGroup, Beard, HairColour, HairStyle, IdentityNumber, Person } from "./person.ts";
+import type { AgeGroup, Beard, DrawnPerson, HairColour, HairStyle, IdentityNumber } from "./person.ts";
 import type { Scene } from "./scene.ts";
 
 /**
@@ -61,9 +61,10 @@ const AGED = 0.72; // share of grey in hair that greys only because a picture sh
 const FADED = 0.2; // share of grey in the hair colour of an old person
 
 /** Whether the picture shows hair greyed by an age that is not the person's own. */
-export const hasGreyed = (person: Person, scene: Pick<Scene, "age">): boolean => scene.age === "old" && person.ageGroup !== "old";
+export const hasGreyed = (person: DrawnPerson, scene: Pick<Scene, "age">): boolean =>
+  scene.age === "old" && person.ageGroup !== "old";
 
-export function headOf(person: Person, scene: Scene): Head {
+export function headOf(person: DrawnPerson, scene: Scene): Head {
   const { age, expression, yaw } = scene;
   const male = person.gender === "male";
   const [child, old] = [age === "child", age === "old"];

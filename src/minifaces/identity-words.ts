@@ -1,6 +1,6 @@
 import type { Random } from "../core/random/seeded-random.ts";
 import { hasGreyed } from "./head.ts";
-import type { HairColour, HairStyle, IdentityNumber, Person } from "./person.ts";
+import type { DrawnPerson, HairColour, HairStyle, IdentityNumber } from "./person.ts";
 import type { Scene } from "./scene.ts";
 
 /** Alternative phrases for one trait; `*` stands for the hair colour. All follow the word "with". */
@@ -51,11 +51,11 @@ const DEGREES = {
 const EYE_SIZES = ["small", "big"] as const;
 const FAR = 0.4; // from the middle; three people in ten are beyond it on each side
 
-export const skinWord = ({ numbers }: Person): (typeof SKIN)[number] =>
+export const skinWord = ({ numbers }: DrawnPerson): (typeof SKIN)[number] =>
   SKIN[Math.min(Math.floor(((numbers.skinTone + 1) / 2) * SKIN.length), SKIN.length - 1)]!;
 
 /** The most fitting word for the shape of the face. */
-export function faceShapeWord({ numbers: { faceWidth, faceHeight, jawWidth } }: Person): keyof typeof FACE {
+export function faceShapeWord({ numbers: { faceWidth, faceHeight, jawWidth } }: DrawnPerson): keyof typeof FACE {
   const breadth = (faceWidth - faceHeight) / 2;
   if (Math.abs(jawWidth) > 0.45 && Math.abs(jawWidth) > Math.abs(breadth)) return jawWidth > 0 ? "square" : "pointed";
   if (Math.abs(breadth) > 0.3) return breadth > 0 ? "round" : "long";
@@ -63,14 +63,14 @@ export function faceShapeWord({ numbers: { faceWidth, faceHeight, jawWidth } }: 
 }
 
 /** The word for the colour of the hair in this picture. */
-export const hairColourWord = (person: Person, scene: Scene): HairColour =>
+export const hairColourWord = (person: DrawnPerson, scene: Scene): HairColour =>
   hasGreyed(person, scene) ? "grey" : person.hairColour;
 
 /**
  * Phrases about who the person is, in random order; each trait is mentioned with the probability `share`.
  * @returns phrases that follow "with"
  */
-export function identityPhrases(person: Person, scene: Scene, random: Random, share: number): string[] {
+export function identityPhrases(person: DrawnPerson, scene: Scene, random: Random, share: number): string[] {
   const { numbers } = person;
   const said: string[] = [];
   const say = (phrase: string | undefined) => {

@@ -5,14 +5,14 @@ export { type FaceBox, faceBox, type Landmarks, landmarks, type Point } from "./
 export {
   type AgeGroup,
   type ClassWord,
+  type DrawnPerson,
   drawPerson,
   type Gender,
   IDENTITY_NUMBERS,
   type IdentityNumber,
-  type Person,
   type PersonOptions,
 } from "./person.ts";
 export { personAt, sceneAt } from "./random-access.ts";
 export { type RenderedPicture, renderIdImage, renderPicture, renderSvg } from "./render.ts";
-export { classWordOf, drawScene, type Scene, type SceneKind } from "./scene.ts";
+export { classWordAt, drawScene, type Scene, type SceneKind } from "./scene.ts";
 export { sceneSvg, type View } from "./scene-svg.ts";

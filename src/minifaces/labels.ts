@@ -1,13 +1,13 @@
 import {
   AGE_GROUPS,
   BEARDS,
+  type DrawnPerson,
   EYE_COLOURS,
   GENDERS,
   HAIR_COLOURS,
   HAIR_STYLES,
   IDENTITY_NUMBERS,
   MOLES,
-  type Person,
 } from "./person.ts";
 import { ACCESSORIES, BACKGROUNDS, CLOTHES_COLOURS, CLOTHES_TYPES, EXPRESSIONS, FRAMINGS, type Scene, STYLES } from "./scene.ts";
 
@@ -40,7 +40,7 @@ export const SCENE_CLASSES = {
 type Labels<Classes> = { readonly [Name in keyof Classes]: number };
 
 /** The index of each attribute's value in IDENTITY_CLASSES. */
-export const identityLabels = (person: Person): Labels<typeof IDENTITY_CLASSES> =>
+export const identityLabels = (person: DrawnPerson): Labels<typeof IDENTITY_CLASSES> =>
   labels(IDENTITY_CLASSES, { ...person, freckles: person.freckles ? "yes" : "no" });
 
 /** The index of each attribute's value in SCENE_CLASSES. */
@@ -57,5 +57,5 @@ function labels<Name extends string>(
 const UNIFORM_DEVIATION = Math.sqrt(1 / 3); // of a uniform number in [-1, 1]
 
 /** The person's numbers in the order of IDENTITY_NUMBERS, each of mean 0 and deviation 1 over all people. */
-export const identityVector = ({ numbers }: Person): Float32Array =>
+export const identityVector = ({ numbers }: DrawnPerson): Float32Array =>
   Float32Array.from(IDENTITY_NUMBERS, (name) => numbers[name] / UNIFORM_DEVIATION);

@@ -1,6 +1,6 @@
 import { eyeMiddle } from "./draw/eyes.ts";
 import { headOf } from "./head.ts";
-import type { Person } from "./person.ts";
+import type { DrawnPerson } from "./person.ts";
 import type { Scene } from "./scene.ts";
 
 /** A position in the picture, [x, y] in units of its side, from its upper left corner. */
@@ -29,7 +29,7 @@ function placing({ x, y, scale, tilt }: Scene): (u: number, v: number) => Point 
   return (u, v) => [(x + u * cos - v * sin) / 100, (y + u * sin + v * cos) / 100];
 }
 
-export function landmarks(person: Person, scene: Scene): Landmarks {
+export function landmarks(person: DrawnPerson, scene: Scene): Landmarks {
   const head = headOf(person, scene);
   const at = placing(scene);
   const { eyes, nose, mouth, shift } = head;
@@ -43,7 +43,7 @@ export function landmarks(person: Person, scene: Scene): Landmarks {
 }
 
 /** The upright box around the face from the top of the forehead to the chin, without ears and hair. */
-export function faceBox(person: Person, scene: Scene): FaceBox {
+export function faceBox(person: DrawnPerson, scene: Scene): FaceBox {
   const { width: w, height: h, chin } = headOf(person, scene);
   const at = placing(scene);
   const half = [

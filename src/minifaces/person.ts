@@ -68,7 +68,7 @@ export const IDENTITY_NUMBERS = [
 export type IdentityNumber = (typeof IDENTITY_NUMBERS)[number];
 
 /** A person's identity, the same in all pictures. Plain data. */
-export interface Person {
+export interface DrawnPerson {
   readonly gender: Gender;
   readonly ageGroup: AgeGroup;
   readonly hairStyle: HairStyle;
@@ -87,7 +87,7 @@ export interface PersonOptions {
 }
 
 /** Draws a person at random, of a given gender or age if asked. */
-export function drawPerson(random: Random, options: PersonOptions = {}): Person {
+export function drawPerson(random: Random, options: PersonOptions = {}): DrawnPerson {
   const drawn = { gender: random.weighted(GENDERS), ageGroup: random.weighted(AGE_GROUPS) };
   const gender = options.gender ?? drawn.gender;
   const ageGroup = options.ageGroup ?? drawn.ageGroup;

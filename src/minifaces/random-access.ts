@@ -1,11 +1,11 @@
 import { seededRandom } from "../core/random/seeded-random.ts";
-import { drawPerson, type Person } from "./person.ts";
+import { type DrawnPerson, drawPerson } from "./person.ts";
 import { drawScene, type Scene, type SceneKind } from "./scene.ts";
 
 const KINDS: readonly SceneKind[] = ["album", "free"];
 
 /** Person number `index` of a seed's world. */
-export const personAt = (seed: number, index: number): Person => drawPerson(seededRandom(seed, index));
+export const personAt = (seed: number, index: number): DrawnPerson => drawPerson(seededRandom(seed, index));
 
 /** Picture number `picture` of that person, among those of its kind. */
 export const sceneAt = (seed: number, index: number, picture: number, kind: SceneKind): Scene =>

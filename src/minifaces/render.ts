@@ -1,6 +1,6 @@
 import { Resvg } from "@resvg/resvg-js";
 import { type Rgb8, rgb8 } from "../image/rgb8.ts";
-import type { Person } from "./person.ts";
+import type { DrawnPerson } from "./person.ts";
 import type { Scene } from "./scene.ts";
 import { layerSvgs, sceneSvg } from "./scene-svg.ts";
 
@@ -40,7 +40,7 @@ export interface RenderedPicture {
  * for rounding, the picture equals the view `picture`.
  * @param side pixels
  */
-export async function renderPicture(person: Person, scene: Scene, side: number): Promise<RenderedPicture> {
+export async function renderPicture(person: DrawnPerson, scene: Scene, side: number): Promise<RenderedPicture> {
   const layers = layerSvgs(person, scene).map((svg) => rasterise(svg, side));
   const pixels = side * side;
   const [rgb, mask] = [new Uint8Array(pixels * 3), new Uint8Array(pixels)];
@@ -58,5 +58,5 @@ export async function renderPicture(person: Person, scene: Scene, side: number):
  * @param side pixels
  * @returns [side, side, 4] RGBA, straight alpha
  */
-export const renderIdImage = (person: Person, scene: Scene, side: number): Promise<Uint8Array> =>
+export const renderIdImage = (person: DrawnPerson, scene: Scene, side: number): Promise<Uint8Array> =>
   renderSvg(sceneSvg(person, scene, "idImage"), side);

@@ -9,7 +9,7 @@ import { paperBorder } from "./draw/paper.ts";
 import { headOf } from "./head.ts";
 import { svg } from "./markup.ts";
 import { createPen } from "./pen.ts";
-import type { Person } from "./person.ts";
+import type { DrawnPerson } from "./person.ts";
 import type { Scene } from "./scene.ts";
 
 /**
@@ -22,7 +22,7 @@ export type View = "picture" | "person" | "idImage" | "portrait";
 const ID_REACH = 37;
 
 /** The picture as a square SVG without a fixed size. */
-export function sceneSvg(person: Person, scene: Scene, view: View): string {
+export function sceneSvg(person: DrawnPerson, scene: Scene, view: View): string {
   const { x, y, scale } = scene;
   const figure = figureMarkup(person, scene);
   if (view === "person") return canvas(figure);
@@ -34,7 +34,7 @@ export function sceneSvg(person: Person, scene: Scene, view: View): string {
 }
 
 /** The picture's layers, from back to front; the second is the person alone. */
-export const layerSvgs = (person: Person, scene: Scene): string[] =>
+export const layerSvgs = (person: DrawnPerson, scene: Scene): string[] =>
   [backgroundMarkup(scene), figureMarkup(person, scene), borderMarkup(scene)].filter((markup) => markup !== "").map(canvas);
 
 const canvas = (markup: string): string => `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">${markup}</svg>`;
@@ -47,10 +47,10 @@ function backgroundMarkup(scene: Scene): string {
 
 const borderMarkup = (scene: Scene): string => (scene.style === "watercolor" ? paperBorder(scene) : "");
 
-const figureMarkup = (person: Person, scene: Scene): string =>
+const figureMarkup = (person: DrawnPerson, scene: Scene): string =>
   svg`<g transform="translate(${scene.x} ${scene.y}) rotate(${scene.tilt}) scale(${scene.scale})">${personMarkup(person, scene)}</g>`;
 
-function personMarkup(person: Person, scene: Scene): string {
+function personMarkup(person: DrawnPerson, scene: Scene): string {
   const pen = createPen("p", scene, "person");
   const head = headOf(person, scene);
   const hair = createHair(pen, head, scene);

@@ -1,5 +1,5 @@
 import type { Random } from "../core/random/seeded-random.ts";
-import { AGE_GROUPS, type AgeGroup, type ClassWord, type Gender, type Person } from "./person.ts";
+import { AGE_GROUPS, type AgeGroup, type ClassWord, type DrawnPerson, type Gender } from "./person.ts";
 
 export type Style = keyof typeof STYLES;
 export type Background = keyof typeof BACKGROUNDS;
@@ -69,7 +69,7 @@ export interface Scene {
 }
 
 /** Draws the scene of a picture of this person at random; nothing is rendered yet. */
-export function drawScene(person: Person, random: Random, kind: SceneKind): Scene {
+export function drawScene(person: DrawnPerson, random: Random, kind: SceneKind): Scene {
   const album = kind === "album";
   const style = random.weighted(STYLES);
   const accessory = random.weighted(ACCESSORIES);
@@ -114,5 +114,5 @@ const CLASS_WORDS: Readonly<Record<Gender, readonly [ClassWord, ClassWord]>> = {
 };
 
 /** The class word at the age that the picture shows. `old` is a word of its own before it. */
-export const classWordOf = ({ gender }: Person, { age }: Pick<Scene, "age">): ClassWord =>
+export const classWordAt = ({ gender }: DrawnPerson, { age }: Pick<Scene, "age">): ClassWord =>
   CLASS_WORDS[gender][age === "child" ? 0 : 1];

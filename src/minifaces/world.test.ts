@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import {
-  classWordOf,
+  classWordAt,
   drawPerson,
   IDENTITY_CLASSES,
   IDENTITY_NUMBERS,
@@ -97,8 +97,8 @@ test("people of a given gender and age can be drawn; the class word follows the 
     const child = drawPerson(random, { gender: "female", ageGroup: "child" });
     expect(child).toMatchObject({ gender: "female", ageGroup: "child", beard: "none" });
     expect(child.hairStyle).not.toBe("bald");
-    expect(classWordOf(child, { age: "child" })).toBe("girl");
-    expect(classWordOf(child, { age: "old" })).toBe("woman");
+    expect(classWordAt(child, { age: "child" })).toBe("girl");
+    expect(classWordAt(child, { age: "old" })).toBe("woman");
   }
-  expect(classWordOf(drawPerson(random, { gender: "male" }), { age: "child" })).toBe("boy");
+  expect(classWordAt(drawPerson(random, { gender: "male" }), { age: "child" })).toBe("boy");
 });

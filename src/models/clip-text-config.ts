@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Tensors } from "../weights/tensor-entry.ts";
 import type { ClipTextConfig } from "./clip-text.ts";
-import { countOf, dimOf, needsConfig, parseConfig } from "./read-config.ts";
+import { countOf, dimOf, needsConfig, parseConfig } from "./parse-config.ts";
 
 /** Fields of transformers' CLIPTextConfig that matter here. */
 const schema = z.looseObject({
@@ -17,7 +17,7 @@ const schema = z.looseObject({
 });
 
 /** A text encoder's sizes, and how the end of a text is found. */
-export interface ClipTextSettings extends ClipTextConfig {
+export interface ClipTextModelConfig extends ClipTextConfig {
   /** The token whose first occurrence is pooled; undefined: the position of the highest id. */
   readonly endToken: number | undefined;
 }
@@ -35,7 +35,7 @@ const HEAD_WIDTH = 64;
  * A text encoder's sizes, from its config.json or, without one, from its tensors and what all SDXL models share.
  * @throws UserError model/config, model/config-needed, weights/missing
  */
-export function clipTextConfig(config: unknown, tensors: Tensors, name: TextEncoderName): ClipTextSettings {
+export function clipTextConfig(config: unknown, tensors: Tensors, name: TextEncoderName): ClipTextModelConfig {
   const projection = tensors.get("text_projection.weight")?.shape[0];
   if (config !== undefined) {
     const c = parseConfig(schema, config, name);

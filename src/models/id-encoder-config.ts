@@ -3,7 +3,7 @@ import { UserError } from "../core/errors.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
 import type { IdEncoderV1Config } from "./id-encoder-v1.ts";
 import type { IdEncoderV2Config } from "./id-encoder-v2.ts";
-import { countOf, dimOf, parseConfig } from "./read-config.ts";
+import { countOf, dimOf, parseConfig } from "./parse-config.ts";
 
 const NAME = "the adapter's ID encoder";
 

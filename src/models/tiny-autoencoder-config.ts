@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../core/errors.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
-import { dimOf, only, parseConfig } from "./read-config.ts";
+import { dimOf, only, parseConfig } from "./parse-config.ts";
 import type { TinyAutoencoderConfig } from "./tiny-autoencoder.ts";
 
 const NAME = "the tiny VAE";

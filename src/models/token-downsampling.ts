@@ -1,7 +1,7 @@
 import { type Dim, sameDim } from "../graph/dim.ts";
 import { weightPathOf } from "../graph/layer-weight.ts";
 import { conv2dOp } from "../graph/ops/convolution.ts";
-import { every } from "../graph/ops/every.ts";
+import { everyNth } from "../graph/ops/every-nth.ts";
 import { reshape } from "../graph/ops/layout.ts";
 import { layerNormOp } from "../graph/ops/normalise.ts";
 import { type Rule, rewrite } from "../graph/rewrite.ts";
@@ -20,10 +20,10 @@ const KEY_OR_VALUE = /^(.*\.attentions\.\d+)\..*\.attn1\.to_[kv]\.weight$/;
  * @param factor an integer; 1 changes nothing
  * @see ethansmith2000/ImprovedTokenMerge, downsample_factor_level_1
  */
-export const downsampleTokens = (noise: Tensor, factor: number): Tensor => rewrite([noise], tokenDownsampling(factor))[0]!;
+export const downsampleTokens = (noise: Tensor, factor: number): Tensor => rewrite([noise], tokenDownsamplingRule(factor))[0]!;
 
 /** {@link downsampleTokens} as a rule, for one rewriting. */
-export function tokenDownsampling(factor: number): Rule {
+export function tokenDownsamplingRule(factor: number): Rule {
   const pictureSizes = new Map<string, PictureSize>();
   const fewer = new Map<Tensor, Tensor>();
   return (t) => {
@@ -56,5 +56,5 @@ function everyPixel(x: Tensor, [height, width]: PictureSize, factor: number): Te
   }
   const [batch, , channels] = x.shape as [Dim, Dim, Dim];
   const pixels = reshape(x, [batch, height, width, channels]);
-  return reshape(every(every(pixels, 1, factor), 2, factor), [batch, -1, channels]);
+  return reshape(everyNth(everyNth(pixels, 1, factor), 2, factor), [batch, -1, channels]);
 }

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { Tensors } from "../weights/tensor-entry.ts";
-import { countOf, dimOf, needsConfig, only, parseConfig } from "./read-config.ts";
+import { countOf, dimOf, needsConfig, only, parseConfig } from "./parse-config.ts";
 import type { UNetConfig } from "./unet.ts";
 
 const NAME = "unet";
 const perLevel = z.union([z.int().positive(), z.array(z.int().positive())]);
 
 /** The network's sizes, and the size of the pictures that it was trained on. */
-export interface UNetSettings extends UNetConfig {
+export interface UNetModelConfig extends UNetConfig {
   /** Side of the latents. */
   readonly sampleSize: number;
 }
@@ -54,11 +54,11 @@ const schema = z.looseObject({
  * The UNet's sizes, from its config.json or, without one, from its tensors and what all SDXL models share.
  * @throws UserError model/config, model/config-needed, weights/missing
  */
-export function unetConfig(config: unknown, tensors: Tensors): UNetSettings {
+export function unetConfig(config: unknown, tensors: Tensors): UNetModelConfig {
   return config === undefined ? fromTensors(tensors) : fromConfig(config);
 }
 
-function fromConfig(json: unknown): UNetSettings {
+function fromConfig(json: unknown): UNetModelConfig {
   const c = parseConfig(schema, json, NAME);
   const channels = c.block_out_channels;
   const levels = <T>(value: T | readonly T[]): readonly T[] => (Array.isArray(value) ? value : channels.map(() => value as T));
@@ -86,7 +86,7 @@ const GROUPS = 32;
 const TIME_ID_DIM = 256;
 const SAMPLE_SIZE = 128;
 
-function fromTensors(tensors: Tensors): UNetSettings {
+function fromTensors(tensors: Tensors): UNetModelConfig {
   const dim = (name: string, axis: number): number => dimOf(tensors, name, axis, NAME);
   const levels = countOf(tensors, "down_blocks.");
   const channels = Array.from({ length: levels }, (_, i) => dim(`down_blocks.${i}.resnets.0.conv1.weight`, 0));

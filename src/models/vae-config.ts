@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Tensors } from "../weights/tensor-entry.ts";
-import { countOf, dimOf, needsConfig, only, parseConfig } from "./read-config.ts";
+import { countOf, dimOf, needsConfig, only, parseConfig } from "./parse-config.ts";
 import type { VaeConfig } from "./vae.ts";
 
 const NAME = "vae";

@@ -65,10 +65,10 @@ test("with unloadAfterUse one model at a time is kept, and the picture is the sa
   await using sparing = await PhotoMaker.load({ ...TINY_V1, unloadAfterUse: true, encodingCacheBytes: 0 });
   const [kept, sparingly] = [await pm.generate(base), await sparing.generate(base)];
   expect(sparingly.latents.final).toEqual(kept.latents.final);
-  expect(loads(await eventsOf(base, sparing))).toHaveLength(6); // all over again
+  expect(loads(await eventsOf(base, sparing))).toHaveLength(6); // every model is loaded again
 });
 
-test("events tell phase, step and seconds left, and previews are sent when asked for", async () => {
+test("events carry phase, step and seconds left; previews are sent on request", async () => {
   const events = await eventsOf({ ...base, preview: true, numImagesPerPrompt: 2 });
   const steps = events.flatMap((e) => (e.type === "progress" && e.phase === "denoise" ? [e] : []));
   expect(steps.map((e) => [e.step, e.steps])).toEqual([
@@ -99,7 +99,7 @@ test("cancelling takes effect within one evaluation, and the next request works"
   expect((await pm.generate(base)).images).toHaveLength(1);
 });
 
-test("a request that waits behind another is cancelled at once, and the one before it is not disturbed", async () => {
+test("a request that waits behind another is cancelled at once, without affecting the one before it", async () => {
   const order: string[] = [];
   const first = pm.generate({ ...base, numInferenceSteps: 20 }).then(() => order.push("first"));
   const stop = new AbortController();
@@ -116,7 +116,7 @@ test("a request that waits behind another is cancelled at once, and the one befo
   expect(order.at(-1)).toBe("first");
 });
 
-test("cancelling while a model loads rejects at once, and the next request finds it loaded", async () => {
+test("cancelling while a model loads rejects at once, and the next request uses the loaded model", async () => {
   await using other = await PhotoMaker.load(TINY_V1);
   const stop = new AbortController();
   const events: GenerateEvent[] = [];
@@ -131,7 +131,7 @@ test("cancelling while a model loads rejects at once, and the next request finds
   expect((await other.generate(base)).latents.final).toEqual((await pm.generate(base)).latents.final);
 });
 
-test("every public method refuses what it cannot read, by code", async () => {
+test("every public method refuses invalid input with a code", async () => {
   const wrong = (value: unknown) => value as never;
   await expect(pm.encodeIdImages(wrong("a.jpg"))).rejects.toThrow(code("id-images/wrong-type"));
   await expect(pm.encodeIdImages([photo("person_0")], { idEmbeds: wrong({ data: new Float32Array(3) }) })).rejects.toThrow(
@@ -146,7 +146,7 @@ test("every public method refuses what it cannot read, by code", async () => {
   expect(() => pm.evaluationWork({ width: 0, height: 64, rows: 1 })).toThrow(code("size/out-of-range"));
 });
 
-test("requests to one pipeline wait for each other and do not disturb each other", async () => {
+test("requests to one pipeline run one after the other and do not affect each other", async () => {
   const alone = (await pm.generate(base)).latents.final;
   const both = await Promise.all([pm.generate(base), pm.generate({ ...base, seed: 2 }), pm.generate(base)]);
   expect(both[0].latents.final).toEqual(alone);
@@ -154,7 +154,7 @@ test("requests to one pipeline wait for each other and do not disturb each other
   expect(both[1].latents.final).not.toEqual(alone);
 });
 
-test("the event loop goes on while models load and run", async () => {
+test("models do not block the event loop while they load and run", async () => {
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
   const before: number[] = [];
@@ -162,12 +162,12 @@ test("the event loop goes on while models load and run", async () => {
   for await (const event of other.generate({ ...base, width: 256, height: 256 }))
     if (event.type === "progress" && (event.detail === "unet" || event.phase === "denoise")) before.push(turns);
   clearInterval(timer);
-  // loading begun, loaded, and three evaluations: a call that held up the loop would let no timer come between
+  // begin and end of loading, and three evaluations: no timer would fire in between if a call blocked the loop
   expect(before).toHaveLength(5);
   for (let i = 1; i < before.length; i++) expect(before[i]! - before[i - 1]!).toBeGreaterThanOrEqual(3);
 });
 
-test("a picture says how it was made, and its settings make it again", async () => {
+test("a picture contains its settings, and they make it again", async () => {
   const { images, latents } = await pm.generate({ ...base, negativePrompt: "ugly, bad" });
   const { parameters, settings } = readPngSettings(images[0]!.png);
   expect(parameters).toBe(
@@ -182,7 +182,7 @@ test("a picture says how it was made, and its settings make it again", async () 
   expect((await again.generate({ ...request, inputIdImages } as GenerateInput)).latents.final).toEqual(latents.final);
 });
 
-test("a picture says nothing of the folders that its files lie in", async () => {
+test("a picture does not reveal the folders of its files", async () => {
   const all = { ...TINY_V1, tinyVae: goldenPath("tiny-autoencoder"), loras: [{ path: goldenPath("lora", "peft.safetensors") }] };
   await using other = await PhotoMaker.load(all);
   const { latents: drawn } = await other.generate({ ...base, numInferenceSteps: 1 });
@@ -211,11 +211,11 @@ test("a single-file checkpoint with --model-config and a safetensors adapter dra
   expect(await pixelsOf(actual)).toEqual(await pixelsOf(expected));
 });
 
-test("a photo that its EXIF turns gives the picture of the upright photo", async () => {
+test("a photo with an EXIF orientation gives the picture of the upright photo", async () => {
   const turned = await readFile(goldenPath("photos", "person_3_exif6.jpg"));
   const [upright, lying] = [join(folder, "upright.png"), join(folder, "lying.png")];
   await sharp(turned).autoOrient().png().toFile(upright);
-  await sharp(turned).png().toFile(lying); // as it is stored, without its EXIF
+  await sharp(turned).png().toFile(lying); // pixels as stored, without EXIF
   const drawn = async (file: NonNullable<GenerateInput["inputIdImages"]>[number]) =>
     (await pm.generate({ ...base, inputIdImages: [file] })).latents.final;
   const expected = await drawn(upright);
@@ -223,7 +223,7 @@ test("a photo that its EXIF turns gives the picture of the upright photo", async
   expect(await drawn(lying)).not.toEqual(expected);
 });
 
-test("latents that were saved make the picture again, whatever the seed", async () => {
+test("saved latents make the picture again with any seed", async () => {
   const { latents } = await pm.generate(base);
   const path = join(folder, "latents.safetensors");
   await writeLatents(path, latents.initialNoise, latents.final, latents.dims);
@@ -236,7 +236,7 @@ test("no negative prompt and an empty one differ", async () => {
   expect(none.latents.final).not.toEqual(empty.latents.final);
 });
 
-describe("bad input is refused with its cause", () => {
+describe("invalid input is refused with its cause", () => {
   test.each<[string, GenerateInput, string]>([
     ["no photo", { ...base, inputIdImages: [] }, "id-images/missing"],
     ["a photo that is not there", { ...base, inputIdImages: ["nobody.jpg"] }, "photo/missing"],
@@ -274,7 +274,7 @@ describe("bad input is refused with its cause", () => {
     await expect(PhotoMaker.load({ ...TINY_V1, model: "nowhere/at/all" })).rejects.toThrow(code("path/missing"));
   });
 
-  test("weights that are not numbers end the run, and name the step", async () => {
+  test("weights with NaN end the run with an error that names the step", async () => {
     const { tensors } = await openTensors(goldenPath("tiny-sdxl", "unet", "diffusion_pytorch_model.safetensors"));
     const values = await readValues(tensors.get("conv_in.bias")!);
     const bad = new Uint16Array(values.shape[0]!).fill(0x7e00);
@@ -306,7 +306,7 @@ async function copyModel(target: string): Promise<void> {
   await writeFile(join(target, "note.txt"), "a broken copy");
 }
 
-test("a seed stands for PyTorch's CPU generator, or for its CUDA generator when asked, and the picture says so", async () => {
+test("a seed is for PyTorch's CPU generator, or on request for its CUDA generator, which the settings record", async () => {
   const golden = goldenJson("rng", "cuda_philox.json").cases.find(
     (c: { shape: number[]; call: number }) => String(c.shape) === "4,16,16" && c.call === 0,
   );

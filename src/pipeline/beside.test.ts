@@ -8,14 +8,18 @@ import { goldenPath } from "../testing/golden.ts";
 import { TINY_V1 } from "../testing/tiny-model.ts";
 import { PhotoMaker } from "./photomaker.ts";
 
-/** What is told of large models, said of the tiny one. */
+/** Makes the tiny model run like a large one, with encoders in their own process. */
 const apart = vi.hoisted(() => ({ value: true }));
 vi.mock("../sessions/apart.ts", () => ({ runsApart: () => apart.value }));
 
 const request: GenerateInput = {
   prompt: "a photo of a man img",
   inputIdImages: [goldenPath("photos", "person_0.png")],
-  ...{ width: 64, height: 64, numInferenceSteps: 2, startMergeStep: 0, seed: 1 },
+  width: 64,
+  height: 64,
+  numInferenceSteps: 2,
+  startMergeStep: 0,
+  seed: 1,
 };
 
 let cache: string;
@@ -42,7 +46,7 @@ async function drawn(more: Partial<LoadInput>, requests: readonly GenerateInput[
 
 const requests = [request, { ...request, deepCache: 2 }, request];
 const inOneProcess = new Map<string, ReturnType<typeof drawn>>();
-/** Drawn once for each precision. */
+/** Pictures of one process, drawn once for each precision. */
 function alone(precision: "f32" | "int8"): ReturnType<typeof drawn> {
   apart.value = false;
   const made = inOneProcess.get(precision) ?? drawn({ precision }, requests);
@@ -58,13 +62,13 @@ test.each([
   ["int8", false],
   ["int8", true],
 ] as const)(
-  "%s, unloaded after use: %s: the pictures of one process, whatever form the UNet is in",
+  "%s, unloaded after use: %s: the pictures equal those of one process, in every form of the UNet",
   async (precision, unloadAfterUse) => {
     const one = await alone(precision);
     const beside = await drawn({ precision, unloadAfterUse }, requests);
     expect(beside.pictures).toHaveLength(requests.length);
     for (const [i, picture] of beside.pictures.entries()) {
-      // the settings in the PNG say whether models were unloaded: the pixels are what is compared
+      // compare pixels only: the settings in the PNG differ in unloadAfterUse
       const [expected, got] = await Promise.all([one.pictures[i]!, picture].map(pixels));
       expect(got).toEqual(expected);
     }
@@ -72,7 +76,7 @@ test.each([
   },
 );
 
-test("what was loaded ahead is named like the other models, and loaded once", async () => {
+test("a model loaded ahead is reported like the others, and loaded once", async () => {
   await using pm = await PhotoMaker.load(TINY_V1);
   const { timings } = await pm.generate(request);
   expect(Object.keys(timings.load)).toEqual(["text_encoder", "text_encoder_2", "id_encoder", "fuse_module", "unet", "vae"]);
@@ -80,7 +84,7 @@ test("what was loaded ahead is named like the other models, and loaded once", as
   expect(again.timings.load).toEqual({});
 });
 
-test("a request that is cancelled while it encodes leaves nothing behind", async () => {
+test("a request that is cancelled while encoding leaves no loaded model behind", async () => {
   await using pm = await PhotoMaker.load({ ...TINY_V1, unloadAfterUse: true });
   const stop = new AbortController();
   const cancelled = (async () => {

@@ -12,11 +12,11 @@ import { type Plan, planOf } from "./plan.ts";
 import { Progress } from "./progress.ts";
 
 /**
- * Requests from photos and text to pictures: PhotoMaker (arXiv 2312.04461), section 3, with delayed subject conditioning; plain
- * SDXL without an adapter. The order of steps, and what is drawn from the seed when, are those of the official pipeline.
- * Several requests are drawn side by side: each gives the pictures that it gives alone, but for the rounding of sums.
- * @param given one or more; events name theirs where there are more
- * @returns what became of each
+ * Generates pictures from photos and text: PhotoMaker (arXiv 2312.04461), section 3, with delayed subject conditioning; plain
+ * SDXL without an adapter. The order of steps, and of draws from the seed, is that of the official pipeline.
+ * Several requests are drawn in one batch; each gives the same pictures as alone, except for the rounding of sums.
+ * @param given one or more requests; with more than one, events carry the index of theirs
+ * @returns the result of each request
  * @throws UserError those of planOf, previewOf, encode, denoise and decodePicture
  * @see TencentARC/PhotoMaker 060b4fc photomaker/pipeline.py __call__
  */
@@ -65,15 +65,15 @@ export async function generate(
 }
 
 interface Telling {
-  /** Of all requests. */
+  /** Sends an event that concerns all requests. */
   all(event: GenerateEvent): void;
   one(request: number, event: GenerateEvent): void;
-  /** @param request all, when absent */
+  /** @param request index of the request; all requests when absent */
   note(notices: readonly Notice[], request?: number): void;
   notices(request: number): readonly Notice[];
 }
 
-/** Sends events, names the request where there are several, and keeps notices. */
+/** Sends events, with the index of the request where there are several, and collects notices. */
 function telling(count: number, send: (event: GenerateEvent) => void): Telling {
   const noted: { readonly request: number | undefined; readonly notice: Notice }[] = [];
   const one = (request: number | undefined, event: GenerateEvent): void =>
@@ -142,18 +142,18 @@ async function decodeAll(
   return images;
 }
 
-/** Numbers that every GPU of recent years draws in one pass of its grid, and so alike. */
+/** Largest count of random numbers that every recent GPU draws in one pass of its grid, so that they are the same everywhere. */
 const CUDA_SAME = 100_000;
 const cudaNotice = (count: number): Notice => ({
   code: "seed/depends-on-gpu",
-  message: `PyTorch on a GPU draws as many random numbers as this needs (${count}) in an order that depends on the GPU: the picture may not be that of the same seed there. Fewer or smaller pictures at once are.`,
+  message: `PyTorch on a GPU draws as many random numbers as this needs (${count}) in an order that depends on the GPU, so this picture may differ from one drawn there with the same seed. Fewer or smaller pictures at once avoid that.`,
 });
 
 type Dims = readonly [images: number, channels: number, height: number, width: number];
 
 const latentDims = ({ count, size }: Plan): Dims => [count, size.channels, size.height / size.factor, size.width / size.factor];
 
-/** The latents of one request's pictures. */
+/** Selects the latents of one request's pictures. */
 function ownLatents(
   { initialNoise, final }: Pick<GenerateResult["latents"], "initialNoise" | "final">,
   [all, ...picture]: Dims,

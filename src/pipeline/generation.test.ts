@@ -21,7 +21,7 @@ test("events come in order, and the result can be awaited as well", async () => 
   expect(await work).toBe(7);
 });
 
-test("what goes wrong is thrown to whoever iterates or awaits", async () => {
+test("an error is thrown to loops and to those who await the result", async () => {
   const fail = () => new Generation<number>(async () => Promise.reject(new Error("broken")));
   await expect(fail()).rejects.toThrow("broken");
   await expect(
@@ -45,7 +45,7 @@ test("leaving the loop cancels the work", async () => {
   expect(cancelled).toBe(true);
 });
 
-test("two loops over one work both see every event, and a late one what came before but previews", async () => {
+test("two loops over one generation receive every event, and a late loop earlier events except previews", async () => {
   const work = new Generation<number>(async (emit) => {
     emit(notice("a"));
     emit({ type: "preview", step: 1, images: [] });
@@ -71,7 +71,7 @@ test("two loops over one work both see every event, and a late one what came bef
   expect(await work).toBe(7); // one loop that is left cancels nothing while others go on
 });
 
-test("it is a promise: catch and finally work", async () => {
+test("a generation is a promise with catch and finally", async () => {
   const fail = () => new Generation<number>(async () => Promise.reject(new Error("broken")));
   expect(await fail().catch((error: unknown) => (error as Error).message)).toBe("broken");
   let ended = 0;
@@ -81,7 +81,7 @@ test("it is a promise: catch and finally work", async () => {
   expect(ended).toBe(2);
 });
 
-test("what is emitted after the end is dropped", async () => {
+test("events emitted after the end are dropped", async () => {
   let emitted: ((event: GenerateEvent) => void) | undefined;
   const work = new Generation<void>(async (emit) => {
     emitted = emit;

@@ -1,26 +1,26 @@
 import type { GenerateEvent, NumberedEvent } from "../contract/events.ts";
 
-/** Runs with an emitter of events and a signal; resolves with the whole result. */
-export type Start<Result> = (emit: (event: GenerateEvent) => void, signal: AbortSignal) => Promise<Result>;
+/** Starts a generation, given an emitter of events and a signal; resolves with the complete result. */
+export type StartGeneration<Result> = (emit: (event: GenerateEvent) => void, signal: AbortSignal) => Promise<Result>;
 
 /**
- * Work under way. Either iterate over its events, or await it for the result; both may be done. Several loops may run at once: each sees every
- * event, and one that begins late those before it as well, except for previews. When the last loop is left early, the work is cancelled.
+ * A generation in progress: iterate over its events, await its result, or both. Several loops may run at once. Each receives every event; a
+ * loop that begins late also receives earlier ones, except for previews. Leaving the last loop early cancels the work.
  */
 export class Generation<Result> implements AsyncIterable<NumberedEvent>, Promise<Result> {
   readonly [Symbol.toStringTag] = "Generation";
   readonly #abort = new AbortController();
   readonly #result: Promise<Result>;
-  /** What happened so far, without previews: for loops that begin late. */
+  /** Events so far, without previews, for loops that begin late. */
   readonly #past: NumberedEvent[] = [];
   #count = 0;
   readonly #loops = new Set<Loop>();
   #ended = false;
 
-  constructor(start: Start<Result>, signal?: AbortSignal) {
+  constructor(start: StartGeneration<Result>, signal?: AbortSignal) {
     const both = signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]);
     const emit = (event: GenerateEvent): void => {
-      if (this.#ended) return; // work that was cancelled may take a moment to stop
+      if (this.#ended) return; // cancelled work may take a moment to stop
       const numbered: NumberedEvent = { ...event, id: this.#count++ };
       if (event.type !== "preview") this.#past.push(numbered);
       for (const loop of this.#loops) loop.push(numbered);
@@ -29,10 +29,10 @@ export class Generation<Result> implements AsyncIterable<NumberedEvent>, Promise
       this.#ended = true;
       for (const loop of this.#loops) loop.wake();
     });
-    this.#result.catch(() => undefined); // whoever awaits or iterates sees it
+    this.#result.catch(() => undefined); // thrown to those who await or iterate
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: it is awaited on purpose
+  // biome-ignore lint/suspicious/noThenProperty: a generation can be awaited
   then<A = Result, B = never>(
     onResult?: ((result: Result) => A | PromiseLike<A>) | null,
     onError?: ((reason: unknown) => B | PromiseLike<B>) | null,
@@ -57,7 +57,7 @@ export class Generation<Result> implements AsyncIterable<NumberedEvent>, Promise
         if (this.#ended) break;
         await loop.woken();
       }
-      await this.#result; // throws what went wrong
+      await this.#result; // throws the error of the work
     } finally {
       this.#loops.delete(loop);
       if (!this.#ended && this.#loops.size === 0) this.#abort.abort(new DOMException("The caller left the loop.", "AbortError"));
@@ -65,7 +65,7 @@ export class Generation<Result> implements AsyncIterable<NumberedEvent>, Promise
   }
 }
 
-/** The events that one loop has not seen yet. */
+/** Queue of events that one loop has yet to receive. */
 class Loop {
   #waiting: NumberedEvent[];
   #wake: (() => void) | undefined;
@@ -88,7 +88,7 @@ class Loop {
     while (this.#waiting.length > 0) yield this.#waiting.shift()!;
   }
 
-  /** Resolves when there is something new; nothing may have come since {@link taken} ended. */
+  /** Resolves at the next event. To be called only while the queue is empty, after {@link taken} has ended. */
   woken(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;

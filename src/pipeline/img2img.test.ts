@@ -30,7 +30,7 @@ import { type DenoiserOptions, evaluate } from "./denoise/denoiser.ts";
 import { textGuidance } from "./denoise/text-guidance.ts";
 import { settle } from "./settle.ts";
 
-// The reference's pictures that begin with a picture, drawn with the parts that such a request will be drawn with.
+// The reference's image-to-image pictures, drawn with the modules that an image-to-image request will use.
 
 const model = await openModel(goldenPath("tiny-sdxl"));
 const runtime = ortRuntime();
@@ -41,7 +41,7 @@ const [text, unet, vae] = [
   vaeGraph(model),
 ];
 
-/** The picture's latents as diffusers draws them: a sample of what the VAE says of it. @returns [4, h, w], scaled */
+/** Latents of a picture, sampled from the VAE's distribution as diffusers does. @returns [4, h, w], scaled */
 async function encoded(path: string, generator: TorchCpuGenerator): Promise<Latents> {
   const picture = await decodePhoto(path);
   const { tensors, config: json } = model.components.vae;
@@ -58,14 +58,14 @@ async function encoded(path: string, generator: TorchCpuGenerator): Promise<Late
   });
 }
 
-/** What the UNet says with guidance, for a prompt without a negative one. */
+/** The UNet with guidance, for a prompt without a negative one. */
 async function denoiserFor(prompt: string, guidanceScale: number, side: number) {
   const { readers } = await readersOf(model, [text[0].settings, text[1].settings]);
   const encoders = [
-    { graph: text[0], session: new LazySession(runtime, "text_encoder", text[0].unfinished.outputs) },
-    { graph: text[1], session: new LazySession(runtime, "text_encoder_2", text[1].unfinished.outputs) },
+    { graph: text[0], session: new LazySession(runtime, "text_encoder", text[0].unfinished.outputs), changes: 0 },
+    { graph: text[1], session: new LazySession(runtime, "text_encoder_2", text[1].unfinished.outputs), changes: 0 },
   ] as const;
-  const ids = readPrompts(readers, { prompt }, undefined, model.emptyPromptIsNothing).text;
+  const ids = readPrompts(readers, { prompt }, undefined, model.emptyPromptIsZeros).text;
   const told = await encodeText(encoders, ids, 0, new EncodingCache(0), silent);
   const part = { name: "unet", outputs: unet.unfinished.outputs, gives: {} };
   const loaded = new LoadedUNet([{ part, session: await runtime.load(part.outputs) }]);
@@ -90,7 +90,7 @@ interface Begun {
   readonly generator: TorchCpuGenerator;
 }
 
-/** The start of a case: the picture's noise is drawn first, then that of the latents. */
+/** Latents and noise of a case: the noise of the VAE's sample is drawn first, then that of the latents. */
 async function begin(name: string): Promise<Begun> {
   const { arguments: a, scheduler } = goldenJson("later", name, "case.json");
   const sampler = createSampler(a.scheduler, scheduler.config, a.steps);
@@ -126,13 +126,13 @@ test("image-to-image gives the reference's picture", async () => {
   await expectGolden("img2img", next.value, side);
 });
 
-test("inpainting by latents put back after each step gives the reference's picture", async () => {
+test("inpainting that restores known latents after each step gives the reference's picture", async () => {
   const { arguments: a } = goldenJson("later", "inpaint", "case.json");
   const side = a.width / vae.factor;
   const mask = await decodePhoto(goldenPath("later", "inpaint", "mask.png"));
   const { sampler, from, original, noise, generator } = await begin("inpaint");
   const answer = await denoiserFor(a.prompt, a.guidance_scale, side);
-  /** Known latents where the mask is black, by the nearest pixel. */
+  /** Restores known latents where the mask, scaled by nearest neighbour, is black. */
   const putBack = (known: Latents, latents: Latents): Latents =>
     latents.map((v, i) => {
       const [x, y] = [i % side, Math.floor(i / side) % side];

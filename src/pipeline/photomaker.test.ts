@@ -5,7 +5,7 @@ import { goldenPath, hasGolden } from "../testing/golden.ts";
 import { goldenJson, goldenTensors } from "../testing/tensors.ts";
 import { PhotoMaker } from "./photomaker.ts";
 
-/** Pipelines by what they load: cases share them, as a server's requests do. */
+/** Pipelines by their load options: cases share them, as a server's requests do. */
 const loaded = new Map<string, Promise<PhotoMaker>>();
 function load(options: LoadInput): Promise<PhotoMaker> {
   const key = JSON.stringify(options);
@@ -17,7 +17,7 @@ afterAll(async () => {
   for (const pm of loaded.values()) await (await pm).close();
 });
 
-/** A case file of the reference, as the request and what is loaded for it. */
+/** Reads a case file of the reference as a request and load options. */
 function fromCase(folder: string, name: string): { options: LoadInput; request: GenerateInput; images: string[] } {
   const c = goldenJson(folder, name, "case.json");
   const a = c.arguments;
@@ -70,7 +70,7 @@ const cases: [string, string][] = [
   ...plain.filter((name) => hasGolden("later", name, "case.json")).map((name): [string, string] => ["later", name]),
 ];
 
-describe("the reference's pictures come from their seeds", () => {
+describe("pictures equal the reference's, from their seeds", () => {
   test.each(cases)("%s/%s", async (folder, name) => {
     const { options, request, images } = fromCase(folder, name);
     const result = await (await load(options)).generate(request);

@@ -19,6 +19,7 @@ import { openRuntimes } from "../sessions/runtimes.node.ts";
 import { encodeIdImages } from "./encode/encode.ts";
 import { generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
+import type { ChangeLoras } from "./load/change-loras.ts";
 import { type LoadingOptions, localModels } from "./load/local-models.ts";
 import { openModels } from "./load/open-models.ts";
 import type { Opened } from "./load/opened.ts";
@@ -37,28 +38,36 @@ export interface CancelOptions {
 }
 
 /**
- * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights:
- * those are loaded when they are first needed, and stay, so that another prompt, photo, size, number of pictures or
- * scheduler loads nothing again. What is asked of it is done in the order of asking.
+ * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights. Weights are loaded
+ * when they are first needed, and stay loaded: another prompt, photo, size, number of pictures or scheduler loads nothing again. Requests
+ * run one after the other, in the order of the calls.
  */
 export class PhotoMaker implements AsyncDisposable {
-  readonly #opened: Opened;
+  #opened: Opened;
+  readonly #changeLoras: ChangeLoras;
   readonly #runtimes: readonly Runtime[];
   readonly #queue = new Queue();
-  /** What the user should know about the files. */
+  /** Notices about the files. */
   readonly notices: readonly Notice[];
-  /** Where and how the models run. */
+  /** Device and precision of the models. */
   readonly runsOn: RunsOn;
 
-  private constructor(opened: Opened, runtimes: readonly Runtime[], notices: readonly Notice[], runsOn: RunsOn) {
+  private constructor(
+    opened: Opened,
+    changeLoras: ChangeLoras,
+    runtimes: readonly Runtime[],
+    notices: readonly Notice[],
+    runsOn: RunsOn,
+  ) {
     this.#opened = opened;
+    this.#changeLoras = changeLoras;
     this.#runtimes = runtimes;
     this.notices = notices;
     this.runsOn = runsOn;
   }
 
   /**
-   * Opens a model with its adapter and LoRAs. What is named on the hub and not here yet is downloaded before.
+   * Opens a model with its adapter and LoRAs. Models on the hub that are not in the cache are downloaded first.
    * @throws UserError those of parseLoadOptions, chooseDevice, localModels and openModels; when the signal is aborted, download/interrupted during a
    *   download, else the signal's reason
    */
@@ -69,8 +78,11 @@ export class PhotoMaker implements AsyncDisposable {
     try {
       const ready = await untilAborted(runtimes[0].open({ half: options.precision === "f16" }), how.signal);
       const local = await localModels(options, how);
-      const { opened, precision, notices } = await untilAborted(openModels(runtimes, device, local, ready), how.signal);
-      return new PhotoMaker(opened, runtimes, notices, { device, precision });
+      const { opened, changeLoras, precision, notices } = await untilAborted(
+        openModels(runtimes, device, local, ready),
+        how.signal,
+      );
+      return new PhotoMaker(opened, changeLoras, runtimes, notices, { device, precision });
     } catch (error) {
       await closeAll(runtimes);
       throw error;
@@ -79,7 +91,7 @@ export class PhotoMaker implements AsyncDisposable {
 
   /**
    * Makes pictures. Iterate over the events for progress, or await the result.
-   * Cancelling, by the signal or by leaving the loop, rejects at once; what is being computed is given up at the next evaluation of the denoiser.
+   * Cancelling, by the signal or by leaving the loop, rejects at once; the computation stops at the next evaluation of the denoiser.
    * @throws UserError those of parseGenerateRequest and generate, when awaited or iterated; AbortError when cancelled
    */
   generate(input: GenerateInput, { signal }: CancelOptions = {}): Generation<GenerateResult> {
@@ -91,10 +103,10 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * Makes the pictures of several requests side by side: for small pictures far quicker than one request after the other. They must have size,
-   * steps, scheduler, guidance, eta and shortcuts in common. Events name the request that they are about.
-   * @returns the result of each request, its pictures but for rounding those of {@link generate}
-   * @throws UserError requests/differ; as generate
+   * Makes the pictures of several requests in one batch: for small pictures far quicker than one request after the other. The requests must
+   * have the same size, steps, scheduler, guidance, eta and shortcuts. Events carry the index of their request.
+   * @returns the result of each request; its pictures are those of {@link generate}, except for rounding
+   * @throws UserError requests/differ, requests/wrong-type, and those of generate
    */
   generateTogether(inputs: readonly GenerateInput[], { signal }: CancelOptions = {}): Generation<GenerateResult[]> {
     return new Generation(async (emit, both) => {
@@ -104,7 +116,7 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * Photos as ID tokens, for `idTokens` of a request: to use a person again without the photos, or to average and mix people.
+   * Encodes photos as ID tokens for `idTokens` of a request: to use a person again without the photos, or to average and mix people.
    * @param inputIdImages photos of one person, as in a request
    * @param idEmbeds face embeddings, for a V2 adapter, as in a request
    * @returns [photos · tokens of each, width]
@@ -119,9 +131,32 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * The work of one evaluation of the denoiser.
-   * @param rows latents that are evaluated at once: pictures, twice with guidance
-   * @param width of the picture, in pixels, as `height`
+   * Replaces the LoRAs, or their strengths, for all later requests: pictures are those of a fresh load with them. Models whose LoRAs stay the
+   * same, the VAE and the ID encoder stay in memory; the others are loaded again when they are next needed. In float32 and float16 that is
+   * all it costs, and from the second change on a change of strengths alone costs nothing, except to or from 0. In int8 LoRAs are part of
+   * the rounded weights: a model that was not prepared with these before is prepared anew, as after a load.
+   * @param loras all LoRAs from now on, as in {@link load}; others are removed
+   * @param adapterScale strength of the adapter's LoRA; unchanged when absent
+   * @returns notices about the files
+   * @throws UserError those of parseLoadOptions, localModels and collectLoras; nothing has changed then
+   */
+  setLoras(
+    loras: NonNullable<LoadInput["loras"]>,
+    { adapterScale, signal }: Pick<LoadInput, "adapterScale"> & CancelOptions = {},
+  ): Promise<readonly Notice[]> {
+    return this.#queue.run(async () => {
+      const { options } = this.#opened;
+      const wanted = parseLoadOptions({ ...options, loras, adapterScale: adapterScale ?? options.adapterScale });
+      const { opened, notices } = await this.#changeLoras(this.#opened, await localModels(wanted, { signal }));
+      this.#opened = opened;
+      return notices;
+    }, signal);
+  }
+
+  /**
+   * Counts the operations of one evaluation of the denoiser.
+   * @param rows rows of the evaluation: one for each picture, two with guidance
+   * @param width width of the picture in pixels, as `height`
    * @throws UserError size/…, num-images/…
    */
   evaluationWork({ width, height, rows }: { readonly width: number; readonly height: number; readonly rows: number }): Work {
@@ -136,15 +171,15 @@ export class PhotoMaker implements AsyncDisposable {
   }
 
   /**
-   * Prepares all models for the precision that was chosen, so that the first picture need not wait. What is prepared is not done again.
-   * @returns the names of the models that were prepared now or before; none in float32
+   * Prepares all models for the chosen precision, so that the first picture need not wait. Models that are prepared already are skipped.
+   * @returns names of the models that are prepared, by this call or before; none in float32
    * @throws UserError those of prepare in runtime/node/prepare; AbortError when cancelled
    */
   async prepare(options: PreparingOptions = {}): Promise<string[]> {
     return this.#queue.run(() => prepareModels(this.#opened, options), options.signal);
   }
 
-  /** Frees all memory at once. A request under way fails. */
+  /** Frees all memory at once. A running request fails. */
   async close(): Promise<void> {
     await closeAll(this.#runtimes);
   }
@@ -154,12 +189,12 @@ export class PhotoMaker implements AsyncDisposable {
   }
 }
 
-/** What is wrong with one of several requests says which one it is. */
+/** Parses requests; errors name the request, since there are several. */
 const parseRequests = (inputs: readonly GenerateInput[]) => {
   if (!Array.isArray(inputs))
     throw new UserError(
       "requests/wrong-type",
-      "The requests are no list.",
+      "The requests are not a list.",
       "Give a list of requests, each as generate takes it.",
     );
   return inputs.map((input, i) => parseGenerateRequest(input, (path) => ["requests", i, ...path].map(String).join(".")));

@@ -13,7 +13,7 @@ import { type SettledRequest, samplerOf, settle } from "./settle.ts";
 export interface Size {
   readonly width: number; // pixels
   readonly height: number;
-  /** Channels of the latents, whatever the UNet takes beside them. */
+  /** Channels of the latents; the UNet may take further channels. */
   readonly channels: number;
   /** Pixels for each latent, along a side. */
   readonly factor: number;
@@ -22,18 +22,18 @@ export interface Size {
 export interface PlannedRequest {
   readonly request: SettledRequest;
   readonly seed: number;
-  /** The last evaluation without the person, counted from 0; undefined without an adapter. */
+  /** Last evaluation without the person, counted from 0; undefined without an adapter. */
   readonly mergeStep: number | undefined;
 }
 
-/** Requests that are drawn at once, with everything decided that can be decided before a weight is read. */
+/** Requests that are drawn in one batch, with every decision that needs no weights. */
 export interface Plan {
   readonly requests: readonly PlannedRequest[];
   readonly size: Size;
   readonly sampler: Sampler;
-  /** Whether the negative text is evaluated at all: else it need not be encoded. */
+  /** Whether the negative text is evaluated; otherwise it is not encoded. */
   readonly guided: boolean;
-  /** Pictures of all requests. */
+  /** Number of pictures of all requests. */
   readonly count: number;
   readonly notices: readonly Notice[];
 }
@@ -41,8 +41,8 @@ export interface Plan {
 type Planned = Pick<Opened, "fewStep" | "scheduler" | "identity" | "unet" | "vae" | "tinyVae" | "room" | "unloadAfterUse">;
 
 /**
- * Decides how requests are drawn, and refuses what cannot be.
- * @param given one or more
+ * Plans how requests are drawn, and refuses those that cannot be.
+ * @param given one or more requests
  * @throws UserError requests/differ, size/not-multiple-of-…, decoder/no-tiny-vae, memory/too-little; those of createSampler and of the checks of
  *   DeepCache, T-GATE and token downsampling
  */
@@ -83,8 +83,8 @@ export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan
 }
 
 /**
- * What is said once for all requests that are drawn at once: what the sampler, guidance and the UNet are asked with.
- * With DeepCache the person comes in at the same evaluation, too, since then the deep layers are asked again.
+ * Values that requests in one batch must share: options of the sampler, of guidance and of the UNet. With DeepCache they must share the
+ * merge step as well, since the deep layers are evaluated when the identity is merged in.
  */
 function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<string, unknown>> {
   const { width, height } = sizeOf(models, request);
@@ -107,7 +107,7 @@ function refuseDifferent(first: Readonly<Record<string, unknown>>, other: Readon
   if (key === undefined) return;
   throw new UserError(
     "requests/differ",
-    `Requests that are drawn at once differ in ${key}: ${first[key] ?? "nothing given"} and ${other[key] ?? "nothing given"}.`,
+    `Requests that are drawn together differ in ${key}: ${first[key] ?? "not given"} and ${other[key] ?? "not given"}.`,
     `Give all of them the same ${key}, or draw them one after the other.`,
   );
 }
@@ -128,5 +128,5 @@ function sizeOf({ unet, vae }: Pick<Opened, "unet" | "vae">, request: GenerateRe
   return { ...size, channels: config.latentChannels, factor };
 }
 
-/** Several requests often say the same. */
+/** Removes repeated notices, since requests often give the same ones. */
 const once = (notices: readonly Notice[]): Notice[] => [...new Map(notices.map((notice) => [notice.message, notice])).values()];

@@ -2,7 +2,7 @@ import type { GenerateEvent, Phase, Timings } from "../contract/events.ts";
 import type { Notice } from "../core/notice.ts";
 import type { LoadObserver } from "../sessions/lazy-session.ts";
 
-/** Turns what happens into events, and notes how long it took. */
+/** Emits events about the progress of a request, and measures its timings. */
 export class Progress implements LoadObserver {
   readonly #emit: (event: GenerateEvent) => void;
   readonly signal: AbortSignal | undefined;
@@ -11,7 +11,7 @@ export class Progress implements LoadObserver {
   readonly #phases = new Map<Phase, number>();
   readonly #evaluations: number[] = [];
 
-  /** @param signal ends a preparation under way, which is the one long thing that is not cut into evaluations */
+  /** @param signal aborts a preparation in progress */
   constructor(emit: (event: GenerateEvent) => void, signal?: AbortSignal) {
     this.#emit = emit;
     this.signal = signal;
@@ -46,14 +46,14 @@ export class Progress implements LoadObserver {
     });
   }
 
-  /** Notes one evaluation of the denoiser, and says how long the rest will take at the pace so far. */
+  /** Records one evaluation of the denoiser, and reports the remaining time at the mean pace. */
   evaluated(seconds: number, step: number, steps: number): void {
     this.#evaluations.push(seconds);
     const mean = this.#evaluations.reduce((a, b) => a + b, 0) / this.#evaluations.length;
     this.step("denoise", step, steps, undefined, mean * (steps - step));
   }
 
-  /** Runs a phase and adds to its time, less what loading took meanwhile. */
+  /** Runs a phase and adds its duration, without the time spent loading, to the timings. */
   async timed<T>(phase: Phase, work: () => Promise<T>): Promise<T> {
     const [start, loadBefore] = [performance.now(), this.#loadTotal()];
     try {

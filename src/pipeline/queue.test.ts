@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Queue } from "./queue.ts";
 
-/** Work that ends when it is told to. */
+/** Work that ends when the test says so. */
 function held() {
   let end: (() => void) | undefined;
   const work = new Promise<void>((resolve) => {
@@ -10,7 +10,7 @@ function held() {
   return { work: () => work, end: () => end!() };
 }
 
-test("work waits for the work before it, even if that fails", async () => {
+test("work waits for earlier work, even if that fails", async () => {
   const queue = new Queue();
   const order: string[] = [];
   const [one, two] = [held(), held()];
@@ -27,7 +27,7 @@ test("work waits for the work before it, even if that fails", async () => {
   expect(order).toEqual(["first", "second"]);
 });
 
-test("work that waits is cancelled at once, and is never begun", async () => {
+test("waiting work is cancelled at once, and never begins", async () => {
   const queue = new Queue();
   const before = held();
   const first = queue.run(before.work);
@@ -44,7 +44,7 @@ test("work that waits is cancelled at once, and is never begun", async () => {
   expect(begun).toBe(false);
 });
 
-test("work under way is cancelled at once, and the next waits until it has really ended", async () => {
+test("running work is cancelled at once, and the next waits until it has really ended", async () => {
   const queue = new Queue();
   const stop = new AbortController();
   const slow = held();

@@ -1,14 +1,14 @@
 import { untilAborted } from "../core/until-aborted.ts";
 
-/** One thing after the other: what comes later waits until what came before has ended, well or badly. */
+/** A queue that runs one piece of work at a time, in order of arrival; failures do not stop it. */
 export class Queue {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
    * Runs work when its turn comes.
-   * @param signal rejects at once, whether the work still waits or is under way. Work under way is handed the signal by its caller and may take a
-   *   moment to stop; the next waits for that
-   * @throws the signal's reason; whatever the work throws
+   * @param signal rejects at once, whether the work waits or runs. Running work must obey the signal itself, and the next work waits until it
+   *   has stopped
+   * @throws the signal's reason, and errors of the work
    */
   run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const before = this.#last;

@@ -9,20 +9,19 @@ import { isGuided } from "./denoise/text-guidance.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
 import type { SettledRequest } from "./settle.ts";
 
-/** What a picture was made with. */
+/** Settings that a picture was made with. */
 export interface PictureSettings {
   readonly request: SettledRequest & { readonly width: number; readonly height: number; readonly seed: number };
   readonly load: LoadOptions;
-  /** Which of the request's pictures it is. */
+  /** 0-based among the pictures of the request. */
   readonly index: number;
   readonly sampler: string;
   readonly mergeStep: number | undefined;
 }
 
 /**
- * As plain JSON, for the PNG and for programs: enough to make the picture again for whoever has the files. They are named
- * without their folders, those of the hub by id and commit; what was given as bytes or numbers is only described.
- * `requestFromSettings` is the way back.
+ * Settings as plain JSON, for the PNG and for programs: with the files, they make the picture again. Files are named without their folders,
+ * those of the hub by id and commit; bytes and numbers are only described. `requestFromSettings` is the inverse.
  */
 export function settingsJson({ request, load, index }: PictureSettings): Record<string, unknown> {
   const { people, idEmbeds, idTokens, latents, inputIdImages, ...rest } = request;
@@ -60,7 +59,7 @@ function publicLoad({ model, modelConfig, adapter, tinyVae, loras, ...rest }: Lo
   };
 }
 
-/** As the text that other tools read. Names are those that options have in the contract. */
+/** Settings as the text that other tools read, with the infotext names of the contract. */
 export function settingsText({ request, load, index, sampler, mergeStep }: PictureSettings): string {
   const people = peopleOf(request);
   const tokens = people.flatMap(({ idTokens }) => (idTokens === undefined ? [] : [idTokens.dims[0]!]));
@@ -82,7 +81,7 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
               ),
           named(GenerateRequest, "startMergeStep", mergeStep ?? -1),
         ];
-  /** An option of the request, if it is to be told. */
+  /** The name and value of a request's option; empty if the value is undefined. */
   const told = (key: keyof GenerateRequest, value: string | number | undefined): [string, string | number][] =>
     value === undefined ? [] : [named(GenerateRequest, key, value)];
   const { guidanceEnd, clipSkip } = request;
@@ -110,7 +109,7 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
   });
 }
 
-/** @throws TypeError if the option has no name in such texts */
+/** @throws TypeError if the option has no infotext name */
 function named<T extends z.ZodObject, V>(schema: T, key: keyof T["shape"] & string, value: V): [string, V] {
   const name = metaOf(schema.shape[key] as z.ZodType)?.infotext;
   if (name === undefined) throw new TypeError(`${key} has no name in a picture's text`);

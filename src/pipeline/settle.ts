@@ -5,19 +5,19 @@ import { createSampler, SDXL_SCHEDULER } from "../samplers/create-sampler.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import type { Detected, FewStep } from "./load/few-step.ts";
 
-/** A request with everything decided that depends on the model. */
+/** A request with the defaults that depend on the model. */
 export type SettledRequest = GenerateRequest & {
   readonly numInferenceSteps: number;
   readonly guidanceScale: number;
   readonly eta: number;
 };
 
-/** Of diffusers and the official demo. */
+/** Defaults of diffusers and of the official demo. */
 const USUAL = { numInferenceSteps: 50, guidanceScale: 5, eta: 0 };
 
 /**
- * What a request leaves open is what its model wants: that of a few-step model, else the usual. What is given stays as it is.
- * @returns notices about what is given against the few-step model
+ * Fills in the defaults of a request that depend on the model: a few-step model's own, otherwise the usual ones.
+ * @returns the request, and a notice if given values do not suit the few-step model
  */
 export function settle(
   request: GenerateRequest,
@@ -46,7 +46,7 @@ export function settle(
   };
   const against = conflicts(settled, fewStep);
   if (against.length === 0) return { request: settled, notices: [] };
-  const message = `${fewStep.name} is made for other settings than were given, which are kept: ${against.join("; ")}.`;
+  const message = `${fewStep.name} is made for other options; the given ones are kept: ${against.join("; ")}.`;
   return { request: settled, notices: [{ code: "few-step/other-settings", message }] };
 }
 
@@ -64,20 +64,20 @@ function conflicts(given: SettledRequest, wanted: FewStep): string[] {
   return against;
 }
 
-/** Says what was recognised, by what, and what is taken from it. */
+/** Notice about the recognised model: by which evidence, and the defaults that it sets. */
 export function fewStepNotices(detected: Detected | undefined): Notice[] {
   if (detected === undefined) return [];
   const { fewStep, by } = detected;
   const spacing = fewStep.timestepSpacing === undefined ? "" : ` with ${fewStep.timestepSpacing} timesteps`;
   const eta = fewStep.eta === undefined ? "" : `, eta ${fewStep.eta}`;
   const guidance = fewStep.guidanceScale > 1 ? `guidance ${fewStep.guidanceScale}` : "no guidance (1)";
-  const message = `This is ${fewStep.name}, by ${by}: where nothing else is given, scheduler ${fewStep.scheduler}${spacing}${eta}, ${fewStep.steps} step${fewStep.steps === 1 ? "" : "s"}, ${guidance}.`;
+  const message = `This is ${fewStep.name}, by ${by}: defaults are scheduler ${fewStep.scheduler}${spacing}${eta}, ${fewStep.steps} step${fewStep.steps === 1 ? "" : "s"}, ${guidance}.`;
   return [{ code: "few-step/detected", message }];
 }
 
 /**
- * The sampler of a settled request.
- * @param config the model's scheduler_config.json
+ * Creates the sampler of a settled request.
+ * @param config content of the model's scheduler_config.json
  * @throws UserError as createSampler
  */
 export function samplerOf(request: SettledRequest, config: unknown, detected: Detected | undefined): Sampler {

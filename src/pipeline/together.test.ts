@@ -14,7 +14,7 @@ const shared: GenerateInput = {
   numInferenceSteps: 3,
   scheduler: "euler_a",
 };
-/** They differ in all that may differ. */
+/** Requests that differ in everything that may differ. */
 const REQUESTS: readonly GenerateInput[] = [
   { ...shared, inputIdImages: [photo("person_0")], startMergeStep: 0, seed: 1 },
   {
@@ -27,8 +27,12 @@ const REQUESTS: readonly GenerateInput[] = [
   { ...shared, inputIdImages: [photo("other")], numImagesPerPrompt: 2, negativePrompt: "ugly", startMergeStep: -1, seed: 3 },
   {
     ...shared,
-    ...{ inputIdImages: [photo("other")], numImagesPerPrompt: 3, seed: 4 },
-    ...{ originalSize: [32, 48], negativeOriginalSize: [16, 16], negativeTargetSize: [64, 64] },
+    inputIdImages: [photo("other")],
+    numImagesPerPrompt: 3,
+    seed: 4,
+    originalSize: [32, 48],
+    negativeOriginalSize: [16, 16],
+    negativeTargetSize: [64, 64],
   },
 ];
 
@@ -38,7 +42,7 @@ beforeAll(async () => {
 });
 afterAll(() => pm.close());
 
-test.each([1, 5])("requests drawn side by side give what each gives alone, at guidance %d", async (guidanceScale) => {
+test.each([1, 5])("requests drawn together give the pictures that each gives alone, at guidance %d", async (guidanceScale) => {
   const requests = REQUESTS.map((request) => ({ ...request, guidanceScale }));
   const together = await pm.generateTogether(requests);
   expect(together.map(({ images }) => images.length)).toEqual([1, 1, 2, 3]);
@@ -53,7 +57,7 @@ test.each([1, 5])("requests drawn side by side give what each gives alone, at gu
   }
 });
 
-test("events and notices name the request that they are about", async () => {
+test("events and notices carry the index of their request", async () => {
   const events: GenerateEvent[] = [];
   const work = pm.generateTogether([REQUESTS[0]!, { ...REQUESTS[0]!, prompt: "a photo of a skateboarder img", seed: 9 }]);
   for await (const event of work) events.push(event);
@@ -69,7 +73,7 @@ test("events and notices name the request that they are about", async () => {
   expect(second!.latents.initialNoise).toEqual((await pm.generate({ ...REQUESTS[0]!, seed: 9 })).latents.initialNoise);
 });
 
-test("requests that differ in what they must share are refused", async () => {
+test("requests that differ in values they must share are refused", async () => {
   const [first, second] = REQUESTS as [GenerateInput, GenerateInput];
   await expect(pm.generateTogether([first, { ...second, numInferenceSteps: 4 }])).rejects.toThrow(/differ in numInferenceSteps/);
   await expect(pm.generateTogether([first, { ...second, width: 72 }])).rejects.toMatchObject({ code: "requests/differ" });

@@ -5,7 +5,7 @@ import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Feeds } from "./runtime.ts";
 
-// As many positions as a text encoder has, and enough heads to notice if heads are confused. Wrong results began at 32 positions.
+// The positions of a text encoder, and enough heads to notice mixed-up heads. Wrong results began at 32 positions.
 const POSITIONS = 77;
 const HEADS = 2;
 const WIDTH = 128;
@@ -22,7 +22,7 @@ const [seen, seenPlain] = both(false);
 const [causal, causalPlain] = both(true);
 
 /**
- * A device's own attention, and the same by products and a softmax. ONNX Runtime's attention on WebGPU has been wrong on some devices:
+ * Graphs of a device's own attention, and of the same by products and a softmax. ONNX Runtime's attention on WebGPU has been wrong on some devices:
  * onnxruntime #28520 reports NVIDIA's, and Chromium's software adapter is off by 1 to 14 % (1.30).
  */
 export const attentionProbe = { seen, seenPlain, causal, causalPlain };
@@ -34,7 +34,7 @@ const waves = (start: number): FloatArray =>
   );
 export const attentionProbeFeeds: Feeds = { q: waves(1), k: waves(2.3), v: waves(5.7) };
 
-/** Whether a device's own attention is correct. @param values of {@link attentionProbe} */
+/** Checks whether a device's own attention is correct. @param values outputs of {@link attentionProbe} */
 export function attentionIsRight(values: Readonly<Record<keyof typeof attentionProbe, FloatArray>>): boolean {
   const close = (a: Float32Array, b: Float32Array): boolean => {
     const most = b.reduce((max, x) => Math.max(max, Math.abs(x)), 0);

@@ -13,21 +13,21 @@ const REMEDY: Record<Gpu, string> = {
     "node node_modules/onnxruntime-node/script/install --onnxruntime-node-install=cuda12. --device cpu runs on the processor.",
 };
 
-/** The error that nothing can run on a device. @param cause ONNX Runtime's message */
+/** Error for a device on which nothing can run. @param cause ONNX Runtime's message */
 export const deviceUnavailable = (device: Gpu, cause: string): UserError =>
-  new UserError("device/unavailable", `The device ${device} cannot be used: ${withoutPlace(cause)}`, REMEDY[device]);
+  new UserError("device/unavailable", `The device ${device} cannot be used: ${withoutSourceLocation(cause)}`, REMEDY[device]);
 
-/** The error that a run failed on a device, which may be lost with everything on it. */
+/** Error for a run that failed on a device, which may be lost with everything on it. */
 export const deviceFailed = (device: Gpu, cause: string): UserError =>
   new UserError(
     "device/failed",
-    `The models failed on the device ${device}: ${withoutPlace(cause)}`,
+    `The models failed on the device ${device}: ${withoutSourceLocation(cause)}`,
     "Try again: the next request loads the models again. If it fails each time, ask for smaller pictures or fewer at once " +
       "(its memory may be too small), or take --device cpu.",
   );
 
 /** ONNX Runtime's message without the file, line, function and failed condition that come before it. */
-export function withoutPlace(message: string): string {
+export function withoutSourceLocation(message: string): string {
   const text = message.trim().replace(/^\/\S+:\d+ .*? was false\. /s, "");
   return text.endsWith(".") ? text : `${text}.`;
 }

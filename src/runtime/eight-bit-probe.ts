@@ -8,7 +8,7 @@ import type { Feeds, Runtime } from "./runtime.ts";
  * instruction (vpmaddubsw) that saturates the sum of two neighbouring products at 16 bits. There only weights whose pairs sum to 128 at most
  * give correct products ("paired"); elsewhere all do ("full").
  */
-export type EightBits = "full" | "paired";
+export type WeightRange = "full" | "paired";
 
 const [ROWS, INTO, OUT] = [4, 64, 16];
 /** Sign of all weights of a column. */
@@ -21,22 +21,22 @@ const LARGEST = {
   paired: (row: number, column: number) => (column % 4 < 2 ? [0, 127, 127, 0][row % 4]! : 64),
 };
 
-const weightAt = (form: EightBits, row: number, column: number): number => LARGEST[form](row, column) * sign(column);
+const weightAt = (range: WeightRange, row: number, column: number): number => LARGEST[range](row, column) * sign(column);
 
-function weightOf(form: EightBits): QuantisedWeight {
-  const bytes = Int8Array.from({ length: INTO * OUT }, (_, i) => weightAt(form, Math.floor(i / OUT), i % OUT));
+function weightOf(range: WeightRange): QuantisedWeight {
+  const bytes = Int8Array.from({ length: INTO * OUT }, (_, i) => weightAt(range, Math.floor(i / OUT), i % OUT));
   const scales = new Float32Array(OUT).fill(1);
   const source = (of: Int8Array | Float32Array) => ({ kind: "bytes" as const, bytes: new Uint8Array(of.buffer) });
   return {
-    weight: { path: form, entry: { name: form, dtype: "I8", shape: [INTO, OUT], source: source(bytes) } },
-    scales: { path: `${form}:s`, entry: { name: "s", dtype: "F32", shape: [OUT], source: source(scales) } },
+    weight: { path: range, entry: { name: range, dtype: "I8", shape: [INTO, OUT], source: source(bytes) } },
+    scales: { path: `${range}:s`, entry: { name: "s", dtype: "F32", shape: [OUT], source: source(scales) } },
   };
 }
 
 const x = input("x", [ROWS, INTO]);
 const alike = input("alike", [1, INTO, OUT]);
 const values = input("values", [1, INTO, OUT]);
-/** Products of such weights with ones, the largest inputs, and the part of 8-bit attention that is unsigned where weights are "paired". */
+/** Graphs of products of the largest weights with ones, the largest inputs, and of 8-bit attention, which is unsigned where weights are "paired". */
 export const eightBitProbe = {
   full: quantisedLinear(x, weightOf("full")),
   paired: quantisedLinear(x, weightOf("paired")),
@@ -53,23 +53,23 @@ export const eightBitProbeFeeds: Feeds = {
 
 type Probed = Readonly<Record<keyof typeof eightBitProbe, FloatArray>>;
 
-/** The more accurate form among the correct ones. @param found values of {@link eightBitProbe} */
-export function rightForm(found: Probed): EightBits | undefined {
+/** The widest range whose products are correct, or undefined. @param found outputs of {@link eightBitProbe} */
+export function correctRange(found: Probed): WeightRange | undefined {
   const right = (name: keyof Probed, expected: (column: number) => number): boolean =>
     found[name].data.every((v, i) => Math.abs(v / expected(i % OUT) - 1) < 0.01); // false for NaN
-  const sums = (form: EightBits) => (column: number) => {
+  const sums = (range: WeightRange) => (column: number) => {
     let sum = 0;
-    for (let row = 0; row < INTO; row++) sum += weightAt(form, row, column);
+    for (let row = 0; row < INTO; row++) sum += weightAt(range, row, column);
     return sum;
   };
   if (right("full", sums("full"))) return "full";
   return right("paired", sums("paired")) && right("unsigned", sign) ? "paired" : undefined;
 }
 
-/** The form for which products of bytes are correct where the models run, or undefined if none is. */
-export async function probeEightBits(runtime: Runtime): Promise<EightBits | undefined> {
+/** Finds the widest range of weights for which the runtime's products of bytes are correct; undefined if there is none. */
+export async function probeEightBits(runtime: Runtime): Promise<WeightRange | undefined> {
   const session = await runtime.load(eightBitProbe);
   const found = await session.run(eightBitProbeFeeds);
   await session.close();
-  return rightForm(found as Probed);
+  return correctRange(found as Probed);
 }

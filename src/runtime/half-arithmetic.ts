@@ -10,10 +10,10 @@ import { reduceMeanOp } from "../graph/ops/reduce.ts";
 import { averagePoolOp, upsampleOp } from "../graph/ops/resample.ts";
 import { is, type Op, type Tensor } from "../graph/tensor.ts";
 
-/** Operations that take most of the time. */
+/** Operations that take most of the time, computed in float16. */
 const HALF = new Set<Op>([linearOp, conv2dOp, attentionOp, matmulOp].map((op) => op as Op));
 
-/** Operations that sum many numbers, and functions for which float16 has too few bits or too small a range; Resize takes its factors in float32 only. */
+/** Operations computed in float32: sums of many numbers, functions that need more bits or range than float16 has, and Resize, whose factors are float32. */
 const WIDE = new Set<Op>(
   [
     groupNormOp,
@@ -35,16 +35,16 @@ const WIDE = new Set<Op>(
   ].map((op) => op as Op),
 );
 
-/** Layers that everything depends on and that compute a single row: float32 costs nothing there. */
+/** Layers that compute a single row, where float32 costs nothing; everything depends on them. */
 const ONE_ROW = /(^|\.)(time_embedding|add_embedding|time_emb_proj)\./;
 
 /**
- * Arithmetic for half precision on a graphics card: matrix products and convolutions in float16, sensitive operations in float32, the rest in
- * the type of their inputs.
+ * Chooses the arithmetic of an operation for half precision on a graphics card: matrix products and convolutions in float16, sensitive
+ * operations in float32, the rest in the type of their inputs.
  */
 export function halfArithmetic(t: Tensor): Arithmetic {
   if (ONE_ROW.test(`.${weightPathOf(t) ?? ""}`)) return "wide";
-  // attention scores: only the scale that follows brings them into float16's range
+  // attention scores exceed float16's range until they are scaled
   if (is(t, matmulOp) && t.attrs.scale !== 1) return "wide";
   return HALF.has(t.op) ? "half" : WIDE.has(t.op) ? "wide" : "same";
 }

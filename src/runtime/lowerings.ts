@@ -14,8 +14,8 @@ import { quantisedLowerings } from "./quantised-lowerings.ts";
 const common: Lowerings = new Map([
   ...standardLowerings,
   // Without mask, bias or past, ONNX Runtime uses flash attention: the matrix of scores is never stored.
-  lower(attentionOp, (y, inputs, e) =>
-    e.node("MultiHeadAttention", inputs, {
+  lower(attentionOp, (y, [q, k, v, bias], e) =>
+    e.node("MultiHeadAttention", [q!, k!, v!, ...(bias === undefined ? [] : ["", "", bias])], {
       domain: "com.microsoft",
       attrs: { num_heads: y.attrs.heads, unidirectional: y.attrs.causal ? 1 : 0 },
     }),
@@ -25,7 +25,7 @@ const common: Lowerings = new Map([
   ),
 ]);
 
-/** A matrix product that transposes and scales by itself, which WebGPU lacks. */
+/** Lowering to a matrix product that transposes and scales by itself, which WebGPU lacks. */
 const fusedMatmul = lower(matmulOp, (y, inputs, e) => {
   const { transA, transB, scale } = y.attrs;
   if (y.inputs.every((x) => x.shape.length === 2)) return standardLowerings.get(matmulOp as Op)!(y, inputs, e);
@@ -34,7 +34,7 @@ const fusedMatmul = lower(matmulOp, (y, inputs, e) => {
   return e.node("FusedMatMul", inputs, { domain: "com.microsoft", attrs });
 });
 
-/** Column sums of a matrix as a product with ones: ONNX Runtime's ReduceSum takes ten times as long. */
+/** Lowering of column sums of a matrix to a product with ones: ONNX Runtime's ReduceSum takes ten times as long. */
 const columnSums = lower(reduceSumOp, (y, inputs, e) => {
   const [x] = y.inputs as [Tensor];
   const rows = x.shape[0]!;
@@ -47,8 +47,8 @@ export const cpuLowerings: Lowerings = new Map([...common, fusedMatmul, columnSu
 
 const [FLOAT, DOUBLE] = [1, 11]; // TensorProto.DataType
 /**
- * An operation in float64, which WebGPU lacks, so that the processor computes it. Shaders may be off by 2^-11 in sines and cosines (WGSL,
- * "Accuracy of built-in functions"): that changes the picture through the embedding of the timestep, which has few numbers.
+ * Lowering to float64, which WebGPU lacks, so that the processor computes the operation. Shaders may be off by 2^-11 in sines and cosines
+ * (WGSL, "Accuracy of built-in functions"), which changes the picture through the embedding of the timestep; that is small and costs little.
  */
 const onProcessor = (op: Op, type: string) =>
   lower(op, (_, [x], e) => {
@@ -64,13 +64,13 @@ export const lowerings: Readonly<Record<Device, Lowerings>> = {
   cuda: new Map([...common, fusedMatmul]),
 };
 
-/** The lowerings with attention as products and a softmax. */
+/** Removes the lowering of attention, which then expands to products and a softmax. */
 export function withoutAttention(all: Lowerings): Lowerings {
   const rest = new Map(all);
   rest.delete(attentionOp as Op);
   return rest;
 }
 
-/** The lowerings with convolutions of trained weights in blocks of channels: see channel-block.ts. */
+/** Replaces the lowerings of convolutions with trained weights by ones in blocks of channels: see channel-block.ts. */
 export const withBlocks = (all: Lowerings, block: number | undefined): Lowerings =>
   block === undefined ? all : new Map([...all, ...blockedConvolutions(block)]);

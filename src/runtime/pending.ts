@@ -4,19 +4,19 @@ interface Waiting<T> {
 }
 
 /** An answer from a process or a thread. */
-export interface Answer<T> {
+export interface PendingAnswer<T> {
   readonly id: number;
   readonly value?: T;
   readonly error?: string;
 }
 
-/** Unanswered requests to a process or a thread. Once it has failed, all of them fail, and so do later ones. */
+/** Unanswered requests to a process or a thread. When it fails, all of them fail, and so do later ones. */
 export class Pending<T> {
   readonly #waiting = new Map<number, Waiting<T>>();
   #count = 0;
   #failure: Error | undefined;
 
-  /** The reason why nothing is answered any more. */
+  /** The reason why requests fail, once they do. */
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -25,7 +25,7 @@ export class Pending<T> {
     return this.#waiting.size;
   }
 
-  /** @param send sends the request with its number */
+  /** Awaits the answer to a request. @param send sends the request with its number */
   ask(send: (id: number) => void): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const id = this.#count++;
@@ -35,7 +35,7 @@ export class Pending<T> {
     });
   }
 
-  settle({ id, value, error }: Answer<T>): void {
+  settle({ id, value, error }: PendingAnswer<T>): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (error === undefined) waiting?.resolve(value as T);

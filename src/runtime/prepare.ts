@@ -1,38 +1,38 @@
 import type { Notice } from "../core/notice.ts";
 import type { LoraPair } from "../graph/lora.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { EightBits } from "./eight-bit-probe.ts";
-import type { Keep } from "./runtime.ts";
+import type { WeightRange } from "./eight-bit-probe.ts";
+import type { PackedCache } from "./runtime.ts";
 
-/** A model whose weights are to be brought into 8 bits. */
+/** A model whose weights are to be prepared in 8 bits. */
 export interface ToPrepare {
-  /** Which of the pipeline's models it is, such as "unet". */
+  /** The pipeline's name of the model, such as "unet". */
   readonly model: string;
   /** Name of the file or folder that the weights come from. */
   readonly from: string;
   /** The graph without its LoRAs. */
   readonly outputs: Readonly<Record<string, Tensor>>;
   readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
-  /** Of which weights the processor's products are right: of all when absent. */
-  readonly form?: EightBits | undefined;
+  /** Range of weights for which the processor's products are correct; the full range when absent. */
+  readonly weightRange?: WeightRange | undefined;
 }
 
-/** Puts prepared weights, and LoRAs where those are not in them, into a graph. */
+/** Puts prepared weights, and LoRAs that are not merged into them, into a graph. */
 export type Over = <Name extends string>(outputs: Readonly<Record<Name, Tensor>>) => Readonly<Record<Name, Tensor>>;
 
-export interface Prepared {
+export interface PreparedWeights {
   readonly over: Over;
-  /** For the runtime's load, where it can keep what it makes of the model. */
-  readonly keep?: Keep;
+  /** Cache for the runtime's `load`, where the packed model can be cached. */
+  readonly keep?: PackedCache;
 }
 
 export interface PreparingObserver {
-  /** Ends waiting for another process that prepares the same, at once, and preparing before the next weight. */
+  /** Aborts waiting for another process at once, and preparing before the next weight. */
   readonly signal?: AbortSignal | undefined;
-  /** @param done, total bytes of the original weights */
+  /** @param done, total prepared bytes of the original weights, and all of them */
   preparing(done: number, total: number): void;
   noted(notice: Notice): void;
 }
 
-/** Brings weights into 8 bits, once for each content: what was prepared before is found again. */
-export type PrepareWeights = (what: ToPrepare, observer: PreparingObserver) => Promise<Prepared>;
+/** Prepares weights in 8 bits, once for each content: weights that were prepared before are reused. */
+export type PrepareWeights = (what: ToPrepare, observer: PreparingObserver) => Promise<PreparedWeights>;

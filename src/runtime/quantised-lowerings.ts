@@ -15,10 +15,10 @@ type Pads = QuantisedKernel["pads"];
 
 const [UINT8, INT8] = [2, 3]; // TensorProto.DataType
 
-/** An integer of one byte. */
+/** Makes a constant integer of one byte. */
 const byteOf = (value: number, type: number, e: Emitter): string =>
   e.node("Cast", [e.node("Squeeze", [e.ints([value])])], { attrs: { to: type } });
-/** The zero point of an unsigned byte: the middle of its range. */
+/** Makes the zero point of unsigned bytes: the middle of their range. */
 const middle = (e: Emitter): string => byteOf(128, UINT8, e);
 
 /** Largest number of strips that a picture is cut into. */
@@ -28,9 +28,9 @@ const ATTENTION_STRIPS = 16;
 
 /** Lowerings of 8-bit layers to the processor's integer products. */
 export const quantisedLowerings = [
-  // The product takes one scale for all rows. Rows with ranges of their own are quantised to [-1, 1], and the product's rows multiplied by the ranges.
+  // The product has one scale for all rows. With a range per row, rows are quantised to [-1, 1], and the product's rows multiplied by the ranges.
   lower(quantisedLinearOp, ({ inputs, attrs }, [x, bias], e) => {
-    if (attrs.rows === "together") return product(toBytes(x!, e), weightOf(attrs, e), bias, e);
+    if (attrs.range === "shared") return product(toBytes(x!, e), weightOf(attrs, e), bias, e);
     const { range, ...rows } = rowsInRange(x!, fixedSize(inputs[0]!, -1), e);
     const y = e.node("Mul", [product(rows, weightOf(attrs, e), undefined, e), range]);
     return bias === undefined ? y : e.node("Add", [y, bias]);
@@ -45,7 +45,7 @@ export const quantisedLowerings = [
     const strips = stripsOf(rows, stride === 1 ? STRIPS : 1);
     return inStrips(strips, e, (from) => times(windowsOf(source, from, { rows: strips.rows, width, kernel, stride }, e)));
   }),
-  // Four pixels of the result for each corner between source pixels (corner-kernel.ts draws it); the outermost row and column on each side is cut off.
+  // Four pixels of the result for each corner between source pixels (see the drawing in corner-kernel.ts); the outermost row and column on each side are cut off.
   lower(quantisedUpsampledConvOp, (y, [x, bias], e) => {
     const { layout } = y.attrs;
     const from = pixelsOf(y.inputs[0]!, layout);
@@ -119,7 +119,7 @@ interface InRange extends Bytes {
 }
 const rangeOf = (x: string, axes: readonly number[], keep: 0 | 1, e: Emitter): string => {
   const most = e.node("ReduceMax", [e.node("Abs", [x]), e.ints(axes)], { attrs: { keepdims: keep } });
-  return e.node("Max", [most, e.floats([1e-20], [])]); // zeros alone have no range
+  return e.node("Max", [most, e.floats([1e-20], [])]); // avoids a range of 0 for an array of zeros
 };
 const step = (e: Emitter): string => e.floats([1 / 127], []);
 
@@ -129,7 +129,7 @@ function inRange(x: string, axes: readonly number[], zero: string, e: Emitter): 
   return { range, ...quantised(e.node("Div", [x, range]), { scale: step(e), zero }, e) };
 }
 
-/** Quantises each row of x divided by its range. Each is a block with a scale of its own, which saves a pass for the division. @param width of a row */
+/** Quantises each row of x, divided by its range, as a block with its own scale, which saves a pass for the division. @param width width of a row */
 function rowsInRange(x: string, width: number, e: Emitter): InRange {
   const range = rangeOf(x, [-1], 1, e);
   const [scale, zero] = [step(e), middle(e)];
@@ -138,13 +138,13 @@ function rowsInRange(x: string, width: number, e: Emitter): InRange {
   return { range, bytes, scale, zero };
 }
 
-/** The same numbers before the division, for products that allow one scale, or one for each column. */
+/** Undoes the division by the range in the scale, for products with one scale, or one for each column. */
 const scaledBy = ({ range, scale, ...rest }: InRange, e: Emitter): Bytes => ({
   ...rest,
   scale: e.node("Mul", [range, scale]),
 });
 
-/** Quantises x to 16 bits, as the sum of two in 8 bits: the second holds the first one's rounding errors, at most half of a step. */
+/** Quantises x to 16 bits, as a sum of two arrays in 8 bits: the second holds the rounding errors of the first, at most half of a step. */
 function inTwoBytes(x: string, first: Bytes, e: Emitter): readonly [Bytes, Bytes] {
   const rest = e.node("Sub", [x, e.node("DequantizeLinear", [first.bytes, first.scale, first.zero])]);
   const scale = e.node("Mul", [first.scale, e.floats([1 / 254], [])]);

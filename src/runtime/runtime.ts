@@ -4,50 +4,51 @@ import type { Tensor } from "../graph/tensor.ts";
 
 export type Feeds = Readonly<Record<string, NdArray>>;
 
-/** What a runtime is to keep of a model that it loads, so that it is loaded quicker the next time. */
-export interface Keep {
-  /** Where, and how many bytes all that lies there may take. */
+/** Cache of packed models: what a runtime computes while it loads a model, so that the next load is faster. */
+export interface PackedCache {
+  /** Folder of the cache, and the largest total size of its files in bytes. */
   readonly cache: { readonly folder: string; readonly mostBytes: number };
-  /** Which of the pipeline's models it is, such as "unet". */
+  /** The pipeline's name of the model, such as "unet". */
   readonly model: string;
   /** Name of the file or folder that the weights come from. */
   readonly from: string;
-  /** About the weights' size, bytes. */
+  /** Approximate size of the weights in bytes. */
   readonly bytes: number;
-  readonly onNote?: ((text: string) => void) | undefined;
+  readonly onNotice?: ((text: string) => void) | undefined;
 }
 
 /** A loaded model. */
 export interface Session<Output extends string = string> {
   /**
-   * Computes outputs from inputs: all outputs, or only those named.
-   * The event loop is not blocked. Arrays passed in are copied; returned ones belong to the caller.
+   * Computes all outputs, or only the named ones, from inputs without blocking the event loop. Arrays passed in are copied; returned ones belong
+   * to the caller.
    */
   run<Name extends Output = Output>(feeds: Feeds, names?: readonly Name[]): Promise<Readonly<Record<Name, NdArray>>>;
-  /** Frees the model's memory, after a run under way has finished. */
+  /** Frees the model's memory, after the current run has finished. */
   close(): Promise<void>;
 }
 
 /** Loads and runs models on one device. */
 export interface Runtime {
   /**
-   * Opens the device before anything is loaded; returns notices about it. The processor is always there.
-   * @throws UserError device/unavailable; precision/not-on-device if float16 is asked for and the device lacks it
+   * Opens the device before anything is loaded. The processor is always available.
+   * @returns notices about the device
+   * @throws UserError device/unavailable; precision/not-on-device if float16 is requested and the device lacks it
    */
   open(arithmetic?: { readonly half: boolean }): Promise<readonly Notice[]>;
   /**
    * Loads a model.
-   * @param arithmetic float16, except for what is sensitive to it, or float32
-   * @param keep where to keep what ONNX Runtime computes while loading, so that the next load is faster
+   * @param arithmetic float32, or float16 except for operations that are sensitive to it
+   * @param keep cache for what ONNX Runtime computes while loading, so that the next load is faster
    * @throws UserError device/unavailable; running the session throws device/failed, runtime/killed, runtime/ended
    */
   load<Output extends string>(
     outputs: Readonly<Record<Output, Tensor>>,
     arithmetic?: { readonly half: boolean },
-    keep?: Keep,
+    keep?: PackedCache,
   ): Promise<Session<Output>>;
-  /** Most bytes that the models have taken, as far as is known, together with those of other runtimes that share the gauge. */
+  /** Known peak memory of the models in bytes, together with those of other runtimes that share the gauge. */
   peakMemory(): number;
-  /** Frees everything at once. A run under way fails, and open sessions can no longer be used. */
+  /** Frees all memory at once. A current run fails, and open sessions can no longer be used. */
   close(): Promise<void>;
 }

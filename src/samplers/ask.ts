@@ -1,25 +1,25 @@
 import { type Level, type PredictionType, toOriginal } from "./prediction.ts";
 import type { Answer, Latents, Query, Sampling } from "./sampler.ts";
 
-/** What a sampler's queries are made of. */
+/** Data from which a sampler makes its queries. */
 export interface Asked {
   readonly type: PredictionType;
   readonly timesteps: readonly number[];
-  /** One for each timestep, or more. */
+  /** Noise levels: at least one for each timestep. */
   readonly levels: readonly Level[];
-  /** What the model sees of latents: themselves when absent. */
+  /** Scales latents as the model expects them; the identity when absent. */
   readonly scale?: (latents: Latents, index: number) => Latents;
 }
 
 export interface Answered {
   readonly output: Latents;
-  /** What the output was given to: the latents of the query, or those that were taken in their place. */
+  /** Latents that the output is for: those of the query, or those that replaced them. */
   readonly latents: Latents;
 }
 
 /**
- * Asks about latents at a place in the timesteps, and again about those that are put in their place, until there is an output.
- * @throws TypeError if the latents put in their place are of another size
+ * Queries the model about latents at an index of the timesteps; if they are replaced, queries again, until there is an output.
+ * @throws TypeError if the replacing latents have another size
  */
 export function* ask(
   { type, timesteps, levels, scale }: Asked,
@@ -43,9 +43,9 @@ export function* ask(
 }
 
 /**
- * Puts other latents in place of those of the last query.
+ * Replaces the latents of the last query.
  * @returns the same query about them
- * @throws TypeError if they are of another size, or there is no query
+ * @throws TypeError if they have another size, or there is no query
  */
 export function askAbout(sampling: Sampling, latents: Latents): Query {
   const { done, value } = sampling.next({ latents });

@@ -1,5 +1,5 @@
 /**
- * The x at which the distribution Beta(a, b) reaches the share p: bisection on the incomplete beta function.
+ * Quantile of the distribution Beta(a, b) at probability p: bisection on the incomplete beta function.
  * Abramowitz and Stegun 26.5.8 for its continued fraction, in Lentz's form.
  */
 export function betaQuantile(p: number, a: number, b: number): number {

@@ -3,7 +3,7 @@ import { UserError } from "../core/errors.ts";
 
 export const TIMESTEP_SPACINGS = ["leading", "trailing", "linspace"] as const;
 
-/** Fields of diffusers' scheduler_config.json that some sampler here reads. Others are of no effect in diffusers as well. */
+/** Fields of diffusers' scheduler_config.json that a sampler here reads. All others have no effect in diffusers either. */
 const fields = z.looseObject({
   num_train_timesteps: z.int().positive(),
   beta_start: z.number(),
@@ -50,7 +50,7 @@ const INFINITE = new Map<unknown, number>([
 ]);
 
 /**
- * A scheduler_config.json, checked.
+ * Checks a scheduler_config.json.
  * @throws UserError scheduler/config, naming the field
  */
 export function schedulerConfig(json: unknown): SchedulerConfig {
@@ -77,7 +77,7 @@ export function schedulerConfig(json: unknown): SchedulerConfig {
   return config;
 }
 
-/** The fields that a sampler knows, from the config where it has them, else the sampler's own defaults. */
+/** Fields of a sampler: from the config where it has them, else the sampler's defaults. */
 export function withDefaults<K extends keyof SchedulerFields>(
   config: SchedulerConfig,
   defaults: Pick<SchedulerFields, K>,

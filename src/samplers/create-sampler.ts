@@ -27,7 +27,7 @@ const CLASSES: Readonly<Record<string, Create>> = {
   TCDScheduler: tcd,
 };
 
-/** Each name is a class of diffusers and what it is given besides the model's own config. */
+/** For each name, a class of diffusers and the fields that it sets beyond the model's own config. */
 const NAMES = {
   euler: ["EulerDiscreteScheduler", {}],
   euler_a: ["EulerAncestralDiscreteScheduler", {}],
@@ -47,7 +47,7 @@ const NAMES = {
 export type SamplerName = keyof typeof NAMES;
 export const SAMPLER_NAMES = Object.keys(NAMES) as readonly SamplerName[];
 
-/** What SDXL is published with: used where a model brings no scheduler_config.json. */
+/** Scheduler config that SDXL is published with, for models without a scheduler_config.json. */
 export const SDXL_SCHEDULER: SchedulerConfig = {
   _class_name: "EulerDiscreteScheduler",
   num_train_timesteps: 1000,
@@ -66,10 +66,22 @@ export const SDXL_SCHEDULER: SchedulerConfig = {
 };
 
 /**
- * A sampler by name, with the noise schedule of the model: diffusers' `XxxScheduler.from_config(model.scheduler.config, …)`.
+ * Creates a sampler by name, with the noise schedule of the model: diffusers' `XxxScheduler.from_config(model.scheduler.config, …)`.
  * @param name one of SAMPLER_NAMES, a class of diffusers, or undefined for the one that the config names
  * @param config a scheduler_config.json; fields it lacks are SDXL's where the file is absent, else the class's defaults
- * @param timesteps for LCM: those of the model's training, one a step, instead of what the config lays out; of no effect elsewhere
+ * @param timesteps for LCM: timesteps of the model's training, one for each step, instead of the config's; other samplers ignore them
+ * @example
+ * ```js
+ * import { createSampler, TorchCpuGenerator } from "photomaker/samplers";
+ *
+ * const sampler = createSampler("euler", undefined, 4);
+ * console.log(sampler.timesteps.join()); // 751,501,251,1
+ * const noise = new TorchCpuGenerator(42);
+ * const sampling = sampler.sample(noise.randn(16).map((v) => v * sampler.initNoiseSigma), { noise });
+ * let asked = sampling.next();
+ * while (!asked.done) asked = sampling.next(asked.value.sample.map((v) => v / 2)); // here a model answers
+ * console.log(asked.value.length); // 16
+ * ```
  * @throws UserError scheduler/unknown, scheduler/config, scheduler/prediction, steps/invalid
  */
 export function createSampler(name: string | undefined, config: unknown, steps: number, timesteps?: readonly number[]): Sampler {

@@ -18,7 +18,7 @@ const DEFAULTS = {
 } satisfies Partial<SchedulerFields>;
 
 /**
- * Song et al. 2020 (arXiv 2010.02502), equations 12 and 16: the sampler of the PhotoMaker paper.
+ * DDIM: Song et al. 2020 (arXiv 2010.02502), equations 12 and 16; the sampler of the PhotoMaker paper.
  * @see diffusers DDIMScheduler
  */
 export function ddim(config: SchedulerConfig, steps: number): Sampler {
@@ -41,7 +41,7 @@ export function ddim(config: SchedulerConfig, steps: number): Sampler {
       const whole = toOriginal(type, output, latents, levels[index]!);
       const original = fields.clip_sample ? clamp(whole, fields.clip_sample_range) : whole;
       const deviation = eta * Math.sqrt(((1 - then) / (1 - now)) * (1 - now / then));
-      const rest = Math.max(0, 1 - then - deviation ** 2); // nothing from pure noise with eta 1, which rounding may put below zero
+      const rest = Math.max(0, 1 - then - deviation ** 2); // 0 for pure noise with eta 1, where rounding may give a negative number
       x = combine([Math.sqrt(then), original], [Math.sqrt(rest), direction]);
       if (eta > 0) x = combine([1, x], [deviation, noise.randn(x.length)]);
     }

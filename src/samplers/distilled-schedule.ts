@@ -2,7 +2,7 @@ import { UserError } from "../core/errors.ts";
 import type { SchedulerFields } from "./config.ts";
 import { BETA_DEFAULTS } from "./noise-schedule.ts";
 
-/** What the samplers of distilled models share. */
+/** Defaults that the samplers of distilled models share. */
 export const DISTILLED_DEFAULTS = {
   ...BETA_DEFAULTS,
   beta_start: 0.00085,
@@ -18,8 +18,8 @@ export const DISTILLED_DEFAULTS = {
 } satisfies Partial<SchedulerFields>;
 
 /**
- * Timesteps of a distilled model: as even as can be among those that it was distilled on.
- * @throws UserError steps/invalid if it was distilled on fewer
+ * Timesteps of a distilled model: spaced as evenly as possible among those that it was distilled on.
+ * @throws UserError steps/invalid if there are fewer of those
  */
 export function distilledTimesteps(trainSteps: number, originalSteps: number, steps: number): number[] {
   if (steps > originalSteps)

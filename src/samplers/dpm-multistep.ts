@@ -16,7 +16,7 @@ const DEFAULTS = {
   lambda_min_clipped: -Number.MAX_VALUE,
 } satisfies Partial<SchedulerFields>;
 
-/** Below this many steps the last ones are of a lower order, for stability. */
+/** Number of steps below which the last steps have a lower order, for stability. */
 const FEW_STEPS = 15;
 
 /**
@@ -77,7 +77,7 @@ export function dpmMultistep(config: SchedulerConfig, steps: number): Sampler {
 
 /**
  * One step to level `to`.
- * @param originals the model's last answers as pictures, the newest first
+ * @param originals the last predictions of the original picture, the newest first
  * @param known their levels, the newest first
  */
 function step(

@@ -5,7 +5,7 @@ import { linspace, type SpacingOptions, spacedTimesteps } from "./spacing.ts";
 
 export type EulerFields = SigmaFields & Pick<SchedulerFields, "timestep_spacing" | "num_train_timesteps" | "steps_offset">;
 
-/** Timesteps, and noise levels without the last, of the samplers of Karras et al. 2022 as diffusers lays them out. */
+/** Timesteps and noise levels, without the last, for the samplers of Karras et al. 2022, as in diffusers. */
 export function eulerSchedule(
   fields: EulerFields,
   { sigmas: table }: NoiseSchedule,
@@ -24,7 +24,7 @@ export function eulerSchedule(
   return { timesteps: spaced.map((s) => Math.fround(timestepOf(s, logs))), sigmas: spaced };
 }
 
-/** What unit noise is multiplied by: the largest level where the run starts at the end of the schedule. */
+/** Factor of unit noise at the beginning: the largest noise level where the run starts at the end of the schedule. */
 export function eulerInitSigma(spacing: SchedulerFields["timestep_spacing"], sigmas: readonly number[]): number {
   const max = Math.max(...sigmas);
   return spacing === "leading" ? Math.sqrt(max * max + 1) : max;

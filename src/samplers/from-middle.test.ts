@@ -15,7 +15,7 @@ interface Case {
   readonly steps: number;
   readonly strength: number;
   readonly from: number;
-  /** Whether the original was put back after each step but the last, as far as the mask says. */
+  /** Whether the masked part of the original was restored after each step except the last. */
   readonly put_back: boolean;
   readonly eta?: number;
 }
@@ -28,7 +28,7 @@ const size = original.length;
 
 const denoiser = ({ sample, timestep: t }: Query): Latents =>
   sample.map((v) => v * Math.fround(Math.fround(t) / Math.fround(t + 1)));
-const noNoise: NormalSource = { randn: () => expect.fail("no noise is wanted") };
+const noNoise: NormalSource = { randn: () => expect.fail("noise was drawn") };
 
 /** Runs to the end. */
 function run(sampler: Sampler, start: Latents, options: SampleOptions, answer: (query: Query) => Latents = denoiser): Latents {
@@ -38,7 +38,7 @@ function run(sampler: Sampler, start: Latents, options: SampleOptions, answer: (
   return next.value;
 }
 
-test("every sampler has been recorded from the middle", () => {
+test("there are recorded runs from the middle for every sampler", () => {
   expect(new Set(cases.map((c) => c.sampler))).toEqual(new Set(SAMPLER_NAMES));
 });
 
@@ -84,7 +84,7 @@ test.each(cases)("a run from the middle equals that of diffusers: $key", async (
   expect(next.value).toMatchGolden(after.slice(-size), 1e-4, { relative: true });
 });
 
-describe("a denoiser that says which noise was added leads back to the picture, wherever a run begins", () => {
+describe("a denoiser that predicts the added noise exactly restores the picture, wherever a run begins", () => {
   const deterministic = ["euler", "heun", "ddim", "pndm", "dpmpp_2m", "dpmpp_2m_karras", "unipc", "tcd"];
   const configs = [{}, { skip_prk_steps: false }, { solver_order: 3 }, { timestep_spacing: "trailing" }];
   test.each(deterministic.flatMap((name) => configs.map((config) => [name, config] as const)))("%s %j", (name, config) => {
@@ -98,7 +98,7 @@ describe("a denoiser that says which noise was added leads back to the picture, 
   });
 });
 
-describe("a sampler without memory goes on from the middle as the whole run does, to the bit", () => {
+describe("a single-step sampler continues from the middle exactly like the whole run", () => {
   const one = { solver_order: 1, disable_corrector: [...Array(10).keys()] };
   test.each([
     ["euler", {}],
@@ -138,11 +138,11 @@ describe("a sampler without memory goes on from the middle as the whole run does
   });
 });
 
-describe.each(SAMPLER_NAMES)("%s takes other latents back", (name) => {
+describe.each(SAMPLER_NAMES)("%s accepts replaced latents", (name) => {
   const sampler = createSampler(name, base, 10);
   const start = combine([sampler.initNoiseSigma, unit]);
 
-  test("the same is asked about them", () => {
+  test("the query is repeated for them", () => {
     const sampling = sampler.sample(start, { noise: new TorchCpuGenerator(1) });
     const first = sampling.next().value as Query;
     const other = start.map((v) => 2 * v);
@@ -153,7 +153,7 @@ describe.each(SAMPLER_NAMES)("%s takes other latents back", (name) => {
     expect(second.original(unit)).not.toEqual(first.original(unit));
   });
 
-  test("a run that begins with them is theirs", () => {
+  test("a run whose first latents are replaced equals one that begins with them", () => {
     const other = start.map((v, i) => v * (i % 3));
     const theirs = run(sampler, other, { noise: new TorchCpuGenerator(1) });
     const sampling = sampler.sample(start, { noise: new TorchCpuGenerator(1) });
@@ -164,7 +164,7 @@ describe.each(SAMPLER_NAMES)("%s takes other latents back", (name) => {
     expect(() => askAbout(sampling, other)).toThrow(TypeError);
   });
 
-  test("latents that stay as they are change nothing", () => {
+  test("replacing latents by themselves changes nothing", () => {
     const plain = run(sampler, start, { noise: new TorchCpuGenerator(1) });
     const sampling = sampler.sample(start, { noise: new TorchCpuGenerator(1) });
     let next = sampling.next();
@@ -172,7 +172,7 @@ describe.each(SAMPLER_NAMES)("%s takes other latents back", (name) => {
     expect(next.value).toEqual(plain);
   });
 
-  test("those of another size are refused", () => {
+  test("latents of another size are refused", () => {
     const sampling = sampler.sample(start, { noise: new TorchCpuGenerator(1) });
     sampling.next();
     expect(() => askAbout(sampling, start.slice(1))).toThrow(TypeError);
@@ -192,7 +192,7 @@ test.each([
   expect(() => sampling.next()).toThrow(expect.objectContaining({ code: "sampler/from" }));
 });
 
-test.each(SAMPLER_NAMES)("%s adds no noise of a timestep that it does not have", (name) => {
+test.each(SAMPLER_NAMES)("%s refuses to add noise for an index outside its timesteps", (name) => {
   const sampler = createSampler(name, base, 10);
   expect(() => sampler.addNoise(original, unit, sampler.timesteps.length)).toThrow(RangeError);
   expect(() => sampler.addNoise(original, unit, -1)).toThrow(RangeError);

@@ -20,7 +20,7 @@ const DEFAULTS = {
 } satisfies Partial<SchedulerFields>;
 
 /**
- * Heun's method without churn: Karras et al. 2022 (arXiv 2206.00364), algorithm 2. Two questions a step but the last.
+ * Heun's method without churn: Karras et al. 2022 (arXiv 2206.00364), algorithm 2. Each step has two evaluations, the last step one.
  * @see diffusers HeunDiscreteScheduler
  */
 export function heun(config: SchedulerConfig, steps: number): Sampler {
@@ -43,7 +43,7 @@ export function heun(config: SchedulerConfig, steps: number): Sampler {
   function* sample(x: Latents, { from }: SampleOptions): Sampling {
     const asked = { type, timesteps, levels, scale };
     for (const index of placesFrom({ timesteps, starts }, from)) {
-      if (index % 2 === 1) continue; // the second question of a step
+      if (index % 2 === 1) continue; // the second evaluation of a step
       const [sigma, next] = [sigmas[index]!, sigmas[index + 1]!];
       const begin = yield* ask(asked, x, index);
       const slope = derivative(begin.latents, begin.output, sigma);

@@ -11,7 +11,7 @@ const SIGMA_DATA = 0.5;
 
 /**
  * Latent consistency models: Luo et al. 2023 (arXiv 2310.04378), algorithm 3.
- * @param given timesteps to take instead of those that config and steps lay out: diffusers' `timesteps`
+ * @param given timesteps to use instead of those from config and steps: diffusers' `timesteps`
  * @see diffusers LCMScheduler
  */
 export function lcm(config: SchedulerConfig, steps: number, given?: readonly number[]): Sampler {

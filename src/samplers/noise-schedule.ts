@@ -16,18 +16,18 @@ export const BETA_DEFAULTS: BetaFields = {
 
 const { fround } = Math;
 
-/** What is left of the signal at each training timestep, in the float32 that diffusers keeps. */
+/** Remaining signal at each training timestep, in float32 as in diffusers. */
 export interface NoiseSchedule {
   /** ᾱ of Ho et al. 2020 (arXiv 2006.11239), equation 4. */
   readonly alphasCumprod: Float32Array;
-  /** √((1 - ᾱ) / ᾱ): standard deviation of the noise where the signal is kept at its size. */
+  /** √((1 - ᾱ) / ᾱ): standard deviation of the noise relative to an unscaled signal. */
   readonly sigmas: Float32Array;
 }
 
-/** What diffusers puts in place of zero, so that sigma stays finite. */
+/** Value that diffusers uses instead of zero, so that sigma stays finite. */
 const ALMOST_ZERO = 2 ** -24;
 
-/** @param zeroSnr rescales so that nothing is left of the signal at the last timestep, `finite` so that almost nothing is */
+/** @param zeroSnr rescales so that no signal remains at the last timestep; with `finite`, almost none */
 export function noiseSchedule(fields: BetaFields, zeroSnr: "no" | "exact" | "finite" = "no"): NoiseSchedule {
   let alphas: Float32Array = betas(fields).map((b) => 1 - b);
   if (zeroSnr !== "no") alphas = zeroTerminalSnr(cumulative(alphas));
@@ -46,14 +46,14 @@ function betas({ num_train_timesteps: n, beta_start, beta_end, beta_schedule, tr
   return Float32Array.from({ length: n }, (_, i) => Math.min(1 - left((i + 1) / n) / left(i / n), 0.999));
 }
 
-/** torch.linspace in float32, which counts from both ends. */
+/** torch.linspace in float32, which computes each half from its own end. */
 function linspace32(start: number, end: number, n: number): Float32Array {
   const [from, to] = [fround(start), fround(end)];
   const step = fround((to - from) / (n - 1));
   return Float32Array.from({ length: n }, (_, i) => (i < n / 2 ? from + fround(step * i) : to - fround(step * (n - 1 - i))));
 }
 
-/** Running product: torch keeps the sum in double and rounds each value. */
+/** Cumulative product as in torch, which accumulates in double and rounds each value. */
 function cumulative(factors: Float32Array): Float32Array {
   let product = 1;
   return factors.map((f) => {

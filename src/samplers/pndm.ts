@@ -16,16 +16,16 @@ const DEFAULTS = {
   steps_offset: 0,
 } satisfies Partial<SchedulerFields>;
 
-/** Steps that the Runge-Kutta start takes the place of. */
+/** Number of steps that the Runge-Kutta start replaces. */
 const START_STEPS = 4;
 
 /**
  * Pseudo linear multistep: Liu et al. 2022 (arXiv 2202.09778), equations 9 and 11 to 13. The start is either
  * Runge-Kutta, or (skip_prk_steps, as in SDXL's configs) a corrected Euler step.
  *
- * A run from the middle begins with Euler's step without a correction, for which its timesteps leave no room. diffusers' begins with the
- * second half of a pair of equal timesteps, corrects at the wrong one, and is a step behind from there on: with a denoiser that says exactly
- * which noise was added, 0.40 of the noise is left after a strength of 0.6 in 10 steps, here 0.03 (reference/img2img_samplers.py).
+ * A run from the middle begins with an Euler step without the correction, for which its timesteps leave no room. In diffusers it begins with
+ * the second of a pair of equal timesteps, corrects at the wrong one, and stays one step behind: with a denoiser that predicts the added noise
+ * exactly, 0.40 of the noise is left after a strength of 0.6 in 10 steps, and 0.03 here (reference/img2img_samplers.py).
  * @see diffusers PNDMScheduler
  */
 export function pndm(config: SchedulerConfig, steps: number): Sampler {
@@ -55,7 +55,7 @@ export function pndm(config: SchedulerConfig, steps: number): Sampler {
   const starts = [...timesteps.keys()].filter((place) => (plain ? place !== 1 : place >= start.length || place % 4 === 0));
   const asked = { type, timesteps, levels };
 
-  /** From one timestep to another: equation 11. */
+  /** Moves latents from one timestep to another: equation 11. */
   function move(x: Latents, from: number, to: number, output: Latents): Latents {
     const [now, then] = [alphasCumprod[from]!, to >= 0 ? alphasCumprod[to]! : final];
     const noise = toNoise(type, output, x, atCumprod(now));
@@ -96,7 +96,7 @@ export function pndm(config: SchedulerConfig, steps: number): Sampler {
   return { timesteps, starts, initNoiseSigma: 1, addNoise: addNoiseAt(levels), sample };
 }
 
-/** Adams-Bashforth of as high an order as there are outputs, up to 4. */
+/** Adams-Bashforth combination of the outputs; its order is their number, at most 4. */
 function multistep(outputs: readonly Latents[]): Latents {
   const [d, c, b, a] = outputs.toReversed();
   if (a !== undefined) return combine([55 / 24, d!], [-59 / 24, c!], [37 / 24, b!], [-9 / 24, a]);
@@ -105,7 +105,7 @@ function multistep(outputs: readonly Latents[]): Latents {
   return d!;
 }
 
-/** Each of the first steps is asked at its beginning, twice in the middle, and at its end. */
+/** Timesteps of the Runge-Kutta start: each step is evaluated at its beginning, twice in the middle, and at its end. */
 function rungeKuttaTimesteps(spaced: readonly number[], half: number): number[] {
   const rising = spaced.slice(0, START_STEPS).reverse();
   const withMiddles = rising.flatMap((t) => [t, t + half]);

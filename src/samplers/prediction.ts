@@ -3,16 +3,16 @@ import { combine, type Latents, type Sampler } from "./sampler.ts";
 
 export type PredictionType = SchedulerFields["prediction_type"];
 
-/** How much of the signal (alpha) and of the noise (sigma) there is in latents: x = alpha · x0 + sigma · noise. */
+/** Noise level of latents, with factors of signal and noise: x = alpha · x0 + sigma · noise. */
 export interface Level {
   readonly alpha: number;
   readonly sigma: number;
 }
 
-/** The level of latents whose signal keeps its size, given the noise's standard deviation. */
+/** The level with an unscaled signal, from the noise's standard deviation. */
 export const kept = (sigma: number): Level => ({ alpha: 1, sigma });
 
-/** The level where signal and noise share a variance of 1: from sigma as above. */
+/** The level at which signal and noise together have a variance of 1, from sigma as above. */
 export function shared(sigma: number): Level {
   const alpha = 1 / Math.sqrt(sigma * sigma + 1);
   return { alpha, sigma: sigma * alpha };
@@ -24,7 +24,7 @@ export const atCumprod = (alphaCumprod: number): Level => ({
   sigma: Math.sqrt(1 - alphaCumprod),
 });
 
-/** A sampler's `addNoise`, from the level at each of its timesteps. */
+/** Makes a sampler's `addNoise` from the level at each of its timesteps. */
 export const addNoiseAt =
   (levels: readonly Level[]): Sampler["addNoise"] =>
   (original, noise, index) => {
@@ -34,8 +34,8 @@ export const addNoiseAt =
   };
 
 /**
- * The picture without noise that the model's answer stands for. Velocity: Salimans and Ho 2022 (arXiv 2202.00512), appendix D.
- * @param x latents at `level`; for a level of alpha 1 the answer was given to x / √(sigma² + 1)
+ * The prediction of the original, noise-free latents from the model's output. Velocity: Salimans and Ho 2022 (arXiv 2202.00512), appendix D.
+ * @param x latents at `level`; at a level with alpha 1, the model was given x / √(sigma² + 1)
  */
 export function toOriginal(type: PredictionType, output: Latents, x: Latents, { alpha, sigma }: Level): Latents {
   if (type === "sample") return output;
@@ -44,7 +44,7 @@ export function toOriginal(type: PredictionType, output: Latents, x: Latents, { 
   return combine([alpha / variance, x], [-sigma / Math.sqrt(variance), output]);
 }
 
-/** The noise that the model's answer stands for, at a level whose variance is 1. */
+/** The prediction of the noise from the model's output, at a level whose variance is 1. */
 export function toNoise(type: PredictionType, output: Latents, x: Latents, { alpha, sigma }: Level): Latents {
   if (type === "epsilon") return output;
   if (type === "sample") return combine([1 / sigma, x], [-alpha / sigma, output]);

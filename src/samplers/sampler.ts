@@ -3,60 +3,60 @@ import type { NormalSource } from "../core/random/normal-source.ts";
 /** [images, channels, height, width], flat. */
 export type Latents = Float32Array;
 
-/** One question to the model. */
+/** One query to the model. */
 export interface Query {
-  /** What the model sees: latents scaled as it expects. */
+  /** Input of the model: latents scaled as it expects. */
   readonly sample: Latents;
-  /** What the model is told; may have a fraction. */
+  /** Timestep for the model; may have a fraction. */
   readonly timestep: number;
-  /** Place in the sampler's timesteps: what `startMergeStep` counts, twice a step for Heun. It counts from 0, or from where the run begins. */
+  /** Index in the sampler's timesteps, which `startMergeStep` refers to; Heun has two for each step. Begins at 0, or at `from`. */
   readonly index: number;
-  /** Latents as they are between steps. */
+  /** Latents in the sampler's own scale. */
   readonly latents: Latents;
-  /** The picture without noise that an answer stands for. */
+  /** The prediction of the noise-free latents from the model's output. */
   original(output: Latents): Latents;
 }
 
 /**
- * What a query is answered with: the model's output, or other latents, of the same size, in place of those it shows. The same is then
- * asked about these. This is what diffusers' pipelines do to latents between two steps of a scheduler: inpainting puts back what is
- * known, for example. `askAbout` says it.
+ * Answer to a query: the model's output, or latents of the same size that replace those of the query, which is then repeated for them.
+ * Diffusers' pipelines change latents in this way between two steps of a scheduler; inpainting, for example, restores the known region.
+ * `askAbout` gives such an answer.
  */
 export type Answer = Latents | { readonly latents: Latents };
 
-/** Asks the model, takes its answers, and returns the final latents. */
+/** A run of a sampler: yields queries, receives their answers, and returns the final latents. */
 export type Sampling = Generator<Query, Latents, Answer>;
 
 export interface SampleOptions {
-  /** Where noise comes from, drawn only when it is used. */
+  /** Source of noise, which is drawn only when it is used. */
   readonly noise: NormalSource;
   /** Share of fresh noise: DDIM from 0 (none) to 1, TCD's γ. The sampler's own default when absent. */
   readonly eta?: number | undefined;
   /**
-   * Place in the timesteps to begin at, one of the sampler's `starts`: 0 when absent. Latents are then those of this place, as
-   * `addNoise` makes them. Solvers of several steps begin without memory, as at 0.
+   * Index in the timesteps to begin at, one of the sampler's `starts`; 0 when absent. The latents must have the noise of this index, as
+   * `addNoise` adds it. Multistep solvers begin without earlier outputs, as at 0.
    */
   readonly from?: number | undefined;
 }
 
-/** A sampling run laid out: plain numbers, used for any latents. */
+/** Schedule and method of a sampling run, for any latents. */
 export interface Sampler {
   readonly timesteps: readonly number[];
-  /** Noise levels, one more than there are timesteps; absent for samplers that think in ᾱ. */
+  /** Noise levels, one more than timesteps; absent for samplers that compute with ᾱ. */
   readonly sigmas?: readonly number[];
-  /** Places in the timesteps at which a run may begin: the first evaluation of each step, the first of all at 0. */
+  /** Indices in the timesteps at which a run may begin: the first evaluation of each step; the first is 0. */
   readonly starts: readonly number[];
-  /** What unit noise is multiplied by to begin with. */
+  /** Factor of unit noise at the beginning of a run. */
   readonly initNoiseSigma: number;
   /**
-   * Clean latents with as much noise as a run has at a place in the timesteps.
+   * Adds to clean latents the noise that a run has at an index of the timesteps.
    * @param noise of deviation 1
-   * @throws RangeError for a place outside the timesteps
+   * @throws RangeError for an index outside the timesteps
    * @see diffusers' schedulers, add_noise
    */
   addNoise(original: Latents, noise: Latents, index: number): Latents;
   /**
-   * @param latents noise of deviation {@link initNoiseSigma}, or for a run from the middle what {@link addNoise} gives for `from`
+   * @param latents noise of deviation {@link initNoiseSigma}, or for a run from the middle the result of {@link addNoise} at `from`
    * @throws UserError sampler/from
    */
   sample(latents: Latents, options: SampleOptions): Sampling;

@@ -51,7 +51,7 @@ function recorded(data: Float32Array, size: number): NormalSource & { draws: num
 const denoiser = (x: Latents, t: number): Latents => x.map((v) => v * Math.fround(Math.fround(t) / Math.fround(t + 1)));
 
 describe.each(cases)("$name", (c) => {
-  test.each(Object.entries(c.schedules))("%s steps are laid out as in diffusers", (steps, expected) => {
+  test.each(Object.entries(c.schedules))("the schedule of %s steps equals that of diffusers", (steps, expected) => {
     const sampler = samplerOf(c, Number(steps));
     const whole = expected.timesteps.every(Number.isInteger);
     // timesteps with a fraction follow from logarithms, which differ by a unit in the last place among libraries
@@ -98,7 +98,7 @@ test("the noise of a run comes from the seed's own generator", async () => {
 });
 
 test.each([10, 25, 50])(
-  "DDIM with eta 1 starts from pure noise, where a variance is rounded to nothing or less, in %d steps",
+  "DDIM with eta 1 starts from pure noise, where a variance may be rounded below 0, in %d steps",
   (steps) => {
     const zeroSnr = {
       rescale_betas_zero_snr: true,
@@ -115,7 +115,7 @@ test.each([10, 25, 50])(
   },
 );
 
-describe("for data of a normal distribution, where the best denoiser is known", () => {
+describe("for normally distributed data, whose optimal denoiser is known", () => {
   const exact = (sampler: Sampler): number => 1 / Math.hypot(1, sampler.sigmas![0]!);
   const errorOf = (name: string, steps: number): number => {
     const sampler = createSampler(
@@ -124,7 +124,7 @@ describe("for data of a normal distribution, where the best denoiser is known", 
       steps,
     );
     const scale = sampler.initNoiseSigma === 1 ? 1 : sampler.sigmas![0]!;
-    const sampling = sampler.sample(Float32Array.of(scale), { noise: { randn: () => expect.fail("no noise is wanted") } });
+    const sampling = sampler.sample(Float32Array.of(scale), { noise: { randn: () => expect.fail("noise was drawn") } });
     let result = sampling.next();
     while (!result.done) {
       const { latents, index } = result.value;
@@ -143,7 +143,7 @@ describe("for data of a normal distribution, where the best denoiser is known", 
   test.each([
     ["euler", 2],
     ["dpmpp_2m", 4],
-  ] as const)("%s: twice the steps leave an error smaller by about %d", (name, ratio) => {
+  ] as const)("%s: twice the steps divide the error by about %d", (name, ratio) => {
     const factor = errorOf(name, 20) / errorOf(name, 40);
     expect(factor).toBeGreaterThan(ratio * 0.7);
     expect(factor).toBeLessThan(ratio * 1.6);

@@ -21,7 +21,7 @@ export function karrasSigmas(max: number, min: number, n: number): number[] {
   return linspace(0, 1, n).map((ramp) => (a + ramp * (b - a)) ** rho);
 }
 
-/** Evenly spaced in the logarithm. */
+/** Sigmas that are evenly spaced in their logarithm. */
 const exponentialSigmas = (max: number, min: number, n: number): number[] =>
   linspace(Math.log(max), Math.log(min), n).map(Math.exp);
 
@@ -29,7 +29,7 @@ const exponentialSigmas = (max: number, min: number, n: number): number[] =>
 const betaSigmas = (max: number, min: number, n: number): number[] =>
   linspace(0, 1, n).map((t) => min + betaQuantile(1 - t, 0.6, 0.6) * (max - min));
 
-/** The spacing of sigmas that the config asks for between these ends, or undefined for that of the timesteps. */
+/** Sigmas between these ends in the spacing that the config names, or undefined if it names none. */
 export function respaced(fields: SigmaFields, max: number, min: number, n: number): number[] | undefined {
   const [high, low] = [fields.sigma_max ?? max, fields.sigma_min ?? min];
   if (fields.use_karras_sigmas) return karrasSigmas(high, low, n);
@@ -38,7 +38,7 @@ export function respaced(fields: SigmaFields, max: number, min: number, n: numbe
   return undefined;
 }
 
-/** The value of a table between whole positions: numpy.interp. */
+/** Linear interpolation in a table: numpy.interp. */
 export function interpolate(at: number, table: ArrayLike<number>): number {
   const last = table.length - 1;
   if (at <= 0) return table[0]!;
@@ -47,10 +47,10 @@ export function interpolate(at: number, table: ArrayLike<number>): number {
   return (table[low + 1]! - table[low]!) * (at - low) + table[low]!;
 }
 
-/** Logarithms of sigmas in float32, as the search for timesteps uses them. */
+/** Logarithms of sigmas in float32, for {@link timestepOf}. */
 export const logarithms = (sigmas: Float32Array): Float32Array => sigmas.map(Math.log);
 
-/** The timestep, with a fraction, whose sigma this is: diffusers' _sigma_to_t. */
+/** The timestep, with a fraction, that has this sigma: diffusers' _sigma_to_t. */
 export function timestepOf(sigma: number, logSigmas: Float32Array): number {
   const log = Math.log(Math.max(sigma, 1e-10));
   let below = 0; // the last position whose sigma is not above this one

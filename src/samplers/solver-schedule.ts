@@ -4,7 +4,7 @@ import { type Level, shared } from "./prediction.ts";
 import { interpolate, logarithms, respaced, SIGMA_DEFAULTS, type SigmaFields, timestepOf } from "./sigmas.ts";
 import { linspace, roundHalfEven, solverTimesteps } from "./spacing.ts";
 
-/** What DPM-Solver++ and UniPC share. */
+/** Defaults that DPM-Solver++ and UniPC share. */
 export const SOLVER_DEFAULTS = {
   ...BETA_DEFAULTS,
   ...SIGMA_DEFAULTS,
@@ -22,18 +22,18 @@ export type SolverFields = SigmaFields &
 
 export interface SolverSchedule {
   readonly timesteps: readonly number[]; // whole
-  readonly sigmas: readonly number[]; // one more
+  readonly sigmas: readonly number[]; // one more than timesteps
 }
 
-/** What differs between the two solvers of diffusers. */
+/** Differences between the two solvers of diffusers. */
 export interface SolverQuirks {
-  /** The timestep above which nothing is sampled. */
+  /** Largest timestep that is sampled. */
   readonly last: number;
-  /** Evenly spaced in the logarithm of the signal to noise ratio: Lu et al. 2022 (arXiv 2206.00927). */
+  /** Whether levels are evenly spaced in the logarithm of the signal-to-noise ratio: Lu et al. 2022 (arXiv 2206.00927). */
   readonly lu: boolean;
-  /** Whether respaced runs end at their own smallest sigma instead of the training schedule's, if they do not end at 0. */
+  /** Whether runs with respaced sigmas that do not end at 0 end at their own smallest sigma instead of the training schedule's. */
   readonly endsAtOwnSigma: boolean;
-  /** Whether Karras and Lu timesteps are rounded: not so for cosine schedules in DPM-Solver. */
+  /** Whether Karras and Lu timesteps are rounded; DPM-Solver does not round them for cosine schedules. */
   readonly rounds: boolean;
 }
 
@@ -62,7 +62,7 @@ export function solverSchedule(
   };
 }
 
-/** A level, and half the logarithm of its signal to noise ratio (λ of DPM-Solver). */
+/** A level, and half the logarithm of its signal-to-noise ratio (λ of DPM-Solver). */
 export interface SolverLevel extends Level {
   readonly lambda: number;
 }

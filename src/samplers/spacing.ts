@@ -32,8 +32,8 @@ export interface SpacingOptions {
 }
 
 /**
- * The timesteps of a sampling run, falling: Lin et al. 2023 (arXiv 2305.08891), table 2, as diffusers computes them.
- * Leading spacing may end above the last timestep, and trailing spacing may give one step more than was asked.
+ * Timesteps of a sampling run, descending: Lin et al. 2023 (arXiv 2305.08891), table 2, as diffusers computes them.
+ * Leading spacing may end above the last timestep, and trailing spacing may give one step more than requested.
  */
 export function spacedTimesteps(spacing: Spacing, { trainSteps, steps, offset, whole }: SpacingOptions): number[] {
   if (spacing === "linspace") {
@@ -48,8 +48,8 @@ export function spacedTimesteps(spacing: Spacing, { trainSteps, steps, offset, w
 }
 
 /**
- * As {@link spacedTimesteps} for solvers that end before the last training step: one step more is laid out than taken.
- * @param last the timestep above which nothing is sampled
+ * {@link spacedTimesteps} for solvers that end before the last training step: linspace and leading spacing lay out steps + 1 timesteps and drop the last.
+ * @param last largest timestep that is sampled
  */
 export function solverTimesteps(
   spacing: Spacing,

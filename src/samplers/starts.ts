@@ -1,11 +1,11 @@
 import { UserError } from "../core/errors.ts";
 
-/** The starts of a sampler that asks once a step: every place. */
+/** The starts of a sampler with one evaluation for each step: every index. */
 export const everyPlace = (timesteps: readonly number[]): readonly number[] => [...timesteps.keys()];
 
 /**
- * The places from one on.
- * @throws UserError sampler/from if no step begins there
+ * Indices of the timesteps from a start on.
+ * @throws UserError sampler/from if no step begins at `from`
  */
 export function placesFrom(
   { timesteps, starts }: { readonly timesteps: readonly number[]; readonly starts: readonly number[] },
@@ -21,13 +21,12 @@ export function placesFrom(
 }
 
 /**
- * Where a run begins that changes a given picture: the last `strength` of its steps are taken. So it is for distilled models as well in
- * SDXL's pipeline; what LCMScheduler.set_timesteps does with a `strength` of its own (all steps within the last share of the schedule)
- * is for who gives the timesteps.
+ * Index at which a run that changes a given picture begins: it takes the last `strength` of the steps. SDXL's pipeline does the same for
+ * distilled models; the `strength` of LCMScheduler.set_timesteps, which lays all steps within the last share of the schedule, is not used.
  * @param strength above 0, and at most 1, which takes all steps
- * @param steps how many were asked for
- * @param starts of the sampler
- * @returns a place in the timesteps
+ * @param steps requested number of steps
+ * @param starts the sampler's starts
+ * @returns an index in the timesteps
  * @throws UserError strength/invalid
  * @see diffusers 0.35.2 StableDiffusionXLImg2ImgPipeline.get_timesteps
  */
@@ -42,7 +41,7 @@ export function startFor(strength: number, steps: number, starts: readonly numbe
   if (taken === 0)
     throw new UserError(
       "strength/invalid",
-      `A strength of ${strength} leaves none of ${steps} steps.`,
+      `With a strength of ${strength}, none of ${steps} steps would be taken.`,
       `Take at least ${1 / steps}, or more steps.`,
     );
   return starts[steps - taken]!;

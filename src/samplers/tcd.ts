@@ -8,7 +8,7 @@ import { combine, type Latents, type SampleOptions, type Sampler, type Sampling 
 import { everyPlace, placesFrom } from "./starts.ts";
 
 /**
- * Trajectory consistency distillation: Zheng et al. 2024 (arXiv 2402.19159), algorithm 4; `eta` is its γ.
+ * Trajectory consistency distillation: Zheng et al. 2024 (arXiv 2402.19159), algorithm 4, with `eta` as its γ.
  * @see diffusers TCDScheduler
  */
 export function tcd(config: SchedulerConfig, steps: number): Sampler {

@@ -14,8 +14,8 @@ const DEFAULTS = {
 } satisfies Partial<SchedulerFields>;
 
 /**
- * UniPC: Zhao et al. 2023 (arXiv 2302.04867), algorithms 1 and 2, with B(h) = h or e^h - 1. Each answer of the model first
- * corrects the step that led to it, and then predicts the next.
+ * UniPC: Zhao et al. 2023 (arXiv 2302.04867), algorithms 1 and 2, with B(h) = h or e^h - 1. Each output of the model first
+ * corrects the step that led to it, then predicts the next.
  * @see diffusers UniPCMultistepScheduler
  */
 export function unipc(config: SchedulerConfig, steps: number): Sampler {
@@ -60,13 +60,13 @@ interface Move {
   readonly order: number;
   readonly pictures: boolean;
   readonly bh1: boolean;
-  /** What the model says at the level to go to, when the step is taken again. */
+  /** The model's output at level `to`, when the step is corrected. */
   readonly answerThere?: Latents;
 }
 
 /**
- * The predictor and, with an answer at the end point, the corrector.
- * @param answers the model's answers at the start and before, the newest first
+ * The predictor and, with an output at the end point, the corrector.
+ * @param answers the model's outputs at the start and before, the newest first
  */
 function move(
   x: Latents,
@@ -99,7 +99,7 @@ function move(
   return combine(...terms, [ofNewest, newest]);
 }
 
-/** The coefficients of equation 10: they make the step exact for polynomials of its order. */
+/** Coefficients of equation 10, which make the step exact for polynomials of its order. */
 function weights(ratios: readonly number[], hh: number, b: number, corrects: boolean): number[] {
   const order = ratios.length + 1;
   if (corrects ? order === 1 : order <= 2) return order === 1 && !corrects ? [] : [0.5];

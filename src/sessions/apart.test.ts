@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { runsApart } from "./apart.ts";
 
-test("encoders run apart where the UNet takes long to load, on the processor, and there is room for all models", () => {
+test("encoders run in their own process on the processor, if the UNet loads slowly and all models fit into memory", () => {
   const SDXL = 2.567e9;
   expect(runsApart("cpu", SDXL, 6e9, 8e9)).toBe(true);
   expect(runsApart("cpu", SDXL, 9e9, 8e9)).toBe(false);

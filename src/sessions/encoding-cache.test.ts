@@ -12,7 +12,7 @@ import { encodeText, type TextEncoder } from "./text/text-stage.ts";
 const of = (length: number, value = 0) => ({ tokens: floats(new Float32Array(length).fill(value), length) });
 
 describe("the cache", () => {
-  test("drops what was not asked for longest, and holds no more bytes than it may", () => {
+  test("drops the least recently used entries, and holds no more bytes than its capacity", () => {
     const cache = new EncodingCache(40);
     for (const key of ["a", "b"]) cache.set(key, of(5));
     expect(cache.bytes).toBe(40);
@@ -25,7 +25,7 @@ describe("the cache", () => {
     expect([cache.get("d"), cache.bytes]).toEqual([undefined, 28]);
   });
 
-  test("whatever comes, its bytes are those of what it keeps", () => {
+  test("its byte count is always that of its entries", () => {
     const step = fc.record({ key: fc.integer({ min: 0, max: 5 }), length: fc.integer({ min: 0, max: 12 }) });
     fc.assert(
       fc.property(fc.array(step), (steps) => {
@@ -42,7 +42,7 @@ describe("the cache", () => {
     );
   });
 
-  test("keys differ with encoder, content and where one array ends", async () => {
+  test("keys depend on encoder, content and the boundaries of arrays", async () => {
     const some = Float32Array.of(1, 2);
     const keys = await Promise.all([
       contentKey("e", some),
@@ -57,7 +57,7 @@ describe("the cache", () => {
   });
 });
 
-test("a text is encoded once for each clip skip", async () => {
+test("a text is encoded once for each clipSkip", async () => {
   const runs: string[] = [];
   const encoder = (name: string, outputs: object): TextEncoder =>
     ({
@@ -92,11 +92,16 @@ test("a text is encoded once for each clip skip", async () => {
   expect(runs).toHaveLength(9);
 });
 
-describe("with models put away after use, what is known loads no encoder", () => {
+describe("with models unloaded after use, cached encodings load no encoder", () => {
   const V1: LoadInput = { ...TINY_V1, unloadAfterUse: true };
   const base: GenerateInput = {
-    ...{ prompt: "a photo of a man img, wearing a hat", negativePrompt: "ugly" },
-    ...{ inputIdImages: [goldenPath("photos", "person_0.png")], width: 64, height: 64, numInferenceSteps: 2, seed: 1 },
+    prompt: "a photo of a man img, wearing a hat",
+    negativePrompt: "ugly",
+    inputIdImages: [goldenPath("photos", "person_0.png")],
+    width: 64,
+    height: 64,
+    numInferenceSteps: 2,
+    seed: 1,
   };
   let caching: PhotoMaker;
   let forgetful: PhotoMaker;

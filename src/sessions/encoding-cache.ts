@@ -1,19 +1,19 @@
 import type { FloatArray } from "../core/array.ts";
 
-/** What an encoder gave, by what it was given: arrays by name, which nobody may change. */
+/** Output of an encoder: arrays by name, which must not be changed. */
 export type Encoding = Readonly<Record<string, FloatArray>>;
 
 /**
- * Encodings of texts and photos, so that the same negative text or the same photos are not encoded again. What was not asked for
- * longest goes first. It belongs to one set of models with their LoRAs, and does not outlive them.
+ * Cache of encoded texts and photos, so that the same negative text or the same photos are not encoded again. The least recently used
+ * entries are removed first. A cache belongs to one set of models.
  */
 export class EncodingCache {
   readonly #capacity: number;
-  /** A map keeps the order in which keys came: the first is the one that was not asked for longest. */
+  /** Entries in order of use: a map keeps the order of insertion, so the first is the least recently used. */
   readonly #kept = new Map<string, Encoding>();
   #bytes = 0;
 
-  /** @param capacity bytes of arrays that are kept at most; 0 keeps nothing */
+  /** @param capacity largest number of bytes of all arrays; 0 caches nothing */
   constructor(capacity: number) {
     this.#capacity = capacity;
   }
@@ -52,7 +52,7 @@ export class EncodingCache {
 
 const sizeOf = (encoding: Encoding): number => Object.values(encoding).reduce((sum, { data }) => sum + data.byteLength, 0);
 
-/** A key of what an encoder is given: its name and SHA-256 of the numbers, each array with its length. */
+/** Key of an encoder's input: the encoder's name and a SHA-256 of the arrays with their lengths. */
 export async function contentKey(encoder: string, ...contents: readonly (readonly number[] | Float32Array)[]): Promise<string> {
   const pieces = contents.flatMap((content) => {
     const values = content instanceof Float32Array ? content : Float64Array.from(content);

@@ -1,12 +1,13 @@
+import { type FloatArray, floats } from "../core/array.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
-import { type LoraPair, lora } from "../graph/lora.ts";
+import { type LoraPair, lora, scaleOf } from "../graph/lora.ts";
 import { input } from "../graph/ops/source.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { clipText } from "../models/clip-text.ts";
-import { type ClipTextSettings, clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
+import { type ClipTextModelConfig, clipTextConfig, type TextEncoderName } from "../models/clip-text-config.ts";
 import { fuse } from "../models/fuse.ts";
 import { faceEmbeddingWidth, idEncoderV1Config, idEncoderV2Config } from "../models/id-encoder-config.ts";
 import { idEncoderV1 } from "../models/id-encoder-v1.ts";
@@ -14,7 +15,7 @@ import { idEncoderV2 } from "../models/id-encoder-v2.ts";
 import { tinyDecode } from "../models/tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
 import { unet } from "../models/unet.ts";
-import { type UNetSettings, unetConfig } from "../models/unet-config.ts";
+import { type UNetModelConfig, unetConfig } from "../models/unet-config.ts";
 import { vaeDecode } from "../models/vae.ts";
 import { vaeConfig } from "../models/vae-config.ts";
 import type { AdapterFiles } from "../weights/adapter.ts";
@@ -26,7 +27,7 @@ import type { TinyVaeFiles } from "../weights/tiny-vae.ts";
 /** LoRA pairs of each component, by weight path. */
 export type LoraPairs = ReadonlyMap<ComponentName, ReadonlyMap<string, readonly LoraPair[]>>;
 
-/** A graph before its LoRAs, and these: what is prepared for another precision. */
+/** A graph without its LoRAs, and the LoRAs: the input of preparing weights. */
 export interface Unfinished<Name extends string = string> {
   readonly outputs: Outputs<Name>;
   readonly pairs: ReadonlyMap<string, readonly LoraPair[]>;
@@ -41,9 +42,20 @@ const tokens = namedDim("tokens");
 const height = namedDim("height");
 const width = namedDim("width");
 
-/** A graph over a component's weights with its LoRAs. */
-export const withLoras = <Name extends string>(outputs: Outputs<Name>, pairs: Unfinished["pairs"]): Outputs<Name> =>
-  rewriteNamed(outputs, lora(pairs, new Set()));
+/** Adds LoRAs to a graph over a component's weights. @param scalesAreInputs true so that strengths can change while it is loaded, see {@link loraScales} */
+export const withLoras = <Name extends string>(
+  outputs: Outputs<Name>,
+  pairs: Unfinished["pairs"],
+  scalesAreInputs = false,
+): Outputs<Name> => rewriteNamed(outputs, lora(pairs, new Set(), scalesAreInputs));
+
+/** The feeds of a graph whose LoRAs' scales are inputs. */
+export const loraScales = (pairs: Unfinished["pairs"]): Readonly<Record<string, FloatArray>> =>
+  Object.fromEntries(
+    [...pairs.values()]
+      .flat()
+      .flatMap(({ group, scale }) => (group === undefined ? [] : [[scaleOf(group), floats(Float32Array.of(scale), 1)]])),
+  );
 
 /** @throws Error if a LoRA's layer is found in the weights and not in the graph */
 function unfinished<Name extends string>(name: ComponentName, outputs: Outputs<Name>, loras: LoraPairs): Unfinished<Name> {
@@ -58,7 +70,7 @@ function unfinished<Name extends string>(name: ComponentName, outputs: Outputs<N
 export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
   readonly unfinished: Unfinished;
-  readonly settings: ClipTextSettings;
+  readonly settings: ClipTextModelConfig;
 }
 
 export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs): TextGraph {
@@ -77,7 +89,7 @@ export interface IdGraph {
   /** `fused` [M, D]; inputs `classEmbeds` and `idTokens` [M, D]. */
   readonly fuse: Outputs<"fused">;
   readonly tokensPerPhoto: number;
-  /** Of a token: the context's. */
+  /** Width of a token, which is the context's. */
   readonly width: number;
   readonly image: number;
   /** Width of the face embeddings, 0 for V1. */
@@ -106,7 +118,7 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
 export interface UNetGraph {
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly unfinished: Unfinished<"noise">;
-  readonly settings: UNetSettings;
+  readonly settings: UNetModelConfig;
 }
 
 export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
@@ -123,7 +135,7 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
   return { unfinished: unfinished("unet", { noise }, loras), settings };
 }
 
-/** What makes pictures of latents: the VAE, or a tiny autoencoder in its place. */
+/** Graph of a decoder: the VAE, or a tiny autoencoder in its place. */
 export interface DecoderGraph {
   /** `picture` [B, 3, f·h, f·w]; input `latents` [B, C, h, w], already divided by the scaling factor. */
   readonly decode: Outputs<"picture">;
@@ -133,11 +145,11 @@ export interface DecoderGraph {
     readonly scalingFactor: number;
     readonly shiftFactor: number;
   };
-  /** How many pixels a latent stands for, along each side. */
+  /** Pixels for each latent, along a side. */
   readonly factor: number;
-  /** Of the decoder. */
+  /** Number of parameters of the decoder. */
   readonly parameters: number;
-  /** Of its last block, at the picture's size. */
+  /** Channels of the last block, which computes at the picture's size. */
   readonly channels: number;
 }
 
@@ -147,8 +159,11 @@ export function vaeGraph(model: ModelFiles): DecoderGraph {
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const picture = vaeDecode(latents, new Weights(new Checkpoint(tensors, "vae")), config);
   return {
-    ...{ decode: { picture }, config, factor: 2 ** (config.channels.length - 1) },
-    ...{ parameters: decoderParameters(tensors), channels: config.channels[0]! },
+    decode: { picture },
+    config,
+    factor: 2 ** (config.channels.length - 1),
+    parameters: decoderParameters(tensors),
+    channels: config.channels[0]!,
   };
 }
 
@@ -157,8 +172,11 @@ export function tinyVaeGraph({ config: json, tensors }: TinyVaeFiles): DecoderGr
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const picture = tinyDecode(latents, new Weights(new Checkpoint(tensors, "the tiny VAE")), config);
   return {
-    ...{ decode: { picture }, config, factor: 2 ** (config.blocks.length - 1) },
-    ...{ parameters: decoderParameters(tensors), channels: config.channels },
+    decode: { picture },
+    config,
+    factor: 2 ** (config.blocks.length - 1),
+    parameters: decoderParameters(tensors),
+    channels: config.channels,
   };
 }
 

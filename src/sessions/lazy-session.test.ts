@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { input } from "../graph/ops/source.ts";
-import type { Keep, Runtime, Session } from "../runtime/runtime.ts";
+import type { PackedCache, Runtime, Session } from "../runtime/runtime.ts";
 import { LazySession, type LoadObserver, type Prepare } from "./lazy-session.ts";
 
-/** A runtime whose loads end when they are told to, and that notes what is done. */
+/** A runtime whose loads end when the test says so, and that records what is done. */
 function heldRuntime() {
   const log: string[] = [];
   const waiting: { readonly settle: () => void; readonly fail: (error: Error) => void }[] = [];
@@ -31,7 +31,7 @@ const outputs = { y: input("x", [1]) };
 const silent = { noted: () => {} };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test("what was begun ahead serves the one who needs it, who is told how long it waited, and nothing is loaded twice", async () => {
+test("a load begun ahead serves the caller, reports how long the caller waited, and is not repeated", async () => {
   const { log, waiting, runtime } = heldRuntime();
   const { told, observer } = observed();
   const lazy = new LazySession(runtime, "unet", outputs);
@@ -50,7 +50,7 @@ test("what was begun ahead serves the one who needs it, who is told how long it 
   expect(log).toEqual(["load"]);
 });
 
-test("what failed ahead is tried again when it is needed, and only then thrown", async () => {
+test("a load that failed ahead is tried again when the model is needed, and throws only then", async () => {
   const { log, waiting, runtime } = heldRuntime();
   const { observer } = observed();
   const lazy = new LazySession(runtime, "unet", outputs);
@@ -65,10 +65,10 @@ test("what failed ahead is tried again when it is needed, and only then thrown",
   await expect(got).rejects.toThrow("second");
 });
 
-test("what failed ahead keeps nothing from being prepared, or begun ahead again", async () => {
+test("after a load that failed ahead, a model can be prepared or loaded ahead again", async () => {
   const { log, waiting, runtime } = heldRuntime();
   const { observer } = observed();
-  const keep = {} as Keep;
+  const keep = {} as PackedCache;
   const lazy = new LazySession(runtime, "unet", async () => ({ outputs, keep }));
   for (const again of [1, 2]) {
     const ahead = lazy.loadAhead(silent);
@@ -84,7 +84,7 @@ test("what failed ahead keeps nothing from being prepared, or begun ahead again"
   expect(log).toEqual(["load", "load", "load", "close"]);
 });
 
-test("nothing is prepared ahead: that is shown, by the one who needs it", async () => {
+test("nothing is prepared ahead: the caller that needs the model prepares it and reports that", async () => {
   const { log, waiting, runtime } = heldRuntime();
   const { told, observer } = observed();
   let made = 0;
@@ -106,7 +106,7 @@ test("nothing is prepared ahead: that is shown, by the one who needs it", async 
   expect(made).toBe(1);
 });
 
-test("to unload frees what was begun ahead, too", async () => {
+test("unloading also frees a load begun ahead", async () => {
   const { log, waiting, runtime } = heldRuntime();
   const lazy = new LazySession(runtime, "unet", outputs);
   void lazy.loadAhead(silent);

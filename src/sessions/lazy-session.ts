@@ -1,13 +1,13 @@
 import type { Notice } from "../core/notice.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Keep, Runtime, Session } from "../runtime/runtime.ts";
+import type { Feeds, PackedCache, Runtime, Session } from "../runtime/runtime.ts";
 
-/** Called when a model begins to load, and when it has been loaded. */
+/** Observer of the loading of models. */
 export interface LoadObserver {
-  /** Ends waiting for another process that prepares the same weights, at once. */
+  /** Aborts waiting for another process that prepares the same weights, at once. */
   readonly signal?: AbortSignal | undefined;
   loading(name: string): void;
-  /** Weights are being brought into the form in which they are computed with, once for all. */
+  /** Reports progress of preparing a model's weights, in bytes. */
   preparing(name: string, done: number, total: number): void;
   noted(notice: Notice): void;
   loaded(name: string, seconds: number): void;
@@ -15,32 +15,43 @@ export interface LoadObserver {
 
 export interface PreparedGraph<Output extends string> {
   readonly outputs: Readonly<Record<Output, Tensor>>;
-  /** Where what it is loaded as is kept. */
-  readonly keep?: Keep | undefined;
+  /** Cache for the packed model, if it may be kept. */
+  readonly keep?: PackedCache | undefined;
 }
 
-/** Makes the graph that is loaded of the one that was built. */
+/** Prepares the weights of a graph and returns the graph to load. */
 export type Prepare<Output extends string> = (observer: LoadObserver) => Promise<PreparedGraph<Output>>;
 
-/** A model that is loaded when it is first needed, and can be put away again. */
+/** A model that is loaded when it is first needed, and can be unloaded. */
 export class LazySession<Output extends string> {
   readonly name: string;
   readonly #runtime: Runtime;
   readonly #outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>;
   readonly #half: boolean;
+  readonly #always: (() => Feeds) | undefined;
   #session: Promise<Session<Output>> | undefined;
-  /** What was begun before anyone asked. */
+  /** A load that was begun ahead of its need. */
   #ahead: Promise<Session<Output>> | undefined;
 
-  /** @param half whether to compute in float16 */
-  constructor(runtime: Runtime, name: string, outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>, half = false) {
+  /**
+   * @param half whether to compute in float16
+   * @param always what each run is fed beside its own inputs
+   */
+  constructor(
+    runtime: Runtime,
+    name: string,
+    outputs: Readonly<Record<Output, Tensor>> | Prepare<Output>,
+    half = false,
+    always?: () => Feeds,
+  ) {
+    this.#always = always;
     this.#runtime = runtime;
     this.name = name;
     this.#outputs = outputs;
     this.#half = half;
   }
 
-  /** Brings the weights into the form in which they are computed with, where there is one, and leaves nothing loaded. @returns whether there is */
+  /** Prepares the weights, if the model's precision needs that, and leaves nothing loaded. @returns whether it does */
   async prepare(observer: LoadObserver): Promise<boolean> {
     if (typeof this.#outputs !== "function") return false;
     const { outputs, keep } = await this.#outputs(observer);
@@ -50,9 +61,9 @@ export class LazySession<Output extends string> {
   }
 
   /**
-   * Begins to load, in the hope that it is done when the model is needed. It is given up if the weights are not in the form in which
-   * they are computed with: bringing them there takes long and is shown. What fails is tried again, and thrown, when the model is needed.
-   * @returns when that has come to an end
+   * Loads the model ahead of its need, unless its weights have yet to be prepared: that takes long and must be reported to a request.
+   * A failure is ignored here; the load is tried again, and throws, when the model is needed.
+   * @returns when the load has ended
    */
   async loadAhead(observer: Pick<LoadObserver, "noted">): Promise<void> {
     if (this.#session !== undefined || this.#ahead !== undefined) return;
@@ -67,7 +78,7 @@ export class LazySession<Output extends string> {
     });
   }
 
-  /** The loaded model. Two callers at once load it once; a load that failed is tried again. What is told is how long the caller waited. */
+  /** Returns the loaded model. Concurrent callers share one load; a failed load is tried again. The observer is told how long the caller waited. */
   async get(observer: LoadObserver): Promise<Session<Output>> {
     if (this.#session !== undefined) return this.#session;
     const start = performance.now();
@@ -92,7 +103,10 @@ export class LazySession<Output extends string> {
   async #load(observer: LoadObserver): Promise<Session<Output>> {
     const { outputs, keep } =
       typeof this.#outputs === "function" ? await this.#outputs(observer) : { outputs: this.#outputs, keep: undefined };
-    return this.#runtime.load(outputs, { half: this.#half }, keep);
+    const session = await this.#runtime.load(outputs, { half: this.#half }, keep);
+    const always = this.#always;
+    if (always === undefined) return session;
+    return { run: (feeds, names) => session.run({ ...always(), ...feeds }, names), close: () => session.close() };
   }
 
   /** Frees the memory; the next use loads again. */

@@ -15,18 +15,21 @@ test.each([
   ["f32", 1024, 2, 13.8],
   ["int8", 1024, 1, 6.7],
   ["int8", 512, 1, 4.1], // while it is prepared
-] as const)("%s at %d, %d at once: about the measured %d GB, and never refused there", (precision, side, rows, measured) => {
-  const { least, about } = memoryNeed(SDXL, { ...sdxl(precision, side), latents: rows * (side / 8) ** 2 });
-  expect(about / 1e9).toBeGreaterThan(measured * 0.95);
-  expect(about / 1e9).toBeLessThan(measured * 1.05);
-  expect(least / 1e9).toBeLessThan(measured * 0.95);
-});
+] as const)(
+  "%s at %d, %d at once: the estimate is near the measured %d GB, which is never refused",
+  (precision, side, rows, measured) => {
+    const { least, about } = memoryNeed(SDXL, { ...sdxl(precision, side), latents: rows * (side / 8) ** 2 });
+    expect(about / 1e9).toBeGreaterThan(measured * 0.95);
+    expect(about / 1e9).toBeLessThan(measured * 1.05);
+    expect(least / 1e9).toBeLessThan(measured * 0.95);
+  },
+);
 
-test("what was prepared before fits into 3.4 GB at 512x512", () => {
+test("prepared models fit into 3.4 GB at 512x512", () => {
   expect(memoryNeed(SDXL, sdxl("int8", 512)).least).toBeLessThan(3.4e9 - 0.3e9);
 });
 
-test("models that stay need more than one at a time, and larger pictures up to where rows and tiles are made", () => {
+test("models that stay loaded need more than one at a time, and memory grows with the picture until rows and tiles are split", () => {
   const about = (...how: Parameters<typeof sdxl>): number => memoryNeed(SDXL, sdxl(...how)).about;
   expect(about("int8", 1024, 1, false)).toBeGreaterThan(about("int8", 1024) + 1e9);
   expect(memoryNeed(SDXL, sdxl("int8", 256, 2)).least).toBeGreaterThan(memoryNeed(SDXL, sdxl("int8", 256, 1)).least);
@@ -35,7 +38,7 @@ test("models that stay need more than one at a time, and larger pictures up to w
   expect(about("int8", 1024)).toBeGreaterThan(about("int8", 768));
 });
 
-test("what cannot fit is refused with what would, what is tight is said, what fits is not", () => {
+test("a drawing that cannot fit is refused with alternatives, a tight one gets a notice, one that fits none", () => {
   const wanted = sdxl("f32", 1024);
   const others = [
     { what: "smaller", drawing: sdxl("f32", 512) },

@@ -1,23 +1,23 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 
-/** How models are computed on the processor. */
+/** Precision of models on the processor. */
 export type ProcessorPrecision = "f32" | "int8";
 
-/** What decides how much memory a model takes. */
+/** Sizes that determine the memory of a model. */
 export interface ModelSizes {
-  /** Numbers in text encoders and ID encoder. */
+  /** Parameters of each text encoder and of the ID encoder. */
   readonly encoders: readonly number[];
   readonly unet: number;
-  /** Of the UNet's first block: 320 in SDXL. */
+  /** Channels of the UNet's first block: 320 in SDXL. */
   readonly unetChannels: number;
 }
 
 export interface DecoderSizes {
   readonly numbers: number;
-  /** At the picture's size: 128 in SDXL's VAE. */
+  /** Channels at the picture's size: 128 in SDXL's VAE. */
   readonly channels: number;
-  /** A tiny one is computed in float32 whatever the precision. */
+  /** Whether it is a tiny VAE, which is computed in float32 in every precision. */
   readonly tiny: boolean;
   /** Pixels that are decoded in one piece. */
   readonly pixels: number;
@@ -25,39 +25,40 @@ export interface DecoderSizes {
 
 export interface Drawing {
   readonly precision: ProcessorPrecision;
-  /** Latents that are evaluated at once, in all their rows. */
+  /** Latents that are evaluated at once, in all rows together. */
   readonly latents: number;
   readonly decoder: DecoderSizes;
-  /** About one model at a time is in memory. */
+  /** Whether about one model at a time is in memory. */
   readonly unloadAfterUse: boolean;
 }
 
-/** Bytes. */
+/** Memory need, in bytes. */
 export interface MemoryNeed {
-  /** Less cannot do. */
+  /** Lower bound: with less, drawing is impossible. */
   readonly least: number;
-  /** What was taken where there was enough. */
+  /** Memory taken where enough is available. */
   readonly about: number;
 }
 
-/** Bytes of a number as it is held: in int8 with the layers that are not rounded. */
+/** Bytes in memory for each parameter; int8 includes the layers that are not rounded. */
 const HELD = { f32: 4, int8: 1.05 };
-/** How many times a model's size is taken while it is loaded: in float32 while half precision is widened, in int8 when it is prepared. */
+/** Peak while a model is loaded, relative to its size: float32 while half precision is widened, int8 while it is prepared. */
 const LOADING = { f32: 1.17, int8: 1.4 };
-/** Memory at work, in maps of the narrowest width in float32: a map of 1024x1024 is 21 MB in SDXL's UNet, and 537 MB in its VAE. */
+/** Memory of activations, in feature maps of the fewest channels in float32: for 1024x1024, one is 21 MB in SDXL's UNet and 537 MB in its VAE. */
 const WORK = { unet: { least: 15, f32: 85, int8: 176 }, decoder: { least: 3, f32: 6, int8: 9.2 } };
 /**
- * What an int8 decoder takes beside: ONNX Runtime gets memory in regions of up to 1 GB, and where its widest maps fill somewhat more than half of
- * one, the rest of some stays empty.
+ * Unused memory of an int8 decoder, in bytes: ONNX Runtime allocates regions of up to 1 GB, and where the largest feature map fills somewhat more
+ * than half of one, the rest of some regions stays empty.
+ * @param widest bytes of the largest feature map
  */
 const emptyIn = (widest: number): number => (widest > 2 ** 29 && widest < 0.75 * 2 ** 30 ? 1.8e9 : 0);
-/** The process that asks: photos, pictures, program. */
+/** Memory of the main process: photos, pictures, program. */
 const BESIDE = 0.3e9;
 
 /**
- * The memory that drawing takes on the processor. The constants were fitted to what was measured: SDXL takes 12.3 GB for 512x512 in float32 and in
- * int8 6.7 GB for 1024x1024, 4.1 GB to be prepared; its VAE takes 5 GB for 1280x1280 in float32, and in int8 1.3 GB for 512x512, 2.3 for 704x704,
- * 4.8 for 768x768, 3.7 for 960x960 and 4.9 for 1024x1024 (`LARGEST_WHOLE`). `least` is below all that was ever measured.
+ * Estimates the memory that drawing takes on the processor. The constants are fitted to measurements: SDXL takes 12.3 GB for 512x512 in float32;
+ * in int8 6.7 GB for 1024x1024, and 4.1 GB while it is prepared. Its VAE takes 5 GB for 1280x1280 in float32; in int8 1.3 GB for 512x512,
+ * 2.3 for 704x704, 4.8 for 768x768, 3.7 for 960x960 and 4.9 for 1024x1024 (`LARGEST_WHOLE`). `least` is below every measurement.
  */
 export function memoryNeed(model: ModelSizes, { precision, latents, decoder, unloadAfterUse }: Drawing): MemoryNeed {
   const held = (numbers: number): number => numbers * HELD[precision];
@@ -75,15 +76,16 @@ export function memoryNeed(model: ModelSizes, { precision, latents, decoder, unl
   return { least, about: others + Math.max(...loading, work[0]!, unet + work[1]!) + BESIDE };
 }
 
-/** Another way to draw, as a user asks for it: the best first. */
+/** An alternative way to draw, with the option that asks for it. */
 export interface Alternative {
   readonly what: string;
   readonly drawing: Drawing;
 }
 
 /**
- * Refuses what cannot fit, and says what hardly will.
- * @param available bytes, before anything was loaded
+ * Refuses a drawing that cannot fit into memory, and warns about one that hardly does.
+ * @param alternatives the best first
+ * @param available bytes of available memory, before anything was loaded
  * @throws UserError memory/too-little
  */
 export function checkMemory(
@@ -104,10 +106,10 @@ export function checkMemory(
   if (least > available)
     throw new UserError(
       "memory/too-little",
-      `${problem}; with less than ${gb(least)} it cannot be drawn at all.`,
+      `${problem}; it cannot be drawn with less than ${gb(least)}.`,
       remedy ?? "Close other programs, or take a smaller model or a machine with more memory.",
     );
-  const message = `${problem}: it may be slow, or be ended by the system. ${remedy ?? "Closing other programs helps."}`;
+  const message = `${problem}: it may be slow, or the system may end it. ${remedy ?? "Closing other programs helps."}`;
   return [{ code: "memory/tight", message }];
 }
 

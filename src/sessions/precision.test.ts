@@ -6,7 +6,7 @@ import { type LoadInput, parseLoadOptions } from "../contract/request.ts";
 import { floats } from "../core/array.ts";
 import { decodePhoto } from "../image/index.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
-import type { EightBits } from "../runtime/eight-bit-probe.ts";
+import type { WeightRange } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { listPrepared, preparedIn, weightsPath } from "../runtime/node/prepare/cache-folder.ts";
 import { prepareInCache } from "../runtime/node/prepare/prepare-in-cache.ts";
@@ -33,7 +33,7 @@ beforeEach(() => {
   vi.stubEnv("PHOTOMAKER_CACHE_GB", undefined);
 });
 
-/** Pixels, which models were prepared for them, and what was said. */
+/** Pixels, the models that were prepared for them, and the notices. */
 async function draw(load: Partial<LoadInput>) {
   await using pm = await PhotoMaker.load({ ...model, ...load });
   const prepared = new Set<string>();
@@ -52,7 +52,7 @@ const difference = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
 
 const unets = async () => (await listPrepared(folder)).filter(({ model }) => model === "unet");
 
-test("in 8 bits the picture is nearly that of float32; it is prepared once, and again for other LoRA strengths", async () => {
+test("in 8 bits the picture is close to that of float32; weights are prepared once, and again for other LoRA strengths", async () => {
   const exact = await draw({ precision: "f32" });
   expect(exact.prepared).toEqual([]);
   const first = await draw({ precision: "int8" });
@@ -72,7 +72,7 @@ test("in 8 bits the picture is nearly that of float32; it is prepared once, and 
   expect((await readdir(folder)).filter((name) => name.endsWith(".part"))).toEqual([]);
 });
 
-describe("what was prepared and is not what it was", () => {
+describe("prepared weights that were changed or damaged", () => {
   test.each([
     ["cut short", (path: string) => truncate(path, 5000)],
     [
@@ -83,19 +83,19 @@ describe("what was prepared and is not what it was", () => {
         await writeFile(path, bytes);
       },
     ],
-    ["without its note", (path: string) => rm(path.replace(/safetensors$/, "json"))],
-    ["with half a note", (path: string) => writeFile(path.replace(/safetensors$/, "json"), '{"key":')],
-  ])("is made again when it is %s", async (what, damage) => {
+    ["without its record", (path: string) => rm(path.replace(/safetensors$/, "json"))],
+    ["with half a record", (path: string) => writeFile(path.replace(/safetensors$/, "json"), '{"key":')],
+  ])("are prepared again: %s", async (what, damage) => {
     const whole = await draw({ precision: "int8" });
     for (const { key } of await unets()) await damage(join(folder, `${key}.safetensors`));
     const again = await draw({ precision: "int8" });
     expect(again.prepared).toEqual(["unet"]);
-    expect(again.notices.includes("cache/prepared-again")).toBe(!what.includes("note"));
+    expect(again.notices.includes("cache/prepared-again")).toBe(!what.includes("record"));
     expect(again.pixels).toEqual(whole.pixels);
   });
 });
 
-test("a checkpoint with one weight changed is another one", async () => {
+test("a checkpoint with one changed weight is prepared on its own", async () => {
   const copy = join(folder, "..", `copy-${process.pid}`);
   await cp(MINIATURE, copy, { recursive: true });
   try {
@@ -109,13 +109,13 @@ test("a checkpoint with one weight changed is another one", async () => {
   }
 });
 
-test("two processes that prepare the same at once do not disturb each other", async () => {
+test("two processes that prepare the same weights at once do not disturb each other", async () => {
   for (const { key } of await listPrepared(folder)) await rm(join(folder, `${key}.json`));
   const [a, b] = await Promise.all([draw({ precision: "int8" }), draw({ precision: "int8" })]);
   expect(a.pixels).toEqual(b.pixels);
 });
 
-test("what was used longest ago is given up when all together are too large", async () => {
+test("the least recently used models are removed when the cache is too large", async () => {
   await draw({ precision: "int8" });
   const total = async () => (await listPrepared(folder)).reduce((sum, { bytes }) => sum + bytes, 0);
   const [before, most] = [await unets(), await total()];
@@ -132,7 +132,7 @@ test("what was used longest ago is given up when all together are too large", as
   for (const { key } of before.slice(1)) expect(after).toContain(key);
 });
 
-test("a folder that cannot be made, or a size that is none, is refused with the remedy", async () => {
+test("a cache folder that cannot be made and an invalid size are refused with a remedy", async () => {
   vi.stubEnv("PHOTOMAKER_CACHE", join(MINIATURE, "model_index.json", "cache"));
   await expect(draw({ precision: "int8" })).rejects.toMatchObject({
     code: "cache/folder",
@@ -143,7 +143,7 @@ test("a folder that cannot be made, or a size that is none, is refused with the 
   await expect(draw({ precision: "int8" })).rejects.toMatchObject({ code: "cache/size" });
 });
 
-test("cancelling while it is prepared leaves nothing behind, and preparing alone draws nothing", async () => {
+test("cancelling a preparation leaves no files, and preparing alone draws nothing", async () => {
   const other = join(folder, "cancelled");
   vi.stubEnv("PHOTOMAKER_CACHE", other);
   await using pm = await PhotoMaker.load({ ...model, precision: "int8" });
@@ -158,7 +158,7 @@ test("cancelling while it is prepared leaves nothing behind, and preparing alone
   expect(await exact.prepare()).toEqual([]);
 });
 
-test("a request that waits while another process prepares its weights is told so, and ends at its signal; the next one is free to begin", async () => {
+test("a request that waits for another process to prepare its weights gets a notice and ends at its signal; the next request can begin", async () => {
   const ready = join(folder, "ready");
   vi.stubEnv("PHOTOMAKER_CACHE", ready);
   await using pm = await PhotoMaker.load({ ...model, precision: "int8" });
@@ -180,7 +180,7 @@ test("a request that waits while another process prepares its weights is told so
   expect((await readdir(held)).filter((name) => name.endsWith(".lock"))).toEqual([]);
 });
 
-test("weights rounded in pairs are another file, no pair sums to more than 128, and the picture is nearly the same", async () => {
+test("weights of the paired range have a file of their own, no pair sums to more than 128, and the picture is nearly the same", async () => {
   const { decode, config } = vaeGraph(await openModel(MINIATURE));
   const latents = floats(
     Float32Array.from({ length: config.latentChannels * 64 }, (_, i) => Math.sin(i * 7)),
@@ -188,8 +188,8 @@ test("weights rounded in pairs are another file, no pair sums to more than 128, 
   );
   const runtime = ortRuntime();
   const pictures: Float32Array[] = [];
-  for (const form of ["full", "paired"] as const) {
-    const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, form };
+  for (const weightRange of ["full", "paired"] as const) {
+    const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, weightRange };
     const session = await runtime.load((await inEightBits(whole, decode, prepareInCache)(silent)).outputs);
     pictures.push((await session.run({ latents })).picture.data as Float32Array);
   }
@@ -215,32 +215,33 @@ test("weights rounded in pairs are another file, no pair sums to more than 128, 
   expect(await most(paired!.key)).toBeGreaterThan(125);
 });
 
-describe("how the models run", () => {
+describe("the choice of the precision", () => {
   const about = { f32: 12e9, int8: 4e9 };
-  /** @param millions of numbers in the UNet @param form of which weights products are right */
-  const of = (load: Partial<LoadInput>, millions: number, form: EightBits | "none" = "full", available = 24e9) => {
+  /** @param millions parameters of the UNet, in millions @param weightRange range of weights whose products are correct */
+  const of = (load: Partial<LoadInput>, millions: number, weightRange: WeightRange | "none" = "full", available = 24e9) => {
     const options = parseLoadOptions({ ...model, ...load });
-    const probe = async () => (form === "none" ? undefined : form);
+    const probe = async () => (weightRange === "none" ? undefined : weightRange);
     return choosePrecision(options, chooseDevice(options), millions * 1e6, { about, available }, probe);
   };
 
-  test("auto means 8 bits for large models on the processor, and float32 else", async () => {
-    expect(await of({}, 2500)).toMatchObject({ precision: "int8", form: "full" });
+  test("auto means 8 bits for large models on the processor, otherwise float32", async () => {
+    expect(await of({}, 2500)).toMatchObject({ precision: "int8", weightRange: "full" });
     expect((await of({}, 2500)).notices[0]!.message).toContain("2.5 billion");
     expect(await of({}, 5)).toMatchObject({ precision: "f32" });
     expect(await of({ precision: "f32" }, 2500)).toMatchObject({ precision: "f32" });
     expect(await of({ device: "cuda" }, 2500)).toMatchObject({ precision: "f32" });
   });
 
-  test("weights are rounded in pairs where products of others are wrong, and that is said", async () => {
-    expect(await of({ device: "cpu", precision: "int8" }, 5)).toMatchObject({ form: "full", notices: [] });
+  test("where only paired products are correct, weights are rounded to the paired range, with a notice", async () => {
+    expect(await of({ device: "cpu", precision: "int8" }, 5)).toMatchObject({ weightRange: "full", notices: [] });
     expect(await of({ device: "cpu", precision: "int8" }, 5, "paired")).toMatchObject({
-      ...{ precision: "int8", form: "paired" },
+      precision: "int8",
+      weightRange: "paired",
       notices: [{ code: "precision/paired" }],
     });
   });
 
-  test("where products of whole numbers are wrong, auto means float32 and tells why, and int8 is refused", async () => {
+  test("where integer products are wrong, auto means float32 and says why, and int8 is refused", async () => {
     const chosen = await of({}, 2500, "none");
     expect(chosen).toMatchObject({
       precision: "f32",
@@ -250,7 +251,7 @@ describe("how the models run", () => {
     await expect(wanted).rejects.toMatchObject({ code: "precision/int8-wrong", remedy: expect.stringContaining("f32") });
   });
 
-  test("auto means 8 bits for a smaller model that fits only so, and tells why", async () => {
+  test("auto means 8 bits for a smaller model that fits only in 8 bits, and says why", async () => {
     const tight = await of({}, 250, "full", 8e9);
     expect(tight).toMatchObject({ precision: "int8" });
     expect(tight.notices[0]!.message).toContain("float32 needs about 12.0 GB of memory, and 8.0 GB are available");

@@ -2,7 +2,7 @@ import type { LoadOptions } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Device } from "../runtime/device.ts";
-import type { EightBits } from "../runtime/eight-bit-probe.ts";
+import type { WeightRange } from "../runtime/eight-bit-probe.ts";
 import type { PrepareWeights, ToPrepare } from "../runtime/prepare.ts";
 import type { Outputs } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
@@ -10,11 +10,11 @@ import { gb, type ProcessorPrecision } from "./memory.ts";
 
 export type Precision = "f32" | "f16" | "int8";
 
-/** Parameters of the UNet from which 8 bits are worth the preparing: SDXL has 2.6e9, distilled ones half of that. */
+/** Parameters of a UNet that make preparing 8-bit weights worthwhile: SDXL has 2.6e9, distilled models half of that. */
 const LARGE = 3e8;
 
 /**
- * Where the models run: without a wish, on the processor, which is everywhere.
+ * Chooses the device: by default the processor, which every machine has.
  * @throws UserError precision/not-on-device
  */
 export function chooseDevice({ device: wished, precision }: Pick<LoadOptions, "device" | "precision">): Device {
@@ -22,7 +22,7 @@ export function chooseDevice({ device: wished, precision }: Pick<LoadOptions, "d
   if (device !== "cpu" && precision === "int8")
     throw new UserError(
       "precision/not-on-device",
-      `The precision int8 is for the processor, and the device ${device} is asked for.`,
+      `The precision int8 is for the processor, and the device is ${device}.`,
       `Take f16 or f32 with ${device}, or the device cpu with int8.`,
     );
   if (device === "cpu" && precision === "f16")
@@ -34,21 +34,20 @@ export function chooseDevice({ device: wished, precision }: Pick<LoadOptions, "d
   return device;
 }
 
-export interface Chosen {
+export interface ChosenPrecision {
   readonly precision: Precision;
-  /** Of which weights products in int8 are right. */
-  readonly form?: EightBits;
+  /** Range of 8-bit weights whose products are correct; absent if none is, or in other precisions. */
+  readonly weightRange?: WeightRange;
   readonly notices: readonly Notice[];
 }
 
 /**
- * How the models run. Without a wish a large model on the processor in 8 bits, which takes a third of the time and of the memory, and
- * everything else in float32, whose numbers are the reference's.
- * Without a wish a smaller one, too, if only so it fits into the processor's memory.
+ * Chooses the precision. By default a large model on the processor runs in 8 bits, which takes a third of the time and of the memory, and so
+ * does a smaller one that fits into memory only that way. Everything else runs in float32, whose numbers are the reference's.
  * @param device that {@link chooseDevice} has chosen
- * @param size numbers in the UNet
- * @param room what drawing takes, in bytes, and what there is
- * @param probe which products in 8 bits are right here, if any: asked only where they are wanted
+ * @param size parameters of the UNet
+ * @param room memory that drawing takes and available memory, in bytes
+ * @param probe finds the range of 8-bit weights whose products are correct here, if any; called only where 8 bits are wanted
  * @throws UserError precision/int8-wrong
  */
 export async function choosePrecision(
@@ -56,44 +55,45 @@ export async function choosePrecision(
   device: Device,
   size: number,
   room: { readonly about: Readonly<Record<ProcessorPrecision, number>>; readonly available: number },
-  probe: () => Promise<EightBits | undefined>,
-): Promise<Chosen> {
+  probe: () => Promise<WeightRange | undefined>,
+): Promise<ChosenPrecision> {
   const { about, available } = room;
   const tight = about.f32 > available && about.int8 <= available;
   const eight = wanted === "int8" || (wanted === "auto" && device === "cpu" && (size >= LARGE || tight));
-  const form = eight ? await probe() : undefined;
-  if (wanted === "int8" && form === undefined)
+  const weightRange = eight ? await probe() : undefined;
+  if (wanted === "int8" && weightRange === undefined)
     throw new UserError("precision/int8-wrong", `${WRONG}, so that pictures in int8 would be wrong.`, "Take --precision f32.");
-  const precision = wanted !== "auto" ? wanted : form === undefined ? "f32" : "int8";
+  const precision = wanted !== "auto" ? wanted : weightRange === undefined ? "f32" : "int8";
   const notices: Notice[] = [];
   if (wished === "auto" || wanted === "auto") {
     const large =
       size >= LARGE
-        ? `the UNet has ${(size / 1e9).toFixed(1)} billion numbers`
+        ? `the UNet has ${(size / 1e9).toFixed(1)} billion parameters`
         : `float32 needs about ${gb(about.f32)} of memory, and ${gb(available)} are available`;
     const why =
       wanted !== "auto" || !eight
         ? ""
-        : form === undefined
-          ? `: ${large} and would be in int8, but ${WRONG}`
-          : `, since ${large}${available < about.f32 ? "" : `; ${f32Takes(form)}`}`;
+        : weightRange === undefined
+          ? `: ${large}, which asks for int8, but ${WRONG}`
+          : `, since ${large}${available < about.f32 ? "" : `; ${f32Takes(weightRange)}`}`;
     const message = `Runs on ${device === "cpu" ? "the processor (cpu)" : device} in ${precision}${why}.`;
     notices.push({ code: "device/chosen", message });
   }
-  if (form === "paired") notices.push({ code: "precision/paired", message: PAIRED });
-  return { precision, notices, ...(form && { form }) };
+  if (weightRange === "paired") notices.push({ code: "precision/paired", message: PAIRED });
+  return { precision, notices, ...(weightRange && { weightRange }) };
 }
 
-const f32Takes = (form: EightBits): string =>
-  `--precision f32 gives the reference's pictures, in about ${form === "paired" ? "one and a half times the time and three times the memory" : "three times the time and memory"}`;
-const WRONG = "ONNX Runtime's products of whole numbers are wrong on this processor";
+const f32Takes = (weightRange: WeightRange): string =>
+  `--precision f32 gives the reference's pictures, in about ${weightRange === "paired" ? "one and a half times the time and three times the memory" : "three times the time and memory"}`;
+const WRONG = "ONNX Runtime's integer products are wrong on this processor";
 const PAIRED =
-  "This processor has no VNNI: weights in 8 bits are rounded a little more coarsely, so that its products of them are right, and the gain in time is smaller.";
+  "This processor has no VNNI: 8-bit weights are rounded a little more coarsely to keep its products correct, and int8 saves less time.";
 
 /**
- * How a model becomes its graph in 8 bits: prepared once, and kept.
- * @param outputs a graph over the same weights, where not the whole one is wanted
- * @param prepare of the runtime
+ * Makes the `prepare` of a model in 8 bits: weights are prepared once and cached.
+ * @param whole the whole model, from which the prepared weights are named
+ * @param outputs the graph to load, over the same weights
+ * @param prepare the runtime's function that prepares weights
  */
 export const inEightBits =
   <Name extends string>(whole: ToPrepare, outputs: Outputs<Name>, prepare: PrepareWeights): Prepare<Name> =>

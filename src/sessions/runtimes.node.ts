@@ -3,7 +3,7 @@ import { MemoryGauge } from "../runtime/node/memory-gauge.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-// What chooses where models run: ONNX Runtime in processes of Node. Nothing else above the runtime knows it.
+// The only module above the runtime that knows which runtime is used: ONNX Runtime in processes of Node.
 export { availableMemory } from "../runtime/node/available-memory.ts";
 export { prepareInCache } from "../runtime/node/prepare/prepare-in-cache.ts";
 
@@ -12,18 +12,18 @@ interface Threads {
   readonly threads?: number | undefined;
 }
 
-/** Two processes, each once it is needed: the second for models that compute while the first loads others. Their memory is counted together. */
+/** Opens two runtimes: the second is for models that compute while the first loads others. Each starts its process when it is first needed; their memory is counted together. */
 export function openRuntimes(how: Threads & { readonly device: Device }): readonly [Runtime, Runtime] {
   const gauge = new MemoryGauge();
   return [ortRuntime(how, gauge), ortRuntime({ ...how, spin: false }, gauge)];
 }
 
-/** A runtime on the processor, in one process once it is needed. Whoever opens it closes it. */
+/** Opens a runtime on the processor, whose process starts when it is first needed. The caller closes it. */
 export const openRuntime = (): Runtime => ortRuntime();
 
 /**
- * A runtime on the processor for the time that `use` needs it: afterwards its process has ended, and all memory is free.
- * @param how.lean memory is given back as soon as a value is no longer needed
+ * Runs `use` with a runtime on the processor; afterwards the process has ended and all memory is free.
+ * @param how.lean whether memory is freed as soon as a value is no longer needed
  */
 export async function withRuntime<T>(
   how: Threads & { readonly lean?: boolean },

@@ -18,7 +18,7 @@ const pixels = floats(
   ...shape,
 );
 
-test("latents are the means as the denoiser sees them", async () => {
+test("latents are the means in the denoiser's scale", async () => {
   const config = { ...vae.config, shift_factor: 0.25 };
   const graph = vaeEncoderGraph({ ...vae, config }, shape);
   const [mean, latents] = [
@@ -30,7 +30,7 @@ test("latents are the means as the denoiser sees them", async () => {
   expect(latents).toEqual(mean.map((v) => Math.fround(Math.fround(v - 0.25) * scale)));
 });
 
-test("what goes through the autoencoder is what the decoder makes of the means", async () => {
+test("the autoencoder's output equals the decoder's output for the means", async () => {
   const graph = vaeEncoderGraph(vae, shape);
   const { decode, config, factor } = vaeGraph(model);
   const mean = await (await openVaeEncoder(runtime, graph, "mean"))(pixels);

@@ -10,15 +10,15 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { ModelComponent } from "../weights/model.ts";
 import type { Outputs } from "./graphs.ts";
 
-/** A VAE as a model's files give it. */
+/** Config and weights of a VAE. */
 export type VaeFiles = Pick<ModelComponent, "config" | "tensors">;
 
-/** What makes latents of pictures. */
+/** Graph of the VAE's encoder. */
 export interface VaeEncoderGraph {
-  /** `mean` [B, C, H/f, W/f], and `latents`, which is the mean as the denoiser sees it; input `pixels` [B, 3, H, W] in [-1, 1]. */
+  /** `mean` [B, C, H/f, W/f], and `latents`, the mean in the denoiser's scale; input `pixels` [B, 3, H, W] in [-1, 1]. */
   readonly encode: Outputs<"mean" | "latents">;
   readonly config: VaeConfig;
-  /** How many pixels a latent stands for, along each side. */
+  /** Pixels for each latent, along a side. */
   readonly factor: number;
 }
 
@@ -32,7 +32,7 @@ export function vaeEncoderGraph(vae: VaeFiles, shape: Shape): VaeEncoderGraph {
   return { encode: { mean, latents }, config, factor: 2 ** (config.channels.length - 1) };
 }
 
-/** Pictures that go through the whole autoencoder: `rebuilt` [B, 3, H, W]; input `pixels` as above. */
+/** Graph of encoder and decoder: output `rebuilt` [B, 3, H, W]; input `pixels` as above. */
 export function autoencoderGraph(vae: VaeFiles, shape: Shape): Outputs<"rebuilt"> {
   const { mean, config, weights } = meanOf(vae, shape);
   return { rebuilt: vaeDecode(mean, weights, config) };
@@ -44,7 +44,7 @@ function meanOf({ config: json, tensors }: VaeFiles, shape: Shape): { mean: Tens
   return { mean: vaeEncode(input("pixels", shape), weights, config).mean, config, weights };
 }
 
-/** Encodes pictures one batch after the other. @returns values [B, C, H/f, W/f] of the output that is named */
+/** Opens an encoder of batches of pictures. @returns a function that gives values [B, C, H/f, W/f] of the named output */
 export async function openVaeEncoder(
   runtime: Runtime,
   { encode }: VaeEncoderGraph,

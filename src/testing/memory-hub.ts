@@ -59,7 +59,7 @@ const names = (data: Uint8Array): object => {
 };
 
 /** Reads the files of a folder, or one file, by their paths in a repository. */
-export async function filesOf(path: string): Promise<Files> {
+export async function repositoryFiles(path: string): Promise<Files> {
   if ((await stat(path)).isFile()) return { [path.split(sep).at(-1)!]: await bytesOf(path) };
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));

@@ -3,12 +3,12 @@ import { FileSource } from "../weights/file-access.node.ts";
 import { openModel } from "../weights/open-model.node.ts";
 import { readBytes, readFloats, readRowMajor } from "../weights/read-tensor.ts";
 import { COMPONENTS, splitSingleFile } from "../weights/sdxl-single-file.ts";
-import { DTYPE_BYTES, type DType, elementCount, type TensorEntry } from "../weights/tensor-entry.ts";
+import { DTYPE_BYTES, elementCount, type StoredDType, type TensorEntry } from "../weights/tensor-entry.ts";
 import { goldenPath } from "./golden.ts";
 import { goldenJson } from "./tensors.ts";
 
 /** Type, shape and checksum of each tensor of the tiny model's single file. */
-export const singleFileHeader: Readonly<Record<string, readonly [DType, number[], string]>> =
+export const singleFileHeader: Readonly<Record<string, readonly [StoredDType, number[], string]>> =
   goldenJson("tiny-sdxl.header.json").tensors;
 
 /** Tensors in one file each, so that a range identifies its tensor. */

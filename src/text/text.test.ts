@@ -63,7 +63,7 @@ describe("the trigger word is expanded as in the official code", () => {
       const { tokenizer: knowing, id } = tokenizer.withToken("img");
       const raw = repeatClassWord(truncate(knowing.encode(c.prompt), 77), id, repeats, 77);
       expect(padTo(raw.ids, window)).toEqual(ids);
-      expect(raw.places).toEqual(c.mask_positions);
+      expect(raw.positions).toEqual(c.mask_positions);
     }
     if (c.prompt.startsWith("img")) {
       expect(run).toThrow(expect.objectContaining({ code: "prompt/class-missing" })); // the reference repeats the begin token
@@ -73,9 +73,9 @@ describe("the trigger word is expanded as in the official code", () => {
       expect(run).toThrow(expect.objectContaining({ code: "prompt/class-cut" }));
       return;
     }
-    const { ids, classPlaces, textOnly } = run();
+    const { ids, classPositions, textOnly } = run();
     expect(ids).toEqual(c.ids_1);
-    expect(classPlaces).toEqual(c.mask_positions);
+    expect(classPositions).toEqual(c.mask_positions);
     if (c.prompt_text_only !== undefined) expect(textOnly).toBe(c.prompt_text_only);
     expect(expandTrigger(two, c.prompt, { ...options, window: w2 }).ids).toEqual(c.ids_2);
   });
@@ -154,9 +154,9 @@ test("another trigger word works like the usual one", () => {
 });
 
 test("a class word of several tokens works, and is warned about", () => {
-  const { notices, classPlaces } = expand("a photo of a firefighteress img");
+  const { notices, classPositions } = expand("a photo of a firefighteress img");
   expect(notices.map((n) => n.code)).toEqual(["prompt/class-several-tokens"]);
-  expect(classPlaces).toHaveLength(1);
+  expect(classPositions).toHaveLength(1);
 });
 
 test("text that does not fit is reported, with the words that are lost", () => {
@@ -192,14 +192,14 @@ test("any text fills the window exactly, and any prompt with a trigger has room 
   fc.assert(
     fc.property(fc.string({ unit: "grapheme", maxLength: 200 }), fc.integer({ min: 1, max: 8 }), (text, repeats) => {
       expect(encodePlain(two, text, w2, "prompt").ids).toHaveLength(77);
-      const { ids, classPlaces } = expandTrigger(one, `man img ${text.replaceAll("img", "")}`, {
+      const { ids, classPositions } = expandTrigger(one, `man img ${text.replaceAll("img", "")}`, {
         trigger: "img",
         repeats,
         window: w1,
         everyToken: true,
       });
       expect(ids).toHaveLength(77);
-      expect(classPlaces).toHaveLength(repeats);
+      expect(classPositions).toHaveLength(repeats);
     }),
   );
 });

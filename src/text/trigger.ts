@@ -7,7 +7,7 @@ export interface TriggerPrompt {
   /** Ids with the class word once for each ID token, and without the trigger word. */
   readonly ids: readonly number[];
   /** Positions of the class word in `ids`; fewer than ID tokens if some are cut off. */
-  readonly classPlaces: readonly number[];
+  readonly classPositions: readonly number[];
   /** The prompt without the trigger word: what the model is told before the identity is merged in. */
   readonly textOnly: string;
   readonly notices: readonly Notice[];
@@ -19,6 +19,21 @@ export interface TriggerPrompt {
  *
  *     "a man img in a city", two ID tokens  ->  a man man in a city
  *
+ * @example
+ * ```js
+ * import { expandTrigger, sdxlTokenizer } from "photomaker/tokenizer";
+ *
+ * const tokenizer = sdxlTokenizer("tokenizer");
+ * const window = { length: 77, pad: 49407 };
+ * const { ids, classPositions, textOnly } = expandTrigger(tokenizer, "a photo of a man img", {
+ *   trigger: "img",
+ *   repeats: 2,
+ *   everyToken: false,
+ *   window,
+ * });
+ * console.log(ids.length, classPositions.join()); // 77 5,6
+ * console.log(textOnly); // a photo of a man
+ * ```
  * @param repeats number of ID tokens: photos, times the adapter's tokens per photo
  * @throws UserError prompt/trigger-missing, prompt/trigger-repeated, prompt/class-missing, prompt/trigger-cut, prompt/class-cut
  * @see TencentARC/PhotoMaker 060b4fc photomaker/pipeline.py encode_prompt_with_trigger_word
@@ -48,7 +63,7 @@ export function expandTrigger(
   const all = tokenizer.encode(prompt);
   const at = findTrigger(all, id, { tokenizer, trigger, prompt, window, what });
   const kept = truncate(all, window.length);
-  const { ids, places } = repeatClassWord(kept, id, repeats, window.length);
+  const { ids, positions } = repeatClassWord(kept, id, repeats, window.length);
   const notices: Notice[] = [];
   /** What goes into so many places. */
   const inPlaces = (free: number): string =>
@@ -62,16 +77,16 @@ export function expandTrigger(
       code: "prompt/class-several-tokens",
       message: `The class word "${several}" is ${pieces} tokens long, and only its last one is replaced by the person: prefer man, woman, boy, girl or person.`,
     });
-  if (places.length < repeats && (everyToken || places.length === 0))
+  if (positions.length < repeats && (everyToken || positions.length === 0))
     throw new UserError(
       "prompt/class-cut",
-      `The class word stands so late in the ${what} that ${repeats - places.length} of the ${repeats} ID tokens find no place: ${inPlaces(after)} fit.`,
+      `The class word stands so late in the ${what} that ${repeats - positions.length} of the ${repeats} ID tokens find no place: ${inPlaces(after)} fit.`,
       `Move the person to the beginning of the prompt, or give no more than ${inPlaces(after)}.`,
     );
-  if (places.length < repeats)
+  if (positions.length < repeats)
     notices.push({
       code: "prompt/class-cut",
-      message: `${repeats - places.length} of ${repeats} ID tokens do not fit: there is room for ${inPlaces(after)} from the class word of the ${what} on, and for ${inPlaces(Math.max(0, window.length - (all.length - 2)))} with all of its words.`,
+      message: `${repeats - positions.length} of ${repeats} ID tokens do not fit: there is room for ${inPlaces(after)} from the class word of the ${what} on, and for ${inPlaces(Math.max(0, window.length - (all.length - 2)))} with all of its words.`,
     });
   const without = all.filter((_, i) => i !== at);
   const expanded = [...without.slice(0, at), ...Array<number>(repeats - 1).fill(without[at - 1]!), ...without.slice(at)];
@@ -85,7 +100,7 @@ export function expandTrigger(
     });
   return {
     ids: padTo(ids, window),
-    classPlaces: places,
+    classPositions: positions,
     textOnly: tokenizer.decode(without.slice(1, -1)),
     notices,
   };
@@ -100,12 +115,12 @@ export function repeatClassWord(
   trigger: number,
   repeats: number,
   length: number,
-): { readonly ids: readonly number[]; readonly places: readonly number[] } {
+): { readonly ids: readonly number[]; readonly positions: readonly number[] } {
   const at = ids.indexOf(trigger) - 1;
   const clean = ids.filter((id) => id !== trigger);
   const repeated = [...clean.slice(0, at), ...Array<number>(repeats).fill(clean[at]!), ...clean.slice(at + 1)].slice(0, length);
-  const places = Array.from({ length: repeats }, (_, i) => at + i).filter((place) => place < length);
-  return { ids: repeated, places };
+  const positions = Array.from({ length: repeats }, (_, i) => at + i).filter((place) => place < length);
+  return { ids: repeated, positions };
 }
 
 /** @throws UserError prompt/trigger-in-negative */

@@ -2,7 +2,7 @@ import { UserError } from "../core/errors.ts";
 import type { TrainingState } from "../runtime/node/training/parallel-steps.ts";
 import type { Parameter } from "../runtime/node/training/parameter.ts";
 import { openTensors, readFloats, type TensorToWrite, writeSafetensors } from "../weights/index.ts";
-import { exists } from "./exists.ts";
+import { exists } from "../weights/read-json.node.ts";
 
 /** Values that must be unchanged for a run to resume. */
 export type RunConfig = Readonly<Record<string, string | number | boolean>>;

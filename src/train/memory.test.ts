@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
 import { grad } from "../graph/grad.ts";
-import { lateWeights } from "../graph/ops/after.ts";
+import { widenAtUse } from "../graph/ops/after.ts";
 import { add, mul } from "../graph/ops/elementwise.ts";
 import { linear } from "../graph/ops/matrix.ts";
 import { reduceMean } from "../graph/ops/reduce.ts";
@@ -31,7 +31,7 @@ test("large frozen weights in half precision are counted as stored, small ones a
   const w = input("w", [256]);
   const [large, small] = [half("large", 256, 256), half("small", 256)];
   const x = add(linear(linear(mul(input("x", [3, 256]), w), large), large), small);
-  const [loss] = rewrite([reduceMean(mul(x, x))], (t) => lateWeights(t));
+  const [loss] = rewrite([reduceMean(mul(x, x))], (t) => widenAtUse(t));
   const outputs = [loss!, ...grad(loss!, [w])];
   const one = trainingMemory(outputs, { size: 256, ema: false, workers: 1, accumulate: 1 });
   expect(one).toMatchObject({ trained: 5 * 1024, mapped: 2 * 256 ** 2, widened: 1024 });

@@ -1,7 +1,7 @@
 import { UserError } from "../core/errors.ts";
 import { gigabytes } from "../core/gigabytes.ts";
 import { liveBytes } from "../graph/live.ts";
-import { lateParamOp } from "../graph/ops/after.ts";
+import { widenedParamOp } from "../graph/ops/after.ts";
 import { paramOp } from "../graph/ops/source.ts";
 import { inOrder } from "../graph/rewrite.ts";
 import { is, type Tensor } from "../graph/tensor.ts";
@@ -45,7 +45,7 @@ export function trainingMemory(outputs: readonly Tensor[], { size, ema, workers,
   const mapped = new Map<unknown, number>();
   const widened = new Map<unknown, number>();
   for (const t of inOrder(outputs)) {
-    if (is(t, lateParamOp)) mapped.set(t.attrs.entry, byteLength(t.attrs.entry));
+    if (is(t, widenedParamOp)) mapped.set(t.attrs.entry, byteLength(t.attrs.entry));
     else if (is(t, paramOp)) widened.set(t.attrs.entry, 4 * elementCount(t.attrs.entry.shape));
   }
   const sum = (bytes: ReadonlyMap<unknown, number>): number => [...bytes.values()].reduce((a, b) => a + b, 0);

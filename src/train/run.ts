@@ -5,8 +5,8 @@ import { makeFolder } from "../core/make-folder.node.ts";
 import { checkpointedGrad } from "../graph/checkpointing.ts";
 import { grad } from "../graph/grad.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
+import { rewriteForTraining } from "../graph/rewrite-for-training.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { trainingForm } from "../graph/training-form.ts";
 import {
   ParallelSteps,
   type ParallelStepsOptions,
@@ -211,7 +211,7 @@ function differentiated({ weights, kept, ...task }: Parameters<typeof trainingOu
     return { fed: parameters, values, gradients: checkpointedGrad(values.loss, inputs, kept) };
   }
   const { fed, inputs, parts } = joinVectors(parameters, tensors);
-  const changed = rewriteNamed(values, (t) => parts.get(t) ?? trainingForm(t));
+  const changed = rewriteNamed(values, (t) => parts.get(t) ?? rewriteForTraining(t));
   return { fed, values: changed, gradients: grad(changed.loss, inputs) };
 }
 

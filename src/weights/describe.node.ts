@@ -9,7 +9,7 @@ import { openModel } from "./open-model.node.ts";
 import { openTensors } from "./open-tensors.node.ts";
 import { exists, isFolder } from "./read-json.node.ts";
 import { COMPONENTS, PREFIXES, splitSingleFile } from "./sdxl-single-file.ts";
-import { byteLength, type DType, elementCount, type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts";
+import { byteLength, elementCount, type StoredDType, type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
 export interface PartDescription {
@@ -18,7 +18,7 @@ export interface PartDescription {
   readonly parameters: number;
   readonly bytes: number;
   /** Number of parameters of each element type */
-  readonly dtypes: Readonly<Partial<Record<DType, number>>>;
+  readonly dtypes: Readonly<Partial<Record<StoredDType, number>>>;
 }
 
 /** Description of a file or folder: plain data for `inspect`. */
@@ -40,6 +40,13 @@ export interface Description {
 
 /**
  * Describes a weight file, a component's folder or a model's folder. Reads headers only.
+ * @example
+ * ```js
+ * import { describe } from "photomaker/weights";
+ *
+ * const { title } = await describe("model.safetensors");
+ * console.log(title); // a PhotoMaker V1 adapter
+ * ```
  * @throws UserError inspect/nothing for a folder without weights; file/*, weights/*, safetensors/*, torch/*, zip/*, pickle/* if a file cannot
  *   be read at all
  */
@@ -193,7 +200,7 @@ function byFirstSegment(tensors: Tensors): PartDescription[] {
 }
 
 function count(name: string, entries: Iterable<TensorEntry>): PartDescription {
-  const dtypes: Partial<Record<DType, number>> = {};
+  const dtypes: Partial<Record<StoredDType, number>> = {};
   let [tensors, parameters, bytes] = [0, 0, 0];
   for (const entry of entries) {
     const n = elementCount(entry.shape);

@@ -6,7 +6,7 @@ import { openAdapter } from "./open-adapter.node.ts";
 import { openModel } from "./open-model.node.ts";
 import { openTensors, readSafetensorsFile } from "./open-tensors.node.ts";
 import { readFloats } from "./read-tensor.ts";
-import { type DType, elementCount, type TensorEntry, type Tensors } from "./tensor-entry.ts";
+import { elementCount, type StoredDType, type TensorEntry, type Tensors } from "./tensor-entry.ts";
 
 const { components } = await openModel(goldenPath("tiny-sdxl"));
 const { unet, text_encoder, text_encoder_2 } = components;
@@ -60,7 +60,7 @@ test.each(["tiny-photomaker-v1.bin", "tiny-photomaker-v2.bin"])("the LoRA of %s"
 });
 
 /** LoRA tensors made up for a test: name to shape, or to a single value. */
-function made(spec: Record<string, readonly number[] | number>, dtype: DType = "F32"): Tensors {
+function made(spec: Record<string, readonly number[] | number>, dtype: StoredDType = "F32"): Tensors {
   const entry = (name: string, value: readonly number[] | number): TensorEntry => {
     const shape = typeof value === "number" ? [] : value;
     const bytes = new Uint8Array(new Float32Array(elementCount(shape)).fill(typeof value === "number" ? value : 1).buffer);

@@ -23,7 +23,7 @@ export interface ModelFiles {
   /** Folders of both tokenizers; undefined: use the vocabulary that comes with this package. */
   readonly tokenizers?: { readonly tokenizer: string; readonly tokenizer_2: string };
   /** Whether a missing negative prompt is encoded as zeros rather than as an empty text: `force_zeros_for_empty_prompt` of model_index.json. */
-  readonly emptyPromptIsNothing: boolean;
+  readonly emptyPromptIsZeros: boolean;
   /** The `__metadata__` of a single safetensors file. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly notices: readonly Notice[];

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { goldenPath } from "../testing/golden.ts";
 import { openAdapter } from "./open-adapter.node.ts";
 import { openTensors } from "./open-tensors.node.ts";
-import { copied, writeSafetensors } from "./safetensors-write.node.ts";
+import { copyTensor, writeSafetensors } from "./safetensors-write.node.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -56,7 +56,7 @@ test.each(["lora_weights", "id_encoder.visual_projection_2", "id_encoder.vision_
   async (part) => {
     const { tensors } = await openTensors(goldenPath("tiny-photomaker-v1.safetensors"));
     const path = join(folder, "x.safetensors");
-    await writeSafetensors(path, [...tensors.values()].filter(({ name }) => !name.startsWith(`${part}.`)).map(copied));
+    await writeSafetensors(path, [...tensors.values()].filter(({ name }) => !name.startsWith(`${part}.`)).map(copyTensor));
     await expect(openAdapter(path)).rejects.toMatchObject({
       code: "adapter/incomplete",
       message: expect.stringContaining(part.replace("id_encoder.", "")),

@@ -8,8 +8,8 @@ import { readComponentFolder } from "./component-folder.node.ts";
 import { openModel } from "./open-model.node.ts";
 import { openTensors } from "./open-tensors.node.ts";
 import { readBytes, readFloats } from "./read-tensor.ts";
-import { copied, writeSafetensors } from "./safetensors-write.node.ts";
-import { DTYPE_BYTES, type DType, elementCount } from "./tensor-entry.ts";
+import { copyTensor, writeSafetensors } from "./safetensors-write.node.ts";
+import { DTYPE_BYTES, elementCount, type StoredDType } from "./tensor-entry.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -32,7 +32,7 @@ async function copyOfTiny(): Promise<string> {
   return target;
 }
 
-type Spec = Record<string, readonly [DType, readonly number[]]>;
+type Spec = Record<string, readonly [StoredDType, readonly number[]]>;
 
 /** A safetensors file of zeros. */
 const writeZeros = (path: string, spec: Spec) =>
@@ -81,7 +81,7 @@ async function shard(tiny: string): Promise<{ index: string; parts: string[] }> 
   const map: Record<string, string> = {};
   for (const [i, part] of parts.entries()) {
     const own = entries.filter((_, j) => j % 2 === i);
-    await writeSafetensors(join(unet, part), own.map(copied));
+    await writeSafetensors(join(unet, part), own.map(copyTensor));
     for (const { name } of own) map[name] = part;
   }
   await rm(whole);
@@ -127,7 +127,7 @@ test("attention of an old VAE gets today's names", async () => {
   const path = join(tiny, "vae/diffusion_pytorch_model.safetensors");
   const vae = await openTensors(path);
   const older = [...vae.tensors.values()].map((entry) => ({
-    ...copied(entry),
+    ...copyTensor(entry),
     name: entry.name
       .replace(".to_q.", ".query.")
       .replace(".to_k.", ".key.")

@@ -63,8 +63,8 @@ async function openFolder(path: string): Promise<ModelFiles> {
         : error;
     }),
   }));
-  const emptyPromptIsNothing = index.force_zeros_for_empty_prompt !== false;
-  return { kind: "folder", path, components, ...(await readRest(path, notices)), emptyPromptIsNothing, metadata: {}, notices };
+  const emptyPromptIsZeros = index.force_zeros_for_empty_prompt !== false;
+  return { kind: "folder", path, components, ...(await readRest(path, notices)), emptyPromptIsZeros, metadata: {}, notices };
 }
 
 async function openSingleFile(path: string, { config }: OpenModelOptions): Promise<ModelFiles> {
@@ -94,7 +94,7 @@ async function openSingleFile(path: string, { config }: OpenModelOptions): Promi
     components,
     ...rest,
     ...prediction(tensors, rest.scheduler, notices),
-    emptyPromptIsNothing: true,
+    emptyPromptIsZeros: true,
     metadata: file.metadata,
     notices,
   };

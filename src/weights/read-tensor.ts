@@ -1,5 +1,5 @@
 import { bfloatsToFloats, halvesToFloats } from "../core/floats.ts";
-import { DTYPE_BYTES, type DType, type TensorEntry, type Tensors } from "./tensor-entry.ts";
+import { DTYPE_BYTES, type StoredDType, type TensorEntry, type Tensors } from "./tensor-entry.ts";
 
 /** Bytes of a tensor as stored: with `transposed`, in the order of the stored shape. */
 export async function readBytes(entry: TensorEntry): Promise<Uint8Array> {
@@ -43,7 +43,7 @@ export type Values =
   | Uint8Array;
 
 export interface TensorValues {
-  readonly dtype: DType;
+  readonly dtype: StoredDType;
   readonly shape: readonly number[];
   readonly values: Values;
 }
@@ -53,7 +53,7 @@ export async function readValues(entry: TensorEntry): Promise<TensorValues> {
   const { dtype, shape } = entry;
   const bytes = await readRowMajor(entry);
   const of = <A>(Kind: { new (buffer: ArrayBuffer): A }) => new Kind(aligned(bytes));
-  const integers: { readonly [K in DType]?: () => Values } = {
+  const integers: { readonly [K in StoredDType]?: () => Values } = {
     F64: () => of(Float64Array),
     I64: () => of(BigInt64Array),
     U64: () => of(BigUint64Array),
@@ -75,7 +75,7 @@ export async function readAllValues(tensors: Tensors): Promise<Map<string, Tenso
   return out;
 }
 
-function toFloats(name: string, dtype: DType, bytes: Uint8Array): Float32Array {
+function toFloats(name: string, dtype: StoredDType, bytes: Uint8Array): Float32Array {
   switch (dtype) {
     case "F32":
       return new Float32Array(aligned(bytes));

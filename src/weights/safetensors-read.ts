@@ -1,6 +1,6 @@
 import { type ErrorCode, messageOf, UserError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
-import { DTYPE_BYTES, elementCount, isDType, type TensorEntry } from "./tensor-entry.ts";
+import { DTYPE_BYTES, elementCount, isStoredDType, type TensorEntry } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
 const MAX_HEADER = 100_000_000; // bytes, as in the reference
@@ -54,7 +54,7 @@ export async function parseSafetensors(file: ByteSource): Promise<TensorFile> {
     }
     if (!isRecord(value)) return fail("safetensors/entry", `the entry "${name}" is not an object.`);
     const { dtype, shape, data_offsets: offsets } = value;
-    if (!isDType(dtype))
+    if (!isStoredDType(dtype))
       return fail(
         "safetensors/dtype",
         `"${name}" has the element type ${JSON.stringify(dtype)}.`,

@@ -1,13 +1,13 @@
 import { type ByteSink, writeFileAtomically } from "../core/atomic-file.node.ts";
 import { readRowMajor } from "./read-tensor.ts";
-import { DTYPE_BYTES, type DType, elementCount, type TensorEntry } from "./tensor-entry.ts";
+import { DTYPE_BYTES, elementCount, type StoredDType, type TensorEntry } from "./tensor-entry.ts";
 
 /** Bytes, or a function that produces them when they are to be written, at once or in pieces. */
 export type TensorData = ArrayBufferView | (() => Promise<ArrayBufferView> | AsyncIterable<ArrayBufferView>);
 
 export interface TensorToWrite {
   readonly name: string;
-  readonly dtype: DType;
+  readonly dtype: StoredDType;
   readonly shape: readonly number[];
   /** Values, little-endian and row-major */
   readonly data: TensorData;
@@ -47,7 +47,7 @@ export async function writeSafetensors(
 }
 
 /** A tensor to write whose bytes are read from elsewhere when it is written. */
-export const copied = (entry: TensorEntry): TensorToWrite => ({
+export const copyTensor = (entry: TensorEntry): TensorToWrite => ({
   name: entry.name,
   dtype: entry.dtype,
   shape: entry.shape,

@@ -8,8 +8,8 @@ import { withFile } from "./file-access.node.ts";
 import { readSafetensorsFile } from "./open-tensors.node.ts";
 import { readFloats } from "./read-tensor.ts";
 import { parseSafetensors } from "./safetensors-read.ts";
-import { copied, type TensorToWrite, writeSafetensors } from "./safetensors-write.node.ts";
-import type { DType } from "./tensor-entry.ts";
+import { copyTensor, type TensorToWrite, writeSafetensors } from "./safetensors-write.node.ts";
+import type { StoredDType } from "./tensor-entry.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -31,7 +31,7 @@ test("every element type reads as PyTorch wrote it", async () => {
 });
 
 test("eight-bit floats", async () => {
-  const entry = (dtype: DType, ...bytes: number[]) =>
+  const entry = (dtype: StoredDType, ...bytes: number[]) =>
     readFloats({ name: "x", dtype, shape: [bytes.length], source: { kind: "bytes", bytes: Uint8Array.from(bytes) } });
   expect([...(await entry("F8_E4M3", 0x38, 0xc0, 0x7e, 0x01, 0x7f))]).toEqual([1, -2, 448, 2 ** -9, Number.NaN]);
   expect([...(await entry("F8_E5M2", 0x3c, 0xc0, 0x7b, 0x01, 0x7c))]).toEqual([1, -2, 57344, 2 ** -16, Number.POSITIVE_INFINITY]);
@@ -67,8 +67,8 @@ test("a written file reads as what was written", async () => {
 test("a copied file has the same bytes, and the same content always gives the same file", async () => {
   const source = await open(goldenPath("formats/dtypes.safetensors"));
   const entries = [...source.tensors.values()];
-  await writeSafetensors(join(folder, "a"), entries.map(copied));
-  await writeSafetensors(join(folder, "b"), entries.reverse().map(copied));
+  await writeSafetensors(join(folder, "a"), entries.map(copyTensor));
+  await writeSafetensors(join(folder, "b"), entries.reverse().map(copyTensor));
   expect(await readFile(join(folder, "a"))).toEqual(await readFile(join(folder, "b")));
   expect(await readSafetensorsFile(join(folder, "a"))).toEqual(await readSafetensorsFile(source.path));
 });

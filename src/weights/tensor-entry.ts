@@ -1,7 +1,7 @@
 import type { ByteSource } from "./byte-source.ts";
 
 /** Element types as safetensors names them. */
-export type DType = keyof typeof DTYPE_BYTES;
+export type StoredDType = keyof typeof DTYPE_BYTES;
 
 /** Bytes per element. */
 export const DTYPE_BYTES = {
@@ -22,7 +22,7 @@ export const DTYPE_BYTES = {
   BOOL: 1,
 } as const;
 
-export const isDType = (name: unknown): name is DType => typeof name === "string" && Object.hasOwn(DTYPE_BYTES, name);
+export const isStoredDType = (name: unknown): name is StoredDType => typeof name === "string" && Object.hasOwn(DTYPE_BYTES, name);
 
 /** A range of bytes in a file. */
 export interface FileRange {
@@ -41,7 +41,7 @@ export interface InlineBytes {
 /** A named tensor and where its bytes are; nothing is read until asked for. Bytes are contiguous, little-endian. */
 export interface TensorEntry {
   readonly name: string;
-  readonly dtype: DType;
+  readonly dtype: StoredDType;
   readonly shape: readonly number[];
   readonly source: FileRange | InlineBytes;
   /** Stored as [b, a] although the shape says [a, b]. */

@@ -1,12 +1,12 @@
 import { UserError } from "../core/errors.ts";
 import { type PickleName, type PickleRules, unpickle } from "./pickle.ts";
-import { DTYPE_BYTES, type DType, elementCount } from "./tensor-entry.ts";
+import { DTYPE_BYTES, elementCount, type StoredDType } from "./tensor-entry.ts";
 
 /** A run of elements that tensors are views of. */
 export interface Storage {
   readonly key: string;
   /** Element type; undefined for an untyped storage, whose `count` is in bytes. */
-  readonly dtype: DType | undefined;
+  readonly dtype: StoredDType | undefined;
   readonly count: number;
 }
 
@@ -14,7 +14,7 @@ export interface Storage {
 export interface StorageView {
   readonly view: true;
   readonly storage: Storage;
-  readonly dtype: DType;
+  readonly dtype: StoredDType;
   readonly offset: number;
   readonly shape: readonly number[];
   readonly stride: readonly number[];
@@ -22,7 +22,7 @@ export interface StorageView {
 
 export const isView = (value: unknown): value is StorageView => typeof value === "object" && value !== null && "view" in value;
 
-const STORAGES: Readonly<Record<string, DType>> = {
+const STORAGES: Readonly<Record<string, StoredDType>> = {
   DoubleStorage: "F64",
   FloatStorage: "F32",
   HalfStorage: "F16",
@@ -35,7 +35,7 @@ const STORAGES: Readonly<Record<string, DType>> = {
   BoolStorage: "BOOL",
 };
 
-const DTYPES: Readonly<Record<string, DType>> = {
+const DTYPES: Readonly<Record<string, StoredDType>> = {
   float64: "F64",
   double: "F64",
   float32: "F32",
@@ -57,7 +57,7 @@ const DTYPES: Readonly<Record<string, DType>> = {
 };
 
 interface TypeName extends PickleName {
-  readonly dtype: DType | undefined;
+  readonly dtype: StoredDType | undefined;
   readonly isStorage: boolean;
 }
 const isTypeName = (value: unknown): value is TypeName => typeof value === "object" && value !== null && "isStorage" in value;
@@ -82,7 +82,7 @@ export function torchRules(file: string): PickleRules {
     if (!isSizes(shape) || !isSizes(stride) || shape.length !== stride.length || !isSize(offset))
       return fail(`a tensor has the shape ${shape}, strides ${stride} and offset ${offset}`);
     const given = typed ? storage.dtype : args[6];
-    const dtype = isTypeName(given) ? given.dtype : (given as DType | undefined);
+    const dtype = isTypeName(given) ? given.dtype : (given as StoredDType | undefined);
     if (dtype === undefined) return fail("a tensor has no element type");
     const bytes = DTYPE_BYTES[dtype];
     const room = storage.dtype === undefined ? Math.floor(storage.count / bytes) : storage.count;
@@ -103,7 +103,7 @@ export function torchRules(file: string): PickleRules {
   allow("torch._utils._rebuild_tensor_v3", (args) => rebuild(args, false));
   allow("torch._utils._rebuild_parameter", ([tensor]) => tensor);
   allow("torch._utils._rebuild_parameter_with_state", ([tensor]) => tensor);
-  const allowType = (name: string, dtype: DType | undefined, isStorage: boolean) => {
+  const allowType = (name: string, dtype: StoredDType | undefined, isStorage: boolean) => {
     const type: TypeName = { name, dtype, isStorage };
     names.set(name, type);
   };

@@ -1,4 +1,4 @@
-import { afterOp, lateParamOp } from "../ops/after.ts";
+import { afterOp, widenedParamOp } from "../ops/after.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Emitter, type Lowerings, lower } from "./emitter.ts";
 
@@ -23,7 +23,7 @@ function shapeAfter(y: Tensor, awaited: readonly Tensor[], names: readonly strin
 
 export const afterLowerings: Lowerings = new Map([
   lower(afterOp, (y, [x, ...names], e) => e.node("Reshape", [x!, shapeAfter(y, y.inputs.slice(1), names, e)])),
-  lower(lateParamOp, (y, names, e) => {
+  lower(widenedParamOp, (y, names, e) => {
     const { name, isFloat32 } = e.weight(y.attrs);
     const late = e.node("Reshape", [name, shapeAfter(y, y.inputs, names, e)]);
     return isFloat32 ? late : e.widen(late);

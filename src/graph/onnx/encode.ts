@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Steps } from "../../core/steps.ts";
 import type { ByteSource } from "../../weights/byte-source.ts";
-import type { DType as StoredType, TensorEntry } from "../../weights/tensor-entry.ts";
+import type { StoredDType as StoredType, TensorEntry } from "../../weights/tensor-entry.ts";
 import { type Dim, multipleOfName, visitDim } from "../dim.ts";
 import { constantOp, inputOp, type ParamAttrs, paramOp } from "../ops/source.ts";
 import { inOrder } from "../rewrite.ts";
@@ -40,7 +40,7 @@ const STORED: Partial<Record<StoredType, TensorProto_DataType>> = {
  */
 export type Arithmetic = "half" | "wide" | "same";
 
-export interface EncodeOptions {
+export interface OnnxOptions {
   readonly lowerings: Lowerings;
   /** Everything is float32 when absent. Inputs and outputs of the model are float32 in any case. Not for graphs with gradients. */
   readonly arithmetic?: ((t: Tensor) => Arithmetic) | undefined;
@@ -53,7 +53,7 @@ export interface EncodeOptions {
  * and length, except for weights whose bytes are only in memory. Yields now and then: SDXL's UNet takes some tenths of a second.
  * @throws TypeError if an operation has neither a lowering nor an expansion
  */
-export function* encodeOnnx(outputs: Readonly<Record<string, Tensor>>, options: EncodeOptions): Steps<Uint8Array> {
+export function* encodeOnnx(outputs: Readonly<Record<string, Tensor>>, options: OnnxOptions): Steps<Uint8Array> {
   const order = inOrder(Object.values(outputs));
   const writer = new Writer(options, expandedIn(order));
   for (const t of order) if (is(t, inputOp)) writer.declareInput(t);
@@ -82,7 +82,7 @@ function expandedIn(order: readonly Tensor[]): Set<Tensor> {
 }
 
 class Writer implements Emitter {
-  readonly #options: EncodeOptions;
+  readonly #options: OnnxOptions;
   /** Domains of operations that are not ONNX's own. */
   readonly #domains = new Set(["com.microsoft"]);
   readonly #nodes: NodeProto[] = [];
@@ -110,7 +110,7 @@ class Writer implements Emitter {
   #half = false;
   #count = 0;
 
-  constructor(options: EncodeOptions, expanded: ReadonlySet<Tensor>) {
+  constructor(options: OnnxOptions, expanded: ReadonlySet<Tensor>) {
     this.#options = options;
     this.#expanded = expanded;
   }

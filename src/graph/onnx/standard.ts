@@ -18,14 +18,14 @@ import {
   subOp,
   tanhOp,
 } from "../ops/elementwise.ts";
-import { everyOp } from "../ops/every.ts";
-import { firstOp } from "../ops/first.ts";
+import { everyNthOp } from "../ops/every-nth.ts";
 import { gatherOp, oneHotOp, scatterRowsOp, takeRowsOp } from "../ops/gather.ts";
 import { broadcastToOp, concatOp, padOp, permuteOp, reduceSumOp, reshapeOp, sliceOp } from "../ops/layout.ts";
 import { linearOp, type MatmulAttrs, matmulOp } from "../ops/matrix.ts";
 import { reduceMeanOp } from "../ops/reduce.ts";
 import { averagePoolOp, depthToSpaceOp, spaceToDepthOp, upsampleOp } from "../ops/resample.ts";
 import { rangeOp } from "../ops/source.ts";
+import { takeFirstOp } from "../ops/take-first.ts";
 import { fixedSize, type Op, size, type Tensor } from "../tensor.ts";
 import { afterLowerings } from "./after.ts";
 import { convolutionLowerings } from "./convolution.ts";
@@ -73,11 +73,11 @@ export const standardLowerings: Lowerings = new Map([
     if (end === undefined) throw new TypeError("a slice of symbolic size must start at 0");
     return e.node("Slice", [x!, e.ints([start]), end, e.ints([axis])]);
   }),
-  lower(everyOp, (y, [x], e) => {
+  lower(everyNthOp, (y, [x], e) => {
     const { axis, step } = y.attrs;
     return e.node("Slice", [x!, e.ints([0]), e.dims([size(y.inputs[0]!, axis)]), e.ints([axis]), e.ints([step])]);
   }),
-  lower(firstOp, (y, [x, count], e) => e.node("Slice", [x!, e.ints([0]), count!, e.ints([y.attrs.axis])])),
+  lower(takeFirstOp, (y, [x, count], e) => e.node("Slice", [x!, e.ints([0]), count!, e.ints([y.attrs.axis])])),
   lower(padOp, (y, [x], e) => {
     const { axis, start, size: whole } = y.attrs;
     const inner = size(y.inputs[0]!, axis);

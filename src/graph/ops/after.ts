@@ -16,7 +16,7 @@ export const after = (x: Tensor, ...awaited: readonly Tensor[]): Tensor =>
   awaited.length === 0 ? x : apply(afterOp, [x, ...awaited], {});
 
 /** A frozen weight that is widened to float32 only once the input is there, and again each time that it is used. */
-export const lateParamOp: Op<ParamAttrs> = {
+export const widenedParamOp: Op<ParamAttrs> = {
   name: "lateParam",
   shape: (_, { entry }) => entry.shape,
   dtype: () => "f32",
@@ -31,7 +31,7 @@ const SMALL = 2 ** 16;
  * as their files. Otherwise ONNX Runtime would keep all of them in float32. A rule for `rewrite`.
  * @param smallest elements of the smallest weight to be treated so
  */
-export function lateWeights(y: Tensor, smallest = SMALL): Tensor | undefined {
+export function widenAtUse(y: Tensor, smallest = SMALL): Tensor | undefined {
   const awaited = y.inputs.find((x) => !isWeight(x));
   const isWide = (x: Tensor): boolean => isHalf(x) && elementCount(x.shape as number[]) >= smallest;
   if (awaited === undefined || !y.inputs.some(isWide)) return undefined;
@@ -46,5 +46,5 @@ const isHalf = (t: Tensor): boolean => {
 };
 
 function late(t: Tensor, awaited: Tensor): Tensor {
-  return is(t, paramOp) ? apply(lateParamOp, [awaited], t.attrs) : { ...t, inputs: [late(t.inputs[0]!, awaited)] };
+  return is(t, paramOp) ? apply(widenedParamOp, [awaited], t.attrs) : { ...t, inputs: [late(t.inputs[0]!, awaited)] };
 }

@@ -101,7 +101,7 @@ export const pad = (x: Tensor, axis: number, start: number, size: Dim): Tensor =
 export const reduceSumOp: Op<{ axes: readonly number[]; keepDims: boolean }> = {
   name: "reduceSum",
   shape: ([x], { axes, keepDims }) => reducedShape(x!, axes, keepDims),
-  gradient: (dy, { inputs: [x], attrs: { axes } }) => [() => spread(dy, x!, axes)],
+  gradient: (dy, { inputs: [x], attrs: { axes } }) => [() => broadcastReduced(dy, x!, axes)],
 };
 /** Sum over `axes`, or over all. */
 export const reduceSum = (x: Tensor, axes?: readonly number[], keepDims = false): Tensor =>
@@ -113,7 +113,7 @@ export const reducedShape = (x: Tensor, axes: readonly number[], keepDims: boole
   keepDims ? x.shape.map((d, i) => (axes.includes(i) ? 1 : d)) : x.shape.filter((_, i) => !axes.includes(i));
 
 /** dy repeated for every element of x that was reduced over `axes`. */
-export const spread = (dy: Tensor, x: Tensor, axes: readonly number[]): Tensor =>
+export const broadcastReduced = (dy: Tensor, x: Tensor, axes: readonly number[]): Tensor =>
   broadcastTo(reshape(dy, reducedShape(x, axes, true)), x.shape);
 
 /** The sum of x over the axes that broadcasting from `shape` has repeated. */

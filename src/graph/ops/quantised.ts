@@ -14,8 +14,8 @@ export interface QuantisedWeight {
 }
 
 export interface QuantisedLinear extends QuantisedWeight {
-  /** Whether each row of x has a range of its own ("apart") or all rows share one ("together"). */
-  readonly rows: "apart" | "together";
+  /** Whether each row of x is quantised by its own range, or all rows by a shared one. */
+  readonly range: "perRow" | "shared";
 }
 
 export const quantisedLinearOp: Op<QuantisedLinear> = {
@@ -37,8 +37,8 @@ export const quantisedLinear = (
   x: Tensor,
   weight: QuantisedWeight,
   bias?: Tensor,
-  rows: QuantisedLinear["rows"] = "apart",
-): Tensor => apply(quantisedLinearOp, bias === undefined ? [x] : [x, bias], { ...weight, rows });
+  range: QuantisedLinear["range"] = "perRow",
+): Tensor => apply(quantisedLinearOp, bias === undefined ? [x] : [x, bias], { ...weight, range });
 
 export interface QuantisedKernel extends QuantisedWeight, ConvAttrs {
   readonly kernel: number;

@@ -1,7 +1,7 @@
 import { mulDims } from "../dim.ts";
 import { apply, type Op, type Tensor } from "../tensor.ts";
 import { mul } from "./elementwise.ts";
-import { axesOf, reducedShape, reduceSum, spread } from "./layout.ts";
+import { axesOf, broadcastReduced, reducedShape, reduceSum } from "./layout.ts";
 
 export const reduceMeanOp: Op<{ axes: readonly number[]; keepDims: boolean }> = {
   name: "reduceMean",
@@ -10,7 +10,7 @@ export const reduceMeanOp: Op<{ axes: readonly number[]; keepDims: boolean }> = 
     () => {
       const count = mulDims(...axes.map((axis) => x!.shape[axis]!));
       if (typeof count !== "number") throw new TypeError("the gradient of reduceMean needs fixed sizes along its axes");
-      return spread(mul(dy, 1 / count), x!, axes);
+      return broadcastReduced(mul(dy, 1 / count), x!, axes);
     },
   ],
 };

@@ -2,7 +2,7 @@ import { type Colour, luma, mix, multiply } from "../colour.ts";
 import type { Head } from "../head.ts";
 import { svg } from "../markup.ts";
 import type { Pen } from "../pen.ts";
-import type { EyeColour, Person } from "../person.ts";
+import type { DrawnPerson, EyeColour } from "../person.ts";
 import type { Scene } from "../scene.ts";
 
 const IRIS: Readonly<Record<EyeColour, Colour>> = {
@@ -18,7 +18,7 @@ const LASHES = 0x231a1e;
 export const eyeMiddle = ({ eyes, shift }: Head, { yaw }: Scene, side: number): number =>
   side * eyes.spacing * (1 - 0.05 * side * yaw) + shift;
 
-export function drawEyes(pen: Pen, head: Head, person: Person, scene: Scene): void {
+export function drawEyes(pen: Pen, head: Head, person: DrawnPerson, scene: Scene): void {
   const { skin, eyes, male, age } = head;
   const { y, ry, tilt } = eyes;
   const iris = IRIS[person.eyeColour];

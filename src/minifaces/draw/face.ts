@@ -2,7 +2,7 @@ import { luma, mix, multiply } from "../colour.ts";
 import { type Head, jawPath } from "../head.ts";
 import { svg } from "../markup.ts";
 import type { Pen } from "../pen.ts";
-import type { Person } from "../person.ts";
+import type { DrawnPerson } from "../person.ts";
 import type { Scene } from "../scene.ts";
 
 export function drawEars(pen: Pen, { width, ear, skin, eyes }: Head, { yaw }: Scene): void {
@@ -16,7 +16,7 @@ export function drawEars(pen: Pen, { width, ear, skin, eyes }: Head, { yaw }: Sc
   }
 }
 
-export function drawFace(pen: Pen, head: Head, person: Person, { lightFrom }: Scene): void {
+export function drawFace(pen: Pen, head: Head, person: DrawnPerson, { lightFrom }: Scene): void {
   const { width: w, height: h, skin, shift, eyes } = head;
   const from = lightFrom < 0 ? -1 : 1;
   const shade = pen.gradient(
@@ -51,7 +51,7 @@ function drawFreckles(pen: Pen, { width, skin, shift, eyes }: Head): void {
       pen.ellipse(side * x * width + shift, eyes.y + y, 1, 0.9, colour, { outline: false, opacity: 0.85 });
 }
 
-function drawMole(pen: Pen, { width, height, skin, shift, mouth, eyes }: Head, { mole }: Person): void {
+function drawMole(pen: Pen, { width, height, skin, shift, mouth, eyes }: Head, { mole }: DrawnPerson): void {
   const colour = mix(multiply(skin, 0.35), 0x2a1510, 0.5);
   const side = mole === "left" ? -1 : 1;
   if (mole === "chin") pen.ellipse(shift + width * 0.22, height * 0.86, 1.5, 1.5, colour, { outline: false });

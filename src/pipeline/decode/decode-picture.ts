@@ -7,7 +7,7 @@ import type { SettledRequest } from "../settle.ts";
 import { type Decoders, decodeLatents, decoderOf } from "./decode.ts";
 import type { Plane } from "./tiles.ts";
 
-/** How a picture came about: what its PNG says. */
+/** Data of a drawn picture that go into its PNG. */
 export interface Drawn {
   readonly request: SettledRequest;
   readonly seed: number;
@@ -19,7 +19,7 @@ export interface Drawn {
 }
 
 /**
- * A picture from its latents, as a PNG that says how it was made.
+ * Decodes a picture from its latents and encodes it as a PNG with its settings.
  * @throws UserError output/nan
  */
 export async function decodePicture(

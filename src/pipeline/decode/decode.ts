@@ -6,11 +6,11 @@ import type { DecoderGraph } from "../../sessions/graphs.ts";
 import type { LazySession, LoadObserver } from "../../sessions/lazy-session.ts";
 import { type Plane, tiled, tilesOf } from "./tiles.ts";
 
-/** What makes pictures of latents. */
+/** A loadable decoder of latents. */
 export interface Decoder {
   readonly graph: DecoderGraph;
   readonly session: LazySession<"picture">;
-  /** Pixels of a picture that is decoded in one piece. */
+  /** Largest number of pixels that is decoded in one piece. */
   readonly largestWhole: number;
 }
 
@@ -19,12 +19,12 @@ export interface Decoders {
   readonly tinyVae: Decoder | undefined;
 }
 
-/** Pictures of more pixels are decoded in tiles: whole, one of 1024x1024 takes 4.9 GB in 8 bits. */
+/** Largest number of pixels that is decoded in one piece, by precision: 1024x1024 takes 4.9 GB in 8 bits. Larger pictures are decoded in tiles. */
 export const LARGEST_WHOLE = { f32: 1280 * 1280, int8: 1024 * 1024 } as const;
-/** Latents in a tile, and how far tiles overlap: as far as diffusers' do. */
+/** Area and overlap of tiles, in latents; the overlap is that of diffusers. */
 const TILES = { area: 128 * 128, overlap: 16 };
 
-/** Pixels that are decoded in one piece. @param width, height of the picture */
+/** Number of pixels that are decoded in one piece: a tile's, or the whole picture's. @param width, height pixels of the picture */
 export function pixelsAtOnce(largestWhole: number, factor: number, width: number, height: number): number {
   if (width * height <= largestWhole) return width * height;
   const { rows, columns } = tilesOf({ width: width / factor, height: height / factor }, TILES);
@@ -32,7 +32,7 @@ export function pixelsAtOnce(largestWhole: number, factor: number, width: number
 }
 
 /**
- * What makes the request's pictures of their latents.
+ * Chooses the decoder of a request.
  * @throws UserError decoder/no-tiny-vae
  */
 export function decoderOf({ vae, tinyVae }: Decoders, { decoder }: Pick<GenerateRequest, "decoder">): Decoder {
@@ -40,14 +40,14 @@ export function decoderOf({ vae, tinyVae }: Decoders, { decoder }: Pick<Generate
   if (tinyVae !== undefined) return tinyVae;
   throw new UserError(
     "decoder/no-tiny-vae",
-    "The pictures are to be decoded with the tiny VAE, and none was loaded.",
+    "The request asks for the tiny VAE as decoder, and none was loaded.",
     "Give it: --tiny-vae madebyollin/taesdxl (tinyVae in code).",
   );
 }
 
 /**
- * One picture from its latents.
- * @param latents [C, h, w] as the denoiser leaves them
+ * Decodes one picture.
+ * @param latents [C, h, w] in the denoiser's scale
  * @throws UserError output/nan
  */
 export async function decodeLatents(

@@ -35,13 +35,13 @@ async function drawn(load: LoadInput, input: GenerateInput) {
 }
 const pixels = (png: Uint8Array): Promise<Buffer> => sharp(png).raw().toBuffer();
 
-test("with a tiny VAE previews are its pictures, and the result is the VAE's unless the tiny one is asked for", async () => {
+test("with a tiny VAE, previews are decoded by it, and results by the VAE unless the request asks for the tiny one", async () => {
   const [plain, tiny, both] = [
     await drawn(SDXL, { ...base, preview: true }),
     await drawn(TINY, { ...base, decoder: "tiny-vae", preview: true }),
     await drawn(TINY, { ...base, preview: true }),
   ];
-  expect(plain.previews[2]).toHaveLength(3 * 8 * 6); // a pixel for each latent
+  expect(plain.previews[2]).toHaveLength(3 * 8 * 6); // one pixel for each latent
   expect(tiny.previews).toHaveLength(3);
   expect(tiny.previews[0]!.equals(tiny.previews[2]!)).toBe(false);
   expect(tiny.previews[2]!.equals(tiny.result)).toBe(true); // Euler's last step has no noise left
@@ -52,7 +52,7 @@ test("with a tiny VAE previews are its pictures, and the result is the VAE's unl
   expect(readPngSettings(both.png).parameters).not.toContain("TAESD");
 });
 
-test("another VAE than SDXL's is not shown in SDXL's colours: a small one decodes the previews itself", async () => {
+test("previews of a small VAE that is not SDXL's are decoded by it, not approximated in SDXL's colours", async () => {
   const model = join(folder, "model");
   await cp(goldenPath("tiny-sdxl"), model, { recursive: true });
   const config = join(model, "vae", "config.json");
@@ -73,7 +73,7 @@ const decoder = (latentChannels: number, scalingFactor: number, parameters: numb
   largestWhole: 1e6,
 });
 
-test("a large VAE that is not SDXL's has no preview, and the request is refused before anything is loaded", async () => {
+test("previews of a large VAE that is not SDXL's are refused before anything is loaded", async () => {
   const latents = { channels: 4, height: 2, width: 3, data: new Float32Array(24) };
   const sdxl = previewOf({ vae: decoder(4, 0.13025, 5e7), tinyVae: undefined }, silent);
   expect(await sdxl(latents)).toMatchObject({ width: 3, height: 2 });
@@ -83,7 +83,7 @@ test("a large VAE that is not SDXL's has no preview, and the request is refused 
     );
 });
 
-test("the tiny VAE is asked for without one, or with one for other latents", async () => {
+test("a missing tiny VAE, and one for other latents, are refused", async () => {
   await using maker = await PhotoMaker.load(SDXL);
   await expect(maker.generate({ ...base, decoder: "tiny-vae" })).rejects.toMatchObject({
     code: "decoder/no-tiny-vae",

@@ -4,17 +4,17 @@ import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import { type Decoders, decodeLatents } from "./decode.ts";
 import type { Plane } from "./tiles.ts";
 
-/** Shows latents [C, h, w] in the sampler's scale. */
+/** Makes a preview of latents [C, h, w] in the sampler's scale. */
 export type Preview = (latents: Plane) => Promise<Rgb8>;
 
-/** The linear approximation is a fit to this VAE's latents: Podell et al. 2023 (arXiv 2307.01952). */
+/** The VAE whose latents the linear approximation was fitted to: Podell et al. 2023 (arXiv 2307.01952). */
 const SDXL_VAE = { latentChannels: 4, scalingFactor: 0.13025, factor: 8 };
-/** A decoder of fewer parameters takes little of a step's time. */
+/** Parameters below which a decoder takes little of a step's time. */
 const SMALL = 5_000_000;
 
 /**
- * How latents are shown while a picture comes to be: decoded by the tiny VAE where there is one; else, for SDXL's own
- * VAE, approximated; else decoded by the model's VAE if that is small.
+ * Chooses how previews are made: decoded by the tiny VAE if one is loaded; otherwise approximated for latents of SDXL's VAE, or decoded by
+ * the model's VAE if that is small.
  * @throws UserError preview/no-decoder
  */
 export function previewOf({ vae, tinyVae }: Decoders, observer: LoadObserver): Preview {
@@ -26,7 +26,7 @@ export function previewOf({ vae, tinyVae }: Decoders, observer: LoadObserver): P
   if (parameters < SMALL) return (latents) => decodeLatents(vae, latents, observer);
   throw new UserError(
     "preview/no-decoder",
-    `There is no quick look at this model's latents: its VAE is not SDXL's, and with ${Math.round(parameters / 1e6)} million parameters too large to be run at every step.`,
+    `There is no fast preview of this model's latents: its VAE is not SDXL's, and with ${Math.round(parameters / 1e6)} million parameters it is too large to run at every step.`,
     "Leave --preview out (preview in code), or give a tiny autoencoder for these latents with --tiny-vae (tinyVae in code).",
   );
 }

@@ -22,7 +22,7 @@ const enlarge =
     return { channels: t.channels, height, width, data };
   };
 
-test("a model that sees single pixels gives the same with tiles of any size as without", async () => {
+test("a model with a receptive field of one pixel gives the same result with tiles of any size as without", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 72 }),
@@ -48,7 +48,7 @@ async function tilesOf(height: number, width: number, area: number, overlap: num
   return seen;
 }
 
-test("tiles are no larger than asked, make the least work, and cover a picture smaller than one tile in one go", async () => {
+test("tiles are no larger than allowed, make the least work, and one covers a small picture", async () => {
   expect(await tilesOf(128, 128, 96 * 96, 16)).toEqual([
     [72, 128],
     [72, 128],

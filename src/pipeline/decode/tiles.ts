@@ -7,15 +7,21 @@ export interface Plane {
 }
 
 export interface TileOptions {
-  /** Most places that a tile has, in the units of the input: height · width. */
+  /** Largest area of a tile, height · width, in units of the input. */
   readonly area: number;
-  /** How far neighbouring tiles lie over each other, in the same units. */
+  /** Smallest overlap of neighbouring tiles, in units of the input. */
   readonly overlap: number;
 }
 
 /**
- * Runs a model over overlapping tiles and blends the results, so that memory does not grow with the picture. Where tiles
- * overlap, each weighs less towards its own edge. They have the shape that makes the least work: strips, where these do.
+ * Runs a model over overlapping tiles and blends the results, so that memory does not grow with the picture. In an overlap, the weight of
+ * a tile falls towards its own edge. Tiles have the shape with the least work in all, which may be strips:
+ *
+ *     +-----+-+-----+
+ *     |     | |     |      two tiles with one overlap: in it, the left
+ *     |     | |     |      tile's weight falls and the right one's rises
+ *     +-----+-+-----+
+ *
  * @param run gives for a tile [C, h, w] its result [C', h·f, w·f], with the same whole f each time
  */
 export async function tiled(input: Plane, run: (tile: Plane) => Promise<Plane>, options: TileOptions): Promise<Plane> {
@@ -48,8 +54,8 @@ interface Row {
 }
 
 /**
- * Where tiles of the shape that makes the least work begin, and how long they are.
- * @throws RangeError where even the smallest tile that has an inside is too large
+ * Starts and sizes of the tiles, in the shape with the least work in all.
+ * @throws RangeError where even a tile that is hardly larger than the overlap exceeds the area
  */
 export function tilesOf(
   { height, width }: Pick<Plane, "height" | "width">,
@@ -71,7 +77,7 @@ interface Split {
   readonly size: number;
 }
 
-/** All ways to cover a length with tiles that overlap by `overlap` at least, from one down to tiles that are hardly longer. */
+/** All ways to cover a length with tiles that overlap by at least `overlap`: from one tile to tiles that are hardly longer than the overlap. */
 function splits(length: number, overlap: number): Split[] {
   const found: Split[] = [];
   for (let count = 1; ; count++) {
@@ -81,13 +87,13 @@ function splits(length: number, overlap: number): Split[] {
   }
 }
 
-/** Evenly, the last one ending at the end. */
+/** Spreads tiles evenly; the last one ends at the end. */
 const spread = (length: number, { count, size }: Split): Row => ({
   size,
   starts: Array.from({ length: count }, (_, i) => (count === 1 ? 0 : Math.round((i * (length - size)) / (count - 1)))),
 });
 
-/** Weight of each row or column of a tile: it rises over `ramp` at edges that have a neighbour. */
+/** Weight of each row or column of a tile, with a ramp at edges that have a neighbour. */
 function edges(length: number, ramp: number, before: boolean, after: boolean): Float32Array {
   return Float32Array.from({ length }, (_, i) => {
     const rise = before ? Math.min(1, (i + 1) / (ramp + 1)) : 1;

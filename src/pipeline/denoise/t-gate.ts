@@ -1,7 +1,7 @@
 import { peopleOf, type WithPeople } from "../../contract/person.ts";
 import { type FloatArray, floats, integers, type NdArray } from "../../core/array.ts";
 import { UserError } from "../../core/errors.ts";
-import { type CrossAttentionLayer, tGate as gated, gatedLayers, givenTo, saidBy } from "../../models/t-gate.ts";
+import { type CrossAttentionLayer, gateCrossAttention as gated, gatedLayers, givenTo, saidBy } from "../../models/t-gate.ts";
 import { hasAttention, type UNetConfig } from "../../models/unet.ts";
 import type { Feeds } from "../../runtime/runtime.ts";
 import type { UNetPart } from "../../sessions/unet-form.ts";
@@ -71,11 +71,12 @@ export class TGate implements ActiveExtension {
   feeds({ latents, context }: Feeds, { at, rows, from }: Run): Feeds {
     if (at.index >= this.#gate) {
       const given = this.#said.map((said) => stacked(said.slice(from, from + rows.length)));
-      return { context: firstToken(context as FloatArray), ...this.#named(given), queries: integers([1], 1) }; // nothing of the context is used
+      const one = integers([1], 1);
+      return { context: firstToken(context as FloatArray), ...this.#named(given), queries: one, keys: one }; // nothing of the context is used
     }
     const [count, , height, width] = latents!.dims as [number, number, number, number];
     const nothing = this.#layers.map((layer) => floats(new Float32Array(0), count, 0, layer.width));
-    return { ...this.#named(nothing), queries: integers([height * width], 1) };
+    return { ...this.#named(nothing), queries: integers([height * width], 1), keys: integers([context!.dims[1]!], 1) };
   }
 
   wants({ at }: Run): readonly string[] {

@@ -1,6 +1,6 @@
 import { UserError } from "../../core/errors.ts";
 import { rewriteNamed } from "../../graph/rewrite.ts";
-import { tokenDownsampling as rule } from "../../models/token-downsampling.ts";
+import { tokenDownsamplingRule as rule } from "../../models/token-downsampling.ts";
 import { hasAttention, type UNetConfig } from "../../models/unet.ts";
 import type { SettledRequest } from "../settle.ts";
 import type { UNetExtension } from "./extension.ts";

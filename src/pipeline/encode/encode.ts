@@ -11,41 +11,41 @@ import type { SettledRequest } from "../settle.ts";
 import { checkIdTokens, encodePhotos, type IdEncoder, stackIds } from "./id-stage.ts";
 import { idPixels, openPhoto } from "./photos.ts";
 
-/** What the denoiser is told before and after the identity is merged in. */
+/** Embeddings for the denoiser: before the identity is merged in, after that, and of the negative prompt. */
 export interface Texts {
   readonly text: TextEmbeds;
   readonly identity: TextEmbeds | undefined;
   readonly negative: TextEmbeds;
 }
 
-/** What makes embeddings of texts and photos. */
+/** Encoders of texts and photos. */
 export interface Encoders {
   readonly readers: readonly [Reader, Reader];
   readonly text: readonly [TextEncoder, TextEncoder];
   /** Absent without an adapter. */
   readonly identity: IdEncoder | undefined;
   /** Whether no negative prompt means zeros (force_zeros_for_empty_prompt). */
-  readonly emptyIsNothing: boolean;
-  /** The word that marks the class word before it. */
+  readonly emptyPromptIsZeros: boolean;
+  /** Word that marks the class word before it. */
   readonly triggerWord: string;
-  /** Encodings of these models. */
+  /** Encodings that these models made. */
   readonly cache: EncodingCache;
-  /** Whether each is unloaded when its part is done. */
+  /** Whether each model is unloaded when its part is done. */
   readonly unloadAfterUse: boolean;
 }
 
 export interface EncodeOptions {
-  /** Whether the negative text plays a part. */
+  /** Whether the negative text is used. */
   readonly guided: boolean;
   readonly progress: Progress;
   readonly note: (notices: readonly Notice[]) => void;
   readonly signal: AbortSignal;
-  /** Called when texts and photos have been read, and nothing is wrong with them. */
+  /** Called when texts and photos have been read without an error, before models are loaded. */
   readonly onRead?: () => void;
 }
 
 /**
- * The texts and photos of one request, as the denoiser is told of them.
+ * Encodes texts and photos of one request for the denoiser.
  * @throws UserError id-images/missing, id-images/not-wanted, id-tokens/not-wanted, id-tokens/given-twice, id-tokens/shape; those of readPrompts,
  *   readIdEmbeds, openPhoto and encodePhotos
  */
@@ -64,10 +64,10 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
       tokensPerPhoto: given === undefined ? identity.graph.tokensPerPhoto : undefined,
       everyToken: identity.everyToken,
     },
-    encoders.emptyIsNothing,
+    encoders.emptyPromptIsZeros,
   );
   note(ids.notices);
-  // photos are read first: what is wrong with them is found before anything is loaded
+  // read photos first, so that their errors come before any model is loaded
   const seen = identity && person && (await readPerson(identity, person));
   onRead?.();
 
@@ -82,7 +82,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
   const skip = request.clipSkip ?? 0;
   const plain = await encodeText(text, ids.text, skip, cache, progress);
   if (negativeIds !== undefined) next("negative text");
-  // the official code leaves clip_skip out of account for negative texts
+  // the official code ignores clip_skip for negative texts
   const negative = negativeIds === undefined ? noText(text) : await encodeText(text, negativeIds, 0, cache, progress);
   const unloadTexts = async (): Promise<void> => {
     if (unloadAfterUse) await Promise.all(text.map(({ session }) => session.unload()));
@@ -103,7 +103,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
   return { text: plain, identity: { context, pooled: roomy.pooled }, negative };
 }
 
-/** What the ID encoder is shown of a person. */
+/** Reads the ID encoder's input for a person. */
 async function readPerson(
   { graph }: IdEncoder,
   { photos, idEmbeds }: Pick<Person, "photos" | "idEmbeds">,
@@ -115,7 +115,7 @@ async function readPerson(
 }
 
 /**
- * Photos of one person as ID tokens, in their order: what {@link encode} makes of `inputIdImages`.
+ * Encodes photos of one person as ID tokens, in the order of the photos, as {@link encode} does for `inputIdImages`.
  * @returns [photos · tokens of each, width]
  * @throws UserError id-images/not-wanted, id-images/missing, and those of openPhoto, readIdEmbeds and encodePhotos
  */

@@ -8,12 +8,12 @@ export interface IdEncoder {
   readonly graph: IdGraph;
   readonly encode: LazySession<"tokens">;
   readonly fuse: LazySession<"fused">;
-  /** Whether every ID token must find a place in the prompt: so with V2. */
+  /** Whether every ID token must have a position in the prompt, as V2 needs. */
   readonly everyToken: boolean;
 }
 
 /**
- * One row for each ID token of each photo, in order. The encoder is loaded only if a photo is not in the cache.
+ * Encodes photos as ID tokens, in order. The encoder is loaded only if a photo is not in the cache.
  * @param pixels one [3, image, image] for each photo
  * @param faces [photos, width] for V2
  * @returns [photos · tokens, D]
@@ -51,7 +51,7 @@ export async function encodePhotos(
 }
 
 /**
- * ID tokens that a caller gives.
+ * Checks the shape of ID tokens from the caller.
  * @throws UserError id-tokens/shape
  */
 export function checkIdTokens({ width }: IdGraph, idTokens: FloatArray): FloatArray {
@@ -88,10 +88,10 @@ function checkFaces({ faceWidth }: IdGraph, photos: number, faces: FloatArray | 
 }
 
 /**
- * Puts the stacked ID embedding into a prompt: each place of the class word gets the fusion of what stands there with
- * one ID token. PhotoMaker (arXiv 2312.04461), section 3.2. The fusion is loaded only if its result is not in the cache.
+ * Merges the stacked ID embedding into a prompt: at each position of the class word, the text embedding is fused with one ID token.
+ * PhotoMaker (arXiv 2312.04461), section 3.2. The fusion model is loaded only if its result is not in the cache.
  * @param context [S, D] the prompt with its class word repeated
- * @param places where the repeated class word stands; may be fewer than there are tokens, when the text was cut
+ * @param places positions of the repeated class word; fewer than tokens if the text was cut
  * @returns [S, D]
  */
 export async function stackIds(

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => pm.close());
 
-test("ID tokens of photos draw what the photos draw, and others something else", async () => {
+test("ID tokens of photos give the photos' picture, and other tokens another one", async () => {
   const wanted = await pm.generate({ ...request, inputIdImages: photos });
   const idTokens = await pm.encodeIdImages(photos);
   expect(idTokens.dims[0]).toBe(2);
@@ -35,7 +35,7 @@ test("ID tokens of photos draw what the photos draw, and others something else",
 
 const tokens = (...dims: number[]): FloatArray => floats(new Float32Array(dims.reduce((a, b) => a * b, 1)), ...dims);
 
-test("ID tokens that do not fit are refused", async () => {
+test("ID tokens of another shape are refused", async () => {
   await expect(pm.generate({ ...request, idTokens: tokens(1, 3) })).rejects.toMatchObject({ code: "id-tokens/shape" });
   await expect(pm.generate({ ...request, idTokens: tokens(1, 3), inputIdImages: photos })).rejects.toMatchObject({
     code: "id-tokens/given-twice",

@@ -15,15 +15,15 @@ import { rowsAtOnce } from "../denoise/denoiser.ts";
 export interface Picture {
   readonly width: number; // pixels
   readonly height: number;
-  /** Latents that could be evaluated at once: pictures, twice with guidance. */
+  /** Rows of a UNet evaluation: one for each picture, two with guidance. */
   readonly rows: number;
 }
 
-/** What the processor's memory is to hold. */
+/** Models and precision that the processor's memory must hold, and the available memory. */
 export interface Room {
   readonly sizes: ModelSizes;
   readonly precision: ProcessorPrecision;
-  /** Bytes, before anything was loaded. */
+  /** Available memory before anything was loaded, in bytes. */
   readonly available: number;
 }
 
@@ -34,7 +34,7 @@ interface How {
   readonly unloadAfterUse: boolean;
 }
 
-/** @param factor pixels for each latent, along a side */
+/** Sizes of a drawing that determine its memory. @param factor pixels for each latent, along a side */
 export function drawingOf(
   { width, height, rows }: Picture,
   factor: number,
@@ -43,12 +43,14 @@ export function drawingOf(
   const latents = (width * height) / factor ** 2;
   const pixels = pixelsAtOnce(LARGEST_WHOLE[tiny ? "f32" : precision], factor, width, height);
   return {
-    ...{ precision, unloadAfterUse, latents: latents * Math.min(rows, rowsAtOnce(latents, "cpu")) },
+    precision,
+    unloadAfterUse,
+    latents: latents * Math.min(rows, rowsAtOnce(latents, "cpu")),
     decoder: { numbers: decoder.parameters, channels: decoder.channels, tiny, pixels },
   };
 }
 
-/** Bytes that a picture of the model's own size takes, with guidance. @param sampleSize of its latents, along a side */
+/** Memory need of a picture of the model's own size with guidance, in bytes by precision. @param sampleSize latents along a side */
 export function usualNeed(
   sizes: ModelSizes,
   vae: DecoderGraph,
@@ -63,13 +65,14 @@ export function usualNeed(
   return { f32: about("f32"), int8: about("int8") };
 }
 
-/** TAESDXL's decoder: what a tiny VAE would be where none was given. */
+/** Size of TAESDXL's decoder, for the proposal of a tiny VAE where none is loaded. */
 const TAESDXL = { parameters: 1.2e6, channels: 64 };
-/** Sides of pictures to propose, in pixels. */
+/** Sides of smaller pictures to propose, in pixels. */
 const SIDES = [1024, 768, 512];
 
 /**
- * Whether a request's pictures fit into memory: asked before anything is loaded.
+ * Checks that a request's pictures fit into memory, before anything is loaded.
+ * @returns a notice where memory is tight
  * @throws UserError memory/too-little
  */
 export function checkRoom(
@@ -81,7 +84,8 @@ export function checkRoom(
   const { precision, sizes, available } = room;
   const withTiny = { decoder: tinyVae?.graph ?? TAESDXL, tiny: true };
   const how: How = {
-    ...{ precision, unloadAfterUse },
+    precision,
+    unloadAfterUse,
     ...(decoder === "vae" ? { decoder: vae.graph, tiny: false } : withTiny),
   };
   const drawing = (changed: Partial<How>, other = picture): Drawing => drawingOf(other, vae.graph.factor, { ...how, ...changed });

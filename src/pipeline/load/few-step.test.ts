@@ -9,7 +9,9 @@ import { fewStepNotices, samplerOf, settle } from "../settle.ts";
 import { detectFewStep, type FewStep, type ModelSource, nameOf } from "./few-step.ts";
 
 const source = (kind: ModelSource["kind"], path: string, more: Partial<ModelSource> = {}): ModelSource => ({
-  ...{ kind, path, metadata: {} },
+  kind,
+  path,
+  metadata: {},
   ...more,
 });
 const found = (...sources: ModelSource[]): FewStep | undefined => detectFewStep(sources)?.fewStep;
@@ -40,23 +42,23 @@ test.each<[ModelSource["kind"], string, Partial<FewStep> | undefined]>([
 });
 
 describe("what tells", () => {
-  test("metadata comes first, and what a LoRA was trained on is not what it is", () => {
+  test("metadata takes precedence over names, and a LoRA's base model is ignored", () => {
     const titled = source("lora", "a.safetensors", { metadata: { ss_output_name: "sdxl_lightning_2step_lora" } });
     expect(detectFewStep([titled])).toMatchObject({ fewStep: { steps: 2 }, by: "ss_output_name in a.safetensors" });
     const modelspec = source("model", "b_4step.safetensors", { metadata: { "modelspec.title": "My XL Lightning" } });
     expect(found(modelspec)?.steps).toBe(4); // the number stands in the name
     expect(found(source("lora", "a.safetensors", { metadata: { ss_sd_model_name: "sdxl_turbo.safetensors" } }))).toBeUndefined();
   });
-  test("a scheduler that goes with nothing else tells as well", () => {
+  test("a scheduler that only one kind of model uses identifies it", () => {
     const model = (name: string) => source("model", "x", { scheduler: { _class_name: name } });
     expect(detectFewStep([model("LCMScheduler")])).toMatchObject({ fewStep: { name: "LCM" }, by: "the scheduler of x" });
     expect(found(model("TCDScheduler"))?.name).toBe("TCD");
     expect(found(model("EulerDiscreteScheduler"))).toBeUndefined();
   });
-  test("a LoRA comes before the model", () => {
+  test("a LoRA takes precedence over the model", () => {
     expect(found(source("model", "sdxl-turbo"), source("lora", "sdxl_lightning_2step_lora.safetensors"))?.steps).toBe(2);
   });
-  test("names in the hub's cache are those of repositories", () => {
+  test("in the hub's cache, names of repositories are used", () => {
     expect(nameOf("/c/models--a--b-c/snapshots/0f/d.bin")).toBe("a/b-c/d.bin");
     expect(nameOf("/c/models--a--b-c/snapshots/0f")).toBe("a/b-c");
   });
@@ -65,18 +67,18 @@ describe("what tells", () => {
 const lightning = detectFewStep([source("lora", "sdxl_lightning_4step_lora.safetensors")]);
 const asked = (input: Partial<GenerateInput>) => settle(parseGenerateRequest({ prompt: "a", ...input }), lightning);
 
-test("what is not given has the model's settings, else those of diffusers and the demo", () => {
+test("defaults are the few-step model's, otherwise those of diffusers and the demo", () => {
   const wanted = { numInferenceSteps: 4, guidanceScale: 1, eta: 0, scheduler: "euler", timestepSpacing: "trailing" };
   expect(asked({})).toMatchObject({ request: wanted, notices: [] });
   const usual = settle(parseGenerateRequest({ prompt: "a" }), undefined);
   expect(usual).toMatchObject({ request: { numInferenceSteps: 50, guidanceScale: 5, eta: 0 }, notices: [] });
   expect(usual.request).not.toHaveProperty("scheduler");
   expect(fewStepNotices(lightning)[0]!.message).toBe(
-    "This is SDXL-Lightning, by the name sdxl_lightning_4step_lora.safetensors: where nothing else is given, scheduler euler with trailing timesteps, 4 steps, no guidance (1).",
+    "This is SDXL-Lightning, by the name sdxl_lightning_4step_lora.safetensors: defaults are scheduler euler with trailing timesteps, 4 steps, no guidance (1).",
   );
 });
 
-test("what is given wins, and is said where it does not suit the model", () => {
+test("given values are kept, with a notice where they do not suit the model", () => {
   const { request, notices } = asked({ numInferenceSteps: 50, guidanceScale: 5, scheduler: "ddim", timestepSpacing: "leading" });
   expect(request).toMatchObject({ numInferenceSteps: 50, guidanceScale: 5, scheduler: "ddim", timestepSpacing: "leading" });
   expect(notices.map(({ code }) => code)).toEqual(["few-step/other-settings"]);
@@ -86,7 +88,7 @@ test("what is given wins, and is said where it does not suit the model", () => {
   expect(asked({ numInferenceSteps: 4, guidanceScale: 0, scheduler: "euler" }).notices).toEqual([]);
 });
 
-test("samplers ask at the timesteps of the model's training", () => {
+test("samplers use the timesteps of the model's training", () => {
   const timesteps = (path: string, input: Partial<GenerateInput> = {}) => {
     const detected = detectFewStep([source("model", path)]);
     const { request } = settle(parseGenerateRequest({ prompt: "a", ...input }), detected);
@@ -100,7 +102,7 @@ test("samplers ask at the timesteps of the model's training", () => {
   expect(timesteps("sdxl", { numInferenceSteps: 4, timestepSpacing: "linspace", scheduler: "ddim" })).toEqual([999, 666, 333, 0]);
 });
 
-test("a Lightning LoRA is recognised, and draws as with the same settings given", async () => {
+test("a Lightning LoRA is recognised, and draws as with the same options given", async () => {
   const folder = await mkdtemp(join(tmpdir(), "few-step-"));
   try {
     const path = join(folder, "sdxl_lightning_2step_lora.safetensors");

@@ -2,49 +2,49 @@ import { basename, dirname } from "node:path";
 import type { SchedulerFields } from "../../samplers/config.ts";
 import type { SamplerName } from "../../samplers/create-sampler.ts";
 
-/** How a model that was distilled to few steps is sampled: what is taken where a request says nothing. */
+/** Sampling options of a model that was distilled to few steps: the defaults of requests. */
 export interface FewStep {
-  /** Such as "SDXL-Lightning". */
+  /** Name of the model, such as "SDXL-Lightning". */
   readonly name: string;
   readonly scheduler: SamplerName;
   readonly steps: number;
-  /** Fewest and most steps that it was made for. */
+  /** Smallest and largest number of steps that the model was made for. */
   readonly stepsRange: readonly [number, number];
   readonly guidanceScale: number;
-  /** More than this is against what its publishers say. */
+  /** Largest guidance scale that its publishers recommend. */
   readonly guidanceUpTo: number;
   readonly timestepSpacing?: SchedulerFields["timestep_spacing"];
   readonly eta?: number;
   readonly predictionType?: SchedulerFields["prediction_type"];
-  /** The very timesteps of its training, where the scheduler would choose others. */
+  /** Timesteps of its training, where the scheduler would choose others. */
   readonly timesteps?: readonly number[];
 }
 
-/** What a model or LoRA file says about itself. */
+/** Descriptions that a model or LoRA carries of itself. */
 export interface ModelSource {
   readonly kind: "model" | "lora";
   readonly path: string;
-  /** The `__metadata__` of a safetensors file. */
+  /** `__metadata__` of a safetensors file. */
   readonly metadata: Readonly<Record<string, string>>;
   /** A diffusers folder's scheduler_config.json. */
   readonly scheduler?: unknown;
 }
 
 interface Family {
-  /** In words of lower case, as {@link wordsOf} makes them. A LoRA's name must say more: "lightning" may be what it draws. */
+  /** Pattern for a name in {@link wordsOf} form. The pattern for LoRAs is stricter, since "lightning" may be what a LoRA draws. */
   readonly model: RegExp;
   readonly lora: RegExp;
-  /** @param said steps as the name tells them */
+  /** @param said number of steps in the name, if any */
   settings(words: string, said: number | undefined, kind: ModelSource["kind"]): FewStep;
 }
 
 const exactly = (steps: number): Pick<FewStep, "steps" | "stepsRange"> => ({ steps, stepsRange: [steps, steps] });
-/** diffusers' `guidance_scale=0` and 1 are the same: no guidance. */
+/** No guidance: in diffusers, `guidance_scale` 0 and 1 are the same. */
 const UNGUIDED = { guidanceScale: 1, guidanceUpTo: 1 };
 
 /**
  * @see SDXL-Lightning: huggingface.co/ByteDance/SDXL-Lightning (model card): Euler, trailing, guidance 0, the checkpoint's own number of
- *   steps; the checkpoint of one step predicts the picture. Where a name tells no number, 8 are taken, the most that was published
+ *   steps; the checkpoint of one step predicts the picture. Without a number in the name, 8 steps: the most that was published
  * @see Hyper-SD: huggingface.co/ByteDance/Hyper-SD (model card): LoRAs of 2, 4 and 8 steps DDIM, trailing, guidance 0; of one step TCD with
  *   eta 1, for 1 to 8 steps; UNet of one step LCM at timestep 800; "CFG" LoRAs of 8 and 12 steps guidance 5 to 8
  * @see DMD2: tianweiy/DMD2 01f37a8 README.md, and huggingface.co/tianweiy/DMD2 (model card): LCM, guidance 0, timesteps 999, 749, 499, 249,
@@ -59,7 +59,11 @@ const FAMILIES: readonly Family[] = [
     model: /\blightning\b/,
     lora: /\b(sdxl|xl) lightning\b|\blightning \d+ ?steps?\b/,
     settings: (_, said = 8) => ({
-      ...{ name: "SDXL-Lightning", scheduler: "euler", timestepSpacing: "trailing", ...exactly(said), ...UNGUIDED },
+      name: "SDXL-Lightning",
+      scheduler: "euler",
+      timestepSpacing: "trailing",
+      ...exactly(said),
+      ...UNGUIDED,
       ...(said === 1 && { predictionType: "sample" as const }),
     }),
   },
@@ -70,8 +74,12 @@ const FAMILIES: readonly Family[] = [
       const name = "Hyper-SD";
       if (/\bcfg\b/.test(words))
         return {
-          ...{ name, scheduler: "ddim", timestepSpacing: "trailing", ...exactly(said) },
-          ...{ guidanceScale: 5, guidanceUpTo: 8 },
+          name,
+          scheduler: "ddim",
+          timestepSpacing: "trailing",
+          ...exactly(said),
+          guidanceScale: 5,
+          guidanceUpTo: 8,
         };
       if (said === 1 && kind === "lora") return { name, scheduler: "tcd", eta: 1, steps: 4, stepsRange: [1, 8], ...UNGUIDED };
       if (said === 1) return { name, scheduler: "lcm", timesteps: [800], ...exactly(1), ...UNGUIDED };
@@ -82,7 +90,10 @@ const FAMILIES: readonly Family[] = [
     model: /\bdmd ?2\b/,
     lora: /\bdmd ?2\b/,
     settings: (_, said = 4) => ({
-      ...{ name: "DMD2", scheduler: "lcm", ...exactly(said === 1 ? 1 : 4), ...UNGUIDED },
+      name: "DMD2",
+      scheduler: "lcm",
+      ...exactly(said === 1 ? 1 : 4),
+      ...UNGUIDED,
       timesteps: said === 1 ? [399] : [999, 749, 499, 249],
     }),
   },
@@ -100,22 +111,27 @@ const FAMILIES: readonly Family[] = [
     model: /\bturbo\b/,
     lora: /\b(sdxl|xl) turbo\b/,
     settings: () => ({
-      ...{ name: "SDXL-Turbo", scheduler: "euler_a", timestepSpacing: "trailing", steps: 4, stepsRange: [1, 4], ...UNGUIDED },
+      name: "SDXL-Turbo",
+      scheduler: "euler_a",
+      timestepSpacing: "trailing",
+      steps: 4,
+      stepsRange: [1, 4],
+      ...UNGUIDED,
     }),
   },
 ];
 
 export interface Detected {
   readonly fewStep: FewStep;
-  /** By what it was recognised, to follow "by". */
+  /** Evidence for the recognition, to follow the word "by". */
   readonly by: string;
 }
 
-/** Keys under which programs write what a file is; what it was trained on (ss_sd_model_name) is another thing. */
+/** Metadata keys for the title of a file; not the base model that it was trained on (ss_sd_model_name). */
 const TITLES = ["modelspec.title", "ss_output_name", "modelspec.tags"];
 
 /**
- * Recognises a model of few steps by its metadata, by its name, or by its scheduler. LoRAs come before the model that they change.
+ * Recognises a few-step model by its metadata, its name, or its scheduler. LoRAs take precedence over the model.
  * @returns undefined for an ordinary model
  */
 export function detectFewStep(sources: readonly ModelSource[]): Detected | undefined {
@@ -124,7 +140,7 @@ export function detectFewStep(sources: readonly ModelSource[]): Detected | undef
     const name = nameOf(source.path);
     for (const key of TITLES) {
       const found = byText(source.metadata[key] ?? "", source.kind);
-      // the file's name may tell the number of steps where the title does not
+      // the file's name may have the number of steps where the title has none
       if (found !== undefined)
         return { fewStep: byText(`${source.metadata[key]} ${name}`, source.kind) ?? found, by: `${key} in ${name}` };
     }
@@ -144,24 +160,24 @@ function byText(text: string, kind: ModelSource["kind"]): FewStep | undefined {
   return family.settings(words, said === undefined || Number(said) > 50 ? undefined : Math.max(1, Number(said)), kind);
 }
 
-/** Only a scheduler that goes with nothing else says what the model is. */
+/** Recognises a model by its scheduler, if no other kind of model uses that. */
 function byScheduler(config: unknown): FewStep | undefined {
   const name = (config as { readonly _class_name?: unknown } | undefined)?._class_name;
   if (name === "LCMScheduler") return byText("lcm", "model");
   return name === "TCDScheduler" ? byText("tcd", "model") : undefined;
 }
 
-/** `Hyper-SDXL_8steps` becomes "hyper sdxl 8steps". */
+/** Words of a name in lower case: `Hyper-SDXL_8steps` becomes "hyper sdxl 8steps". */
 const wordsOf = (text: string): string =>
   text
     .replace(/([a-z])([A-Z])/g, "$1 $2")
     .replace(/[^A-Za-z0-9]+/g, " ")
     .toLowerCase();
 
-/** Files that every repository has alike: the folder tells more. */
+/** File names that many repositories share, so that the folder's name is used instead. */
 const COMMON = /^(pytorch_lora_weights|diffusion_pytorch_model|model|adapter_model)(\.fp16)?\.\w+$/;
 
-/** What people call a file or folder: in the hub's cache its repository as well, since folders there are named by commits. */
+/** Name of a file or folder for users: in the hub's cache with its repository, since folders there are named by commits. */
 export function nameOf(path: string): string {
   const cached = /models--([^/\\]+)[/\\]snapshots[/\\][^/\\]+[/\\]?(.*)$/.exec(path);
   if (cached !== null) return [cached[1]!.replace("--", "/"), cached[2]!].filter((part) => part !== "").join("/");

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseLoadOptions } from "../../contract/request.ts";
 import { goldenPath } from "../../testing/golden.ts";
-import { filesOf, MEMORY_COMMIT, type MemoryHub, memoryHub, stuckAfter } from "../../testing/memory-hub.ts";
+import { MEMORY_COMMIT, type MemoryHub, memoryHub, repositoryFiles, stuckAfter } from "../../testing/memory-hub.ts";
 import type { DownloadProgress } from "../../weights/hub/index.ts";
 import { PhotoMaker } from "../photomaker.ts";
 import { type LoadingOptions, localModels } from "./local-models.ts";
 
 const repos = {
-  "org/sdxl": await filesOf(goldenPath("tiny-sdxl")),
-  "org/style": await filesOf(goldenPath("lora", "peft.safetensors")),
+  "org/sdxl": await repositoryFiles(goldenPath("tiny-sdxl")),
+  "org/style": await repositoryFiles(goldenPath("lora", "peft.safetensors")),
 };
 const INPUT = { model: "org/sdxl", loras: [{ path: "org/style@v1", scale: 0.5 }] };
 
@@ -29,7 +29,7 @@ afterEach(() => rm(cacheDir, { recursive: true }));
 
 const revisions = (): string[] => hub.asked.filter((path) => path.includes("/revision/"));
 
-test("what is named on the hub is downloaded and told, and the picture names it", async () => {
+test("models on the hub are downloaded with progress, and named in the picture's settings", async () => {
   const tokens = new Set<string | null>();
   hub.answer = (_, { headers }) => {
     tokens.add(new Headers(headers).get("authorization"));
@@ -62,7 +62,7 @@ test("what is named on the hub is downloaded and told, and the picture names it"
   expect(hub.asked).toEqual([]);
 });
 
-test("each model that a request may name is looked for on the hub, and the revision is the model's alone", async () => {
+test("every model option may name a model on the hub, and the revision applies to `model` only", async () => {
   const named = { model: "o/model", adapter: "o/adapter", tinyVae: "o/vae", loras: [{ path: "o/a", scale: 2 }, { path: "o/b" }] };
   const asked: unknown[] = [];
   const local = await localModels(parseLoadOptions(named), { revision: "v2", variant: "fp16" }, async (value, options) => {
@@ -70,7 +70,9 @@ test("each model that a request may name is looked for on the hub, and the revis
     return `/local/${value}`;
   });
   expect(local).toMatchObject({
-    ...{ model: "/local/o/model", adapter: "/local/o/adapter", tinyVae: "/local/o/vae" },
+    model: "/local/o/model",
+    adapter: "/local/o/adapter",
+    tinyVae: "/local/o/vae",
     loras: [
       { path: "/local/o/a", scale: 2 },
       { path: "/local/o/b", scale: 1 },
@@ -81,13 +83,13 @@ test("each model that a request may name is looked for on the hub, and the revis
   expect(await localModels(parseLoadOptions({ model: cacheDir }))).toEqual(parseLoadOptions({ model: cacheDir }));
 });
 
-test("what is not in the cache is refused offline, and what lies here needs no hub", async () => {
+test("offline, models that are not in the cache are refused, and local models are loaded", async () => {
   await expect(PhotoMaker.load(INPUT, { ...how, offline: true })).rejects.toMatchObject({ code: "download/offline" });
   await (await PhotoMaker.load({ model: goldenPath("tiny-sdxl") }, how)).close();
   expect([hub.asked, seen]).toEqual([[], []]);
 });
 
-test("stopped while it downloads: at once, and the next one goes on from there", async () => {
+test("aborting a download rejects at once, and the next download resumes", async () => {
   const unet = repos["org/sdxl"]["unet/diffusion_pytorch_model.safetensors"]!;
   const half = Math.floor(unet.length / 2);
   hub.answer = (path) =>
@@ -112,7 +114,7 @@ test("stopped while it downloads: at once, and the next one goes on from there",
   expect(await parts()).toEqual([]);
 });
 
-test("stopped while it loads: at once, with the signal's reason", async () => {
+test("aborting a load rejects at once, with the signal's reason", async () => {
   const input = { model: goldenPath("tiny-sdxl"), precision: "int8" } as const;
   for (const wait of [0, 5]) {
     const stop = new AbortController();

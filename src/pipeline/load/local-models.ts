@@ -1,20 +1,20 @@
 import type { LoadOptions } from "../../contract/request.ts";
 import { type DownloadProgress, type HubOptions, resolveHubOrPath } from "../../weights/hub/index.ts";
 
-/** How models are brought here and loaded, besides which they are. */
+/** Options of downloading and loading models. */
 export interface LoadingOptions extends HubOptions {
-  /** Ends downloading and loading at once. What has arrived stays, and the next download goes on from there. */
+  /** Aborts downloading and loading at once. Downloaded bytes are kept, and the next download resumes. */
   readonly signal?: AbortSignal | undefined;
-  /** Told how far the download of each repository is. Nothing is told of what lies here. */
+  /** Called with the progress of each repository's download; not for local models. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
-  /** Branch, tag or commit of `model` on the hub, where its name has none. Those of adapter and LoRAs stand in their names: `org/name@revision`. */
+  /** Branch, tag or commit of `model` on the hub, where its name has none. Adapter and LoRAs have theirs in their names: `org/name@revision`. */
   readonly revision?: string | undefined;
-  /** Such as "fp16": which form of the weights to take where a repository has several. */
+  /** Variant of the weights, such as "fp16", for repositories that have several. */
   readonly variant?: string | undefined;
 }
 
 /**
- * The same options with a path for each model that is named on the hub; what is not in the cache is downloaded.
+ * Replaces models on the hub by local paths, downloading those that are not in the cache.
  * @throws UserError those of resolveHubOrPath
  */
 export async function localModels(

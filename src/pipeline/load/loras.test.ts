@@ -22,7 +22,7 @@ const cases = (goldenJson("lora", "index.json").cases as { file: string; scale: 
   (c) => hasGolden(c.file) && hasGolden(c.expected),
 );
 
-test.each(cases)("$file in the weights gives the outputs of diffusers", async ({ file, scale, expected }) => {
+test.each(cases)("$file merged into the weights gives the outputs of diffusers", async ({ file, scale, expected }) => {
   const golden = await goldenTensors(expected);
   const { pairs, notices } = await collectLoras(model, undefined, 1, [{ path: goldenPath(file), scale }]);
   expect(notices).toEqual([]);
@@ -56,7 +56,7 @@ test.each(cases)("$file in the weights gives the outputs of diffusers", async ({
   }
 });
 
-test("strengths add up, and zero changes nothing", async () => {
+test("strengths of one LoRA given twice add up, and a strength of zero changes nothing", async () => {
   const path = goldenPath(cases[0]!.file);
   const at = async (...scales: number[]) =>
     (

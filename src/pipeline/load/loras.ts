@@ -14,7 +14,7 @@ export interface LoraRequest {
 }
 
 /**
- * All low-rank changes of a model: the adapter's own and the user's, each with its strength, and the metadata of the user's files.
+ * Collects all LoRAs of a model, the adapter's own and the user's, each with its strength, and the metadata of the user's files.
  * @throws UserError adapter/wrong-model when the adapter's LoRA does not fit, and those of openTensors and matchLora
  */
 export async function collectLoras(
@@ -38,12 +38,12 @@ export async function collectLoras(
     if (unmatched.length > 0)
       throw new UserError(
         "adapter/wrong-model",
-        `${unmatched.length} weights of the adapter's LoRA have no place in the model, such as ${unmatched[0]}.`,
-        "Use the adapter with the kind of model that it was made for: Stable Diffusion XL.",
+        `${unmatched.length} weights of the adapter's LoRA match nothing in the model, such as ${unmatched[0]}.`,
+        "Use the adapter with a model of the kind that it was made for: Stable Diffusion XL.",
       );
-    addAll(pairs, layers, adapterScale);
+    addAll(pairs, layers, adapterScale, "adapter");
   }
-  for (const { path, scale } of loras) {
+  for (const [i, { path, scale }] of loras.entries()) {
     const { tensors, metadata } = await openTensors(path);
     allMetadata.push(metadata);
     const { layers, unmatched } = await matchNamed(path, tensors, targets, metadata);
@@ -52,12 +52,12 @@ export async function collectLoras(
         code: "lora/unmatched",
         message: `${path}: ${unmatched.length} of its ${tensors.size} tensors match nothing in the model and are not used: ${listed(unmatched)}.`,
       });
-    addAll(pairs, layers, scale);
+    addAll(pairs, layers, scale, `${i}`);
   }
   return { pairs, metadata: allMetadata, notices };
 }
 
-/** What is wrong with one of several files says which one it is. */
+/** Matches a LoRA; errors name the file, since there may be several. */
 async function matchNamed(path: string, ...of: Parameters<typeof matchLora>): ReturnType<typeof matchLora> {
   try {
     return await matchLora(...of);
@@ -67,13 +67,19 @@ async function matchNamed(path: string, ...of: Parameters<typeof matchLora>): Re
   }
 }
 
-function addAll(pairs: Map<ComponentName, Map<string, LoraPair[]>>, layers: readonly LoraLayer[], strength: number): void {
+/** @param file stands for it among all files */
+function addAll(
+  pairs: Map<ComponentName, Map<string, LoraPair[]>>,
+  layers: readonly LoraLayer[],
+  strength: number,
+  file: string,
+): void {
   if (strength === 0) return;
   for (const { component, path, down, up, scale } of layers) {
     const ofComponent = pairs.get(component) ?? new Map<string, LoraPair[]>();
     pairs.set(component, ofComponent);
     const key = `${path}.weight`;
-    ofComponent.set(key, [...(ofComponent.get(key) ?? []), { down, up, scale: scale * strength }]);
+    ofComponent.set(key, [...(ofComponent.get(key) ?? []), { down, up, scale: scale * strength, group: `${file}:${scale}` }]);
   }
 }
 

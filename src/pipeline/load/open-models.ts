@@ -4,28 +4,14 @@ import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
 import type { Device } from "../../runtime/device.ts";
 import { probeEightBits } from "../../runtime/eight-bit-probe.ts";
-import type { ToPrepare } from "../../runtime/prepare.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { runsApart } from "../../sessions/apart.ts";
 import { EncodingCache } from "../../sessions/encoding-cache.ts";
-import {
-  type DecoderGraph,
-  idGraph,
-  NO_PAIRS,
-  type Outputs,
-  type TextGraph,
-  textGraph,
-  tinyVaeGraph,
-  unetGraph,
-  vaeGraph,
-  withLoras,
-} from "../../sessions/graphs.ts";
-import { LazySession, type Prepare } from "../../sessions/lazy-session.ts";
+import { type DecoderGraph, idGraph, NO_PAIRS, textGraph, tinyVaeGraph, unetGraph, vaeGraph } from "../../sessions/graphs.ts";
 import type { ModelSizes } from "../../sessions/memory.ts";
-import { choosePrecision, inEightBits, type Precision } from "../../sessions/precision.ts";
-import { availableMemory, prepareInCache } from "../../sessions/runtimes.node.ts";
+import { choosePrecision, type Precision } from "../../sessions/precision.ts";
+import { availableMemory } from "../../sessions/runtimes.node.ts";
 import { readersOf } from "../../sessions/text/readers.node.ts";
-import { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { AdapterFiles } from "../../weights/adapter.ts";
 import { elementCount, type Tensors } from "../../weights/index.ts";
 import { openAdapter } from "../../weights/open-adapter.node.ts";
@@ -35,23 +21,25 @@ import { readJsonIfThere } from "../../weights/read-json.node.ts";
 import { LARGEST_WHOLE } from "../decode/decode.ts";
 import { shortName } from "../public-name.ts";
 import { fewStepNotices } from "../settle.ts";
+import { type ChangeLoras, changeLoras, fewStepOf } from "./change-loras.ts";
 import { usualNeed } from "./check-room.ts";
-import { detectFewStep } from "./few-step.ts";
 import { collectLoras } from "./loras.ts";
+import { makeSessions } from "./make-sessions.ts";
 import type { Opened } from "./opened.ts";
 
 export interface OpenedModels {
   readonly opened: Opened;
+  readonly changeLoras: ChangeLoras;
   readonly precision: Precision;
-  /** What the user should know about the files. */
+  /** Notices about the files. */
   readonly notices: readonly Notice[];
 }
 
 /**
  * Opens all files, builds all graphs, and checks every name and shape. No weights are read.
- * @param runtimes the second is for models that compute while the first loads others; each has a process once it is needed
- * @param options whose models all are here
- * @param deviceNotices what opening the device has shown
+ * @param runtimes the second is for models that compute while the first loads others; each starts its process when it is first needed
+ * @param options options with local models only
+ * @param deviceNotices notices from opening the device
  * @throws UserError weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents,
  *   those of openModel, openAdapter, openTinyVae, collectLoras and choosePrecision
  */
@@ -65,12 +53,7 @@ export async function openModels(
   const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
   const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
   const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
-  const fewStep = detectFewStep([
-    { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
-    ...options.loras.flatMap(({ path, scale }, i) =>
-      scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [],
-    ),
-  ]);
+  const fewStep = fewStepOf(model, options.loras, metadata);
   const unet = unetGraph(model, pairs);
   const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
   const vae = vaeGraph(model);
@@ -87,32 +70,16 @@ export async function openModels(
   const need = (unloadAfterUse: boolean) => usualNeed(sizes, vae, unet.settings.sampleSize, unloadAfterUse);
   const {
     precision,
-    form,
+    weightRange,
     notices: chosen,
   } = await choosePrecision(options, device, sizes.unet, { about: need(options.unloadAfterUse), available }, () =>
     probeEightBits(runtime),
   );
   const apart = precision !== "f16" && runsApart(device, sizes.unet, need(false)[precision], available);
   const encoders = apart ? beside : runtime;
-  const lazy = <Name extends string>(name: string, outputs: Outputs<Name> | Prepare<Name>, half = false, on = runtime) =>
-    new LazySession(on, name, outputs, half);
-  /**
-   * A model in the precision that was chosen, with its LoRAs.
-   * @param outputs of it or over the same weights
-   * @param half false where float16 overflows
-   */
-  const inPrecision = <Name extends string>(
-    whole: ToPrepare,
-    outputs: Outputs<Name>,
-    { name = whole.model, half = precision === "f16", on = runtime } = {},
-  ) =>
-    precision === "int8"
-      ? lazy(name, inEightBits({ ...whole, form }, outputs, prepareInCache), false, on)
-      : lazy(name, withLoras(outputs, whole.pairs), half, on);
   const from = shortName(options.model);
-
-  const textSession = (model: string, { unfinished }: TextGraph) =>
-    inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders });
+  const make = makeSessions({ runtime, encoders, precision, weightRange, from });
+  const { lazy, inPrecision } = make;
   const opened: Opened = {
     options,
     device,
@@ -124,12 +91,9 @@ export async function openModels(
     scheduler: model.scheduler,
     fewStep,
     cache: new EncodingCache(options.encodingCacheBytes),
-    emptyIsNothing: model.emptyPromptIsNothing,
+    emptyPromptIsZeros: model.emptyPromptIsZeros,
     readers,
-    text: [
-      { graph: text[0], session: textSession("text_encoder", text[0]) },
-      { graph: text[1], session: textSession("text_encoder_2", text[1]) },
-    ],
+    text: [make.textEncoder("text_encoder", text[0]), make.textEncoder("text_encoder_2", text[1])],
     identity: identity && {
       graph: identity,
       encode: inPrecision(
@@ -140,12 +104,7 @@ export async function openModels(
       fuse: lazy("fuse_module", identity.fuse, false, encoders),
       everyToken: adapter.version === "v2",
     },
-    unet: {
-      graph: unet,
-      sessions: new UNetSessions(unet.unfinished.outputs, (name, outputs) =>
-        inPrecision({ model: "unet", from, ...unet.unfinished }, outputs, { name }),
-      ),
-    },
+    unet: make.denoiser(unet),
     vae: {
       graph: vae,
       session: inPrecision({ model: "vae", from, outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, { half: false }),
@@ -155,6 +114,7 @@ export async function openModels(
   };
   return {
     opened,
+    changeLoras: changeLoras(model, adapter, precision, make),
     precision,
     notices: [
       ...model.notices,
@@ -189,7 +149,7 @@ async function identityOf(adapter: AdapterFiles, contextDim: number) {
   return idGraph(adapter, config, contextDim);
 }
 
-/** SDXL's first VAE overflows in half precision, in which no VAE is run, so nothing is said of it here; other factors than 8 are. */
+/** Gives a notice about a VAE with another factor than 8. None is needed about SDXL's first VAE, which overflows in half precision: no VAE runs in it. */
 function sizeNotices({ factor }: DecoderGraph): Notice[] {
-  return factor === 8 ? [] : [{ code: "vae/factor", message: `This model's latents stand for ${factor}x${factor} pixels each.` }];
+  return factor === 8 ? [] : [{ code: "vae/factor", message: `Each latent of this model covers ${factor}x${factor} pixels.` }];
 }

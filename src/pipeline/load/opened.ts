@@ -7,21 +7,21 @@ import type { Encoders } from "../encode/encode.ts";
 import type { Room } from "./check-room.ts";
 import type { Detected } from "./few-step.ts";
 
-/** All that a load opens. Only whoever hands it on takes the whole: each function takes the part that it needs. */
+/** Everything that loading opens. Functions that use it take only the part that they need. */
 export interface Opened extends Encoders, Denoiser, Decoders {
   readonly options: LoadOptions;
   readonly unet: { readonly graph: UNetGraph; readonly sessions: UNetSessions };
   readonly vae: Decoders["vae"];
   readonly tinyVae: Decoders["tinyVae"];
   readonly unloadAfterUse: boolean;
-  /** Whether encoders run in a process of their own, beside which the denoiser can be loaded. */
+  /** Whether encoders run in a process of their own, so that the denoiser can be loaded meanwhile. */
   readonly apart: boolean;
-  /** Absent on a graphics card, which does not tell its memory. */
+  /** Absent on a graphics card, whose memory is not known. */
   readonly room: Room | undefined;
-  /** The most memory that the models have taken, in bytes. */
+  /** Peak memory of the models, in bytes. */
   readonly memory: () => number;
-  /** The model's scheduler_config.json. */
+  /** Content of the model's scheduler_config.json. */
   readonly scheduler: unknown;
-  /** What was recognised as a model of few steps: its settings are the defaults. */
+  /** The recognised few-step model, whose options are the defaults. */
   readonly fewStep: Detected | undefined;
 }

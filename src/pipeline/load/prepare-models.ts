@@ -4,14 +4,14 @@ import type { Opened } from "./opened.ts";
 export interface PreparingOptions {
   /** Rejects at once when it aborts. */
   readonly signal?: AbortSignal;
-  /** @param done, total bytes of the model's weights */
+  /** @param done, total prepared bytes of the model's weights, and all of them */
   readonly onProgress?: (model: string, done: number, total: number) => void;
   readonly onNotice?: (notice: Notice) => void;
 }
 
 /**
- * Brings the weights of all models into the form in which they are computed with, where there is one.
- * @returns the names of the models that were prepared now or before
+ * Prepares the weights of all models whose precision needs that.
+ * @returns names of the models that are prepared, by this call or before
  * @throws the signal's reason
  */
 export async function prepareModels(

@@ -4,14 +4,14 @@ import { availableMemory, freeableOf } from "./available-memory.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
-test("memory is what Linux can free, with swap", () => {
+test("available memory is what Linux can free, with swap", () => {
   const text =
     "MemTotal:       24684084 kB\nMemFree:        1 kB\nMemAvailable:   2000 kB\nSwapTotal: 9 kB\nSwapFree:   500 kB\n";
   expect(freeableOf(text)).toBe(2500 * 1024);
   expect(freeableOf("MemTotal:       24684084 kB\n")).toBeUndefined();
 });
 
-test("it is no more than a container is granted", () => {
+test("available memory is within a container's limit", () => {
   const granted = vi.spyOn(process, "constrainedMemory");
   granted.mockReturnValue(5e6);
   expect(availableMemory()).toBe(5e6);

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 
 /**
- * The most memory that programs started now can have, in bytes, within a container's limit: on Linux the memory that is free or can be freed,
- * with swap; elsewhere all memory, since other systems do not tell what they could free.
+ * Memory that is available to new programs, in bytes, within a container's limit: on Linux the memory that is free or can be freed, with swap;
+ * elsewhere all memory, since other systems do not report what they could free.
  */
 export function availableMemory(): number {
   return Math.min(freeable() ?? totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);

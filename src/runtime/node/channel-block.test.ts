@@ -44,14 +44,14 @@ test.each<Case>([
   { out: 16, into: 64, kernel: [3, 3], stride: 2, pads: [1, 1, 1, 1] },
   { out: 32, into: 16, kernel: [3, 2], stride: 1, pads: [0, 1, 2, 0] },
   { out: 24, into: 8, kernel: [2, 2], stride: 1, pads: [0, 0, 0, 0] },
-  { out: 20, into: 16, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] }, // does not divide into blocks
+  { out: 20, into: 16, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] }, // not divisible into blocks
   { batch: 16, out: 48, into: 32, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] }, // the gradient of w in blocks of samples
   { batch: 32, out: 16, into: 4, kernel: [3, 2], stride: 1, pads: [0, 1, 2, 0] },
   { batch: 16, out: 32, into: 16, kernel: [3, 3], stride: 2, pads: [1, 1, 1, 1] },
-  { batch: 48, out: 16, into: 16, kernel: [2, 2], stride: 2, pads: [0, 0, 0, 0] }, // a row and a column that no kernel reaches
+  { batch: 48, out: 16, into: 16, kernel: [2, 2], stride: 2, pads: [0, 0, 0, 0] }, // a row and a column outside every kernel window
   { batch: 24, out: 16, into: 16, kernel: [3, 3], stride: 1, pads: [1, 1, 1, 1] },
   { out: 16, into: 16, kernel: [1, 1], stride: 1, pads: [0, 0, 0, 0] },
-])("a convolution in blocks of channels and its gradients are the plain ones: %j", async (how) => {
+])("a convolution in blocks of channels and its gradients equal the plain ones: %j", async (how) => {
   const { inputs, outputs } = graph(how);
   const feeds = Object.fromEntries(
     inputs.map(({ shape }, i) => {
@@ -76,7 +76,7 @@ test.each<Case>([
   }
 });
 
-test("on this kind of processor there are such kernels, and graphs that have no use for them do not name them", async () => {
+test("blocked kernels are found on this kind of processor, and graphs that do not need them do not use them", async () => {
   if (process.arch === "x64") expect([8, 16]).toContain(block);
   const named = (how: Case): boolean => {
     const { outputs } = graph(how);

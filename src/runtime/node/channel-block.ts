@@ -7,15 +7,15 @@ import { input, param } from "../../graph/ops/source.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
-/** Block sizes of kernels: with AVX-512, and with AVX. */
+/** Block sizes of kernels, for AVX-512 and for AVX. */
 const BLOCKS = [16, 8];
 const [CHANNELS, SIDE] = [32, 2];
 
 let known: Promise<number | undefined> | undefined;
 
 /**
- * Channels per block in ONNX Runtime's convolutions on this processor, which it does not report: the size with which a small convolution and
- * its gradient give correct results. Tried in a process of its own, which may crash on a processor without such kernels.
+ * Finds the number of channels per block in ONNX Runtime's convolutions on this processor, which it does not report: the size with which a small
+ * convolution and its gradient give correct results. Sizes are tried in a process of its own, which may crash without such kernels.
  * @returns undefined if no size does
  */
 export function channelBlock(): Promise<number | undefined> {
@@ -28,7 +28,7 @@ async function find(): Promise<number | undefined> {
   return undefined;
 }
 
-/** Small integers, whose sums are exact in any order. */
+/** Array of small integers, whose sums are exact in any order. */
 const whole = (count: number, seed: number): Float32Array => Float32Array.from({ length: count }, (_, i) => ((i * seed) % 7) - 3);
 
 const [DIMS, KERNEL] = [
@@ -39,7 +39,7 @@ const SIZE = CHANNELS * SIDE ** 2;
 const weights = whole(CHANNELS ** 2 * 9, 5);
 const bytes = new Uint8Array(weights.buffer);
 
-/** Whether convolutions with blocked weights as an input equal those with constant weights, which ONNX Runtime puts into blocks by itself. */
+/** Checks whether convolutions with blocked weights as an input equal those with constant weights, which ONNX Runtime blocks by itself. */
 async function comesOutRight(block: number): Promise<boolean> {
   const [x, slope] = [input("x", DIMS), input("slope", DIMS)];
   const both = (w: Tensor): [Tensor, Tensor] => {

@@ -54,7 +54,7 @@ function further(): Record<"y", Tensor> {
   return { y: add(joined, toChannelsFirst(reshape(rows, [b!, h!, w!, 2 * C]))) };
 }
 
-test("norm, activation, sum and convolution of single pixels give the same channels last, and are turned at the end alone", async () => {
+test("norm, activation, sum and 1x1 convolution give the same result channels last, and are transposed only at the end", async () => {
   const outputs = graph();
   const turned = rewriteNamed(outputs, channelsLast);
   expect(channelsLastOf(turned.y)).toBeDefined();
@@ -65,7 +65,7 @@ test("norm, activation, sum and convolution of single pixels give the same chann
   expect(found.filter((t) => is(t, permuteOp))).toHaveLength(2);
   const runtime = ortRuntime({ threads: 1 });
   try {
-    // far from zero, where the variance as a difference of two means is least exact
+    // far from zero, where the variance as a difference of two means is least accurate
     const x = floats(
       gaussians(seededRandom(2), B * C * H * W).map((v) => v + 20),
       ...[B, H, W, C],
@@ -82,7 +82,7 @@ test("norm, activation, sum and convolution of single pixels give the same chann
   }
 });
 
-test("shifts, joined pictures and pixels as rows give the same channels last, and are turned at the end alone", async () => {
+test("shifts, concatenation and pixels as rows give the same result channels last, and are transposed only at the end", async () => {
   const outputs = further();
   const turned = rewriteNamed(outputs, channelsLast);
   expect(channelsLastOf(turned.y)).toBeDefined();
@@ -98,7 +98,7 @@ test("shifts, joined pictures and pixels as rows give the same channels last, an
   }
 });
 
-test("a norm of one value everywhere is its shift", async () => {
+test("the norm of a constant picture is its shift", async () => {
   const x = toChannelsFirst(input("x", [1, 4, 4, C]));
   const y = rewriteNamed({ y: groupNorm(x, weights.at("norm"), { groups: 3, eps: 1e-6 }) }, channelsLast);
   const runtime = ortRuntime({ threads: 1 });

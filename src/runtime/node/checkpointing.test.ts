@@ -9,7 +9,7 @@ import { atOnce } from "../../core/steps.ts";
 import { betweenBlocks, checkpointedGrad } from "../../graph/checkpointing.ts";
 import { grad } from "../../graph/grad.ts";
 import { silu } from "../../graph/ops/activation.ts";
-import { lateWeights } from "../../graph/ops/after.ts";
+import { widenAtUse } from "../../graph/ops/after.ts";
 import { add, mul, sub } from "../../graph/ops/elementwise.ts";
 import { matmul } from "../../graph/ops/matrix.ts";
 import { reduceMean } from "../../graph/ops/reduce.ts";
@@ -43,7 +43,7 @@ const sizes = {
 /** A block for each residual or transformer block, like the trainer's UNET_BLOCKS. */
 const blockOf = (path: string): string | undefined => /^.*?(resnets|transformer_blocks|samplers)\.\d+/.exec(path)?.[0];
 
-test("gradients of a UNet are the same with and without checkpoints, and with weights that come late", async () => {
+test("gradients of a UNet are the same with and without checkpoints, and with weights widened at use", async () => {
   const weights = new Map<string, Tensor>();
   const trained: Tensor[] = [];
   const source = {
@@ -73,7 +73,7 @@ test("gradients of a UNet are the same with and without checkpoints, and with we
   const output = unet(inputs, new Weights(source), sizes);
   const difference = sub(output, input("target", [2, 4, 8, 6]));
   const loss = reduceMean(mul(difference, difference));
-  const [late] = rewrite([loss], (y) => lateWeights(y, 1));
+  const [late] = rewrite([loss], (y) => widenAtUse(y, 1));
   const feeds = Object.fromEntries(
     Object.entries({ ...inputs, target: inputs.latents }).map(([name, { shape }], i) => {
       const dims = shape as readonly number[];
@@ -133,7 +133,7 @@ function peak(folder: string, outputs: Record<string, Tensor>): number {
   return Number(stdout);
 }
 
-test("the memory of a deep network falls", () => {
+test("checkpoints lower the memory of a deep network", () => {
   const folder = mkdtempSync(join(tmpdir(), "peak-"));
   try {
     const weights = Array.from({ length: BLOCKS }, (_, i) => input(`block.${i}.weight`, [WIDTH, WIDTH]));

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { floats } from "../../core/array.ts";
-import { eightBitProbe, eightBitProbeFeeds, probeEightBits, rightForm } from "../eight-bit-probe.ts";
+import { correctRange, eightBitProbe, eightBitProbeFeeds, probeEightBits } from "../eight-bit-probe.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
-test("the probe passes the form whose products are right: pairs where sums end at 16 bits, none where those are wrong, too", async () => {
+test("the probe finds the range of weights whose products are correct: pairs where sums saturate at 16 bits, none where those are wrong, too", async () => {
   const runtime = ortRuntime();
   expect(await probeEightBits(runtime)).toBeDefined();
   const found = await (await runtime.load(eightBitProbe)).run(eightBitProbeFeeds);
@@ -23,8 +23,8 @@ test("the probe passes the form whose products are right: pairs where sums end a
     paired!.data.map((v, i) => (i % 4 < 2 ? v / 2 : v)),
     ...paired!.dims,
   );
-  const of = (some: Partial<Parameters<typeof rightForm>[0]>) =>
-    rightForm({ full: ended, paired: paired!, unsigned: unsigned!, ...some });
+  const of = (some: Partial<Parameters<typeof correctRange>[0]>) =>
+    correctRange({ full: ended, paired: paired!, unsigned: unsigned!, ...some });
   expect(of({ full })).toBe("full");
   expect(of({})).toBe("paired");
   expect(of({ paired: nothing })).toBeUndefined();

@@ -6,7 +6,7 @@ import type { ByteSource } from "../../weights/byte-source.ts";
 import { FileSource } from "../../weights/file-access.node.ts";
 import { encodeModel } from "./encode-model.ts";
 
-/** A file that is not there: nothing is read of it. */
+/** A file that does not exist, since nothing is read from it. */
 const source = (path: string): ByteSource => new FileSource(path, 16);
 
 test("weights on two drives are refused", () => {

@@ -4,7 +4,7 @@ import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../../core/errors.ts";
 import type { Steps } from "../../core/steps.ts";
 import { encodeOnnx } from "../../graph/onnx/encode.ts";
-import { afterOp, lateParamOp } from "../../graph/ops/after.ts";
+import { afterOp, widenedParamOp } from "../../graph/ops/after.ts";
 import { inOrder } from "../../graph/rewrite.ts";
 import { is, type Tensor } from "../../graph/tensor.ts";
 import type { ByteSource } from "../../weights/byte-source.ts";
@@ -17,17 +17,17 @@ export interface ModelOptions {
   /** Threads for one operation; all cores when absent. */
   readonly threads?: number | undefined;
   readonly device?: Device;
-  /** Compute attention by products and a softmax, for a device whose own attention is wrong. */
+  /** Whether to compute attention by products and a softmax, for a device whose own attention is wrong. */
   readonly plainAttention?: boolean;
-  /** Compute in float16, except for what is sensitive to it. */
+  /** Whether to compute in float16, except for operations that are sensitive to it. */
   readonly half?: boolean;
-  /** Give memory back as soon as a value is no longer needed, instead of keeping it for the next: slower, with a lower peak. */
+  /** Whether to free memory as soon as a value is no longer needed, instead of reusing it: slower, with a lower peak. */
   readonly lean?: boolean | undefined;
-  /** Plan memory ahead, for sizes that are the same in each run; for other sizes the plan only adds to the memory taken. */
+  /** Whether to plan memory ahead, for sizes that are the same in each run; for other sizes the plan only adds to the memory. */
   readonly planned?: boolean;
-  /** Keep threads awake for a while when idle: faster, but not for a process beside which another computes. */
+  /** Whether idle threads spin for a while: faster, unless another process computes at the same time. */
   readonly spin?: boolean;
-  /** For convolutions whose weights are inputs: channels per block in the processor's kernels, see channel-block.ts. */
+  /** Channels per block in the processor's kernels, for convolutions whose weights are inputs: see channel-block.ts. */
   readonly block?: number | undefined;
 }
 
@@ -60,7 +60,7 @@ export function* encodeModel(
   const options: InferenceSession.SessionOptions = {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     intraOpNumThreads: threads ?? availableParallelism(),
-    logSeverityLevel: 4, // errors are thrown, and told with a remedy
+    logSeverityLevel: 4, // errors are thrown instead, with a remedy
     enableCpuMemArena: !lean,
     enableMemPattern: planned && !lean,
     extra: {
@@ -74,16 +74,16 @@ export function* encodeModel(
   return { model, options };
 }
 
-/** ONNX Runtime's optimisations that would do harm. */
+/** ONNX Runtime's optimisations that are switched off. */
 const unwanted = (outputs: Readonly<Record<string, Tensor>>, device: Device): string[] => [
-  ...(device === "cpu" ? ["BiasGeluFusion"] : []), // the fused operation is slower there than the two that it joins
-  ...(waits(outputs) ? ["ReshapeFusion"] : []), // would merge a reshape that waits for another value with the next one, which does not wait
+  ...(device === "cpu" ? ["BiasGeluFusion"] : []), // the fused operation is slower there than the two separate ones
+  ...(waits(outputs) ? ["ReshapeFusion"] : []), // it would merge a reshape that waits for another value with the next one, which does not wait
 ];
 
 const waits = (outputs: Readonly<Record<string, Tensor>>): boolean =>
-  inOrder(Object.values(outputs)).some((t) => is(t, afterOp) || is(t, lateParamOp));
+  inOrder(Object.values(outputs)).some((t) => is(t, afterOp) || is(t, widenedParamOp));
 
-/** The folder below which ONNX Runtime finds all weight files, of which it accepts one: the root of the drive that holds them. */
+/** The one folder below which ONNX Runtime looks for weight files: the root of the drive that holds them. */
 class ExternalRoot {
   #folder: string | undefined;
 
@@ -92,7 +92,7 @@ class ExternalRoot {
   }
 
   locate(file: ByteSource): string {
-    if (!(file instanceof FileSource)) throw new TypeError(`ONNX Runtime maps weights from files, and ${file.id} is none`);
+    if (!(file instanceof FileSource)) throw new TypeError(`ONNX Runtime maps weights from files, and ${file.id} is not a file`);
     const { root } = parse(file.path);
     this.#folder ??= root;
     if (root !== this.#folder)

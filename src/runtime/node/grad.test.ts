@@ -23,7 +23,7 @@ const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b
 const conv = (stride: number, pads: readonly [number, number, number, number]) => (x: Tensor, w: Tensor, b: Tensor) =>
   conv2d(x, w, b, { stride, pads });
 const attend = (causal: boolean) => (q: Tensor, k: Tensor, v: Tensor) => attention(q, k, v, { heads: 2, causal });
-/** Inputs away from points where the slope jumps, and where logarithm and root are smooth. */
+/** Inputs away from points where the slope jumps, at which logarithm and root are smooth. */
 const positive = (x: Tensor): Tensor => add(mul(x, 0.4), 1);
 
 const cases: Record<string, [(...inputs: Tensor[]) => Tensor, ...(readonly number[])[]]> = {
@@ -88,7 +88,7 @@ const cases: Record<string, [(...inputs: Tensor[]) => Tensor, ...(readonly numbe
   "causal attention": [attend(true), [2, 3, 4], [2, 3, 4], [2, 3, 4]],
 };
 
-test.each(Object.entries(cases))("the gradient of %s is that of finite differences", async (_, [f, ...shapes]) => {
+test.each(Object.entries(cases))("the gradient of %s equals finite differences", async (_, [f, ...shapes]) => {
   const values = shapes.map((dims, i) => floats(scattered(product(dims), i + 1), ...dims));
   expect(await compareWithDifferences(runtime, f, values)).toMatchObject({ pass: true });
 });

@@ -1,21 +1,21 @@
 interface Known {
-  /** Bytes held, by the last report. */
+  /** Bytes held, from the last report. */
   now: number;
-  /** Most bytes ever held, by the last report. */
+  /** Peak in bytes, from the last report. */
   most: number;
-  /** Most bytes that the other processes held together since the last report. */
+  /** Peak of the other processes together since the last report, in bytes. */
   beside: number;
 }
 
 /**
- * Measures the most memory that processes have held together. Each reports only now and then how much it holds and its own maximum, so
- * between two reports the maxima are added up: the result may be too large, never too small.
+ * Measures the peak memory of several processes together. Each reports its memory and its own peak only now and then, so the peaks between
+ * two reports are added up: the result may be too large, never too small.
  */
 export class MemoryGauge {
   readonly #processes = new Map<object, Known>();
   #peak = 0;
 
-  /** Most bytes held together so far. */
+  /** Peak of all processes together so far, in bytes. */
   get peak(): number {
     return this.#peak;
   }
@@ -24,8 +24,8 @@ export class MemoryGauge {
     this.#processes.set(process, { now: 0, most: 0, beside: this.#others(process) });
   }
 
-  /** @param now bytes that the process holds @param most bytes that it has held since it started */
-  told(process: object, now: number, most: number): void {
+  /** Records a report of a process. @param now bytes that it holds @param most its peak in bytes since it started */
+  report(process: object, now: number, most: number): void {
     const own = this.#processes.get(process);
     if (own === undefined) return;
     const level = most > own.most ? most : Math.max(own.now, now);

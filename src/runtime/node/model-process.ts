@@ -3,7 +3,7 @@ import { debuglog } from "node:util";
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../../core/errors.ts";
 import { ownFile } from "../../core/own-file.node.ts";
-import { type Answer, Pending } from "../pending.ts";
+import { Pending, type PendingAnswer } from "../pending.ts";
 import type { Feeds } from "../runtime.ts";
 import type { MemoryGauge } from "./memory-gauge.ts";
 
@@ -12,34 +12,34 @@ export type Question =
   | { kind: "run"; session: number; feeds: Feeds; fetches: readonly string[] }
   | { kind: "release"; session: number };
 
-interface Reply extends Answer<unknown> {
-  /** Bytes that the process holds, and the most that it has held. */
+interface Reply extends PendingAnswer<unknown> {
+  /** Bytes that the process holds; `peakMemory` is its peak. */
   readonly memory: number;
   readonly peakMemory: number;
 }
 
-/** Shows what the libraries write as they write it: NODE_DEBUG=photomaker. */
+/** Shows the output of libraries immediately, with NODE_DEBUG=photomaker. */
 const debug = debuglog("photomaker");
 
-/** glibc keeps what was freed of small pieces; above this size each piece is given back at once, as a released model's weights should be. */
+/** Size in bytes above which glibc returns freed memory to the system at once, so that the weights of a released model are returned. */
 const GIVE_BACK_ABOVE = "1000000";
 
-/** Asks for pages of 2 MB, where the system gives them on request: fewer faults while memory is first written. Understood by glibc 2.35 and later. */
+/** Setting of glibc 2.35 and later that requests pages of 2 MB, where the system allows it: fewer page faults while memory is first written. */
 const LARGE_PAGES = "glibc.malloc.hugetlb=1";
 const tunables = (set = process.env.GLIBC_TUNABLES): string =>
   set === undefined ? LARGE_PAGES : set.includes("glibc.malloc.hugetlb") ? set : `${set}:${LARGE_PAGES}`;
 
-/** A process of its own that runs ONNX Runtime: what it does holds up no event loop, and ending it gives back all memory, whatever it was doing. */
+/** A process that runs ONNX Runtime: it does not block the event loop, and ending it frees all memory at any time. */
 export class ModelProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   readonly #pending = new Pending<unknown>();
   readonly #gauge: MemoryGauge;
-  /** The end of what the process and its libraries have written, for when it ends by itself. */
+  /** Last output of the process and its libraries, for the error if it ends by itself. */
   #said = "";
 
   /**
-   * @param gauge is told what memory the process holds
+   * @param gauge receives reports of the process's memory
    * @throws UserError those of ownFile
    */
   constructor(gauge: MemoryGauge) {
@@ -49,7 +49,7 @@ export class ModelProcess {
     this.#child = fork(program, {
       serialization: "advanced",
       execArgv: [],
-      stdio: ["ignore", "pipe", "pipe", "ipc"], // what libraries write must not come between what the program says
+      stdio: ["ignore", "pipe", "pipe", "ipc"], // output of libraries must not mix with the program's own
       env: {
         ...process.env,
         ORT_DISABLE_TELEMETRY: "1",
@@ -61,7 +61,7 @@ export class ModelProcess {
     this.#child.on("error", (error) => {
       const known = !this.alive;
       this.#pending.fail(error);
-      if (!known) this.#child.kill("SIGKILL"); // nothing will be asked of it any more
+      if (!known) this.#child.kill("SIGKILL"); // a failed process gets no further requests
     });
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on("data", (bytes: Buffer) => {
@@ -78,21 +78,21 @@ export class ModelProcess {
     this.#idle();
   }
 
-  /** False once the process has ended, and its sessions with it. */
+  /** Whether the process runs; its sessions end with it. */
   get alive(): boolean {
     return this.#pending.failure === undefined;
   }
 
-  /** @throws UserError if the process ends before it has answered */
+  /** Sends a request. @throws UserError runtime/killed or runtime/ended if the process ends before it has answered */
   ask(question: Question): Promise<unknown> {
     return this.#pending.ask((id) => {
       this.#hold();
-      // a process that takes no question is ending or lost: its end says why
+      // a process that accepts no message is ending or lost: the error comes with its end
       this.#child.send({ id, ...question }, (error) => error && this.#child.kill("SIGKILL"));
     });
   }
 
-  /** Ends the process at once. What was asked and not answered fails for this reason. */
+  /** Ends the process at once. Unanswered requests fail with this reason. */
   async end(reason: Error): Promise<void> {
     this.#pending.fail(reason);
     this.#hold();
@@ -101,34 +101,34 @@ export class ModelProcess {
   }
 
   #settle(reply: Reply): void {
-    this.#gauge.told(this, reply.memory, reply.peakMemory);
+    this.#gauge.report(this, reply.memory, reply.peakMemory);
     this.#pending.settle(reply);
-    if (this.alive && this.#pending.size === 0) this.#idle(); // whoever ends it waits for it, whatever answers still come
+    if (this.alive && this.#pending.size === 0) this.#idle(); // when it is being ended, late answers must not release it: the end is awaited
   }
 
-  /** A process that is waited for keeps the program alive. */
+  /** Makes the process keep the program alive, while an answer is awaited. */
   #hold(): void {
     for (const each of this.#handles()) each?.ref?.();
   }
 
-  /** An idle process keeps no program alive. */
+  /** Lets the program end while the process is idle. */
   #idle(): void {
     for (const each of this.#handles()) each?.unref?.();
   }
 
   #handles(): readonly (Handle | null | undefined)[] {
     const { stdout, stderr, channel } = this.#child;
-    return [this.#child, channel, stdout as Handle | null, stderr as Handle | null]; // pipes are sockets
+    return [this.#child, channel, stdout as Handle | null, stderr as Handle | null]; // the pipes are sockets
   }
 }
 
-/** What keeps a program alive, or does not. */
+/** A handle that can keep the program alive. */
 interface Handle {
   ref?(): void;
   unref?(): void;
 }
 
-/** Characters. */
+/** Largest number of characters of output that are kept. */
 const MOST_SAID = 2000;
 
 function ended(code: number | null, signal: NodeJS.Signals | null, said: string): UserError {
@@ -140,7 +140,7 @@ function ended(code: number | null, signal: NodeJS.Signals | null, said: string)
     );
   return new UserError(
     "runtime/ended",
-    `The process that runs the models has ended (${signal ?? `exit code ${code}`}).${said.trim() === "" ? "" : ` Its last words: ${said.trim()}`}`,
+    `The process that runs the models has ended (${signal ?? `exit code ${code}`}).${said.trim() === "" ? "" : ` Its last output: ${said.trim()}`}`,
     "Try again: the next request loads the models again. If it ends each time, please report it with the command that you gave.",
   );
 }

@@ -14,7 +14,7 @@ import { ortRuntime } from "./ort-runtime.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 
-test("the probe passes attention that is right, and no other", async () => {
+test("the probe accepts correct attention, and no other", async () => {
   const runtime = ortRuntime();
   expect(await runtime.open()).toEqual([]);
   const session = await runtime.load(attentionProbe);
@@ -29,23 +29,20 @@ test("the probe passes attention that is right, and no other", async () => {
   await runtime.close();
 });
 
-test.each(["cuda", "webgpu"])(
-  "on the way to %s nothing that a library writes gets through to the program's own output",
-  (device) => {
-    const url = JSON.stringify(new URL("./ort-runtime.ts", import.meta.url));
-    const program = `const { ortRuntime } = await import(${url});
+test.each(["cuda", "webgpu"])("while %s is opened, output of libraries does not appear in the program's own output", (device) => {
+  const url = JSON.stringify(new URL("./ort-runtime.ts", import.meta.url));
+  const program = `const { ortRuntime } = await import(${url});
     const runtime = ortRuntime({ device: "${device}" });
     console.log(await runtime.open().then(() => "open", (error) => error.code));
     await runtime.close();`;
-    const { stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
-      encoding: "utf8",
-    });
-    expect(stderr).toBe("");
-    expect(stdout).toMatch(/^(open|device\/unavailable)\n$/);
-  },
-);
+  const { stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
+    encoding: "utf8",
+  });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^(open|device\/unavailable)\n$/);
+});
 
-test("each device is told attention and products in its own way", () => {
+test("each device has its own lowerings of attention and products", () => {
   const [q, k] = [input("q", [1, 40, 8]), input("k", [1, 50, 8])];
   const says = (device: Device, plainAttention: boolean, word: string): boolean => {
     const outputs = { y: attention(q, k, k, { heads: 2, causal: false }) };
@@ -58,24 +55,21 @@ test("each device is told attention and products in its own way", () => {
   }
 });
 
-test.runIf(process.platform === "linux")(
-  "a device that is not there is refused, and nothing runs on the processor instead",
-  async () => {
-    for (const name of ["VK_ICD_FILENAMES", "VK_DRIVER_FILES"]) vi.stubEnv(name, "/there/is/no/driver.json");
-    const runtime = ortRuntime({ device: "webgpu" });
-    const refusal = { code: "device/unavailable", remedy: expect.stringContaining("--device cpu") };
-    await expect(runtime.open()).rejects.toMatchObject(refusal);
-    await expect(runtime.load({ y: mul(input("x", [2]), 2) })).rejects.toMatchObject(refusal);
-    await runtime.close();
-  },
-);
+test.runIf(process.platform === "linux")("a missing device is refused, and nothing runs on the processor instead", async () => {
+  for (const name of ["VK_ICD_FILENAMES", "VK_DRIVER_FILES"]) vi.stubEnv(name, "/there/is/no/driver.json");
+  const runtime = ortRuntime({ device: "webgpu" });
+  const refusal = { code: "device/unavailable", remedy: expect.stringContaining("--device cpu") };
+  await expect(runtime.open()).rejects.toMatchObject(refusal);
+  await expect(runtime.load({ y: mul(input("x", [2]), 2) })).rejects.toMatchObject(refusal);
+  await runtime.close();
+});
 
 /** Any Vulkan device will do, such as SwiftShader of Debian's chromium: VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json */
 describe.skipIf(process.env.VK_ICD_FILENAMES === undefined)("on WebGPU (skipped unless VK_ICD_FILENAMES names a driver)", () => {
   const x = input("x", [namedDim("b"), 4]);
   const ramp = floats(Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8), 2, 4);
 
-  test("attention is right, whatever the device's own is like", async () => {
+  test("attention is correct, even if the device's own is wrong", async () => {
     const [q, k, v] = (["q", "k", "v"] as const).map((name) => input(name, [1, namedDim("positions"), 128]));
     const all = [false, true].map((causal) => attention(q!, k!, v!, { heads: 2, causal }));
     const y = { seen: all[0]!, causal: all[1]! };
@@ -89,7 +83,7 @@ describe.skipIf(process.env.VK_ICD_FILENAMES === undefined)("on WebGPU (skipped 
       expect(results[1]![name].data as Float32Array).toMatchGolden(results[0]![name].data as Float32Array, 1e-5);
   });
 
-  test("half precision is there, or refused by name, and float32 runs in any case", async () => {
+  test("half precision works or is refused by code, and float32 always runs", async () => {
     const runtime = ortRuntime({ device: "webgpu" });
     const refusal = await runtime.open({ half: true }).then(
       () => undefined,
@@ -100,7 +94,7 @@ describe.skipIf(process.env.VK_ICD_FILENAMES === undefined)("on WebGPU (skipped 
     await runtime.close();
   });
 
-  test("sines of large numbers, as timesteps have them, are the processor's", async () => {
+  test("sines of large numbers, such as timesteps, equal the processor's", async () => {
     const runtime = ortRuntime({ device: "webgpu" });
     const session = await runtime.load({ sine: sin(x), cosine: cos(x) });
     const times = floats(Float32Array.of(1, 250.5, 500.25, 999, 0.125, 3, 31.5, 777), 2, 4);
@@ -110,7 +104,7 @@ describe.skipIf(process.env.VK_ICD_FILENAMES === undefined)("on WebGPU (skipped 
     await runtime.close();
   });
 
-  test("after a run that failed its error tells why, and the next run works", async () => {
+  test("a failed run throws an error with its cause, and the next run works", async () => {
     const runtime = ortRuntime({ device: "webgpu" });
     const session = await runtime.load({ y: mul(x, 2) });
     const other = await runtime.load({ y: mul(x, 3) });
@@ -120,7 +114,7 @@ describe.skipIf(process.env.VK_ICD_FILENAMES === undefined)("on WebGPU (skipped 
     await runtime.close();
   });
 
-  test("two sessions that are asked at once both answer", async () => {
+  test("two sessions that run at once both answer", async () => {
     const runtime = ortRuntime({ device: "webgpu" });
     const ones = constant([1, 1, 1, 1], [4]);
     const [a, b] = await Promise.all([

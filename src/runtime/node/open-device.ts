@@ -6,7 +6,7 @@ import { linear } from "../../graph/ops/matrix.ts";
 import { constant, input } from "../../graph/ops/source.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { attentionIsRight, attentionProbe, attentionProbeFeeds } from "../attention-probe.ts";
-import { deviceUnavailable, type Gpu, withoutPlace } from "../device.ts";
+import { deviceUnavailable, type Gpu, withoutSourceLocation } from "../device.ts";
 import type { Feeds } from "../runtime.ts";
 import { encodeModel } from "./encode-model.ts";
 import type { ModelProcess } from "./model-process.ts";
@@ -17,11 +17,11 @@ export interface OpenDevice {
   readonly notices: readonly Notice[];
 }
 
-/** Session number of the probe; models' sessions count from 0. */
+/** Session number of the probe; sessions of models are counted from 0. */
 const PROBE = -1;
 
 /**
- * Runs a small model on a device to find out whether the device is there and, on WebGPU, whether its attention is correct.
+ * Runs a small model on a device to check that the device is usable and, on WebGPU, whether its attention is correct.
  * @throws UserError device/unavailable
  */
 export async function openDevice(process: ModelProcess, device: Gpu): Promise<OpenDevice> {
@@ -36,13 +36,13 @@ export async function openDevice(process: ModelProcess, device: Gpu): Promise<Op
     throw unavailable;
   }
   const message =
-    `ONNX Runtime's attention is wrong on this ${device} device, so that it is computed by products and a softmax: ` +
-    "right, but slower, and it takes more memory.";
+    `ONNX Runtime's attention is wrong on this ${device} device, so it is computed by products and a softmax, ` +
+    "which is correct, but slower, and takes more memory.";
   return { plainAttention: true, notices: [{ code: "device/plain-attention", message }] };
 }
 
 /**
- * Checks that a device, already opened, computes in float16.
+ * Checks that an opened device computes in float16.
  * @throws UserError precision/not-on-device
  */
 export async function checkHalf(process: ModelProcess, device: Gpu): Promise<void> {
@@ -54,7 +54,7 @@ export async function checkHalf(process: ModelProcess, device: Gpu): Promise<voi
     if (!process.alive) throw error;
     throw new UserError(
       "precision/not-on-device",
-      `This ${device} device does not compute in half precision (f16): ${withoutPlace(messageOf(error))}`,
+      `This ${device} device does not compute in half precision (f16): ${withoutSourceLocation(messageOf(error))}`,
       "Take --precision f32.",
     );
   }
@@ -69,7 +69,7 @@ async function probe<Name extends string>(
   half = false,
 ): Promise<Record<Name, FloatArray>> {
   const { model, options } = await inTurns(encodeModel(outputs, { device, half }));
-  // or it could run on the processor unnoticed
+  // otherwise it could run on the processor unnoticed
   const session = { ...(options.extra?.session as object), disable_cpu_ep_fallback: "1" };
   await process.ask({ kind: "load", session: PROBE, model, options: { ...options, extra: { session } } });
   const values = await process.ask({ kind: "run", session: PROBE, feeds, fetches: Object.keys(outputs) });

@@ -9,7 +9,7 @@
  *   | { kind: "release", session: number })} Request
  */
 
-for (const name of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(name, () => {}); // Ctrl-C reaches the whole process group, and the parent decides
+for (const name of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(name, () => {}); // Ctrl-C reaches the whole process group; the parent decides when to end
 process.on("disconnect", () => process.exit());
 
 // ONNX Runtime reads this when it is loaded, so it comes before the import.
@@ -59,7 +59,7 @@ async function settle(request) {
   }
 }
 
-// One after the other: two WebGPU sessions that run at once crash (onnxruntime #32561).
+// One request after the other: two WebGPU sessions that run at once crash (onnxruntime #32561).
 let last = Promise.resolve();
 process.on("message", (/** @type {Request} */ request) => {
   last = last.then(() => settle(request));

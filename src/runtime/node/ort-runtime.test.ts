@@ -5,7 +5,7 @@ import { gaussians } from "../../core/random/gaussians.ts";
 import { seededRandom } from "../../core/random/seeded-random.ts";
 import { mulDims, namedDim } from "../../graph/dim.ts";
 import { gelu, quickGelu, silu } from "../../graph/ops/activation.ts";
-import { attention } from "../../graph/ops/attention.ts";
+import { attention, attentionOp, biasedAttention } from "../../graph/ops/attention.ts";
 import { conv2d } from "../../graph/ops/convolution.ts";
 import { add, mul } from "../../graph/ops/elementwise.ts";
 import { gather, takeRows } from "../../graph/ops/gather.ts";
@@ -18,7 +18,7 @@ import { constant, input } from "../../graph/ops/source.ts";
 import { splitUpsampling } from "../../graph/split-upsampling.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { decibels } from "../../testing/decibels.ts";
-import { eightBitForms } from "../../testing/eight-bit-forms.ts";
+import { weightRanges } from "../../testing/weight-ranges.ts";
 import type { TensorEntry } from "../../weights/index.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
@@ -67,6 +67,50 @@ test("groupNorm normalises each group and scales each channel", async () => {
     return ((v - mean) / Math.sqrt(variance + 1e-5)) * (channel + 1) + (channel > 1 ? 1 : 0);
   });
   expect(out.data as Float32Array).toMatchGolden(expected, 1e-5);
+});
+
+test("attention with a bias equals its definition, for all heads alike or each its own, and a mask hides keys", async () => {
+  const [B, S, T, D, heads] = [2, 5, 7, 6, 2];
+  const tokens = namedDim("t");
+  const [q, k, v] = [input("q", [b, s, D]), input("k", [b, tokens, D]), input("v", [b, tokens, D])];
+  const [one, each] = [input("one", [1, 1, s, tokens]), input("each", [b, heads, s, tokens])];
+  const attrs = { heads, causal: false };
+  const plain = attention(q, k, v, attrs);
+  const [alike, own] = [biasedAttention(q, k, v, one, attrs), biasedAttention(q, k, v, each, attrs)];
+  const defined = (y: Tensor): Tensor => attentionOp.expand!(y.inputs, attrs);
+  const session = await runtime.load({ plain, alike, own, alikeDefined: defined(alike), ownDefined: defined(own) });
+  const feeds = {
+    ...{
+      q: floats(ramp(B * S * D), B, S, D),
+      k: floats(ramp(B * T * D, 0.2), B, T, D),
+      v: floats(ramp(B * T * D, 0.3), B, T, D),
+    },
+    ...{ one: floats(ramp(S * T, 0.3), 1, 1, S, T), each: floats(ramp(B * heads * S * T, 0.3), B, heads, S, T) },
+  };
+  const y = await session.run(feeds);
+  expect(y.alike.data as Float32Array).toMatchGolden(y.alikeDefined.data as Float32Array, 1e-5);
+  expect(y.own.data as Float32Array).toMatchGolden(y.ownDefined.data as Float32Array, 1e-5);
+  expect(y.own.data).not.toEqual(y.plain.data);
+  const last = (i: number): boolean => i % T === T - 1;
+  const hidden = floats(
+    Float32Array.from({ length: S * T }, (_, i) => (last(i) ? -10000 : 0)),
+    1,
+    1,
+    S,
+    T,
+  );
+  const changed = floats(
+    feeds.v.data.map((x, i) => (Math.floor(i / D) % T === T - 1 ? 99 : x)),
+    B,
+    T,
+    D,
+  );
+  const [masked, other] = [
+    await session.run({ ...feeds, one: hidden }),
+    await session.run({ ...feeds, one: hidden, v: changed }),
+  ];
+  expect(other.alike.data).toEqual(masked.alike.data); // the hidden key's value is not seen
+  expect(other.plain.data).not.toEqual(masked.plain.data);
 });
 
 test.each([false, true])("attention equals its definition (causal: %s)", async (causal) => {
@@ -146,7 +190,7 @@ test("linear, activations, gathering and norms equal their definitions", async (
   );
 });
 
-test("a run on a closed session says so", async () => {
+test("a run on a closed session throws", async () => {
   const session = await runtime.load({ y: add(input("x", [b]), 1) });
   await session.close();
   await expect(session.run({ x: floats(ramp(2), 2) })).rejects.toThrow("released");
@@ -157,7 +201,7 @@ const doubled = () => ({ y: mul(input("x", [b]), 2) });
 test.each([
   ["SIGKILL", "runtime/killed"],
   ["SIGUSR2", "runtime/ended"],
-])("a process that ends by %s fails what runs, and the next run loads again in a new one", async (signal, code) => {
+])("if a process ends by %s, the current run fails, and the next run loads the model in a new process", async (signal, code) => {
   const own = ortRuntime();
   const session = await own.load(doubled());
   const x = floats(ramp(3), 3);
@@ -173,7 +217,7 @@ test.each([
   await own.close();
 });
 
-test("closing while a run is under way fails it at once", async () => {
+test("closing the runtime fails a current run at once", async () => {
   const own = ortRuntime();
   const session = await own.load(doubled());
   const running = session.run({ x: floats(new Float32Array(5e6), 5e6) });
@@ -182,7 +226,7 @@ test("closing while a run is under way fails it at once", async () => {
   await own.close();
 });
 
-test("an error of the model names its cause, and the process goes on", async () => {
+test("an error of the model names its cause, and the process continues", async () => {
   const session = await runtime.load(doubled());
   await expect(session.run({})).rejects.toThrow("x");
   expect(runtime.peakMemory()).toBeGreaterThan(10e6);
@@ -197,8 +241,8 @@ describe("8 bits", () => {
     kind: "bytes",
     bytes: new Uint8Array(values.buffer),
   });
-  const anyWeights = eightBitForms.includes("full");
-  /** w [out, in] rounded as when a model is prepared, but for the order of rows, and no finer than this processor's products allow. */
+  const anyWeights = weightRanges.includes("full");
+  /** Rounds w [out, in] as preparing does, except for the order of rows, to the range that is correct on this processor. */
   function rounded(w: Float32Array, out: number, place: (i: number) => number = (i) => i) {
     const into = w.length / out;
     const [values, scales] = [new Int8Array(w.length), new Float32Array(out)];
@@ -213,7 +257,7 @@ describe("8 bits", () => {
     } as const;
   }
 
-  test("a linear layer is nearly that of float32, also where rows differ in range by a thousand, and a row of zeros stays zero", async () => {
+  test("a linear layer is close to float32, also where ranges of rows differ by a factor of a thousand, and a row of zeros stays zero", async () => {
     const [out, into] = [24, 64];
     const w = normal(out * into);
     const x = normal(6 * into).map((v, i) => v * 10 ** (Math.floor(i / into) - 3) * (i < into ? 0 : 1));
@@ -235,14 +279,14 @@ describe("8 bits", () => {
     expect(both.a.data).toEqual(both.b.data);
   });
 
-  test("a linear layer whose rows have one range is nearly that of float32 where they are alike", async () => {
+  test("a linear layer with a shared range is close to float32 where rows are alike", async () => {
     const [out, into] = [24, 64];
     const [w, x] = [normal(out * into), normal(6 * into)];
     const [xs, ws] = [input("x", [b, s, into]), input("w", [out, into])];
     const bias = constant(Array.from(normal(out)), [out]);
     const session = await runtime.load({
       exact: linear(xs, ws, bias),
-      found: quantisedLinear(xs, rounded(w, out), bias, "together"),
+      found: quantisedLinear(xs, rounded(w, out), bias, "shared"),
     });
     const y = await session.run({ x: floats(x, 2, 3, into), w: floats(w, out, into) });
     expect(y.found.dims).toEqual([2, 3, out]);
@@ -254,7 +298,7 @@ describe("8 bits", () => {
     [3, 2, 1],
     [1, 1, 0],
     [3, 1, 0],
-  ])("a convolution of %dx%1$d, stride %d, is nearly that of float32", async (kernel, stride, pad) => {
+  ])("a convolution of %dx%1$d, stride %d, is close to float32", async (kernel, stride, pad) => {
     const [out, channels, places] = [16, 8, kernel ** 2];
     const weights = normal(out * channels * places);
     const values = normal(2 * channels * 9 * 7).map((v) => v + 0.5);
@@ -271,7 +315,7 @@ describe("8 bits", () => {
     expect(decibels(y.exact.data as Float32Array, y.found.data as Float32Array)).toBeGreaterThan(anyWeights ? 34 : 30);
   });
 
-  test("a convolution of a height that is known to divide is cut into strips, and gives the same to the bit", async () => {
+  test("a convolution whose height is known to be divisible is computed in strips, with the same bits", async () => {
     const [out, channels] = [16, 8];
     const [weights, values] = [normal(out * channels * 9), normal(channels * 16 * 5)];
     const q = rounded(weights, out, (i) => (i % 9) * channels + Math.floor(i / 9));
@@ -285,7 +329,7 @@ describe("8 bits", () => {
   });
 
   test.each([48, 37, 5])(
-    "attention with one head over %d rows is nearly that of float32, also where a key is far ahead",
+    "attention with one head over %d rows is close to float32, also where one key dominates",
     async (rows) => {
       const width = 32;
       const [q, k, v] = ["q", "k", "v"].map((name) => input(name, [b, s, width])) as [Tensor, Tensor, Tensor];
@@ -300,7 +344,7 @@ describe("8 bits", () => {
           for (let i = 0; i < width; i++) values[i] = values[i]! + first;
           return floats(values, 2, rows, width);
         };
-        const y = await session.run({ q: feed(0), k: feed(ahead), v: feed(0) }); // far ahead for a query in the key's direction
+        const y = await session.run({ q: feed(0), k: feed(ahead), v: feed(0) }); // this key dominates for a query in its direction
         expect(y.unsigned.dims).toEqual(y.exact.dims);
         expect(decibels(y.exact.data as Float32Array, y.unsigned.data as Float32Array)).toBeGreaterThan(30);
         const same = () =>
@@ -313,7 +357,7 @@ describe("8 bits", () => {
 });
 
 test.each([true, false])(
-  "a convolution behind an enlargement sees each pixel of the enlarged picture, bias: %s",
+  "a convolution behind an upsampling depends on each pixel of the upsampled picture, bias: %s",
   async (biased) => {
     const [out, channels, H, W] = [3, 2, 3, 4];
     const [weights, values, bias] = [ramp(out * channels * 9), ramp(2 * channels * H * W, 0.3), [1, -2, 3]];
@@ -345,7 +389,7 @@ test.each([true, false])(
   },
 );
 
-test("an enlargement is left alone before a convolution of another size, stride or border", () => {
+test("an upsampling is unchanged before a convolution of another size, stride or padding", () => {
   const x = input("x", [b, 2, h, w]);
   const conv = (size: number, stride: number, pad: number, factor = 2) =>
     splitUpsampling(

@@ -5,7 +5,7 @@ import { rewriteNamed } from "../../graph/rewrite.ts";
 import { splitUpsampling } from "../../graph/split-upsampling.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { deviceFailed } from "../device.ts";
-import type { Feeds, Keep, Runtime, Session } from "../runtime.ts";
+import type { Feeds, PackedCache, Runtime, Session } from "../runtime.ts";
 import { type EncodedModel, encodeModel, type ModelOptions } from "./encode-model.ts";
 import { MemoryGauge } from "./memory-gauge.ts";
 import { ModelProcess, type Question } from "./model-process.ts";
@@ -13,10 +13,10 @@ import { checkHalf, type OpenDevice, openDevice } from "./open-device.ts";
 import { loadPacked } from "./prepare/packed.ts";
 
 /**
- * A runtime with ONNX Runtime in a process of its own, which does one thing at a time. If the process ends, models are loaded again in a new
- * one when they are next run; likewise after a failure on a device other than the processor, since everything on a lost device is lost.
+ * Creates a runtime with ONNX Runtime in a process of its own, which handles one request at a time. If the process ends, models are loaded again
+ * in a new one when they next run; likewise after a failure on a device other than the processor, since a lost device loses all models.
  *
- * @param gauge shared by runtimes whose memory is to be counted together
+ * @param gauge memory gauge, shared by runtimes whose memory is counted together
  */
 export function ortRuntime(
   how: Omit<ModelOptions, "plainAttention" | "half" | "planned"> = {},
@@ -59,7 +59,7 @@ export function ortRuntime(
     async load<Output extends string>(
       outputs: Readonly<Record<Output, Tensor>>,
       { half } = { half: false },
-      keep?: Keep,
+      keep?: PackedCache,
     ): Promise<Session<Output>> {
       const session = sessions++;
       const all = Object.keys(outputs) as Output[];

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 
-/** Properties that tell kinds of processors apart: platform, architecture, name and, where the system gives them, instruction sets. */
+/** Properties that distinguish kinds of processors: platform, architecture, name and, where the system lists them, instruction sets. */
 export function processor(): string[] {
   const flags = process.platform === "linux" ? /^(?:flags|Features)\s*:(.*)$/m.exec(cpuinfo())?.[1] : undefined;
   return [process.platform, process.arch, cpus()[0]?.model ?? "", flags?.trim() ?? ""];

@@ -12,42 +12,42 @@ export interface Reader {
   readonly window: Window;
 }
 
-/** All texts of a request as ids for both encoders. */
+/** Token ids of all texts of a request, for both encoders. */
 export interface PromptIds {
-  /** What the model sees before the identity is merged in, or all along without an adapter. */
+  /** Prompt before the identity is merged in; without an adapter, the prompt of the whole run. */
   readonly text: TextIds;
-  /** The prompt with room for the ID tokens, and where they go. */
+  /** Prompt with room for the ID tokens, and their positions. */
   readonly identity?: { readonly ids: TextIds; readonly places: readonly number[] };
-  /** Undefined: SDXL is told nothing, which differs from an empty text. */
+  /** Undefined for an embedding of zeros, which differs from an empty text. */
   readonly negative: TextIds | undefined;
   readonly notices: readonly Notice[];
 }
 
 export interface IdentityOptions {
   readonly trigger: string;
-  /** ID tokens in all. */
+  /** Number of ID tokens. */
   readonly repeats: number;
-  /** Whether each must find a place: so with V2. */
+  /** Whether every ID token must have a position in the window, as V2 needs. */
   readonly everyToken: boolean;
-  /** Absent where ID tokens were given and no photos. */
+  /** Absent where ID tokens were given instead of photos. */
   readonly tokensPerPhoto?: number | undefined;
 }
 
 type Texts = Pick<GenerateRequest, "prompt" | "prompt2" | "negativePrompt" | "negativePrompt2">;
 
 /**
- * @param emptyIsNothing whether no negative prompt means zeros (force_zeros_for_empty_prompt), as in SDXL, or an empty text
+ * @param emptyPromptIsZeros whether no negative prompt means zeros (force_zeros_for_empty_prompt), as in SDXL, or an empty text
  * @throws UserError those of expandTrigger; prompt/second-misplaced
  */
 export function readPrompts(
   readers: readonly [Reader, Reader],
   { prompt, prompt2, negativePrompt, negativePrompt2 }: Texts,
   identity: IdentityOptions | undefined,
-  emptyIsNothing: boolean,
+  emptyPromptIsZeros: boolean,
 ): PromptIds {
   const notices = new Map<string, Notice>();
   const note = (more: readonly Notice[]): void => {
-    for (const n of more) notices.set(n.message, n); // both encoders say the same of the same text
+    for (const n of more) notices.set(n.message, n); // both encoders give the same notice for the same text
   };
   const plain = (reader: Reader, text: string, what: string): readonly number[] => {
     const { ids, notices: more } = encodePlain(reader.tokenizer, text, reader.window, what);
@@ -58,7 +58,7 @@ export function readPrompts(
     first: plain(readers[0], first, names[0]),
     second: plain(readers[1], second, names[1]),
   });
-  const negativeText = negativePrompt ?? (emptyIsNothing ? undefined : "");
+  const negativeText = negativePrompt ?? (emptyPromptIsZeros ? undefined : "");
   if (negativePrompt === undefined && negativePrompt2 !== undefined)
     throw new UserError(
       "prompt/negative-missing",
@@ -83,19 +83,19 @@ export function readPrompts(
   });
   const [first, other] = expanded as [(typeof expanded)[0], (typeof expanded)[0]];
   note([...first.notices, ...other.notices]);
-  if (first.classPlaces[0] !== other.classPlaces[0])
+  if (first.classPositions[0] !== other.classPositions[0])
     throw new UserError(
       "prompt/second-misplaced",
-      "The person stands at another place in the second prompt than in the first, and the identity can be put into one place only.",
+      "The person stands at different positions in the two prompts, and the identity can be merged in at one position only.",
       "Begin both prompts with the same words up to the trigger word.",
     );
   return {
-    // what is too long here has been reported for the whole prompt
+    // notices are left out: a cut was reported for the whole prompt
     text: {
       first: encodePlain(readers[0].tokenizer, first.textOnly, readers[0].window, "prompt").ids,
       second: encodePlain(readers[1].tokenizer, other.textOnly, readers[1].window, "prompt").ids,
     },
-    identity: { ids: { first: first.ids, second: other.ids }, places: other.classPlaces },
+    identity: { ids: { first: first.ids, second: other.ids }, places: other.classPositions },
     negative,
     notices: [...notices.values()],
   };

@@ -1,16 +1,16 @@
 import type { Notice } from "../../core/notice.ts";
-import type { ClipTextSettings } from "../../models/clip-text-config.ts";
+import type { ClipTextModelConfig } from "../../models/clip-text-config.ts";
 import { readTokenizerFolder, sdxlTokenizer, type TokenizerName } from "../../text/tokenizer-folder.node.ts";
 import type { ModelFiles } from "../../weights/model.ts";
 import type { Reader } from "./prompts.ts";
 
-/** The tokenizers of both text encoders, each with as many tokens as its encoder takes. */
+/** Opens the tokenizers of both text encoders, each with the window of its encoder. */
 export async function readersOf(
   model: ModelFiles,
-  settings: readonly [ClipTextSettings, ClipTextSettings],
+  settings: readonly [ClipTextModelConfig, ClipTextModelConfig],
 ): Promise<{ readonly readers: readonly [Reader, Reader]; readonly notices: readonly Notice[] }> {
   const notices: Notice[] = [];
-  const reader = async (name: TokenizerName, { positions }: ClipTextSettings): Promise<Reader> => {
+  const reader = async (name: TokenizerName, { positions }: ClipTextModelConfig): Promise<Reader> => {
     const read =
       model.tokenizers === undefined
         ? { tokenizer: sdxlTokenizer(name), notices: [] }

@@ -1,10 +1,10 @@
 import { type FloatArray, floats, integers } from "../../core/array.ts";
-import type { ClipTextSettings } from "../../models/clip-text-config.ts";
+import type { ClipTextModelConfig } from "../../models/clip-text-config.ts";
 import { contentKey, type EncodingCache } from "../encoding-cache.ts";
 import type { TextGraph } from "../graphs.ts";
 import type { LazySession, LoadObserver } from "../lazy-session.ts";
 
-/** What the denoiser is told of a text. */
+/** Embeddings of a text for the denoiser. */
 export interface TextEmbeds {
   /** [tokens, both encoders' widths] */
   readonly context: FloatArray;
@@ -15,6 +15,8 @@ export interface TextEmbeds {
 export interface TextEncoder {
   readonly graph: TextGraph;
   readonly session: LazySession<string>;
+  /** How often its LoRAs were changed: what was encoded with others is not used again. */
+  readonly changes: number;
 }
 
 /** Token ids for both encoders, each as long as its window. */
@@ -24,9 +26,9 @@ export interface TextIds {
 }
 
 /**
- * Encodes a text as SDXL does: the last layer but one of both encoders, side by side, and the pooled vector of the second.
+ * Encodes a text as SDXL does: the hidden states before the last layer of both encoders, concatenated, and the pooled vector of the second.
  * Podell et al. 2023 (arXiv 2307.01952), section 2.1.
- * @param clipSkip layers to leave out before that one
+ * @param clipSkip further layers to skip
  */
 export async function encodeText(
   [one, two]: readonly [TextEncoder, TextEncoder],
@@ -40,7 +42,7 @@ export async function encodeText(
   return { context: sideBySide(first.hidden, second.hidden), pooled: second.pooled };
 }
 
-/** An embedding of zeros: what SDXL takes for no negative prompt. */
+/** An embedding of zeros, which SDXL uses for no negative prompt. */
 export const noText = ([one, two]: readonly [TextEncoder, TextEncoder]): TextEmbeds => {
   const [a, b] = [one.graph.settings, two.graph.settings];
   const width = a.width + b.width;
@@ -52,7 +54,7 @@ export const noText = ([one, two]: readonly [TextEncoder, TextEncoder]): TextEmb
 
 type Encoded = { readonly hidden: FloatArray; readonly pooled: FloatArray };
 
-/** The encoder is loaded only if the text is not in the cache. */
+/** Encodes a text with one encoder, which is loaded only if the text is not in the cache. */
 async function encode(
   encoder: TextEncoder,
   ids: readonly number[],
@@ -60,7 +62,7 @@ async function encode(
   cache: EncodingCache,
   observer: LoadObserver,
 ): Promise<Encoded> {
-  const key = await contentKey(encoder.session.name, [clipSkip], ids);
+  const key = await contentKey(encoder.session.name, [clipSkip, encoder.changes], ids);
   const known = cache.get(key);
   if (known !== undefined) return known as Encoded;
   const encoded = await run(encoder, ids, clipSkip, observer);
@@ -86,8 +88,8 @@ async function run(
   };
 }
 
-/** Where the text ends; the first place when no end token is left, as after an overflow in the reference. */
-export function endOf(ids: readonly number[], { endToken }: ClipTextSettings): number {
+/** Position of the end token; 0 when the text was cut and has none, as in the reference. */
+export function endOf(ids: readonly number[], { endToken }: ClipTextModelConfig): number {
   return Math.max(0, ids.indexOf(endToken ?? ids.reduce((a, b) => Math.max(a, b), 0)));
 }
 

@@ -131,7 +131,7 @@ function source(config: Partial<AdapterConfig> = {}, more: Partial<BatchSource> 
     latents: { channels: CHANNELS, side: SIDE, encode: async () => {}, of: async (photo) => latentsOf(knownOf(photo)) },
     readers: READERS,
     text: [text, text],
-    emptyIsNothing: true,
+    emptyPromptIsZeros: true,
     prediction: "epsilon",
     alphasCumprod: ALPHAS,
     image: SIDE,
@@ -279,8 +279,8 @@ test("text is dropped as often as configured: to zeros if the model encodes an e
     expect(part("places").every((v) => v === 0)).toBe(true);
     return true;
   };
-  expect(share(await samples(source({ nullText: 1 }, { emptyIsNothing: false }), 5), isEmpty)).toBe(1);
-  const some = await samples(source({ nullText: 0.25 }, { emptyIsNothing: false }), 30);
+  expect(share(await samples(source({ nullText: 1 }, { emptyPromptIsZeros: false }), 5), isEmpty)).toBe(1);
+  const some = await samples(source({ nullText: 0.25 }, { emptyPromptIsZeros: false }), 30);
   expect(Math.abs(share(some, isEmpty) - 0.25)).toBeLessThan(0.1);
 });
 

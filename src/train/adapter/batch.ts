@@ -1,26 +1,26 @@
 import { floats, integers } from "../../core/array.ts";
 import { type Random, seededRandom } from "../../core/random/seeded-random.ts";
 import { decodePhoto } from "../../image/index.ts";
-import type { ClipTextSettings } from "../../models/clip-text-config.ts";
+import type { ClipTextModelConfig } from "../../models/clip-text-config.ts";
 import type { Feeds } from "../../runtime/runtime.ts";
 import type { Reader } from "../../sessions/text/prompts.ts";
 import { endOf } from "../../sessions/text/text-stage.ts";
 import { expandTrigger } from "../../text/trigger.ts";
 import { encodePlain } from "../../text/window.ts";
 import { minSnrWeight, noiseFeeds, type Prediction } from "../diffusion.ts";
-import { cropOf, idPixels, maskWeights } from "../photos/frame.ts";
+import { cropOf, maskedIdPixels, maskWeights } from "../photos/frame.ts";
 import type { TrainingPerson, TrainingPhoto } from "../photos/training-photos.ts";
 import type { AdapterConfig } from "./config.ts";
-import type { Latents } from "./latents.ts";
+import type { PhotoLatents } from "./latents.ts";
 
 export interface BatchSource {
   readonly config: AdapterConfig;
   readonly people: readonly TrainingPerson[];
-  readonly latents: Latents;
+  readonly latents: PhotoLatents;
   readonly readers: readonly [Reader, Reader];
-  readonly text: readonly [ClipTextSettings, ClipTextSettings];
+  readonly text: readonly [ClipTextModelConfig, ClipTextModelConfig];
   /** Whether dropped text is zeros for the denoiser, rather than an empty prompt's embedding. */
-  readonly emptyIsNothing: boolean;
+  readonly emptyPromptIsZeros: boolean;
   readonly prediction: Prediction;
   readonly alphasCumprod: Float32Array;
   /** Side of the ID encoder's input, pixels. */
@@ -74,7 +74,7 @@ export async function adapterBatch(
     );
     for (const [n, id] of ids.entries()) {
       const mask = id.mask === undefined ? undefined : await decodePhoto(id.mask);
-      pixels.set(idPixels(await decodePhoto(id.path), mask, source.image, own), (row * idImages + n) * pixelCount);
+      pixels.set(maskedIdPixels(await decodePhoto(id.path), mask, source.image, own), (row * idImages + n) * pixelCount);
     }
     for (const [n, place] of prompts[row]!.places.entries()) places[(row * length + place) * idImages + n] = 1;
   }
@@ -93,7 +93,7 @@ export async function adapterBatch(
       batch,
     ),
     keep: floats(
-      Float32Array.from(samples, ({ textless }) => (textless && source.emptyIsNothing ? 0 : 1)),
+      Float32Array.from(samples, ({ textless }) => (textless && source.emptyPromptIsZeros ? 0 : 1)),
       batch,
       1,
     ),
@@ -111,10 +111,10 @@ function chooseSample({ people, config }: BatchSource, random: Random, own: Rand
 
 /** Token ids for both encoders, and the positions of the ID images. */
 function readPrompt(
-  { readers, config, emptyIsNothing }: BatchSource,
+  { readers, config, emptyPromptIsZeros }: BatchSource,
   { photo, ids, textless }: Sample,
 ): { readonly ids: readonly (readonly number[])[]; readonly places: readonly number[] } {
-  if (textless && !emptyIsNothing)
+  if (textless && !emptyPromptIsZeros)
     return { ids: readers.map(({ tokenizer, window }) => encodePlain(tokenizer, "", window, "caption").ids), places: [] };
   const both = readers.map(({ tokenizer, window }) =>
     expandTrigger(tokenizer, photo.prompt, {
@@ -125,5 +125,5 @@ function readPrompt(
       what: `caption of ${photo.path}`,
     }),
   );
-  return { ids: both.map((prompt) => prompt.ids), places: both[0]!.classPlaces };
+  return { ids: both.map((prompt) => prompt.ids), places: both[0]!.classPositions };
 }

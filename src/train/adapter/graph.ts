@@ -1,6 +1,6 @@
 import { Checkpoint } from "../../graph/checkpoint.ts";
 import { betweenBlocks } from "../../graph/checkpointing.ts";
-import { lateWeights } from "../../graph/ops/after.ts";
+import { widenAtUse } from "../../graph/ops/after.ts";
 import { mul } from "../../graph/ops/elementwise.ts";
 import { concat, reshape } from "../../graph/ops/layout.ts";
 import { input } from "../../graph/ops/source.ts";
@@ -8,7 +8,7 @@ import { rewrite } from "../../graph/rewrite.ts";
 import { fixedSize, type Tensor } from "../../graph/tensor.ts";
 import { type WeightSource, Weights } from "../../graph/weights.ts";
 import { clipText } from "../../models/clip-text.ts";
-import { type ClipTextSettings, clipTextConfig } from "../../models/clip-text-config.ts";
+import { type ClipTextModelConfig, clipTextConfig } from "../../models/clip-text-config.ts";
 import { idEncoderV1 } from "../../models/id-encoder-v1.ts";
 import { unet } from "../../models/unet.ts";
 import { unetConfig } from "../../models/unet-config.ts";
@@ -18,7 +18,7 @@ import { stackTokens } from "../stack-tokens.ts";
 import { trainableLora } from "../trainable-lora.ts";
 import { TrainableWeights } from "../trainable-weights.ts";
 import type { AdapterConfig } from "./config.ts";
-import type { Start } from "./start.ts";
+import type { StartWeights } from "./start.ts";
 
 /** Attention projections, where PhotoMaker has its LoRA. */
 const ATTENTION = /\.attn[12]\.(to_[qkv]|to_out\.0)\.weight$/;
@@ -38,7 +38,7 @@ export interface AdapterGraphOptions {
   readonly positions: number;
 }
 
-export const textSettings = ({ components }: ModelFiles): readonly [ClipTextSettings, ClipTextSettings] => [
+export const textSettings = ({ components }: ModelFiles): readonly [ClipTextModelConfig, ClipTextModelConfig] => [
   clipTextConfig(components.text_encoder.config, components.text_encoder.tensors, "text_encoder"),
   clipTextConfig(components.text_encoder_2.config, components.text_encoder_2.tensors, "text_encoder_2"),
 ];
@@ -49,7 +49,7 @@ export const textSettings = ({ components }: ModelFiles): readonly [ClipTextSett
  * `places` [B, T, N] with 1 where ID image n takes token t, `pixels` [B · N, 3, image, image], `keep` [B, 1] with 0 where the text is
  * dropped, `timeIds` [B, 6].
  */
-export function adapterGraph(model: ModelFiles, start: Start, options: AdapterGraphOptions): AdapterGraph {
+export function adapterGraph(model: ModelFiles, start: StartWeights, options: AdapterGraphOptions): AdapterGraph {
   const { config, prediction, latents, positions } = options;
   const { batch, idImages } = config;
   const { components } = model;
@@ -83,7 +83,7 @@ export function adapterGraph(model: ModelFiles, start: Start, options: AdapterGr
   const noise = unet(inputs, new Weights(frozen("unet")), unetConfig(components.unet.config, components.unet.tensors));
   const [adapted] = rewrite([noise], trainableLora(weights.part("unet."), config.loraRank, ATTENTION));
   const { loss, plain } = diffusionLoss(adapted!, diffusion);
-  const [late, latePlain] = rewrite([loss, plain], (t) => lateWeights(t)) as [Tensor, Tensor];
+  const [late, latePlain] = rewrite([loss, plain], (t) => widenAtUse(t)) as [Tensor, Tensor];
   return { weights, loss: late, plain: latePlain, kept: betweenBlocks([late], blockOf) };
 }
 
@@ -92,7 +92,7 @@ const blockOf = (path: string): string | undefined =>
   /^(?:unet\.|id_encoder\.)?(.*?(?:resnets|transformer_blocks|samplers|layers)\.\d+)\./.exec(path)?.[1];
 
 /** Trains projections, fuse MLPs and the last layers of the vision transformer; all of it if it is randomly initialised. */
-function idWeights(trained: TrainableWeights, { frozen, vision }: Start, { visionLayers }: AdapterConfig): WeightSource {
+function idWeights(trained: TrainableWeights, { frozen, vision }: StartWeights, { visionLayers }: AdapterConfig): WeightSource {
   const files = new Checkpoint(frozen, "the vision model to start from");
   const isFrozen = (path: string): boolean => {
     if (frozen.size === 0 || !path.startsWith("vision_model.")) return false;

@@ -8,7 +8,7 @@ import { type ModelComponent, readBytes } from "../../weights/index.ts";
 import type { TrainingPhoto } from "../photos/training-photos.ts";
 import { keptLatents } from "./kept-latents.ts";
 
-export interface Latents {
+export interface PhotoLatents {
   readonly channels: number;
   /** Side of the latents. */
   readonly side: number;
@@ -43,7 +43,7 @@ export interface EncodePhase {
 export async function openLatents(
   vae: ModelComponent,
   { folder, resolution, threads, signal, onPhoto, onEncoded }: LatentOptions,
-): Promise<Latents> {
+): Promise<PhotoLatents> {
   const graph = vaeEncoderGraph(vae, [1, 3, resolution, resolution]);
   const side = resolution / graph.factor;
   const key = await vaeKey(vae);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { goldenPath } from "../../testing/golden.ts";
-import { copied, openModel, openTensors, writeSafetensors } from "../../weights/index.ts";
+import { copyTensor, openModel, openTensors, writeSafetensors } from "../../weights/index.ts";
 import { adapterConfig } from "./config.ts";
 import { readStart } from "./start.ts";
 import { trainAdapter } from "./train-adapter.ts";
@@ -34,7 +34,7 @@ test("an adapter whose LoRA has its own scale is refused as a start", async () =
   const down = [...tensors.keys()].find((name) => name.endsWith("attn1.processor.to_k_lora.down.weight"))!;
   const alpha = { name: down.replace("processor.to_k_lora.down.weight", "to_k.alpha"), dtype: "F32", shape: [] } as const;
   const path = join(folder, "photomaker-v1.safetensors");
-  await writeSafetensors(path, [...[...tensors.values()].map(copied), { ...alpha, data: Float32Array.of(0.5) }]);
+  await writeSafetensors(path, [...[...tensors.values()].map(copyTensor), { ...alpha, data: Float32Array.of(0.5) }]);
   await cp(goldenPath("photomaker-config.json"), join(folder, "photomaker-config.json"));
   const model = await openModel(goldenPath("tiny-sdxl"));
   await expect(readStart(path, model, adapterConfig(undefined))).rejects.toMatchObject({ code: "train/lora-scale" });

@@ -6,7 +6,7 @@ import { PhotoMaker } from "../../pipeline/photomaker.ts";
 import type { TrainingPerson } from "../photos/training-photos.ts";
 import type { AdapterConfig } from "./config.ts";
 
-export interface SampleOptions {
+export interface SampleSheetOptions {
   readonly model: string;
   readonly modelConfig?: string | undefined;
   readonly adapter: string;
@@ -24,7 +24,7 @@ const PEOPLE = 3;
  * Draws a sheet of the first people with the current adapter: an ID image, and a picture for each prompt (or for the person's first
  * caption). @returns the sheet's path
  */
-export async function drawSamples(options: SampleOptions): Promise<string> {
+export async function drawSamples(options: SampleSheetOptions): Promise<string> {
   const { model, modelConfig, adapter, config, people, out, step, threads, signal } = options;
   await using photomaker = await PhotoMaker.load({
     model,

@@ -16,7 +16,7 @@ import { readJsonIfThere } from "../../weights/read-json.node.ts";
 import type { AdapterConfig, VisionSizes } from "./config.ts";
 
 /** Initial weights of the ID encoder and the LoRA. */
-export interface Start {
+export interface StartWeights {
   readonly vision: ClipVisionConfig;
   /** Weights of the vision transformer, by names such as `vision_model.…`; empty if it is randomly initialised. */
   readonly frozen: Tensors;
@@ -31,7 +31,7 @@ export interface Start {
  * @throws UserError train/init-kind, train/no-vision, train/lora-scale, train/start-shape (another rank), adapter/config-needed, and those of
  *   openTensors
  */
-export async function readStart(init: string | undefined, model: ModelFiles, config: AdapterConfig): Promise<Start> {
+export async function readStart(init: string | undefined, model: ModelFiles, config: AdapterConfig): Promise<StartWeights> {
   if (init === undefined) return randomStart(config);
   const file = await openTensors(init);
   const tensors = unwrapStateDict(file);
@@ -48,7 +48,7 @@ export async function readStart(init: string | undefined, model: ModelFiles, con
   return { ...visionOf(vision, json), frozen: vision, trained: withPrefix(vision, "id_encoder.") };
 }
 
-function randomStart({ vision }: AdapterConfig): Start {
+function randomStart({ vision }: AdapterConfig): StartWeights {
   if (vision === undefined)
     throw new UserError(
       "train/no-vision",
@@ -69,7 +69,7 @@ const visionConfig = (v: VisionSizes): ClipVisionConfig => ({
   eps: v.layer_norm_eps,
 });
 
-function visionOf(tensors: Tensors, json: unknown): Pick<Start, "vision" | "sizes"> {
+function visionOf(tensors: Tensors, json: unknown): Pick<StartWeights, "vision" | "sizes"> {
   // the projections do not belong to the vision model; their widths do not matter here
   const any = { name: "", dtype: "F32", shape: [0, 0], source: { kind: "bytes", bytes: new Uint8Array() } } as const;
   const projections = ["visual_projection.weight", "visual_projection_2.weight"].map((name) => [name, any] as const);

@@ -153,7 +153,7 @@ test("a randomly initialised vision model is trained as a whole", async () => {
 test("sample sheets show people of the data during training", async () => {
   const notes: string[] = [];
   const samples = config({ steps: 2, sampleEvery: 2, sampleSteps: 1, samplePrompts: ["a photo of a {class} at the sea"] });
-  await run("samples", { config: samples, onNote: (text) => notes.push(text) });
+  await run("samples", { config: samples, onNotice: (text) => notes.push(text) });
   const sheet = join(folder, "samples", "samples", "step-0000002.png");
   expect(notes.at(-1)).toContain(sheet);
   expect((await sharp(sheet).metadata()).width).toBeGreaterThan(128);

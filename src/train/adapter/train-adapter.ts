@@ -14,7 +14,7 @@ import { type AdapterConfig, comparable } from "./config.ts";
 import { adapterGraph, textSettings } from "./graph.ts";
 import { type EncodePhase, openLatents } from "./latents.ts";
 import { drawSamples } from "./samples.ts";
-import { readStart, type Start } from "./start.ts";
+import { readStart, type StartWeights } from "./start.ts";
 import { writeAdapter } from "./write-adapter.ts";
 
 export interface TrainAdapterOptions {
@@ -40,7 +40,7 @@ export interface TrainAdapterOptions {
   readonly onPhase?: ((phase: TrainingPhase | EncodePhase) => void) | undefined;
   readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
   readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
-  readonly onNote?: ((text: string) => void) | undefined;
+  readonly onNotice?: ((text: string) => void) | undefined;
 }
 
 /**
@@ -52,7 +52,7 @@ export interface TrainAdapterOptions {
 export async function trainAdapter(options: TrainAdapterOptions): Promise<string> {
   const { config, out, signal, onPrepare, onPhase, availableMemory } = options;
   const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
-  for (const { message } of model.notices) options.onNote?.(message);
+  for (const { message } of model.notices) options.onNotice?.(message);
   const schedule = scheduleOf(model);
   const start = await readStart(options.init, model, config);
   const photos = await trainingPhotos(options.data, {
@@ -64,7 +64,7 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
   options.onPhotos?.(photos);
   const text = textSettings(model);
   const { readers, notices } = await readersOf(model, text);
-  for (const { message } of notices) options.onNote?.(message);
+  for (const { message } of notices) options.onNotice?.(message);
   const all = photos.people.flatMap((person) => person.photos);
   const latents = await openLatents(model.components.vae, {
     folder: join(out, "latents"),
@@ -75,8 +75,17 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
     onPhoto: (done, total) => onPrepare?.("encode", done, total),
   });
   const { people } = photos;
-  const emptyIsNothing = model.emptyPromptIsNothing;
-  const source: BatchSource = { config, people, latents, readers, text, emptyIsNothing, image: start.vision.image, ...schedule };
+  const emptyPromptIsZeros = model.emptyPromptIsZeros;
+  const source: BatchSource = {
+    config,
+    people,
+    latents,
+    readers,
+    text,
+    emptyPromptIsZeros,
+    image: start.vision.image,
+    ...schedule,
+  };
   const task = { ...adapterTask(model, start, source, photos.fingerprint), prepare: () => latents.encode(all) };
   const weights = await train(task, {
     folder: out,
@@ -94,7 +103,7 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
       onSample: async (learnt, step) => {
         const adapter = await writeAdapter(join(out, "samples"), start, learnt);
         const path = await drawSamples({ ...options, people, adapter, step });
-        options.onNote?.(`Samples after ${step} steps: ${path}`);
+        options.onNotice?.(`Samples after ${step} steps: ${path}`);
       },
     }),
   });
@@ -114,7 +123,7 @@ function sessionsFor(
   return { workers: 1, threads: threads ?? availableParallelism() };
 }
 
-function adapterTask(model: ModelFiles, start: Start, source: BatchSource, fingerprint: string): TrainingTask {
+function adapterTask(model: ModelFiles, start: StartWeights, source: BatchSource, fingerprint: string): TrainingTask {
   const { config, latents, prediction, readers } = source;
   const positions = readers[0].window.length;
   const { weights, loss, plain, kept } = adapterGraph(model, start, { config, prediction, latents, positions });

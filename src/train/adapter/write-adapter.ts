@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { writeFileAtomically } from "../../core/atomic-file.node.ts";
 import { floatsToHalves } from "../../core/floats.ts";
 import { makeFolder } from "../../core/make-folder.node.ts";
-import { copied, type TensorToWrite, writeSafetensors } from "../../weights/index.ts";
+import { copyTensor, type TensorToWrite, writeSafetensors } from "../../weights/index.ts";
 import type { TrainedWeights } from "../run.ts";
-import type { Start } from "./start.ts";
+import type { StartWeights } from "./start.ts";
 
 export const ADAPTER_FILE = "photomaker-v1.safetensors";
 
@@ -13,7 +13,7 @@ export const ADAPTER_FILE = "photomaker-v1.safetensors";
  * frozen weights, and the LoRA; trained weights in half precision. Writes the vision model's sizes beside it.
  * @returns the adapter's path
  */
-export async function writeAdapter(folder: string, start: Start, trained: TrainedWeights): Promise<string> {
+export async function writeAdapter(folder: string, start: StartWeights, trained: TrainedWeights): Promise<string> {
   await makeFolder(folder);
   const learnt = [...trained].map(
     ([name, { shape, values }]): TensorToWrite => ({
@@ -26,7 +26,7 @@ export async function writeAdapter(folder: string, start: Start, trained: Traine
   const known = new Set(learnt.map(({ name }) => name));
   const frozen = [...start.frozen]
     .filter(([name]) => name.startsWith("vision_model.") && !known.has(`id_encoder.${name}`))
-    .map(([name, entry]) => ({ ...copied(entry), name: `id_encoder.${name}` }));
+    .map(([name, entry]) => ({ ...copyTensor(entry), name: `id_encoder.${name}` }));
   const sizes = `${JSON.stringify({ trained: { vision: start.sizes } }, undefined, 2)}\n`;
   await writeFileAtomically(join(folder, "photomaker-config.json"), (sink) => sink.write(new TextEncoder().encode(sizes)));
   const path = join(folder, ADAPTER_FILE);

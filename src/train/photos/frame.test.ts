@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Random } from "../../core/random/seeded-random.ts";
 import { clipNormalise, type Rgb8, rgb8 } from "../../image/index.ts";
-import { cropOf, idPixels, maskWeights } from "./frame.ts";
+import { cropOf, maskedIdPixels, maskWeights } from "./frame.ts";
 
 /** A picture whose pixels are a function of column and row. */
 function drawn(width: number, height: number, colour: (x: number, y: number) => readonly [number, number, number]): Rgb8 {
@@ -59,10 +59,10 @@ test("an ID image keeps the person and is noise where its mask is black", () => 
     ...[0.8 * 6, 0.2 * 20 + 0.8 * 7, 0.2 * 200 + 0.8 * 8].map(Math.round),
     ...[0.8 * 10 + 0.2 * 9, 0.8 * 20 + 0.2 * 10, 0.8 * 200 + 0.2 * 11].map(Math.round),
   ];
-  expect(idPixels(picture, mask, 2, counter())).toEqual(clipNormalise(rgb8(2, 2, Uint8Array.from(expected))));
+  expect(maskedIdPixels(picture, mask, 2, counter())).toEqual(clipNormalise(rgb8(2, 2, Uint8Array.from(expected))));
 });
 
 test("an ID image without a mask is the picture as it is", () => {
   const picture = drawn(2, 2, (x, y) => [10 * x, 20 * y, 200]);
-  expect(idPixels(picture, undefined, 2, counter())).toEqual(clipNormalise(picture));
+  expect(maskedIdPixels(picture, undefined, 2, counter())).toEqual(clipNormalise(picture));
 });

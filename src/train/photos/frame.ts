@@ -22,7 +22,7 @@ export function maskWeights(mask: Rgb8, side: number): Float32Array {
  * An ID image as the encoder takes it, [3, side, side], with random noise for background: PhotoMaker (arXiv 2312.04461),
  * section 4.
  */
-export function idPixels(picture: Rgb8, mask: Rgb8 | undefined, side: number, random: Random): Float32Array {
+export function maskedIdPixels(picture: Rgb8, mask: Rgb8 | undefined, side: number, random: Random): Float32Array {
   const square = clipCrop(picture, side);
   if (mask === undefined) return clipNormalise(square);
   const { data: alpha } = clipCrop(mask, side);

@@ -4,7 +4,7 @@ import type { HubId } from "./hub-id.ts";
 const WEIGHTS = ["unet", "vae", "text_encoder", "text_encoder_2"] as const;
 const TOKENIZERS = ["tokenizer", "tokenizer_2"] as const;
 
-export interface Chosen {
+export interface ChosenFiles {
   readonly files: readonly string[];
   /** What is to be opened, relative to the snapshot: "" for the whole folder, or one file. */
   readonly open: string;
@@ -18,7 +18,7 @@ export interface Chosen {
  * @param variant such as "fp16", taken where a component has it
  * @throws UserError download/no-such-file, download/no-weights, download/not-sdxl, download/choose-file
  */
-export function chooseFiles(paths: readonly string[], id: HubId, variant?: string): Chosen {
+export function chooseFiles(paths: readonly string[], id: HubId, variant?: string): ChosenFiles {
   if (id.file !== undefined) {
     if (paths.includes(id.file)) return { files: [id.file], open: id.file };
     const some = paths.filter(isWeights).slice(0, 8).join(", ");
@@ -31,7 +31,7 @@ export function chooseFiles(paths: readonly string[], id: HubId, variant?: strin
   return paths.includes("model_index.json") ? chooseModel(paths, id.repo, variant) : chooseSingle(paths, id.repo, variant);
 }
 
-function chooseModel(paths: readonly string[], repo: string, variant: string | undefined): Chosen {
+function chooseModel(paths: readonly string[], repo: string, variant: string | undefined): ChosenFiles {
   const files = ["model_index.json"];
   for (const component of WEIGHTS) {
     const inside = namesIn(paths, component);
@@ -86,7 +86,7 @@ function allShards(names: readonly string[], base: string, mark: string, end: st
   return parts.length > 0 && parts.length === Number(count ?? other) ? parts : undefined;
 }
 
-function chooseSingle(paths: readonly string[], repo: string, variant: string | undefined): Chosen {
+function chooseSingle(paths: readonly string[], repo: string, variant: string | undefined): ChosenFiles {
   const root = inRoot(paths).filter(isWeights);
   const adapters = root.filter((path) => /^photomaker.*\.(safetensors|bin)$/i.test(path));
   const component = paths.includes("config.json") ? chooseForm(inRoot(paths), variant) : undefined;

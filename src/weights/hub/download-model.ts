@@ -4,7 +4,7 @@ import { asDiskError } from "../../core/atomic-file.node.ts";
 import { messageOf, UserError } from "../../core/errors.ts";
 import { gigabytes } from "../../core/gigabytes.ts";
 import { makeFolder } from "../../core/make-folder.node.ts";
-import { type Chosen, chooseFiles } from "./choose-files.ts";
+import { type ChosenFiles, chooseFiles } from "./choose-files.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { addressOf, commitOf, filesOf, type HubFile } from "./hub-api.ts";
 import { RepoCache } from "./hub-cache.ts";
@@ -113,7 +113,7 @@ export async function findCached(id: HubId, options: DownloadOptions = {}): Prom
   const commit = await cache.commitOf(id.revision ?? options.revision ?? "main");
   if (commit === undefined) return undefined;
   const paths = await cache.filesOf(commit);
-  let chosen: Chosen;
+  let chosen: ChosenFiles;
   try {
     chosen = chooseFiles(paths, id, options.variant);
   } catch (error) {

@@ -1,8 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { holderName, mayBeAtWork } from "../../core/holder.node.ts";
 
 /** Longest time without a byte after which the file of a process that cannot be asked is taken over. */
 const ABANDONED_MS = 600_000;
@@ -78,9 +77,8 @@ async function partsOf(folder: string, oid: string): Promise<Part[]> {
     names.map(async (name): Promise<Part | undefined> => {
       const found = await stat(join(folder, name)).catch(() => undefined);
       if (found === undefined) return undefined;
-      const [, pid, host] = /^(\d+)_\w+@(.+)$/.exec(name.slice(oid.length + 1, -END.length)) ?? [];
       const fresh = Date.now() - found.mtimeMs < ABANDONED_MS;
-      const busy = pid !== undefined && fresh && (host !== hostname() || isAlive(Number(pid)));
+      const busy = fresh && mayBeAtWork(name.slice(oid.length + 1, -END.length));
       return { name, size: found.size, busy };
     }),
   );
@@ -94,7 +92,7 @@ const isThere = (path: string): Promise<boolean> =>
   );
 
 async function claim(folder: string, oid: string, old: string | undefined): Promise<PartialFile | undefined> {
-  const name = `${oid}.${process.pid}_${randomBytes(4).toString("hex")}@${hostname()}${END}`;
+  const name = `${oid}.${holderName()}${END}`;
   const path = join(folder, name);
   if (old === undefined) await (await open(path, "wx")).close();
   else {
@@ -115,13 +113,4 @@ async function claim(folder: string, oid: string, old: string | undefined): Prom
     },
     remove: () => rm(path, { force: true }),
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0); // signal 0 only asks
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

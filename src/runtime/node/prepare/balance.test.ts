@@ -41,7 +41,7 @@ function graph(tensors: Tensors): { readonly a: Tensor; readonly b: Tensor } {
   };
 }
 
-test("channels far larger than the others cost no more in 8 bits than if they were not", async () => {
+test("channels far larger than the others do not increase the error in 8 bits", async () => {
   const runtime = ortRuntime();
   try {
     const x = floats(gaussians(seededRandom(6), ROWS * WIDTH), ROWS, WIDTH);
@@ -63,7 +63,7 @@ test("channels far larger than the others cost no more in 8 bits than if they we
   }
 });
 
-test("the norm is divided by what its layers' columns are multiplied by", async () => {
+test("the norm is divided by the factors of its layers' columns", async () => {
   const tensors = await weights(50);
   const [norm] = normsBefore(Object.values(graph(tensors)));
   const { columns, norms } = await balance([norm!]);
@@ -75,7 +75,7 @@ test("the norm is divided by what its layers' columns are multiplied by", async 
   expect([...column].every((s) => s > 0)).toBe(true);
 });
 
-test("a norm whose result something else sees is left as it is", async () => {
+test("a norm with another use is unchanged", async () => {
   const tensors = await weights(1);
   const { a, b } = graph(tensors);
   const normal = a.inputs[0]!;

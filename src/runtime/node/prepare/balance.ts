@@ -3,24 +3,24 @@ import type { NormBefore } from "../../../graph/quantise.ts";
 import { readFloats, sliceRows, type TensorEntry } from "../../../weights/index.ts";
 
 export interface Balance {
-  /** Factor of each column of a layer's weight, by the weight's path. */
+  /** Factors of the columns of each layer's weight, by the weight's path. */
   readonly columns: ReadonlyMap<string, Float32Array>;
   /** Scales and shifts of norms, divided by the same factors, by path. */
   readonly norms: ReadonlyMap<string, Float32Array>;
 }
 
-/** Standard deviations that a norm's results reach, roughly. */
+/** Approximate largest output of a normalisation, in standard deviations. */
 const REACH = 3;
-/** Number of rows read from a weight in one place, and number of such places. */
+/** Sample of a weight: the number of consecutive rows in each block, and the number of blocks. */
 const [ROWS, PLACES] = [32, 8];
 /** Largest factor of a channel. */
 const MOST = 256;
 
 /**
- * Balances norms and the layers behind them, for rounding. Some channels of trained transformers are tens of times larger than the others,
- * which would be lost with one scale for a row. A norm's channel is divided by s and the layers' column multiplied by it,
- * s = sqrt(activation / weight), so that both lose the same: SmoothQuant (Xiao et al. 2022, arXiv 2211.10438), equation 4 with alpha 0.5.
- * A norm's activations follow from its scale and shift, so no picture has to be drawn to measure them.
+ * Balances norms and the layers behind them before rounding: SmoothQuant (Xiao et al. 2022, arXiv 2211.10438), equation 4 with alpha 0.5.
+ * Some channels of trained transformers are tens of times larger than the others, which one scale for a row would round to zero. Each channel
+ * of a norm is divided by s = sqrt(activation / weight) and the layers' column multiplied by it, so that both lose the same precision. The
+ * activations are estimated from the norm's scale and shift, without drawing a picture.
  */
 export async function balance(norms: readonly NormBefore[], signal?: AbortSignal): Promise<Balance> {
   const columns = new Map<string, Float32Array>();
@@ -43,7 +43,7 @@ export async function balance(norms: readonly NormBefore[], signal?: AbortSignal
 const usable = (f: number): boolean => f > 0 && Number.isFinite(f);
 const divided = (values: Float32Array, by: Float32Array): Float32Array => values.map((v, i) => v / by[i]!);
 
-/** Raises each number to the largest absolute value in its column of a weight, judged by some of the rows. */
+/** Raises each number to the largest absolute value in its column of a weight, in a sample of the rows. */
 async function raiseToColumns(largest: Float32Array, entry: TensorEntry): Promise<void> {
   const [out, into] = entry.shape as [number, number];
   const all = entry.transposed || out <= ROWS * PLACES;
@@ -58,7 +58,7 @@ async function raiseToColumns(largest: Float32Array, entry: TensorEntry): Promis
   }
 }
 
-/** Norms whose layers are all rounded. */
+/** Selects norms whose layers are all rounded. */
 export const balanceable = (norms: readonly NormBefore[], rounded: readonly ParamAttrs[]): NormBefore[] => {
   const taken = new Set(rounded.map(({ path }) => path));
   return norms.filter(({ layers }) => layers.every(({ path }) => taken.has(path)));

@@ -5,23 +5,23 @@ import { messageOf, UserError } from "../../../core/errors.ts";
 import { makeFolder } from "../../../core/make-folder.node.ts";
 
 /** Record of a prepared model: the file `<key>.json` beside its weights. */
-export interface PreparedNote {
+export interface PreparedRecord {
   readonly key: string;
-  /** The pipeline's name of the model, such as "unet" */
+  /** The pipeline's name of the model, such as "unet". */
   readonly model: string;
   readonly precision: string;
-  /** Name of the file or folder that it was made from */
+  /** Name of the file or folder that it was made from. */
   readonly from: string;
-  /** Fingerprint of the weights as written */
+  /** Fingerprint of the written weights. */
   readonly content: string;
 }
 
-export interface PreparedModel extends PreparedNote {
+export interface PreparedModel extends PreparedRecord {
   readonly bytes: number;
   readonly lastUsed: Date;
 }
 
-export interface CacheSettings {
+export interface CacheOptions {
   readonly folder: string;
   /** Total size above which models are removed, those least recently used first. */
   readonly mostBytes: number;
@@ -30,15 +30,19 @@ export interface CacheSettings {
 const DEFAULT_GB = 40;
 
 /**
- * Folder of prepared models: PHOTOMAKER_CACHE, or else the system's cache folder; and their largest total size:
- * PHOTOMAKER_CACHE_GB, or else 40.
+ * Reads the folder of prepared models from PHOTOMAKER_CACHE (by default in the system's cache folder), and their largest total size in
+ * gigabytes from PHOTOMAKER_CACHE_GB (by default 40).
  * @throws UserError cache/size
  */
-export function cacheSettings(env: Readonly<Record<string, string | undefined>> = process.env): CacheSettings {
+export function cacheOptions(env: Readonly<Record<string, string | undefined>> = process.env): CacheOptions {
   const text = env.PHOTOMAKER_CACHE_GB ?? `${DEFAULT_GB}`;
   const gigabytes = Number(text);
   if (text.trim() === "" || !(gigabytes >= 0))
-    throw new UserError("cache/size", `PHOTOMAKER_CACHE_GB is "${text}", which is no size.`, "Set it to gigabytes, such as 40.");
+    throw new UserError(
+      "cache/size",
+      `PHOTOMAKER_CACHE_GB is "${text}", which is not a size.`,
+      "Set it to gigabytes, such as 40.",
+    );
   return { folder: env.PHOTOMAKER_CACHE ?? join(systemCache(env), "photomaker", "prepared"), mostBytes: gigabytes * 1e9 };
 }
 
@@ -48,7 +52,7 @@ function systemCache(env: Readonly<Record<string, string | undefined>>): string 
   return env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
 }
 
-/** The entries of a cache: weights, or a packed model's weights, which another kind of file has, and graph; each with its note. */
+/** Files of an entry in the cache: prepared weights, or a packed model's weights and graph, and the entry's record. */
 const FILES = { endings: [".safetensors", ".bin", ".onnx"], note: ".json" };
 export const preparedIn = (folder: string): ContentFolder => new ContentFolder(folder, FILES);
 
@@ -56,7 +60,7 @@ export const weightsPath = (folder: string, key: string): string => preparedIn(f
 export const packedPath = (folder: string, key: string): string => preparedIn(folder).file(key, ".bin");
 export const graphPath = (folder: string, key: string): string => preparedIn(folder).file(key, ".onnx");
 
-/** @throws UserError cache/folder if it cannot be made */
+/** Makes the cache folder. @throws UserError cache/folder */
 export async function openFolder(folder: string): Promise<void> {
   try {
     await makeFolder(folder);
@@ -70,12 +74,12 @@ export async function openFolder(folder: string): Promise<void> {
   }
 }
 
-/** The record of a model, if complete. */
-export async function readNote(folder: string, key: string): Promise<PreparedNote | undefined> {
+/** Reads the record of a model; undefined if it is absent or incomplete. */
+export async function readRecord(folder: string, key: string): Promise<PreparedRecord | undefined> {
   const bytes = await preparedIn(folder).read(key);
   if (bytes === undefined) return undefined;
   try {
-    const note = JSON.parse(new TextDecoder().decode(bytes)) as PreparedNote;
+    const note = JSON.parse(new TextDecoder().decode(bytes)) as PreparedRecord;
     return note.key === key ? note : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
@@ -83,18 +87,18 @@ export async function readNote(folder: string, key: string): Promise<PreparedNot
   }
 }
 
-/** Writes the record, after the weights: without it they do not count. */
-export const writeNote = (folder: string, note: PreparedNote): Promise<void> =>
+/** Writes the record of a model. It is written after the weights, which are ignored without it. */
+export const writeRecord = (folder: string, note: PreparedRecord): Promise<void> =>
   preparedIn(folder).write(note.key, new TextEncoder().encode(`${JSON.stringify(note, undefined, 2)}\n`));
 
-/** Marks a model as used now. */
+/** Marks a model as just used. */
 export const touch = (folder: string, key: string): Promise<void> => preparedIn(folder).touch(key);
 
-/** All complete models, the most recently used first. */
+/** Lists complete models, the most recently used first. */
 export async function listPrepared(folder: string): Promise<PreparedModel[]> {
   const found: PreparedModel[] = [];
   for (const { key, bytes, lastUsed } of await preparedIn(folder).list()) {
-    const note = await readNote(folder, key);
+    const note = await readRecord(folder, key);
     if (note !== undefined && bytes > 0) found.push({ ...note, bytes, lastUsed });
   }
   return found;
@@ -102,6 +106,6 @@ export async function listPrepared(folder: string): Promise<PreparedModel[]> {
 
 export const removePrepared = (folder: string, key: string): Promise<void> => preparedIn(folder).remove(key);
 
-/** Removes the least recently used models until the rest fits. @param keep is never removed @returns the removed ones */
-export const evict = async ({ folder, mostBytes }: CacheSettings, keep: ReadonlySet<string>): Promise<PreparedModel[]> =>
+/** Removes the least recently used models until the rest fits. @param keep keys that are never removed @returns the removed models */
+export const evict = async ({ folder, mostBytes }: CacheOptions, keep: ReadonlySet<string>): Promise<PreparedModel[]> =>
   preparedIn(folder).evict(await listPrepared(folder), mostBytes, keep);

@@ -45,7 +45,7 @@ afterAll(async () => {
 
 const packed = async () => (await listPrepared(folder)).filter(({ precision }) => precision.includes("packed"));
 
-/** Outputs at two sizes of a model that is loaded in this way, and the notes given. @param kept false: load without packing */
+/** Outputs at two sizes of a model that is loaded in this way, and its notices. @param kept false to load without packing */
 async function decoded(kept = true, mostBytes = cache.mostBytes) {
   const notes: string[] = [];
   const keep = {
@@ -53,7 +53,7 @@ async function decoded(kept = true, mostBytes = cache.mostBytes) {
     model: "vae",
     from: "miniature",
     bytes: 4e5,
-    onNote: (text: string) => void notes.push(text),
+    onNotice: (text: string) => void notes.push(text),
   };
   const session = await runtime.load(picture, { half: false }, kept ? keep : undefined);
   const pictures: Float32Array[] = [];
@@ -71,7 +71,7 @@ async function decoded(kept = true, mostBytes = cache.mostBytes) {
   return { pictures, notes };
 }
 
-test("what was packed gives the same numbers to the bit, at any size", async () => {
+test("a packed model gives the same bits, at any size", async () => {
   const plain = await decoded(false);
   expect(await packed()).toEqual([]);
   expect(await decoded()).toEqual({ ...plain, notes: [] });
@@ -89,7 +89,7 @@ test.each([
   ["whose weights were edited", (key: string) => edit(packedPath(folder, key))],
   ["whose graph was edited", (key: string) => edit(graphPath(folder, key))],
   ["whose graph is gone", (key: string) => rm(graphPath(folder, key))],
-])("a packed model %s is packed again, and that is said", async (_, damage) => {
+])("a packed model %s is packed again, with a notice", async (_, damage) => {
   const whole = await decoded();
   await damage((await packed())[0]!.key);
   const again = await decoded();
@@ -104,7 +104,7 @@ async function edit(path: string): Promise<void> {
   await writeFile(path, bytes);
 }
 
-test("what ONNX Runtime is told to leave out makes another model of the same graph, threads do not", () => {
+test("the key of a packed model depends on disabled optimisations, and not on threads", () => {
   const model = Uint8Array.of(1, 2, 3);
   const key = (without: string, threads: number): string =>
     packedKey({
@@ -116,7 +116,7 @@ test("what ONNX Runtime is told to leave out makes another model of the same gra
   expect(packedKey({ model, options: {} })).not.toBe(key("", 1));
 });
 
-test("another processor packs for itself", async () => {
+test("the key of a packed model depends on the processor", async () => {
   await decoded();
   const before = await packed();
   vi.mocked(processor).mockReturnValueOnce(["another one"]);
@@ -124,7 +124,7 @@ test("another processor packs for itself", async () => {
   expect(await packed()).toHaveLength(before.length + 1);
 });
 
-test("without room for it the model is loaded all the same, and what is missing is said", async () => {
+test("without space on the disk the model is loaded all the same, with a notice", async () => {
   const whole = await decoded();
   for (const { key } of await packed()) await rm(join(folder, `${key}.json`));
   const real = await statfs(folder);
@@ -135,7 +135,7 @@ test("without room for it the model is loaded all the same, and what is missing 
   expect(await packed()).toEqual([]);
 });
 
-test("a cache that is too small for it keeps what it has", async () => {
+test("a cache that is too small for a packed model keeps its entries", async () => {
   const before = await listPrepared(folder);
   const { notes } = await decoded(true, 1e6);
   expect(notes).toEqual([expect.stringContaining("PHOTOMAKER_CACHE_GB")]);

@@ -4,22 +4,26 @@ import { join } from "node:path";
 import { messageOf, UserError } from "../../../core/errors.ts";
 import { gigabytes } from "../../../core/gigabytes.ts";
 import { withFile } from "../../../weights/index.ts";
-import type { Keep } from "../../runtime.ts";
+import type { PackedCache } from "../../runtime.ts";
 import type { EncodedModel } from "../encode-model.ts";
 import { ortVersion } from "../ort-version.ts";
 import { processor } from "../processor.ts";
-import { evict, graphPath, openFolder, packedPath, readNote, removePrepared, touch, writeNote } from "./cache-folder.ts";
+import { evict, graphPath, openFolder, packedPath, readRecord, removePrepared, touch, writeRecord } from "./cache-folder.ts";
 
 /**
- * Loads a model and keeps what ONNX Runtime computes while loading: the optimised graph and, for each weight, a copy packed in the order in
- * which this processor's products read it. The next load maps these from the file instead of filling memory of its own.
- * If they cannot be kept, the model is loaded without, and a note says so.
+ * Loads a model and caches what ONNX Runtime computes while loading: the optimised graph and, for each weight, a copy packed in the order in
+ * which this processor's products read it. The next load maps these files instead of allocating memory for copies.
+ * If they cannot be cached, the model is loaded without, with a notice.
  *
- * @param load gives a model to ONNX Runtime
+ * @param load loads a model in ONNX Runtime
  * @throws UserError cache/folder, and the errors of `load`
  * @see https://github.com/microsoft/onnxruntime/pull/23069
  */
-export async function loadPacked(encoded: EncodedModel, keep: Keep, load: (model: EncodedModel) => Promise<void>): Promise<void> {
+export async function loadPacked(
+  encoded: EncodedModel,
+  keep: PackedCache,
+  load: (model: EncodedModel) => Promise<void>,
+): Promise<void> {
   const { folder } = keep.cache;
   const key = packedKey(encoded);
   await openFolder(folder);
@@ -30,7 +34,7 @@ export async function loadPacked(encoded: EncodedModel, keep: Keep, load: (model
   }
   const missing = await missingRoom(keep);
   if (missing !== undefined) {
-    keep.onNote?.(notKept(keep, missing));
+    keep.onNotice?.(notKept(keep, missing));
     return load(encoded);
   }
   let temporary: string | undefined;
@@ -42,30 +46,30 @@ export async function loadPacked(encoded: EncodedModel, keep: Keep, load: (model
     if (error instanceof UserError) throw error;
     await remove(temporary);
     await load(encoded); // the model may load even where packing it cannot be written
-    keep.onNote?.(notKept(keep, messageOf(error)));
+    keep.onNotice?.(notKept(keep, messageOf(error)));
     return;
   }
   try {
     await adopt(temporary, key, keep);
   } catch (error) {
     await removePrepared(folder, key).catch(() => undefined);
-    keep.onNote?.(notKept(keep, messageOf(error)));
+    keep.onNotice?.(notKept(keep, messageOf(error)));
   } finally {
     await remove(temporary);
   }
 }
 
-const notKept = ({ model }: Keep, why: string): string =>
-  `What the ${model}'s weights are packed into is not kept, so that it loads slower each time: ${why}`;
+const notKept = ({ model }: PackedCache, why: string): string =>
+  `The packed weights of the ${model} cannot be cached, so it loads more slowly each time: ${why}`;
 
 const remove = async (folder: string | undefined): Promise<void> => {
-  // where open files cannot be removed, a later packing removes them
+  // on systems where open files cannot be removed, a later packing removes them
   if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
 };
 
 /**
- * Hash of everything that packed weights depend on: the graph and the locations of its prepared weights (named by their content), the session's
- * optimisations, ONNX Runtime's version, and the kind of processor, which alone can use them.
+ * Hash of everything that packed weights depend on: the graph with the locations of its prepared weights (named by their content), the session's
+ * optimisations, ONNX Runtime's version, and the kind of processor.
  */
 export function packedKey({ model, options }: EncodedModel): string {
   const { optimization } = (options.extra ?? {}) as Extra;
@@ -76,16 +80,20 @@ export function packedKey({ model, options }: EncodedModel): string {
     .slice(0, 40);
 }
 
-async function openPacked(encoded: EncodedModel, key: string, { cache, onNote }: Keep): Promise<EncodedModel | undefined> {
+async function openPacked(
+  encoded: EncodedModel,
+  key: string,
+  { cache, onNotice }: PackedCache,
+): Promise<EncodedModel | undefined> {
   const { folder } = cache;
-  const note = await readNote(folder, key);
+  const note = await readRecord(folder, key);
   if (note === undefined) return undefined;
   try {
     const model = await readFile(graphPath(folder, key));
     if ((await contentOf(model, packedPath(folder, key))) === note.content) return mapped(encoded, model, folder);
-    onNote?.(`The packed ${note.model} was changed since it was made: it is packed again.`);
+    onNotice?.(`The packed ${note.model} was changed since it was made: it is packed again.`);
   } catch (error) {
-    onNote?.(`The packed ${note.model} is damaged (${messageOf(error)}): it is packed again.`);
+    onNotice?.(`The packed ${note.model} is damaged (${messageOf(error)}): it is packed again.`);
   }
   await removePrepared(folder, key);
   return undefined;
@@ -107,24 +115,24 @@ async function contentOf(model: Uint8Array, weights: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Size of the files that ONNX Runtime writes, relative to the weights: each weight twice, and those that are not in 8 bits. */
+/** Size of the files that ONNX Runtime writes, relative to the weights: two copies of each weight, and weights that are not in 8 bits. */
 const COPIES = 2.2;
 
-async function missingRoom({ cache: { folder, mostBytes }, bytes }: Keep): Promise<string | undefined> {
+async function missingRoom({ cache: { folder, mostBytes }, bytes }: PackedCache): Promise<string | undefined> {
   const { bavail, bsize } = await statfs(folder);
   const needed = COPIES * bytes;
   if (bavail * bsize < needed)
-    return `it takes ${gigabytes(needed)}, and ${gigabytes(bavail * bsize)} are free in ${folder}. Free some, or set PHOTOMAKER_CACHE to another disk.`;
-  // or it would evict the prepared weights that it is made from
+    return `they take ${gigabytes(needed)}, and ${gigabytes(bavail * bsize)} are free in ${folder}. Free some space, or set PHOTOMAKER_CACHE to another disk.`;
+  // more would evict the prepared weights that they are made from
   if (needed > mostBytes / 2)
-    return `it takes ${gigabytes(needed)}, more than half of the ${gigabytes(mostBytes)} that PHOTOMAKER_CACHE_GB allows. Allow more.`;
+    return `they take ${gigabytes(needed)}, more than half of the ${gigabytes(mostBytes)} that PHOTOMAKER_CACHE_GB allows. Raise it.`;
   return undefined;
 }
 
 const PACKING = ".packing-";
 const ABANDONED_MS = 3_600_000;
 
-/** Removes what a process left behind that ended while packing. */
+/** Removes files of processes that ended while packing. */
 async function removeAbandoned(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.startsWith(PACKING)) continue;
@@ -136,14 +144,14 @@ async function removeAbandoned(folder: string): Promise<void> {
 
 type Extra = Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
 
-/** The same model, with more session options. */
-function withSettings({ model, options }: EncodedModel, more: Readonly<Record<string, string>>): EncodedModel {
+/** Adds session options to a model. */
+function withSessionOptions({ model, options }: EncodedModel, more: Readonly<Record<string, string>>): EncodedModel {
   const extra = options.extra as Extra | undefined;
   return { model, options: { ...options, extra: { ...extra, session: { ...extra?.session, ...more } } } };
 }
 
 function saving(encoded: EncodedModel, folder: string, key: string): EncodedModel {
-  const { model, options } = withSettings(encoded, {
+  const { model, options } = withSessionOptions(encoded, {
     optimized_model_external_initializers_file_name: packedPath("", key),
     optimized_model_external_initializers_min_size_in_bytes: "1024",
     save_external_prepacked_constant_initializers: "1",
@@ -152,12 +160,12 @@ function saving(encoded: EncodedModel, folder: string, key: string): EncodedMode
 }
 
 function mapped(encoded: EncodedModel, model: Uint8Array, folder: string): EncodedModel {
-  const { options } = withSettings(encoded, { model_external_initializers_file_folder_path: folder });
+  const { options } = withSessionOptions(encoded, { model_external_initializers_file_folder_path: folder });
   return { model, options: { ...options, graphOptimizationLevel: "disabled" } };
 }
 
-/** Moves ONNX Runtime's files into the cache, once they are safely on the disk. */
-async function adopt(written: string, key: string, { cache, model, from }: Keep): Promise<void> {
+/** Moves ONNX Runtime's files into the cache after they are synced to the disk. */
+async function adopt(written: string, key: string, { cache, model, from }: PackedCache): Promise<void> {
   const { folder } = cache;
   const content = await contentOf(await readFile(graphPath(written, key)), packedPath(written, key));
   for (const path of [packedPath, graphPath]) {
@@ -165,6 +173,6 @@ async function adopt(written: string, key: string, { cache, model, from }: Keep)
     await file.sync();
   }
   for (const path of [packedPath, graphPath]) await rename(path(written, key), path(folder, key));
-  await writeNote(folder, { key, model, precision: "int8, packed", from, content });
+  await writeRecord(folder, { key, model, precision: "int8, packed", from, content });
   await evict(cache, new Set([key]));
 }

@@ -18,7 +18,7 @@ const tensors = await randomWeights(join(folder, "weights.safetensors"), { "laye
 const y = linear(input("x", [2, 96]), new Weights(new Checkpoint(tensors, "test")).at("layer"), { out: 64 });
 const what = { model: "unet", from: "test", outputs: { y }, pairs: new Map() };
 
-test("of two that want the same prepared, one makes it and the other takes it", async () => {
+test("of two callers that need the same weights, one prepares them and the other uses them", async () => {
   const cache = { folder: join(folder, "two"), mostBytes: 1e9 };
   const steps: string[] = [];
   const one = (name: string) =>
@@ -31,7 +31,7 @@ test("of two that want the same prepared, one makes it and the other takes it", 
   expect((await readdir(cache.folder)).filter((name) => name.endsWith(".lock"))).toEqual([]);
 });
 
-test("who waits for another to prepare the same is told, and obeys a signal at once: cache/waiting", async () => {
+test("a caller that waits for another preparation gets cache/waiting, and obeys a signal at once", async () => {
   const first = join(folder, "first");
   await prepare(what, { cache: { folder: first, mostBytes: 1e9 } });
   const { key } = (await listPrepared(first))[0]!;

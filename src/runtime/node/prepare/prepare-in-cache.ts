@@ -3,27 +3,27 @@ import { inOrder } from "../../../graph/rewrite.ts";
 import { is, type Tensor } from "../../../graph/tensor.ts";
 import { elementCount } from "../../../weights/tensor-entry.ts";
 import type { PrepareWeights } from "../../prepare.ts";
-import { cacheSettings } from "./cache-folder.ts";
+import { cacheOptions } from "./cache-folder.ts";
 import { prepare } from "./prepare.ts";
 
-/** Numbers, of a byte each, from which a model takes noticeably long to load. */
+/** Parameters, of one byte each, of a model that takes noticeably long to load. */
 const PACKED_FROM = 1e8;
 
 /**
- * Prepares weights in the user's cache folder; large models are kept there as they are loaded, too.
- * @throws UserError those of prepare and cacheSettings
+ * Prepares weights in the user's cache folder, where large models are cached in their packed form as well.
+ * @throws UserError those of prepare and cacheOptions
  */
 export const prepareInCache: PrepareWeights = async (what, observer) => {
   const { model, from, outputs } = what;
-  const cache = cacheSettings();
+  const cache = cacheOptions();
   const noteAs = (code: string) => (message: string) => observer.noted({ code, message });
   const onProgress = (done: number, total: number): void => observer.preparing(done, total);
   const onWait = (): void =>
-    noteAs("cache/waiting")(`Another process prepares the same weights of the ${model}: what it makes is waited for.`);
+    noteAs("cache/waiting")(`Another process is preparing the weights of the ${model}: waiting for them.`);
   const { signal } = observer;
-  const over = await prepare(what, { cache, signal, onNote: noteAs("cache/prepared-again"), onProgress, onWait });
+  const over = await prepare(what, { cache, signal, onNotice: noteAs("cache/prepared-again"), onProgress, onWait });
   const bytes = numbersIn(outputs);
-  return bytes >= PACKED_FROM ? { over, keep: { cache, model, from, bytes, onNote: noteAs("cache/packed") } } : { over };
+  return bytes >= PACKED_FROM ? { over, keep: { cache, model, from, bytes, onNotice: noteAs("cache/packed") } } : { over };
 };
 
 function numbersIn(outputs: Readonly<Record<string, Tensor>>): number {

@@ -32,40 +32,40 @@ import {
 import type { Over, ToPrepare } from "../../prepare.ts";
 import { type Balance, balance, balanceable } from "./balance.ts";
 import {
-  type CacheSettings,
+  type CacheOptions,
   evict,
   openFolder,
   preparedIn,
-  readNote,
+  readRecord,
   removePrepared,
   touch,
   weightsPath,
-  writeNote,
+  writeRecord,
 } from "./cache-folder.ts";
 import { cornerKernel } from "./corner-kernel.ts";
-import { attentionInEightBits, inEightBits, POLICY, rowsTogether } from "./policy.ts";
+import { attentionInEightBits, layerInEightBits, POLICY, sharesRange } from "./policy.ts";
 import { type Rounded, Rounder } from "./rounder.ts";
 
-const policyOf = ({ form = "full" }: ToPrepare): string => (form === "full" ? POLICY : `${POLICY}-${form}`);
+const policyOf = ({ weightRange = "full" }: ToPrepare): string => (weightRange === "full" ? POLICY : `${POLICY}-${weightRange}`);
 
 export interface PrepareOptions {
-  readonly cache: CacheSettings;
+  readonly cache: CacheOptions;
   readonly signal?: AbortSignal | undefined;
-  /** @param done, total bytes of the original weights */
+  /** @param done, total prepared bytes of the original weights, and all of them */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  readonly onNote?: ((text: string) => void) | undefined;
-  /** Another process prepares the same. */
+  readonly onNotice?: ((text: string) => void) | undefined;
+  /** Called when another process prepares the same weights, which are then awaited. */
   readonly onWait?: (() => void) | undefined;
 }
 
-/** Elements below which a weight is left as it is. */
+/** Number of elements below which a weight is left unchanged. */
 const SMALL = 2 ** 10;
 const SCALES = ":scales";
 
-/** What is to be done with each weight. */
+/** Treatment of each weight. */
 interface Plan {
   readonly rounded: readonly ParamAttrs[];
-  /** Number of outputs of each slice of a layer that is used in slices, by the weight's path. */
+  /** Output counts of the slices of layers that are used in slices, by the weight's path. */
   readonly slices: ReadonlyMap<string, readonly number[]>;
   /** Paths of convolution weights behind an upsampling. */
   readonly upsampled: ReadonlySet<string>;
@@ -75,11 +75,10 @@ interface Plan {
 }
 
 /**
- * Prepares weights, that is, brings them into the form in which they are computed: linear layers and convolutions in 8 bits, with the LoRAs of
- * linear layers merged, the rest in float32. This is done once, tensor by tensor, and kept in the user's cache folder under a hash of the
- * original weights, the LoRAs and the policy.
+ * Prepares weights: converts linear layers and convolutions to 8 bits, with the LoRAs of linear layers merged, and the rest to float32. This is
+ * done once, tensor by tensor; the result is cached in the user's cache folder under a hash of the original weights, the LoRAs and the policy.
  * @returns a function that puts the prepared weights into any graph over the same weights
- * @throws UserError cache/folder, disk/full; what the signal was aborted with
+ * @throws UserError cache/folder, disk/full; the signal's reason
  */
 export async function prepare(what: ToPrepare, options: PrepareOptions): Promise<Over> {
   const { folder } = options.cache;
@@ -95,7 +94,7 @@ export async function prepare(what: ToPrepare, options: PrepareOptions): Promise
 
 function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
   const outputs = Object.values(named);
-  const rounded = quantisable(outputs).filter((attrs) => inEightBits(attrs, model, pairs));
+  const rounded = quantisable(outputs).filter((attrs) => layerInEightBits(attrs, model, pairs));
   const taken = new Set(rounded.map(({ path }) => path));
   const tables = new Set(inOrder(outputs).flatMap((t) => (is(t, gatherOp) ? [t.inputs[0]!] : [])));
   const params = inOrder(outputs).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));
@@ -110,7 +109,7 @@ function planOf({ model, outputs: named, pairs }: ToPrepare): Plan {
   return { rounded, slices: slicedLinears(outputs), upsampled: upsampledKernels(outputs), widened, norms, all };
 }
 
-/** LoRAs of layers that are not rounded: they stay branches beside their layers. */
+/** Selects LoRAs of layers that are not rounded: they stay branches beside their layers. */
 function branches(pairs: ToPrepare["pairs"], { rounded }: Plan): ToPrepare["pairs"] {
   const merged = new Set(rounded.map(({ path }) => path));
   return new Map([...pairs].filter(([path]) => !merged.has(path)));
@@ -124,17 +123,17 @@ async function keyOf(what: ToPrepare, { all, rounded, slices }: Plan): Promise<s
   return (await fingerprint(entries, policyOf(what), model, scales, JSON.stringify([...slices]))).slice(0, 40);
 }
 
-/** Weights that were prepared before, if intact; damaged ones are removed, with a note. */
-async function openPrepared(folder: string, key: string, { onNote }: PrepareOptions): Promise<Tensors | undefined> {
-  const note = await readNote(folder, key);
+/** Opens weights that were prepared before, if intact; damaged ones are removed, with a notice. */
+async function openPrepared(folder: string, key: string, { onNotice }: PrepareOptions): Promise<Tensors | undefined> {
+  const note = await readRecord(folder, key);
   if (note === undefined) return undefined;
   try {
     const { tensors } = await openTensors(weightsPath(folder, key));
     if ((await fingerprint([...tensors.values()])) === note.content) return tensors;
-    onNote?.(`The prepared ${note.model} was changed since it was made: it is prepared again.`);
+    onNotice?.(`The prepared ${note.model} was changed since it was made: it is prepared again.`);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    onNote?.(`The prepared ${note.model} is damaged (${error.code}): it is prepared again.`);
+    onNotice?.(`The prepared ${note.model} is damaged (${error.code}): it is prepared again.`);
   }
   await removePrepared(folder, key);
   return undefined;
@@ -142,11 +141,11 @@ async function openPrepared(folder: string, key: string, { onNote }: PrepareOpti
 
 const bytesIn = ({ entry }: ParamAttrs): number => elementCount(entry.shape) * DTYPE_BYTES[entry.dtype];
 
-/** Of two processes that want the same, one makes it, and the other waits for it. */
+/** Prepares weights under a lock: of two processes that need the same weights, one prepares them and the other waits. */
 async function makeAlone(what: ToPrepare, plan: Plan, key: string, options: PrepareOptions): Promise<Tensors> {
   const { cache, signal, onProgress, onWait } = options;
   const total = [...plan.rounded, ...plan.widened].reduce((sum, attrs) => sum + bytesIn(attrs), 0);
-  onProgress?.(0, total); // before it waits: who would rather not have it prepared now says so here
+  onProgress?.(0, total); // reported before waiting, so that a caller that does not want a preparation can abort here
   return preparedIn(cache.folder).lock(
     key,
     { signal, onWait },
@@ -163,7 +162,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, total: number, opt
     done += bytesIn(attrs);
     onProgress?.(done, total);
   };
-  const rounder = new Rounder(what.form ?? "full");
+  const rounder = new Rounder(what.weightRange ?? "full");
   const path = weightsPath(folder, key);
   try {
     const balanced = await balance(plan.norms, signal);
@@ -178,12 +177,12 @@ async function make(what: ToPrepare, plan: Plan, key: string, total: number, opt
     );
     const { tensors } = await openTensors(path);
     const content = await fingerprint([...tensors.values()]);
-    await writeNote(folder, { key, model: what.model, precision: "int8", from: what.from, content });
+    await writeRecord(folder, { key, model: what.model, precision: "int8", from: what.from, content });
     await evict(cache, new Set([key]));
     return tensors;
   } catch (error) {
-    // without its record the file would never be used, nor ever be removed
-    if ((await readNote(folder, key)) === undefined) await rm(path, { force: true }).catch(() => undefined);
+    // without its record the file would neither be used nor ever be removed
+    if ((await readRecord(folder, key)) === undefined) await rm(path, { force: true }).catch(() => undefined);
     throw error;
   } finally {
     await rounder.close();
@@ -241,7 +240,7 @@ function eightBits(
   });
 }
 
-/** Columns `from` to `to` of a matrix with `all` columns. */
+/** Copies columns `from` to `to` of a matrix with `all` columns. */
 function columnsOf(matrix: Int8Array, all: number, from: number, to: number): Int8Array {
   const rows = matrix.length / all;
   const some = new Int8Array(rows * (to - from));
@@ -249,7 +248,7 @@ function columnsOf(matrix: Int8Array, all: number, from: number, to: number): In
   return some;
 }
 
-/** Reorders rows from channel-major (each channel's places of the kernel together) to place-major. @param rounded [channels · places, out] */
+/** Reorders rows from channel-major (all kernel positions of a channel together) to position-major. @param rounded [channels · positions, out] */
 function byPlace(rounded: Int8Array, channels: number, out: number): Int8Array {
   const places = rounded.length / (channels * out);
   const sorted = new Int8Array(rounded.length);
@@ -261,7 +260,7 @@ function byPlace(rounded: Int8Array, channels: number, out: number): Int8Array {
   return sorted;
 }
 
-/** Numbers widened at a time, so that the event loop is blocked only briefly. */
+/** Number of values that are widened at a time, so that the event loop is blocked only briefly. */
 const AT_ONCE = 2 ** 21;
 
 function float32(attrs: ParamAttrs, advance: (attrs: ParamAttrs) => void): TensorToWrite {
@@ -285,17 +284,18 @@ const vector = (name: string, values: Float32Array): TensorToWrite => ({
 });
 
 /** A rule that replaces original weights by prepared ones. */
-function over(tensors: Tensors, { upsampled }: Plan, { form, model }: ToPrepare): (t: Tensor) => Tensor | undefined {
+function over(tensors: Tensors, { upsampled }: Plan, { weightRange, model }: ToPrepare): (t: Tensor) => Tensor | undefined {
   const eight = new Map<string, QuantisedWeight>();
   for (const [path, entry] of tensors) {
     const scales: TensorEntry | undefined = tensors.get(`${path}${SCALES}`);
     if (scales !== undefined) eight.set(path, { weight: { path, entry }, scales: { path: `${path}${SCALES}`, entry: scales } });
   }
-  const layer = quantise(eight, upsampled, (x) => rowsTogether(x, model));
+  const layer = quantise(eight, upsampled, (x) => sharesRange(x, model));
   return (t) => {
     if (is(t, attentionOp) && !t.attrs.causal && attentionInEightBits(t.attrs.heads, fixedSize(t.inputs[0]!, -1))) {
-      const [q, k, v] = t.inputs as [Tensor, Tensor, Tensor];
-      return quantisedAttention(q, k, v, { unsigned: form === "paired" });
+      const [q, k, v, bias] = t.inputs as [Tensor, Tensor, Tensor, Tensor?];
+      if (bias !== undefined) return undefined;
+      return quantisedAttention(q, k, v, { unsigned: weightRange === "paired" });
     }
     if (!is(t, paramOp)) return layer(t);
     const entry = tensors.get(t.attrs.path);

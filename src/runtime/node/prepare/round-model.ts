@@ -9,18 +9,18 @@ import {
   TensorProtoSchema,
   ValueInfoProtoSchema,
 } from "../../../graph/onnx/onnx_pb.ts";
-import type { EightBits } from "../../eight-bit-probe.ts";
+import type { WeightRange } from "../../eight-bit-probe.ts";
 
 const { FLOAT, FLOAT16, INT8, INT64 } = TensorProto_DataType;
 
 /**
- * An ONNX model that rounds a linear layer's weight [out, in] to 8 bits with a scale for each output: `rounded` int8 [in, out] and `scales`
+ * Encodes an ONNX model that rounds a linear layer's weight [out, in] to 8 bits with a scale for each output: `rounded` int8 [in, out] and `scales`
  * float32 [out]. Low-rank updates up·down are added and columns multiplied first.
  *
- * For the form "paired" ({@link EightBits}), the input `neighbours` gives the order of the columns as a shape: [out, pairs, 2, places]. The
+ * For the range "paired" ({@link WeightRange}), the input `neighbours` gives the order of the columns as a shape: [out, pairs, 2, places]. The
  * weights of a pair then sum to 128 at most: to 127 before rounding, which adds up to a half for each.
  */
-export function roundModel(dtype: "float16" | "float32", form: EightBits): Uint8Array {
+export function roundModel(dtype: "float16" | "float32", range: WeightRange): Uint8Array {
   const nodes: NodeProto[] = [];
   const node = (opType: string, input: string[], output: string, ints: Record<string, number | number[]> = {}): string => {
     const attribute = Object.entries(ints).map(([name, value]) =>
@@ -40,9 +40,9 @@ export function roundModel(dtype: "float16" | "float32", form: EightBits): Uint8
   const sums = (): string => {
     const inPairs = node("Reshape", [whole, "neighbours"], "inPairs");
     const [first, second] = [0, 1].map((i) => node("Gather", [inPairs, `${i}`], `place${i}`, { axis: 2 })) as [string, string];
-    return node("Add", [first, second], "sums"); // a reduction over the axis takes thirty times as long
+    return node("Add", [first, second], "sums"); // a reduction over the axis would take thirty times as long
   };
-  const most = form === "full" ? single : node("Max", [single, largest(sums(), "within", "double")], "most");
+  const most = range === "full" ? single : node("Max", [single, largest(sums(), "within", "double")], "most");
   const scales = node("Div", [node("Max", [most, "least"], "range"), "steps"], "scales");
   const levels = node(
     "QuantizeLinear",
@@ -74,7 +74,7 @@ export function roundModel(dtype: "float16" | "float32", form: EightBits): Uint8
       name: "round",
       node: nodes,
       initializer: [
-        ...(form === "full"
+        ...(range === "full"
           ? []
           : [
               raw("0", INT64, BigInt64Array.of(0n), []),
@@ -91,7 +91,7 @@ export function roundModel(dtype: "float16" | "float32", form: EightBits): Uint8
         value("down", FLOAT, ["rank", "in"]),
         value("up", FLOAT, ["out", "rank"]),
         value("columns", FLOAT, ["in"]),
-        ...(form === "full" ? [] : [value("neighbours", INT64, ["four"])]),
+        ...(range === "full" ? [] : [value("neighbours", INT64, ["four"])]),
       ],
       output: [value("rounded", INT8, ["in", "out"]), value("scales", FLOAT, ["out"])],
     },

@@ -9,11 +9,11 @@ import { parentPort, workerData } from "node:worker_threads";
 
 // ONNX Runtime reads this when it is loaded, so it comes before the import.
 process.env.ORT_DISABLE_TELEMETRY ??= "1";
-// Where there are Float16Arrays (Node 24) it makes them of its float16 tensors, and its native part takes those for empty:
-// https://github.com/microsoft/onnxruntime/pull/32323. Without them it keeps Uint16Arrays.
+// Where Float16Array exists (Node 24), ONNX Runtime converts float16 tensors to it, and its native part treats those as empty:
+// https://github.com/microsoft/onnxruntime/pull/32323. Without Float16Array it keeps Uint16Arrays.
 Reflect.deleteProperty(globalThis, "Float16Array");
 const { env, InferenceSession, Tensor } = await import("onnxruntime-node");
-env.logLevel = "fatal"; // a thread has no stderr of its own; what fails is thrown and told
+env.logLevel = "fatal"; // a thread has no stderr of its own; errors are thrown and sent to the main thread
 
 if (parentPort === null) throw new Error("round-worker.js runs as a worker thread only");
 const port = parentPort;
@@ -47,7 +47,7 @@ async function round({ weight: { bytes, dtype, shape }, down, up, rank, places, 
   const found = /** @type {{ rounded: { data: Int8Array }, scales: { data: Float32Array } }} */ (
     /** @type {unknown} */ (await session.run(feeds))
   );
-  return { rounded: found.rounded.data.slice(), scales: found.scales.data.slice() }; // ONNX Runtime's own memory cannot be transferred
+  return { rounded: found.rounded.data.slice(), scales: found.scales.data.slice() }; // memory of ONNX Runtime cannot be transferred
 }
 
 port.on("message", async (/** @type {Request | "end"} */ request) => {

@@ -15,8 +15,8 @@ test.each([
   ["paired", 1],
   ["paired", 9],
 ] as const)(
-  "weights are rounded to the finest steps in which products of bytes are right (%s, %d places)",
-  async (form, places) => {
+  "weights are rounded to the finest steps whose products of bytes are correct (%s, %d kernel positions)",
+  async (weightRange, places) => {
     const into = CHANNELS * places;
     const values = gaussians(seededRandom(7), OUT * into);
     values.fill(0, into, 2 * into); // an output without weights
@@ -26,7 +26,7 @@ test.each([
     ); // a pair whose sum is small
     const source = { kind: "bytes", bytes: new Uint8Array(values.buffer) } as const;
     const entry: TensorEntry = { name: "w", dtype: "F32", shape: [OUT, into], source };
-    const { rounded, scales } = await rounders[form].round(entry, places, []);
+    const { rounded, scales } = await rounders[weightRange].round(entry, places, []);
     const at = (out: number, channel: number, place: number): number => rounded[(channel * places + place) * OUT + out]!;
     for (let out = 0; out < OUT; out++) {
       let [most, ofPairs] = [0, 0];
@@ -38,7 +38,7 @@ test.each([
         most = Math.max(most, Math.abs(at(out, channel, place)));
         if (channel % 2 === 0) ofPairs = Math.max(ofPairs, Math.abs(at(out, channel, place) + at(out, channel + 1, place)));
       }
-      if (form === "full") expect(most).toBe(out === 1 ? 0 : 127);
+      if (weightRange === "full") expect(most).toBe(out === 1 ? 0 : 127);
       else {
         expect(ofPairs).toBeLessThanOrEqual(128);
         expect(Math.max(most, ofPairs)).toBeGreaterThanOrEqual(out === 1 ? 0 : 126);

@@ -2,8 +2,8 @@ import { Worker } from "node:worker_threads";
 import { ownFile } from "../../../core/own-file.node.ts";
 import type { LoraPair } from "../../../graph/lora.ts";
 import { readFloats, readRowMajor, type TensorEntry } from "../../../weights/index.ts";
-import type { EightBits } from "../../eight-bit-probe.ts";
-import { type Answer, Pending } from "../../pending.ts";
+import type { WeightRange } from "../../eight-bit-probe.ts";
+import { Pending, type PendingAnswer } from "../../pending.ts";
 import { roundModel } from "./round-model.ts";
 
 export interface Rounded {
@@ -19,11 +19,11 @@ export class Rounder {
   readonly #ended: Promise<unknown>;
   readonly #pending = new Pending<Rounded>();
 
-  /** @param form range of weights for which products are correct */
-  constructor(form: EightBits) {
-    const models = { float16: roundModel("float16", form), float32: roundModel("float32", form) };
+  /** @param range range of weights for which products are correct */
+  constructor(range: WeightRange) {
+    const models = { float16: roundModel("float16", range), float32: roundModel("float32", range) };
     this.#worker = new Worker(ownFile("./round-worker.js", import.meta.url), { workerData: { models } });
-    this.#worker.on("message", (answer: Answer<Rounded>) => this.#pending.settle(answer));
+    this.#worker.on("message", (answer: PendingAnswer<Rounded>) => this.#pending.settle(answer));
     this.#worker.on("error", (error) => this.#pending.fail(error));
     this.#ended = new Promise<void>((resolve) => {
       this.#worker.once("exit", () => {
@@ -36,9 +36,9 @@ export class Rounder {
   /**
    * Rounds one weight.
    * @param entry a layer's weight [out, in]
-   * @param places positions in the kernel, which each channel has a column for: 1 for a linear layer
-   * @param pairs LoRAs, which are added first
-   * @param columns [in] factors of the columns, applied after that
+   * @param places number of kernel positions, each with a column for every channel: 1 for a linear layer
+   * @param pairs LoRAs, added before rounding
+   * @param columns [in] factors of the columns, applied after the LoRAs
    */
   async round(entry: TensorEntry, places: number, pairs: readonly LoraPair[], columns?: Float32Array): Promise<Rounded> {
     const [out, into] = entry.shape as [number, number];

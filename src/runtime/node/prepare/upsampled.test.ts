@@ -15,8 +15,8 @@ import { is, type Tensor } from "../../../graph/tensor.ts";
 import { Weights } from "../../../graph/weights.ts";
 import { conv2d } from "../../../nn/layers.ts";
 import { decibels } from "../../../testing/decibels.ts";
-import { eightBitForms } from "../../../testing/eight-bit-forms.ts";
 import { randomWeights } from "../../../testing/random-weights.ts";
+import { weightRanges } from "../../../testing/weight-ranges.ts";
 import type { Tensors } from "../../../weights/index.ts";
 import { ortRuntime } from "../ort-runtime.ts";
 import { prepare } from "./prepare.ts";
@@ -41,12 +41,12 @@ function graph(tensors: Tensors): Record<"whole" | "strips", Tensor> {
   };
 }
 
-test.each(eightBitForms.flatMap((form) => [["unet", form] as const, ["vae", form] as const]))(
-  "in the %s, a convolution behind an enlargement is nearly that of float32 in 8 bits (%s), whole and in strips",
-  async (model, form) => {
+test.each(weightRanges.flatMap((weightRange) => [["unet", weightRange] as const, ["vae", weightRange] as const]))(
+  "in the %s, a convolution behind an upsampling in 8 bits (%s) is close to float32, whole and in strips",
+  async (model, weightRange) => {
     const outputs = graph(await weights());
-    const cache = { folder: join(folder, `${model}-${form}`), mostBytes: 1e9 };
-    const over = await prepare({ model, from: "test", outputs, pairs: new Map(), form }, { cache });
+    const cache = { folder: join(folder, `${model}-${weightRange}`), mostBytes: 1e9 };
+    const over = await prepare({ model, from: "test", outputs, pairs: new Map(), weightRange }, { cache });
     const prepared = over(outputs);
     expect(inOrder(Object.values(prepared)).filter((t) => is(t, quantisedUpsampledConvOp))).toHaveLength(2);
     for (const name of ["whole", "strips"] as const) expect(prepared[name].shape).toEqual(outputs[name].shape);
@@ -59,7 +59,7 @@ test.each(eightBitForms.flatMap((form) => [["unet", form] as const, ["vae", form
       expect(found.whole.dims).toEqual([2, OUT, 2 * H, 2 * W]);
       expect(found.strips.data).toEqual(found.whole.data);
       expect(decibels(data(exact.whole), data(found.whole))).toBeGreaterThan(35);
-      // one pixel is a thousand times as large as the others, of which nothing would be left in 8 bits
+      // one pixel is a thousand times as large as the others, which 8 bits would round to zero
       for (let channel = 0; channel < CHANNELS; channel++) values[channel * H * W] = 1000;
       const far = (i: number): boolean => Math.floor(i / (2 * W)) % (2 * H) > 3 && i < OUT * 4 * H * W;
       const outlier = await (await runtime.load(outputs)).run(feeds(values));

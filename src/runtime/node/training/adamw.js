@@ -19,11 +19,11 @@ import { withKernels } from "./kernels.js";
  */
 
 /**
- * One update: Loshchilov and Hutter 2017 (arXiv 1711.05101), algorithm 2, with the arithmetic of torch.optim.AdamW. Not as ONNX nodes,
- * each of whose fifteen operations would go through memory on its own.
+ * Updates parameters by AdamW: Loshchilov and Hutter 2017 (arXiv 1711.05101), algorithm 2, with the arithmetic of torch.optim.AdamW. It is not
+ * an ONNX graph, whose fifteen operations would each pass over memory.
  * @param {AdamWState} state
  * @param {Float32Array} gradients
- * @param {number} scale what gradients are multiplied by first, as clipping asks
+ * @param {number} scale factor of the gradients, from clipping
  * @param {AdamWOptions} options
  */
 export function adamw({ params, m, v }, gradients, scale, { lr, weightDecay, beta1, beta2, eps, step }) {
@@ -58,9 +58,9 @@ export function accumulate(into, values) {
  * into = into + all others
  * @param {Float32Array} into
  * @param {readonly Float32Array[]} others
- * @returns {number} the sum of the squares of the result: NaN or infinite if a value is
+ * @returns {number} sum of the squares of the result; NaN or infinite if one of its values is
  */
-export function gather(into, others) {
+export function addGradients(into, others) {
   const last = others.at(-1);
   for (const values of others.slice(0, -1)) accumulate(into, values);
   let squares = 0;

@@ -1,4 +1,4 @@
-// Made of kernels.wat by `npm run kernels`.
+// Generated from kernels.wat by `npm run kernels`.
 export const kernelBytes = [
   "AGFzbQEAAAABJwRgBX9/f319AGAEf39/fQBgAn9/AXxgDn9/f39/fX19fX19fX19AAISAQNlbnYGbWVtb3J5AgMBgIAEAwYFAAECAwAHNwUFYmxlbmQAAAhh",
   "cHByb2FjaAABDHN1bU9mU3F1YXJlcwACBWFkYW13AAMJZGlyZWN0aW9uAAQK5gQFUwIBfwJ7IAP9EyEGIAT9EyEHIAAgAkECdGohBQNAIAAgAP0ABAAgBv3m",

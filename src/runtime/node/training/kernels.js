@@ -13,7 +13,7 @@ import { kernelBytes } from "./kernels-bytes.js";
  * @typedef {{ readonly buffer: SharedArrayBuffer }} Memory of WebAssembly, shared
  */
 
-/** WebAssembly, of which Node's types have no more than the name. */
+/** WebAssembly, which Node's types do not describe. */
 const { Instance, Memory, Module } =
   /** @type {{ Instance: new (module: object, imports: object) => { exports: unknown }, Module: new (bytes: Uint8Array) => object,
    *   Memory: new (size: { initial: number, maximum: number, shared: true }) => Memory }} */ (
@@ -22,7 +22,7 @@ const { Instance, Memory, Module } =
 const module = new Module(Buffer.from(kernelBytes, "base64"));
 
 const PAGE = 65536;
-/** Largest size of one memory, bytes: addresses have 32 bits, and the one behind the last number must fit too. */
+/** Largest size of one memory in bytes: addresses have 32 bits, including the one after the last number. */
 export const MOST_BYTES = 2 ** 32 - PAGE;
 
 /** @param {number} bytes */
@@ -37,14 +37,14 @@ const kernelsIn = (memory) => /** @type {Kernels} */ (new Instance(module, { env
 /** @type {WeakMap<object, Kernels>} */
 const byBuffer = new WeakMap();
 /**
- * Makes kernels use arrays in this memory where they are, from now on.
+ * Lets kernels compute in place on arrays in this memory from now on.
  * @param {Memory} memory
  */
 export function computeIn(memory) {
   byBuffer.set(memory.buffer, kernelsIn(memory));
 }
 
-/** Numbers copied at a time from each array outside such a memory: few enough for the processor's first cache. */
+/** Count of numbers that are copied at a time from each array outside such a memory: few enough for the first-level cache. */
 const BLOCK = 2048;
 const [ARRAYS, LANES] = [4, 4]; // arrays of the largest kernel, and numbers per instruction
 const scratch = sharedMemory(ARRAYS * BLOCK * 4);
@@ -53,10 +53,10 @@ const places = Array.from({ length: ARRAYS }, (_, i) => new Float32Array(scratch
 const addresses = places.map(({ byteOffset }) => byteOffset);
 
 /**
- * Computes with arrays of equal length: in place if they share a memory given to computeIn, else block by block in copies.
+ * Computes with arrays of equal length: in place if they lie in a memory given to computeIn, otherwise block by block in copies.
  * @param {readonly Float32Array[]} arrays
- * @param {readonly number[]} changed indices of those that are changed
- * @param {(kernels: Kernels, n: number, ...at: number[]) => void} compute is given the count of numbers, a multiple of four (padded with
+ * @param {readonly number[]} changed indices of the arrays that are changed
+ * @param {(kernels: Kernels, n: number, ...at: number[]) => void} compute receives the count of numbers, a multiple of four (padded with
  *   zeros), and the address of each array
  */
 export function withKernels(arrays, changed, compute) {

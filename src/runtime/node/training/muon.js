@@ -3,14 +3,14 @@
 
 import { withKernels } from "./kernels.js";
 
-const TINY = 1e-7; // keeps a matrix of zeros as it is
+const TINY = 1e-7; // avoids a division by zero for a matrix of zeros
 
 /**
- * Updates the mean of a matrix's gradients, and replaces the gradients by the matrix to be orthogonalised: the mean one gradient ahead
- * (Nesterov), at Frobenius norm 1. Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/).
+ * Updates the mean of a matrix's gradients, and replaces the gradients by the matrix to orthogonalise: the mean with Nesterov momentum, scaled
+ * to Frobenius norm 1. Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/).
  * @param {Float32Array} mean
  * @param {Float32Array} gradients
- * @param {number} scale of the gradients, applied first
+ * @param {number} scale factor of the gradients, applied first
  * @param {number} momentum
  */
 export function direction(mean, gradients, scale, momentum) {
@@ -24,12 +24,12 @@ export function direction(mean, gradients, scale, momentum) {
   withKernels([gradients], [0], (kernels, n, ahead) => kernels.blend(ahead, ahead, n, unit, 0));
 }
 
-/** Root mean square of AdamW's steps, roughly. */
+/** Approximate root mean square of AdamW's steps. */
 const USUAL_STEP = 0.2;
 
 /**
- * Decays a matrix and moves it along orthogonal directions, as far as AdamW would move its numbers: Liu et al. 2025 (arXiv 2502.16982), equation 4.
- * @param {Float32Array} params of the matrix
+ * Decays a matrix and moves it along orthogonal directions by the length of a typical AdamW step: Liu et al. 2025 (arXiv 2502.16982), equation 4.
+ * @param {Float32Array} params parameters of the matrix
  * @param {Float32Array} directions
  * @param {Pick<import("./shares.ts").Matrix, "rows" | "columns">} matrix
  * @param {{ lr: number, weightDecay: number }} options

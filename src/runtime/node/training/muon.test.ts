@@ -9,7 +9,7 @@ import { reduceMean } from "../../../graph/ops/reduce.ts";
 import { input } from "../../../graph/ops/source.ts";
 import { ortRuntime } from "../ort-runtime.ts";
 import { direction, shrinkAndMove } from "./muon.js";
-import { orthogonalised } from "./orthogonal.ts";
+import { orthogonalise } from "./orthogonal.ts";
 import { ParallelSteps, trainingState, type Update } from "./parallel-steps.ts";
 import { rangesOf, shares } from "./shares.ts";
 
@@ -23,15 +23,15 @@ test.each([
   [6, 40],
   [40, 6],
   [16, 16],
-])("the singular values of a %i x %i matrix come near 1, and its directions stay", async (rows, columns) => {
+])("singular values of a %i x %i matrix approach 1, and its singular vectors stay", async (rows, columns) => {
   const values = random(rows * columns, rows);
   const unit = values.map((v) => v / norm(values));
   const x = input("x", [rows, columns]);
-  const y = orthogonalised(x);
+  const y = orthogonalise(x);
   const small = rows <= columns;
   const session = await runtime.load({
     gram: matmul(y, y, small ? { transB: true } : { transA: true }),
-    mixed: matmul(x, y, small ? { transB: true } : { transA: true }), // positive semidefinite and symmetric if directions stay
+    mixed: matmul(x, y, small ? { transB: true } : { transA: true }), // symmetric and positive semidefinite if singular vectors stay
   });
   const { gram, mixed } = await session.run({ x: floats(unit, rows, columns) });
   const n = Math.min(rows, columns);
@@ -49,7 +49,7 @@ test.each([
   await session.close();
 });
 
-test("the mean takes part of the new gradient, and what is orthogonalised looks one gradient ahead, at norm 1", () => {
+test("the mean takes its share of the new gradient, and the direction has Nesterov momentum at norm 1", () => {
   const mean = Float32Array.of(9, 1, 2, 9);
   const gradients = Float32Array.of(9, 6, -4, 9);
   direction(mean.subarray(1, 3), gradients.subarray(1, 3), 0.5, 0.75);
@@ -60,7 +60,7 @@ test("the mean takes part of the new gradient, and what is orthogonalised looks 
   expect([gradients[0], gradients[3]]).toEqual([9, 9]);
 });
 
-test("a matrix is decayed, and moves by 0.2 of the rate in root mean square", () => {
+test("a matrix is decayed, and moves by 0.2 of the learning rate in root mean square", () => {
   const params = Float32Array.of(7, 1, 1, 1, 1, 1, 1, 1, 1);
   const directions = Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0); // 2 x 4, orthogonal
   shrinkAndMove(params.subarray(1), directions, { rows: 2, columns: 4 }, { lr: 0.5, weightDecay: 0.1 });
@@ -69,7 +69,7 @@ test("a matrix is decayed, and moves by 0.2 of the rate in root mean square", ()
   expect(Math.sqrt(moved.reduce((sum, v) => sum + v * v, 0) / 8)).toBeCloseTo(0.5 * 0.2, 5);
 });
 
-test("numbers are dealt out evenly, matrices whole, and nothing twice", () => {
+test("shares have equal counts of numbers and whole matrices, without overlap", () => {
   const parameters = [
     { name: "a", dims: [10], offset: 0, length: 10, group: 0 },
     { name: "m", dims: [4, 3, 1, 1], offset: 10, length: 12, group: 1, orthogonal: true },
@@ -101,7 +101,7 @@ const update: Update = {
   emaDecay: 0,
 };
 
-test("a share's numbers are joined where they lie side by side", () => {
+test("adjacent ranges of a share are merged", () => {
   const matrix = { offset: 4, length: 6, group: 1, rows: 2, columns: 3 };
   const share = {
     pieces: [
@@ -159,7 +159,7 @@ async function learnt(workers: number) {
   return { losses, params: state.params.slice(), ema: state.ema!.slice() };
 }
 
-test("matrices learn by Muon beside vectors by AdamW, the same on one worker and on two", async () => {
+test("matrices are trained by Muon and vectors by AdamW, the same on one worker and on two", async () => {
   const [one, two] = [await learnt(1), await learnt(2)];
   expect(one.losses.at(-1)!).toBeLessThan(0.05 * one.losses[0]!);
   expect(two.params).toMatchGolden(one.params, 1e-4);

@@ -26,7 +26,7 @@ async function open(state = trainingState(4, { ema: false, workers: 2 })) {
 }
 const batch = [{ x: floats(Float32Array.of(1, 2, 3, 4), 4) }];
 
-test("a worker that ends while nothing is asked of it is told at the next step, and nothing waits for ever", async () => {
+test("a worker that ends while idle fails the next step, and nothing waits for ever", async () => {
   const steps = await open();
   expect((await steps.step([batch, batch], update)).updated).toBe(true);
   await steps.close();
@@ -39,10 +39,10 @@ test("when one worker fails in a step, the other does not wait for it", async ()
   await expect(steps.step([batch, batch], update)).rejects.toThrow("a training worker has ended");
 });
 
-test.each([true, false])("gradients are averaged, and the norm is theirs; in one memory: %s", async (together) => {
+test.each([true, false])("gradients are averaged, and the norm is that of the mean; in one memory: %s", async (together) => {
   const state = trainingState(4, { ema: true, workers: 2 });
   expect(state.memory).toBeDefined();
-  const steps = await open(together ? state : { ...state, memory: undefined }); // as when one memory is too small
+  const steps = await open(together ? state : { ...state, memory: undefined }); // as if one memory were too small
   const other = [{ x: floats(Float32Array.of(3, 2, 1, 0), 4) }];
   const { norm, measured } = await steps.step([batch, other], { ...update, emaDecay: 0.5 });
   expect(norm).toBeCloseTo(Math.hypot(2, 2, 2, 2) / 4, 6);
@@ -52,7 +52,7 @@ test.each([true, false])("gradients are averaged, and the norm is theirs; in one
   await steps.close();
 });
 
-test("a step that is stopped changes nothing, and no other follows", async () => {
+test("a stopped step changes nothing, and no step can follow", async () => {
   const state = trainingState(4, { ema: false, workers: 2 });
   const steps = await open(state);
   steps.stop();

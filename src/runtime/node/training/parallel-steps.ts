@@ -10,13 +10,13 @@ import type { Feeds } from "../../runtime.ts";
 import { channelBlock } from "../channel-block.ts";
 import { encodeModel } from "../encode-model.ts";
 import { type Memory, MOST_BYTES, sharedMemory } from "./kernels.js";
-import { orthogonalised } from "./orthogonal.ts";
+import { orthogonalise } from "./orthogonal.ts";
 import type { Fed, Parameter } from "./parameter.ts";
 import { rangesOf, type Share, shares } from "./shares.ts";
 
-/** Everything that training changes, in shared memory: each array holds the numbers of all parameters, one after the other. */
+/** State that training changes, in shared memory: each array holds the numbers of all parameters, one after the other. */
 export interface TrainingState {
-  /** The memory that all arrays lie in, if one is large enough: updates then compute in place. */
+  /** Memory that holds all arrays, if one memory is large enough: updates then compute in place. */
   readonly memory: Memory | undefined;
   readonly params: Float32Array;
   /** Means of the gradients and of their squares; Muon does not need the latter. */
@@ -28,7 +28,7 @@ export interface TrainingState {
   readonly gradients: readonly Float32Array[];
 }
 
-/** @param workers number of workers, each with gradients of its own */
+/** Allocates a training state. @param workers number of workers, each with gradients of its own */
 export function trainingState(
   size: number,
   { ema, workers }: { readonly ema: boolean; readonly workers: number },
@@ -38,7 +38,7 @@ export function trainingState(
   return { memory, params, m, v, ema: ema ? others[0] : undefined, gradients: others.slice(ema ? 1 : 0) };
 }
 
-const LINE = 64; // bytes of a line of the processor's cache
+const LINE = 64; // bytes of a cache line
 
 function sharedArrays(size: number, count: number): { memory: Memory | undefined; arrays: Float32Array[] } {
   const bytes = Math.ceil((size * 4) / LINE) * LINE;
@@ -61,7 +61,7 @@ export interface Update {
   readonly momentum: number;
   /** 1 for the first update. */
   readonly step: number;
-  /** Largest norm of all gradients together; 0: no limit */
+  /** Largest norm of all gradients together; 0 for no limit. */
   readonly clip: number;
   readonly emaDecay: number;
 }
@@ -82,20 +82,20 @@ export interface ParallelStepsOptions {
   /** Inputs that hold parameters: one each, or several that lie side by side. */
   readonly fed: readonly Fed[];
   readonly metrics: readonly string[];
-  /** Which metric is the loss. */
+  /** Name of the metric that is the loss. */
   readonly loss: string;
   readonly parameters: readonly Parameter[];
   /** State with gradients for each worker. One worker with one thread for each core is faster than one worker with several threads. */
   readonly state: TrainingState;
   /** Threads of each worker's session. */
   readonly threads?: number | undefined;
-  /** See ModelOptions. */
+  /** Whether to free memory as soon as a value is no longer needed: see ModelOptions. */
   readonly lean?: boolean | undefined;
 }
 
 interface Reply {
   readonly ready?: true;
-  /** Batches done so far, in a step of several: the step's own reply is still to come. */
+  /** Number of batches done so far, in a step of several; the reply to the step follows. */
   readonly batch?: number;
   readonly error?: string;
   readonly measured: StepResult["measured"][number];
@@ -105,9 +105,9 @@ interface Reply {
 }
 
 /**
- * Runs training steps on several workers. Each computes the gradients of its own batches with one ONNX graph whose weights and gradients
- * are in buffers allocated once; gradients are then averaged over the workers, and each worker updates its share of the
- * parameters. The result does not depend on timing.
+ * Runs training steps on several workers. Each computes the gradients of its own batches with one ONNX graph whose weights and gradients are in
+ * buffers that are allocated once. Gradients are then averaged over the workers, and each worker updates its share of the parameters. The result
+ * does not depend on timing.
  */
 export class ParallelSteps {
   readonly #workers: readonly Worker[];
@@ -166,7 +166,7 @@ export class ParallelSteps {
 
   /**
    * Makes one update from the batches of every worker.
-   * @param batches the same number for each worker: their gradients are averaged
+   * @param batches the same number for each worker; their gradients are averaged
    * @param onBatch called after each batch of any worker, if there are several
    */
   async step(batches: readonly (readonly Feeds[])[], update: Update, onBatch?: () => void): Promise<StepResult> {
@@ -185,7 +185,7 @@ export class ParallelSteps {
     };
   }
 
-  /** Prevents further batches. A step that has batches left fails and changes nothing, and no step can follow it. */
+  /** Stops before the next batch. A step with batches left fails and changes nothing, and no step can follow it. */
   stop(): void {
     Atomics.store(this.#sync, 3, 1);
   }
@@ -197,7 +197,7 @@ export class ParallelSteps {
     await this.#ended;
   }
 
-  /** The next reply of every worker. If one fails, the others would wait for it for ever, so all are ended. */
+  /** Sends a message to every worker and awaits the replies. If one worker fails, all are ended, since the others would wait for it for ever. */
   async #all(ask: (index: number) => void): Promise<Reply[]> {
     if (this.#failure !== undefined) throw this.#failure;
     const replies = this.#workers.map(
@@ -225,10 +225,10 @@ export class ParallelSteps {
   }
 }
 
-/** The graph that orthogonalises a worker's matrices: y0 from x0 and so on. */
+/** Encodes the graph that orthogonalises a worker's matrices: y0 from x0, and so on. */
 async function orthogonaliser({ matrices }: Share): Promise<Uint8Array | undefined> {
   if (matrices.length === 0) return undefined;
-  const outputs = matrices.map(({ rows, columns }, i) => [`y${i}`, orthogonalised(input(`x${i}`, [rows, columns]))] as const);
+  const outputs = matrices.map(({ rows, columns }, i) => [`y${i}`, orthogonalise(input(`x${i}`, [rows, columns]))] as const);
   return (await inTurns(encodeModel(Object.fromEntries(outputs), {}))).model;
 }
 

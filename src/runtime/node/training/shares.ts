@@ -19,7 +19,7 @@ export interface Share {
   readonly matrices: readonly Matrix[];
 }
 
-/** Divides parameters among workers so that each has about the same work: numbers evenly, matrices whole. */
+/** Divides parameters among workers so that each has about the same work: single numbers evenly, and whole matrices. */
 export function shares(parameters: readonly Parameter[], count: number): Share[] {
   const single = parameters.filter(({ orthogonal }) => !orthogonal);
   const matrices = matrixShares(parameters.filter(({ orthogonal }) => orthogonal).map(matrixOf), count);
@@ -43,7 +43,7 @@ export interface Range {
   readonly to: number;
 }
 
-/** The ranges of a share, in order, adjacent ones joined. */
+/** Ranges of a share, in order, with adjacent ones merged. */
 export function rangesOf({ pieces, matrices }: Share): Range[] {
   const ranges: { from: number; to: number }[] = [];
   for (const { offset, length } of [...pieces, ...matrices].toSorted((a, b) => a.offset - b.offset)) {
@@ -55,7 +55,7 @@ export function rangesOf({ pieces, matrices }: Share): Range[] {
 }
 
 function matrixOf({ name, dims, offset, length, group }: Parameter): Matrix {
-  if (dims.length < 2) throw new TypeError(`${name} is no matrix`);
+  if (dims.length < 2) throw new TypeError(`${name} is not a matrix`);
   return { offset, length, group, rows: dims[0]!, columns: length / dims[0]! };
 }
 

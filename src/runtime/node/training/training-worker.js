@@ -1,7 +1,7 @@
 // @ts-check
 // Plain JavaScript, because Node starts a worker from a file that it can run as it is.
 import { parentPort, workerData } from "node:worker_threads";
-import { accumulate, adamw, average, gather } from "./adamw.js";
+import { accumulate, adamw, addGradients, average } from "./adamw.js";
 import { computeIn } from "./kernels.js";
 import { direction, shrinkAndMove } from "./muon.js";
 
@@ -18,7 +18,7 @@ import { direction, shrinkAndMove } from "./muon.js";
 // ONNX Runtime reads this when it is loaded, so it comes before the import.
 process.env.ORT_DISABLE_TELEMETRY ??= "1";
 const { env, InferenceSession, Tensor } = await import("onnxruntime-node");
-env.logLevel = "fatal"; // a thread has no stderr of its own; what fails is thrown and told
+env.logLevel = "fatal"; // a thread has no stderr of its own; errors are thrown and sent to the main thread
 
 if (parentPort === null) throw new Error("training-worker.js runs as a worker thread only");
 const port = parentPort;
@@ -27,7 +27,7 @@ const { index, fed, metrics, own } = setup; // own: the ranges that this worker 
 const { pieces, matrices } = setup.share;
 const { memory, ...arrays } = setup.state;
 if (memory !== undefined) computeIn(memory);
-/** @param {Float32Array} array arrives with a buffer object of its own, even if of the shared memory */
+/** @param {Float32Array} array has its own buffer object after the transfer, even if it lies in the shared memory */
 const inMemory = (array) =>
   memory === undefined
     ? array
@@ -42,7 +42,7 @@ const sums = new Float64Array(setup.sums);
 const total = params.length;
 const count = everyone.length;
 
-// ONNX Runtime's tensors may not lie in shared memory: each worker computes with copies of its own.
+// Tensors of ONNX Runtime cannot use shared memory, so each worker computes with its own copies.
 const weights = new Float32Array(total);
 const gradients = new Float32Array(total);
 /** @type {Record<string, import("onnxruntime-common").Tensor>} */
@@ -76,7 +76,7 @@ function part(all, { offset, length }) {
   return all.subarray(offset, offset + length);
 }
 
-/** Waits until every worker has reached this point. @throws when the workers are being ended, because one that failed never reaches it */
+/** Waits until every worker has reached this point. @throws when the workers are being ended: a failed worker never reaches it */
 function barrier() {
   if (Atomics.load(sync, 2) !== 0) throw new Error("the training workers are being ended");
   const round = Atomics.load(sync, 1);
@@ -116,24 +116,24 @@ async function differentiate(batches) {
 }
 
 /**
- * Each worker averages and applies a share of the gradients, as in Rajbhandari et al. 2019 (arXiv 1910.02054), stage 1.
+ * Averages and applies this worker's share of the gradients, as in Rajbhandari et al. 2019 (arXiv 1910.02054), stage 1.
  * @param {Update} update
  * @param {number} batches
- * @param {boolean} finite whether the losses of this worker are
+ * @param {boolean} finite whether the losses of this worker are finite
  */
 async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, finite) {
   barrier();
   const share = 1 / (count * batches);
   let squares = 0;
   for (const { from, to } of own)
-    squares += gather(
+    squares += addGradients(
       mine.subarray(from, to),
       theirs.map((each) => each.subarray(from, to)),
     );
   sums[index] = finite ? squares : Number.NaN;
   barrier();
   const norm = share * Math.sqrt(sums.reduce((a, b) => a + b, 0));
-  if (!Number.isFinite(norm)) return { norm, updated: false }; // every worker sees the same sum, so all of them leave the weights as they are
+  if (!Number.isFinite(norm)) return { norm, updated: false }; // every worker has the same sum, so all leave the weights unchanged
   const scale = share * (clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1); // torch.nn.utils.clip_grad_norm_
   for (const piece of pieces) {
     const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[piece.group]);
@@ -160,7 +160,7 @@ async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, 
 }
 
 port.on("message", async (/** @type {Request | "end"} */ request) => {
-  if (request === "end") return port.close(); // ends when idle: a thread ended inside ONNX Runtime would crash the whole program
+  if (request === "end") return port.close(); // end only when idle: ending a thread inside ONNX Runtime would crash the whole program
   const { batches, update } = request;
   try {
     weights.set(params);

@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
-import type { UserError } from "../core/errors.ts";
-import { MemoryGauge } from "./node/memory-gauge.ts";
-import { ModelProcess } from "./node/model-process.ts";
+import type { UserError } from "../../core/errors.ts";
+import { MemoryGauge } from "./memory-gauge.ts";
+import { ModelProcess } from "./model-process.ts";
 
 vi.mock("node:child_process", async (original) => ({
   ...(await original<typeof import("node:child_process")>()),
@@ -11,7 +11,7 @@ vi.mock("node:child_process", async (original) => ({
 }));
 afterEach(() => void vi.mocked(fork).mockReset());
 
-/** What keeps the program alive, or does not. */
+/** A handle that keeps the program alive, or does not. */
 class Pipe extends EventEmitter {
   held = true;
   ref(): void {
@@ -22,7 +22,7 @@ class Pipe extends EventEmitter {
   }
 }
 
-/** A child that does what the test says. */
+/** A child process that the test controls. */
 class Child extends Pipe {
   readonly pid = 1;
   readonly channel = new Pipe();
@@ -43,7 +43,7 @@ function start(): { child: Child; process: ModelProcess } {
 
 const nothing = { kind: "release", session: 0 } as const;
 
-test("a process keeps the program alive while it is asked, and not when it is idle", async () => {
+test("a process keeps the program alive while an answer is awaited, and not when it is idle", async () => {
   const { child, process } = start();
   expect(child.held).toBe(false);
   const both = [process.ask(nothing), process.ask(nothing)];
@@ -55,7 +55,7 @@ test("a process keeps the program alive while it is asked, and not when it is id
   expect([child, child.channel, child.stdout, child.stderr].map(({ held }) => held)).toEqual([false, false, false, false]);
 });
 
-test("what its libraries write is kept to itself, and told when it ends by itself", async () => {
+test("output of libraries is hidden, and part of the error if the process ends by itself", async () => {
   const { child, process } = start();
   const lost = process.ask(nothing);
   child.stderr.emit("data", Buffer.from(`${"x".repeat(5000)} [E:onnxruntime] out of luck\n`));
@@ -66,12 +66,12 @@ test("what its libraries write is kept to itself, and told when it ends by itsel
   );
   expect(error).toMatchObject({
     code: "runtime/ended",
-    message: expect.stringMatching(/\(SIGSEGV\)\. Its last words: x+ \[E:onnxruntime\] out of luck$/),
+    message: expect.stringMatching(/\(SIGSEGV\)\. Its last output: x+ \[E:onnxruntime\] out of luck$/),
   });
   expect(error.message.length).toBeLessThan(2200);
 });
 
-test("an answer that comes after the end was asked for does not let the program go before the end has come", async () => {
+test("an answer that arrives while the process is being ended does not let the program exit before it has ended", async () => {
   const { child, process } = start();
   const lost = process.ask(nothing);
   const ended = process.end(new Error("enough"));
@@ -82,7 +82,7 @@ test("an answer that comes after the end was asked for does not let the program 
   await ended;
 });
 
-test("a process that fails is ended and waited for", async () => {
+test("a failed process is ended, and its end awaited", async () => {
   const { child, process } = start();
   const [one, other] = [process.ask(nothing), process.ask(nothing)];
   child.emit("error", new Error("no room for messages"));

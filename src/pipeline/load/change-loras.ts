@@ -1,0 +1,101 @@
+import { isDeepStrictEqual } from "node:util";
+import type { LoadOptions } from "../../contract/request.ts";
+import type { Notice } from "../../core/notice.ts";
+import { NO_PAIRS, textGraph, type Unfinished, unetGraph } from "../../sessions/graphs.ts";
+import type { Precision } from "../../sessions/precision.ts";
+import type { TextEncoder } from "../../sessions/text/text-stage.ts";
+import type { AdapterFiles } from "../../weights/adapter.ts";
+import type { ModelFiles } from "../../weights/model.ts";
+import type { ComponentName } from "../../weights/sdxl-single-file.ts";
+import { fewStepNotices } from "../settle.ts";
+import { detectFewStep } from "./few-step.ts";
+import { collectLoras } from "./loras.ts";
+import type { LivePairs, MakeSessions } from "./make-sessions.ts";
+import type { Opened } from "./opened.ts";
+
+/** Gives the models other LoRAs, once those that change have left memory. */
+export type ChangeLoras = (
+  before: Opened,
+  options: LoadOptions,
+) => Promise<{ readonly opened: Opened; readonly notices: readonly Notice[] }>;
+
+/** What was recognised as a model of few steps, of the model's file and its LoRAs. */
+export const fewStepOf = (
+  model: ModelFiles,
+  loras: LoadOptions["loras"],
+  metadata: readonly Readonly<Record<string, string>>[],
+): Opened["fewStep"] =>
+  detectFewStep([
+    { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
+    ...loras.flatMap(({ path, scale }, i) => (scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [])),
+  ]);
+
+/**
+ * Changes LoRAs of a load. Graphs and sessions are made again of those models alone whose LoRAs become others. Where only strengths do,
+ * sessions stay once their strengths are inputs: from the first change on, and not in int8.
+ * @throws UserError, in the call, those of collectLoras; nothing has changed then
+ */
+export function changeLoras(
+  model: ModelFiles,
+  adapter: AdapterFiles | undefined,
+  precision: Precision,
+  { textEncoder, denoiser }: Pick<MakeSessions, "textEncoder" | "denoiser">,
+): ChangeLoras {
+  /** LoRAs of models that were made again since the load. */
+  const live = new Map<ComponentName, LivePairs>();
+  return async (before, options) => {
+    const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
+    const fewStep = fewStepOf(model, options.loras, metadata);
+    const unloads: (() => Promise<void>)[] = [];
+    const changes: (() => void)[] = [];
+    function changed<M extends { readonly graph: { readonly unfinished: Unfinished } }>(
+      name: ComponentName,
+      one: M,
+      again: (live: LivePairs) => M,
+      unload: () => Promise<void>,
+    ): M {
+      const after = pairs.get(name) ?? NO_PAIRS;
+      const { unfinished } = one.graph;
+      if (isDeepStrictEqual(unfinished.pairs, after)) return one;
+      const there = live.get(name);
+      if (
+        precision !== "int8" &&
+        there !== undefined &&
+        isDeepStrictEqual(withoutScales(unfinished.pairs), withoutScales(after))
+      ) {
+        changes.push(() => {
+          there.pairs = after;
+        });
+        return { ...one, graph: { ...one.graph, unfinished: { ...unfinished, pairs: after } } };
+      }
+      const anew = { pairs: after };
+      unloads.push(unload);
+      changes.push(() => void live.set(name, anew));
+      return again(anew);
+    }
+    function textAfter(name: "text_encoder" | "text_encoder_2", one: TextEncoder): TextEncoder {
+      const again = (own: LivePairs) => textEncoder(name, textGraph(model, name, pairs), one.changes, own);
+      const after = changed(name, one, again, () => one.session.unload());
+      return after === one ? one : { ...after, changes: one.changes + 1 };
+    }
+    const { unet, text } = before;
+    const opened: Opened = {
+      ...before,
+      options,
+      fewStep,
+      text: [textAfter("text_encoder", text[0]), textAfter("text_encoder_2", text[1])],
+      unet: changed(
+        "unet",
+        unet,
+        (own) => denoiser(unetGraph(model, pairs), own),
+        () => unet.sessions.unload(),
+      ),
+    };
+    for (const unload of unloads) await unload();
+    for (const change of changes) change();
+    return { opened, notices: [...notices, ...fewStepNotices(fewStep)] };
+  };
+}
+
+const withoutScales = (pairs: Unfinished["pairs"]) =>
+  new Map([...pairs].map(([path, own]) => [path, own.map(({ down, up, group }) => ({ down, up, group }))]));

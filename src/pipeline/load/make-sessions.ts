@@ -1,0 +1,77 @@
+import type { WeightRange } from "../../runtime/eight-bit-probe.ts";
+import type { ToPrepare } from "../../runtime/prepare.ts";
+import type { Feeds, Runtime } from "../../runtime/runtime.ts";
+import { loraScales, type Outputs, type TextGraph, type UNetGraph, type Unfinished, withLoras } from "../../sessions/graphs.ts";
+import { LazySession, type Prepare } from "../../sessions/lazy-session.ts";
+import { inEightBits, type Precision } from "../../sessions/precision.ts";
+import { prepareInCache } from "../../sessions/runtimes.node.ts";
+import type { TextEncoder } from "../../sessions/text/text-stage.ts";
+import { UNetSessions } from "../../sessions/unet-sessions.ts";
+import type { Opened } from "./opened.ts";
+
+/** The LoRAs of a model whose strengths may change while it is loaded. */
+export interface LivePairs {
+  pairs: Unfinished["pairs"];
+}
+
+export interface SessionOptions {
+  /** The model's name by default. */
+  readonly name?: string;
+  /** False where float16 overflows. */
+  readonly half?: boolean;
+  readonly on?: Runtime;
+  /** LoRAs whose strengths are inputs; in int8, where they are part of the weights, they are not. */
+  readonly live?: LivePairs;
+}
+
+/** Where and how the models of one load run. */
+export interface SessionPlan {
+  readonly runtime: Runtime;
+  /** The runtime of text and ID encoders, which may be the same. */
+  readonly encoders: Runtime;
+  readonly precision: Precision;
+  /** The range of weights for which products in int8 are right. */
+  readonly weightRange: WeightRange | undefined;
+  /** What the weights come from, as the user calls it. */
+  readonly from: string;
+}
+
+export type MakeSessions = ReturnType<typeof makeSessions>;
+
+/** Makers of the sessions of a load: each model in the precision that was chosen, with its LoRAs. */
+export function makeSessions({ runtime, encoders, precision, weightRange, from }: SessionPlan) {
+  const lazy = <Name extends string>(
+    name: string,
+    outputs: Outputs<Name> | Prepare<Name>,
+    half = false,
+    on = runtime,
+    always?: () => Feeds,
+  ) => new LazySession(on, name, outputs, half, always);
+
+  /** @param outputs those of the whole model, or others over the same weights */
+  function inPrecision<Name extends string>(
+    whole: ToPrepare,
+    outputs: Outputs<Name>,
+    { name = whole.model, half = precision === "f16", on = runtime, live }: SessionOptions = {},
+  ): LazySession<Name> {
+    if (precision === "int8") return lazy(name, inEightBits({ ...whole, weightRange }, outputs, prepareInCache), false, on);
+    if (live === undefined) return lazy(name, withLoras(outputs, whole.pairs), half, on);
+    return lazy(name, withLoras(outputs, whole.pairs, true), half, on, () => loraScales(live.pairs));
+  }
+
+  /** @param changes how often the encoder's LoRAs have changed since the load */
+  function textEncoder(model: "text_encoder" | "text_encoder_2", graph: TextGraph, changes = 0, live?: LivePairs): TextEncoder {
+    const { unfinished } = graph;
+    const session = inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders, ...(live && { live }) });
+    return { graph, session, changes };
+  }
+
+  const denoiser = (graph: UNetGraph, live?: LivePairs): Opened["unet"] => ({
+    graph,
+    sessions: new UNetSessions(graph.unfinished.outputs, (name, outputs) =>
+      inPrecision({ model: "unet", from, ...graph.unfinished }, outputs, { name, ...(live && { live }) }),
+    ),
+  });
+
+  return { lazy, inPrecision, textEncoder, denoiser };
+}
