@@ -1,5 +1,5 @@
-// What DeepCache, T-GATE and fewer steps change in the miniature's pictures: mean absolute difference (0..255) to the pictures of all
-// evaluations, beside what is evaluated. Writes the pictures, a row for each case, to the file that is given.
+// Measures what DeepCache, T-GATE and fewer steps change in the miniature's pictures: mean absolute difference (0..255) to the pictures
+// of all evaluations, and the time. Writes the pictures, a row per case, to the given file.
 //
 //   npx tsx scripts/compare-shortcuts.ts [sheet.png]
 import "./show-help.ts";
@@ -13,7 +13,7 @@ import { type GenerateInput, PhotoMaker } from "../src/pipeline/index.ts";
 const MINIATURE = "assets/miniature";
 const SEED = 7;
 
-/** Each is compared with the first of its group. */
+/** Groups of options, each compared with the first of its group. */
 const GROUPS: readonly (readonly Partial<GenerateInput>[])[] = [
   [
     { scheduler: "ddim" },

@@ -28,13 +28,13 @@ const machine = {
   onnxRuntime: "1.30.0",
 };
 
-test("median, least and most", () => {
+test("median, minimum and maximum", () => {
   expect(spread([3, 1, 2])).toEqual({ median: 2, min: 1, max: 3 });
   expect(spread([4, 1, 2, 10]).median).toBe(3);
   expect(() => spread([])).toThrow(RangeError);
 });
 
-test("a summary pools evaluations, and tells the first picture from the later ones", () => {
+test("a summary pools evaluations, and separates the first picture from later ones", () => {
   expect(summaryOf(measured(512, 1, 1.6e12, [4, 2, 3], [20, 10, 12]))).toEqual({
     text: 0.25,
     id: 1,
@@ -65,15 +65,15 @@ const runs: MeasuredPrecision[] = [
   },
 ];
 
-test("the table says machine, preparing, loading, and a line for each size", () => {
+test("the table has the machine, preparing, loading, and a line for each size", () => {
   const text = benchTable(machine, runs);
   expect(text).toContain("Processor 5 (avx2), 2 cores, 24.0 GB; linux 6 x64; Node 20.20.2; ONNX Runtime 1.30.0");
-  expect(text).toContain("preparing, once for all: 60.00 (unet 60.00)");
+  expect(text).toContain("preparing, once only: 60.00 (unet 60.00)");
   expect(text).toContain("loading: 2.50 (unet 2.00, vae 0.500)");
   expect(text).toMatch(/512x512 +1 +0\.250 +0\.500 +2\.00 +\(2\.00-2\.00\) +1\.50 +9\.00 +8\.00 +1\.59 +795 +3\.1 GB/);
 });
 
-test("growth goes from the smallest work to the largest, and leaves open what was not measured", () => {
+test("growth is sorted by work, and cells that were not measured are blank", () => {
   const lines = growthText(runs).split("\n");
   expect(lines[1]).toMatch(/size +batch +TFLOP +cpu int8 +cpu f32/);
   expect(lines[2]).toMatch(/512x512 +1 +1\.59 +x1\.00 +2\.00 +x1\.00 +6\.00 +x1\.00/);

@@ -30,7 +30,7 @@ const row = (variant: string, seed: number, share: number) => ({
 test("evaluate ablations prints a line for each variant", async () => {
   const none = await run("evaluate", "ablations", "--from", from);
   expect(none.code).toBe(1);
-  expect(none.err).toContain("has no results of ablations");
+  expect(none.err).toContain("has no ablation results");
   expect(JSON.parse((await run("evaluate", "ablations", "--from", from, "--json")).out).error.code).toBe("ablations/none");
   await writeAblations(from, [row("reference", 0, 0.7), row("average", 0, 0.6), row("reference", 1, 0.8)]);
   const { code, out } = await run("evaluate", "ablations", "--from", from);
@@ -43,7 +43,7 @@ test("evaluate ablations prints a line for each variant", async () => {
   expect(json[1]).toMatchObject({ variant: "average", seeds: 1, figures: { faceSimShare: { value: 0.6, error: null } } });
 });
 
-test("train ablations names its variants, and what it begins from", async () => {
+test("train ablations names its variants and requires a model to start from", async () => {
   const unknown = await run("train", "ablations", "--from", from, "--variants", "reference,mean");
   expect(unknown.code).toBe(1);
   expect(unknown.err).toContain('There is no variant "mean"');

@@ -3,8 +3,8 @@ import { seededRandom } from "../core/random/seeded-random.ts";
 import { elementCount, openTensors, type Tensors, writeSafetensors } from "../weights/index.ts";
 
 /**
- * Writes a file of random weights, and opens it.
- * @param change makes other numbers of those that were drawn
+ * Writes a file of random weights and opens it.
+ * @param change maps the random numbers to others
  */
 export async function randomWeights(
   path: string,
