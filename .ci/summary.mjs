@@ -1,4 +1,4 @@
-// Prints "<n> passed, <n> failed" from vitest's report. A file or a step that fails without a failed test counts as one.
+// Prints "<n> passed, <n> failed" from vitest's report. A file or step that fails without a failed test counts as one failure.
 import { existsSync, readFileSync } from "node:fs";
 
 const [report, ...failedSteps] = process.argv.slice(2);

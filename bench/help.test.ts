@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { headOf } from "../scripts/show-help.ts";
 
 const root = join(import.meta.dirname, "..");
-/** What is run, and not imported: it exports nothing. */
+/** Files that are run rather than imported: they export nothing. */
 const scripts = ["bench", "scripts"]
   .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)))
   .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
@@ -14,7 +14,7 @@ const scripts = ["bench", "scripts"]
 
 test("there are scripts", () => expect(scripts.length).toBeGreaterThan(12));
 
-test.each(scripts)("%s says in its head how it is called, and shows that before it does anything", (path) => {
+test.each(scripts)("%s describes its usage in its head comment, and shows that before doing anything else", (path) => {
   const source = readFileSync(join(root, path), "utf8");
   const name = path.replaceAll("\\", "/");
   expect(headOf(source)).toMatch(

@@ -1,4 +1,4 @@
-"""Updates of torch.optim.AdamW with clipped gradients and two groups: fixtures/adamw/adamw.safetensors.
+"""Records updates of torch.optim.AdamW with clipped gradients and two groups: fixtures/adamw/adamw.safetensors.
 
 python reference/adamw.py      needs torch 2.8.0, safetensors
 """
@@ -16,7 +16,7 @@ tensors = {"params": torch.cat([first, second]).detach().clone()}
 optimiser = torch.optim.AdamW(
     [{"params": [first], "weight_decay": 0.1}, {"params": [second], "weight_decay": 0.0}], betas=(0.9, 0.99), eps=1e-8
 )
-# some gradients are far above the norm that is allowed, some below, some entries almost zero
+# some gradients far above the clipping norm, some below it, some entries almost zero
 grads = torch.randn(STEPS, 64) * torch.logspace(-2, 1, STEPS)[:, None] * torch.logspace(-4, 0, 64)[None, :]
 rates = torch.linspace(1e-2, 1e-3, STEPS)
 norms = []

@@ -1,4 +1,4 @@
-"""Losses and gradients of tiny models in PyTorch: fixtures/gradients/*.safetensors.
+"""Records losses and gradients of tiny models in PyTorch: fixtures/gradients/*.safetensors.
 
 python reference/gradients.py      needs torch 2.8.0, diffusers 0.35.2, transformers 4.57.6
 """
@@ -77,7 +77,7 @@ write(
     ],
 )
 
-# few tokens, so that the table's gradient stays small; every kind of weight of the real one
+# few tokens, so that the embedding table's gradient stays small; every kind of weight of the real model
 text = CLIPTextModel(
     transformers.CLIPTextConfig(
         vocab_size=20,

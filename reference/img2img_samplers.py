@@ -1,16 +1,16 @@
-"""What diffusers' schedulers do from the middle of a run: fixtures/schedulers/from-middle.{json,safetensors}.
+"""Records diffusers' schedulers starting in the middle of a run: fixtures/schedulers/from-middle.{json,safetensors}.
 
 python reference/img2img_samplers.py      needs torch 2.8.0, diffusers 0.35.2, scipy
 
-For each sampler 10 steps (LCM and TCD: 8), begun as StableDiffusionXLImg2ImgPipeline.get_timesteps does for a strength: add_noise at
-the first timestep that is left, then step by step, on the denoiser x*t/(t+1) of schedules.json. `put_back` is the same run with
-latents changed after each step but the last, in the order of StableDiffusionXLInpaintPipeline: where the mask is 0 they are add_noise
-of the original at the next timestep.
+Each sampler runs 10 steps (LCM and TCD: 8), starting as StableDiffusionXLImg2ImgPipeline.get_timesteps does for a strength: add_noise at
+the first remaining timestep, then step by step, on the denoiser x*t/(t+1) of schedules.json. `put_back` is the same run with
+latents replaced after each step but the last, as in StableDiffusionXLInpaintPipeline: where the mask is 0, by add_noise of the original at
+the next timestep.
 
-PNDM (without Runge-Kutta) cannot begin in the middle as it is: its counter takes the second evaluation for the correction of the first
-step, whose repeated timestep is cut off, so that latents are one step behind from there on and the last noise is never taken away.
-What is printed shows it: how far from the original a run ends whose denoiser says exactly which noise was added. So `pndm` begins at
-the place of its step, and its counter is set past the correction.
+PNDM (without Runge-Kutta) cannot start in the middle unchanged: its counter takes the second evaluation for the correction of the first
+step, whose repeated timestep was cut off, so latents lag one step behind from there on and the last noise is never removed.
+The printed figures show it: the noise left by a run whose denoiser predicts exactly the added noise. So `pndm` here starts at the
+index of its step, with its counter set past the correction.
 """
 
 import inspect
@@ -26,7 +26,7 @@ torch.set_num_threads(1)
 BASE = json.loads((folder / "schedules.json").read_text())["base_config"]
 SHAPE = (1, 2, 2, 4)
 SEED = 20261201
-MASK = [0.0, 0.5, 1.0, 1.0]  # for each column: what may change
+MASK = [0.0, 0.5, 1.0, 1.0]  # for each column: 1 where latents may change
 STRENGTHS = (0.3, 0.6, 0.9, 1.0)
 SAMPLERS = {
     "euler": ("EulerDiscreteScheduler", {}, 10, {}),

@@ -3,8 +3,8 @@
     PHOTOMAKER_REF=<checkout of TencentARC/PhotoMaker> python reference/miniature.py <miniature folder> <ID images...>
 
 Needs torch 2.8 (CPU), diffusers 0.35.2, transformers 4.56.2, peft 0.21.2, einops, accelerate; and `npm run build` first.
-The official code is run as it is but for what its sizes and its age ask: it hard-codes the widths of the full-size model, two tokens
-for a photo, and an argument that diffusers no longer takes. InsightFace, which V1 does not use, is not needed.
+The official code runs unchanged except where it hard-codes the widths of the full-size model, two tokens per photo, or an argument that
+diffusers no longer takes. InsightFace, which V1 does not use, is not needed.
 """
 
 import json
@@ -94,7 +94,7 @@ def main():
             reference = np.asarray(picture).astype(float)
             difference = np.abs(reference - ours(folder, photos, prompt, negative, steps, guidance, merge, seed))
             worst = max(worst, difference.mean())
-            print(f"{prompt!r}: mean {difference.mean():.4f}, most {difference.max():.0f} of 255; the picture's deviation {reference.std():.0f}")
+            print(f"{prompt!r}: mean {difference.mean():.4f}, max {difference.max():.0f} of 255; the picture's standard deviation {reference.std():.0f}")
     print(f"worst mean difference {worst:.4f} of 255")
     sys.exit(0 if worst <= 0.1 else 1)
 

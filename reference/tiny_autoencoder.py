@@ -1,4 +1,4 @@
-"""A small TAESD with random weights, as diffusers' folder and in the original layout, and what it decodes: fixtures/tiny-autoencoder/.
+"""Makes a small TAESD with random weights, as a diffusers folder and in the original layout, and records its decoding: fixtures/tiny-autoencoder/.
 
 python reference/tiny_autoencoder.py      needs torch 2.8.0, diffusers 0.35.2
 """
@@ -25,10 +25,10 @@ for name, parameter in model.named_parameters():
     torch.nn.init.normal_(parameter, std=spread * (0.3 if name.endswith("conv.4.weight") else 1))
 with torch.no_grad():
     model.decoder.layers[-1].weight.mul_(0.05)
-    model.decoder.layers[-1].bias.fill_(0.5)  # about a picture: most of what it decodes lies in -1..1
+    model.decoder.layers[-1].bias.fill_(0.5)  # resembles a picture: most decoded values lie in -1..1
 model.half().save_pretrained(root)
 
-# the original keeps its clamp as layer 0 of the decoder, and each half in a file of its own
+# the original counts its clamp as layer 0 of the decoder, and has a file for each half
 layers = model.decoder.layers.state_dict()
 torch.save({f"{int(n.split('.')[0]) + 1}.{n.split('.', 1)[1]}": v.clone() for n, v in layers.items()}, root / "taesd_decoder.pth")
 

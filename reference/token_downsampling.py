@@ -1,4 +1,4 @@
-"""What the tiny SDXL's UNet says with downsampled keys and values (ToDo, arXiv 2402.13573): fixtures/token-downsampling/.
+"""Records the tiny SDXL UNet's output with downsampled keys and values (ToDo, arXiv 2402.13573): fixtures/token-downsampling/.
 
 python reference/token_downsampling.py      needs torch 2.8.0, diffusers 0.35.2
 """
@@ -16,7 +16,7 @@ torch.manual_seed(0)
 torch.set_num_threads(1)
 
 unet = UNet2DConditionModel.from_pretrained(fixtures / "tiny-sdxl", subfolder="unet", torch_dtype=torch.float32).eval()
-HEIGHT, WIDTH = 24, 36  # of the latents; the largest level with attention has half of it
+HEIGHT, WIDTH = 24, 36  # of the latents; the largest level with attention has half that size
 x = torch.randn(2, unet.config.in_channels, HEIGHT, WIDTH)
 context = torch.randn(2, 77, unet.config.cross_attention_dim)
 pooled = torch.randn(2, unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim)

@@ -1,4 +1,4 @@
-// Makes the pictures of reference cases by the command line and compares them with the reference's own.
+// Makes the pictures of reference cases with the command line and compares them with the reference's.
 //
 //   npm run compare-cases -- <folder of reference cases> [--only name,name] [--keep <folder>]
 import "./show-help.ts";
@@ -11,9 +11,9 @@ import { parseArgs } from "node:util";
 import sharp from "sharp";
 
 const USAGE = "npm run compare-cases -- <folder of reference cases> [--only name,name] [--keep <folder>]";
-/** Mean absolute difference, in levels of 255, up to which a picture is the reference's. */
+/** Largest mean absolute difference, in levels of 255, at which a picture counts as the reference's. */
 const TOLERANCE = 0.1;
-/** What `generate` does not do. */
+/** Kinds of cases that `generate` does not support. */
 const OTHER_KINDS = new Set(["img2img", "inpaint", "pm_controlnet", "pm_t2i_adapter", "pm_ip_adapter"]);
 
 const photomaker = resolve(import.meta.dirname, "../bin/photomaker.js");
@@ -37,7 +37,7 @@ interface Case {
   readonly expected: { readonly images: readonly string[] };
 }
 
-/** Flags whose name is not the argument's, or whose value is written otherwise. */
+/** Arguments whose flag has another name, or another form of value. */
 const SPELLING: Readonly<Record<string, (value: never) => string[]>> = {
   num_images_per_prompt: (count: number) => ["--num-images", `${count}`],
   original_size: ([h, w]: number[]) => ["--original-size", `${w}x${h}`],
@@ -47,7 +47,7 @@ const SPELLING: Readonly<Record<string, (value: never) => string[]>> = {
   crops_coords_top_left: ([y, x]: number[]) => ["--crops-coords-top-left", `${y},${x}`],
   negative_crops_coords_top_left: ([y, x]: number[]) => ["--negative-crops-coords-top-left", `${y},${x}`],
 };
-/** Told by other flags, or not at all. */
+/** Fields given by other flags, or not at all. */
 const NOT_FLAGS = new Set(["version", "photos", "lora", "weights", "id_count", "kind", "scheduler_kwargs"]);
 
 /** The command line that a user would write for a case. */
@@ -108,7 +108,7 @@ async function compare(each: Case, folder: string, root: string, out: string): P
   return { mean: Math.max(...all.map((d) => d.mean)), max: Math.max(...all.map((d) => d.max)) };
 }
 
-/** The nearest folder above that holds the case's model. */
+/** Nearest folder above the case that holds its model. */
 function rootOf(folder: string, model: string): string {
   for (let each = folder; each !== dirname(each); each = dirname(each)) if (existsSync(join(each, model))) return each;
   throw new Error(`no folder above ${folder} holds ${model}`);

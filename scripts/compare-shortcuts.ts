@@ -1,5 +1,5 @@
-// What DeepCache, T-GATE and fewer steps change in the miniature's pictures: mean absolute difference (0..255) to the pictures of all
-// evaluations, beside what is evaluated. Writes the pictures, a row for each case, to the file that is given.
+// Measures what DeepCache, T-GATE and fewer steps change in the miniature's pictures: mean absolute difference (0..255) to the pictures
+// of all evaluations, and the time. Writes the pictures, a row per case, to the given file.
 //
 //   npx tsx scripts/compare-shortcuts.ts [sheet.png]
 import "./show-help.ts";
@@ -13,7 +13,7 @@ import { type GenerateInput, PhotoMaker } from "../src/pipeline/index.ts";
 const MINIATURE = "assets/miniature";
 const SEED = 7;
 
-/** Each is compared with the first of its group. */
+/** Groups of options, each compared with the first of its group. */
 const GROUPS: readonly (readonly Partial<GenerateInput>[])[] = [
   [
     { scheduler: "ddim" },
@@ -37,7 +37,11 @@ const plan = demoPlan(SEED);
 const pictures = plan.rows.flatMap(({ tiles }) => ("portraitsOf" in tiles ? [] : tiles)).slice(0, 12);
 const portraits = await Promise.all(plan.people.map(({ seed, index }) => drawnPortraits(seed, index, ALBUM_SHOWN)));
 const requestOf = ({ prompt, seed, startMergeStep, photos }: DemoPicture): GenerateInput => ({
-  ...{ prompt, seed, startMergeStep, numInferenceSteps: DEMO_STEPS, guidanceScale: DEMO_GUIDANCE },
+  prompt,
+  seed,
+  startMergeStep,
+  numInferenceSteps: DEMO_STEPS,
+  guidanceScale: DEMO_GUIDANCE,
   inputIdImages: photos.map(({ person, album }) => portraits[person]!.pngs[album]!),
 });
 const difference = (a: Rgb8, b: Rgb8): number => a.data.reduce((sum, v, i) => sum + Math.abs(v - b.data[i]!), 0) / a.data.length;

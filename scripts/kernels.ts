@@ -1,4 +1,4 @@
-// Makes src/runtime/training/kernels-bytes.js of kernels.wat.
+// Assembles src/runtime/node/training/kernels.wat to kernels-bytes.js beside it.
 //
 //   npm run kernels
 import "./show-help.ts";

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 
-/** What the head of a script says: the comment that it begins with. */
+/** Text of a script's head comment. */
 export const headOf = (source: string): string => (/^(?:\/\/.*\n)+/.exec(source)?.[0] ?? "").replace(/^\/\/ ?/gm, "");
 
-// imported first by each script, so that nothing else is done where only help is asked for
+// imported first by each script, so that --help does nothing else
 if (process.argv[2] === "--help" || process.argv[2] === "-h") {
   process.stdout.write(headOf(readFileSync(process.argv[1]!, "utf8")));
   process.exit();

@@ -1,4 +1,4 @@
-// Lines of code and of tests, folder by folder.
+// Prints lines of code and of tests by folder.
 //
 //   npm run size
 import "./show-help.ts";

@@ -1,5 +1,5 @@
-// Seconds for one evaluation of a UNet with 217 million random parameters, at 256x256 with guidance: whole, in DeepCache's two parts,
-// and as T-GATE runs it.
+// Prints seconds per evaluation of a UNet with 217 million random parameters, at 256x256 with guidance: whole, in DeepCache's two parts,
+// and with T-GATE.
 //
 //   npx tsx scripts/time-shortcuts.ts
 import "./show-help.ts";
@@ -15,8 +15,19 @@ import { type UNetConfig, unet } from "../src/models/unet.ts";
 import { ortRuntime } from "../src/runtime/node/ort-runtime.ts";
 
 const CONFIG: UNetConfig = {
-  ...{ inChannels: 4, outChannels: 4, channels: [128, 256, 512], depth: [0, 2, 4], midDepth: 4, upDepth: [0, 2, 4] },
-  ...{ heads: [2, 4, 8], layersPerBlock: 2, groups: 32, contextDim: 1024, pooledDim: 256, timeIdDim: 64, linearProjection: true },
+  inChannels: 4,
+  outChannels: 4,
+  channels: [128, 256, 512],
+  depth: [0, 2, 4],
+  midDepth: 4,
+  upDepth: [0, 2, 4],
+  heads: [2, 4, 8],
+  layersPerBlock: 2,
+  groups: 32,
+  contextDim: 1024,
+  pooledDim: 256,
+  timeIdDim: 64,
+  linearProjection: true,
 };
 const SIDE = 32; // of the latents
 const ROUNDS = 4;
@@ -24,7 +35,7 @@ const ROUNDS = 4;
 const random = seededRandom(1);
 const weight = (path: string, shape: readonly number[]) => {
   const count = shape.reduce((a, b) => a * b);
-  const scale = Math.sqrt((3 * shape[0]!) / count); // uniform numbers that keep the deviation of what they multiply
+  const scale = Math.sqrt((3 * shape[0]!) / count); // uniform numbers that preserve the standard deviation of their input
   const values = Float32Array.from({ length: count }, () => (shape.length === 1 ? 1 : random.uniform(-scale, scale)));
   const bytes = new Uint8Array(floatsToHalves(values).buffer);
   return param(path, { name: path, dtype: "F16", shape, source: { kind: "bytes", bytes, length: bytes.length } } as never);
@@ -82,8 +93,8 @@ const one = feedsOf(1);
   const parts = deepCacheParts({ noise });
   const deep = await runtime.load(parts.deep);
   const outer = await runtime.load(parts.outer);
-  const said = await time("deep layers, two rows", () => deep.run(both));
-  await time("outer layers, two rows", () => outer.run({ ...both, deepFeature: said.deep! }));
+  const features = await time("deep layers, two rows", () => deep.run(both));
+  await time("outer layers, two rows", () => outer.run({ ...both, deepFeature: features.deep! }));
   await runtime.close();
 }
 {
@@ -97,7 +108,7 @@ const one = feedsOf(1);
     queries: integers([SIDE * SIDE], 1),
   });
   await time("T-GATE, before the gate, two rows", () => session.run({ ...both, ...whole(2) }, ["noise"]));
-  const kept = await time("T-GATE, what is kept, one row", () => session.run({ ...one, ...whole(1) }));
+  const kept = await time("T-GATE, at the gate, one row", () => session.run({ ...one, ...whole(1) }));
   const after = { ...feedsOf(1, 1), ...given((path) => kept[saidBy(path)]!), queries: integers([1], 1) };
   await time("T-GATE, after the gate, one row", () => session.run(after, ["noise"]));
   await runtime.close();

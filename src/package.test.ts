@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type BuildOptions, build } from "esbuild";
+import ts from "typescript";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const run = promisify(execFile);
@@ -71,6 +72,35 @@ test("the doors are those that are meant, and each gives what its index exports,
     const index = Object.keys(await import(/* @vite-ignore */ join(root, "src", `${file}.ts`))).sort();
     expect(index.length).toBeGreaterThan(3);
     expect(given[i]).toEqual([index, index]);
+  }
+});
+
+test("each door gives the types of all that its values take and return", () => {
+  const files = Object.values(DOORS).map((file) => join(root, "dist", `${file}.d.ts`));
+  const { NodeNext: module } = ts.ModuleKind;
+  const { NodeNext: moduleResolution } = ts.ModuleResolutionKind;
+  const program = ts.createProgram(files, { module, moduleResolution, skipLibCheck: true, types: ["node"] });
+  const checker = program.getTypeChecker();
+  const real = (symbol: ts.Symbol): ts.Symbol =>
+    symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+  for (const file of files) {
+    const given = new Set(checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file)!)!).map(real));
+    const missing = new Set<string>();
+    const visit = (node: ts.Node): void => {
+      const name = ts.isTypeReferenceNode(node)
+        ? node.typeName
+        : ts.isExpressionWithTypeArguments(node)
+          ? node.expression
+          : undefined;
+      const symbol = name && checker.getSymbolAtLocation(name);
+      const declared = symbol && real(symbol).declarations?.[0];
+      if (declared !== undefined && !ts.isTypeParameterDeclaration(declared) && !given.has(real(symbol!)))
+        if (declared.getSourceFile().fileName.includes("/dist/")) missing.add(symbol!.name);
+      ts.forEachChild(node, visit);
+    };
+    for (const { declarations = [] } of given) for (const declaration of declarations) visit(declaration);
+    expect(given.size).toBeGreaterThan(10);
+    expect([...missing], file).toEqual([]);
   }
 });
 

@@ -1,4 +1,4 @@
-"""Arguments of the peers in Python. They are read before PyTorch is looked for, so that --help answers without it."""
+"""Arguments of the Python peers. They are parsed before PyTorch is imported, so that --help works without it."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 
 
 def arguments(*more):
-    """Arguments of every peer, and (name, options) of its own."""
+    """Parses the arguments of every peer, and a peer's own as (name, options)."""
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--model", required=True, help="a diffusers folder, or a single-file checkpoint")
     parser.add_argument("--config", help="for a single file: a diffusers folder with its configs, or a name on the hub")

@@ -7,14 +7,14 @@ const series = [
   { engine: "other", seconds: undefined, peakMemory: undefined },
 ];
 
-test("ratios are those of the rounds, so that a slow round counts for both", () => {
+test("ratios are computed round by round, so that a slow round affects both engines", () => {
   const [ours, theirs, other] = compareEngines(series);
   expect(ours).toMatchObject({ seconds: { median: 2, min: 1, max: 10 }, ratio: { median: 1, min: 1, max: 1 } });
   expect(theirs).toMatchObject({ seconds: { median: 3 }, ratio: { median: 2, min: 1.5, max: 2 } });
   expect(other).toMatchObject({ seconds: undefined, ratio: undefined });
 });
 
-test("rounds that were not finished for all are left out of the ratio", () => {
+test("rounds not finished by all engines are left out of the ratio", () => {
   expect(compareEngines([{ ...series[0]!, seconds: [1] }, series[1]!])[1]!.ratio).toEqual({ median: 2, min: 2, max: 2 });
   expect(compareEngines([{ ...series[0]!, seconds: [] }, series[1]!])[1]!.ratio).toBeUndefined();
 });

@@ -2,30 +2,32 @@ import { type Spread, spread } from "../../src/bench/summary.ts";
 import { align } from "../../src/bench/table.ts";
 import type { Request } from "./serve.ts";
 
-/** What one engine took for one request, round by round; undefined where it cannot do it. */
+/** Times of one engine for one request, round by round; undefined if it cannot do it. */
 export interface Series {
   readonly engine: string;
   readonly seconds: readonly number[] | undefined;
-  /** Bytes, as far as it tells. */
+  /** Bytes; undefined if it does not report them. */
   readonly peakMemory: number | undefined;
 }
 
 export interface Row {
   readonly engine: string;
   readonly seconds: Spread | undefined;
-  /** How many times as long as the first engine: the median of the rounds' ratios, and their range. */
+  /** Time relative to the first engine: the median of the rounds' ratios, and their range. */
   readonly ratio: Spread | undefined;
   readonly peakMemory: number | undefined;
 }
 
-/** Engines that ran in turn. Rounds are compared one by one, so that what else the machine did weighs little. */
+/** Compares engines that ran in turn, round by round, so that other load on the machine matters little. */
 export function compareEngines(series: readonly Series[]): Row[] {
   const base = series[0]?.seconds;
   return series.map(({ engine, seconds, peakMemory }) => {
     const ratios = base && seconds?.flatMap((value, round) => (round < base.length ? [value / base[round]!] : []));
     const known = seconds !== undefined && seconds.length > 0;
     return {
-      ...{ engine, peakMemory, seconds: known ? spread(seconds) : undefined },
+      engine,
+      peakMemory,
+      seconds: known ? spread(seconds) : undefined,
       ratio: ratios !== undefined && ratios.length > 0 ? spread(ratios) : undefined,
     };
   });

@@ -1,12 +1,12 @@
 import { fileURLToPath } from "node:url";
 import type { Engine } from "./peer.ts";
 
-/** Flags of run.ts that say which engines run: see there. */
+/** Flags of run.ts that choose the engines: see there. */
 export interface EngineFlags {
   readonly model: string;
   readonly config?: string | undefined;
   readonly threads?: string | undefined;
-  /** Lists, as `precision` of ours. */
+  /** Lists of precisions, the first for photomaker. */
   readonly precision: string;
   readonly diffusers?: string | undefined;
   readonly "diffusers-precision": string;
@@ -20,7 +20,7 @@ export interface EngineFlags {
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const listed = (text: string): string[] => text.split(",").map((item) => item.trim());
 
-/** Ours first. */
+/** Engines to compare, photomaker first. */
 export function enginesOf(flags: EngineFlags): Engine[] {
   const threads = flags.threads === undefined ? [] : ["--threads", flags.threads];
   const model = ["--model", flags.model, ...(flags.config === undefined ? [] : ["--config", flags.config]), ...threads];

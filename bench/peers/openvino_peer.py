@@ -4,7 +4,7 @@ from arguments import arguments
 
 args = arguments(
     ("--precision", {"choices": ["bf16", "f32"], "default": "bf16"}),
-    ("--ir", {"required": True, "help": "a folder for the converted models, which are used again (SDXL: 10.5 GB)"}),
+    ("--ir", {"required": True, "help": "folder for the converted models, which are reused (SDXL: 10.5 GB)"}),
 )
 
 import json
@@ -21,7 +21,7 @@ SOURCE = f"{os.path.abspath(args.model)} {os.stat(args.model).st_mtime_ns}"
 
 
 def converted(part):
-    """The part in OpenVINO's form, converted if it is not there, and its config."""
+    """The part's model for OpenVINO, converted if missing, and its config."""
     folder = os.path.join(args.ir, part)
     note = os.path.join(folder, "source.txt")
     if not os.path.exists(note):
@@ -30,7 +30,7 @@ def converted(part):
         example = inputs(part, model.config, 8, {"width": 64, "height": 64, "batch": 2}, torch.float32)
         with torch.no_grad():
             graph = ov.convert_model(Forward(part, model), example_input=example)
-        # in half precision the frequencies of the timestep's embedding would be rounded as well, which changes the result
+        # in half precision the frequencies of the timestep embedding would be rounded too, which changes the result
         ov.save_model(graph, f"{folder}/model.xml", compress_to_fp16=False)
         model.save_config(folder)
         with open(note, "w") as file:
@@ -51,7 +51,7 @@ def prepare(request):
     given = [x.numpy() for x in inputs(request["part"], config, factor, request, torch.float32)]
     key = tuple(request.items())
     if key not in compiled:
-        compiled.clear()  # one at a time is in memory
+        compiled.clear()  # only one at a time is in memory
         model = core.read_model(path)
         model.reshape(dict(zip(model.inputs, [x.shape for x in given])))
         options = {"INFERENCE_PRECISION_HINT": args.precision, "INFERENCE_NUM_THREADS": args.threads, "PERFORMANCE_HINT": "LATENCY"}

@@ -1,4 +1,4 @@
-"""What the peers in Python share beside their arguments: the model of a checkpoint, inputs, and the protocol of run.ts."""
+"""What the Python peers share besides their arguments: loading a checkpoint, inputs, and the protocol of run.ts."""
 
 import json
 import os
@@ -54,17 +54,17 @@ class Forward(torch.nn.Module):
 
 
 def factor_of(config):
-    """Pixels for each latent of this VAE, along a side."""
+    """Pixels per latent pixel of this VAE, along a side."""
     return 2 ** (len(config.block_out_channels) - 1)
 
 
 def serve(name, prepare):
     """
     Answers requests, one JSON object a line, with seconds and the peak memory in bytes.
-    `prepare(request)` gives the function that is timed.
+    `prepare(request)` returns the function to time.
     """
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # keeps output of libraries out of the answers
     print(json.dumps({"ready": name}), file=answers, flush=True)
     for line in sys.stdin:
         request = json.loads(line)

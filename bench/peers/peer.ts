@@ -4,19 +4,19 @@ import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { Answer, Request } from "./serve.ts";
 
-/** An engine: how it is called in tables, and the command that serves it. */
+/** An engine: its name in tables, and the command that runs it. */
 export interface Engine {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
 }
 
-/** Lines of its stderr that are shown when it ends unasked. */
+/** Lines of its stderr that are shown when it exits unexpectedly. */
 const SHOWN = 15;
 
-/** An engine that ended unasked, with the last that it said. */
+/** An engine exited unexpectedly; the message has its last output. */
 export class EngineError extends Error {}
 
-/** A running engine, which keeps its model. */
+/** A running engine with its model loaded. */
 export class Peer {
   readonly #engine: Engine;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
@@ -30,7 +30,7 @@ export class Peer {
     this.#child.on("error", (error) => {
       this.#errors += error.message;
     });
-    this.#child.stdin.on("error", () => {}); // told by the missing answer
+    this.#child.stdin.on("error", () => {}); // noticed through the missing answer
     this.#child.stderr.on("data", (data) => {
       this.#errors = (this.#errors + data).slice(-10_000);
     });
@@ -38,14 +38,14 @@ export class Peer {
     this.#lines = lines[Symbol.asyncIterator]();
   }
 
-  /** @returns once its model is loaded, with what it says about itself */
+  /** Starts an engine and waits until its model is loaded. @returns it with its description of itself */
   static async start(engine: Engine): Promise<{ readonly peer: Peer; readonly about: string }> {
     const peer = new Peer(engine);
     const { ready } = (await peer.#next()) as { ready: string };
     return { peer, about: ready };
   }
 
-  /** @returns undefined if it cannot do that */
+  /** Sends a request. @returns undefined if the engine cannot do it */
   async ask(request: Request): Promise<Answer | undefined> {
     this.#child.stdin.write(`${JSON.stringify(request)}\n`);
     const answer = (await this.#next()) as Answer | { cannot: string };
@@ -56,7 +56,7 @@ export class Peer {
     const { value, done } = await this.#lines.next();
     if (!done) return JSON.parse(value);
     const said = this.#errors.trim().split("\n").slice(-SHOWN).join("\n");
-    throw new EngineError(`${this.#engine.name} has ended: ${this.#engine.command.join(" ")}\n${said}`);
+    throw new EngineError(`${this.#engine.name} has exited: ${this.#engine.command.join(" ")}\n${said}`);
   }
 
   async end(): Promise<void> {

@@ -1,4 +1,4 @@
-// UNet evaluations and VAE decodes of this project, as its pipeline runs them, for run.ts.
+// UNet evaluations and VAE decodes of photomaker, as its pipeline runs them, for run.ts.
 //
 //   npx tsx bench/peers/photomaker-peer.ts --model <checkpoint> [--config <folder>] [--precision f32] [--threads <count>]
 import "../../scripts/show-help.ts";

@@ -1,26 +1,26 @@
-// Ours and other programs on the same checkpoint, in turn in one run: seconds of a UNet evaluation and of a VAE decode, with ratios.
+// Compares photomaker with other programs on the same checkpoint, in turn in one run: seconds of a UNet evaluation and of a VAE decode, and ratios.
 //
 //   npx tsx bench/peers/run.ts --model sdxl.safetensors --sizes 512,1024 --rounds 5 --json peers.json \
 //     --precision int8,f32 --diffusers torch-env/bin/python --openvino ov-env/bin/python --sd-cpp stable-diffusion.cpp/build/bin/sd
 //
-// The other programs are no part of this package. Whoever compares gets those that are wanted, and says where they are:
+// The other programs are not part of this package. Install those you want, and pass their paths:
 //
 // diffusers: a Python (3.10 or newer) with PyTorch.
 //   python3 -m venv torch-env
 //   torch-env/bin/pip install torch==2.8.0 --index-url https://download.pytorch.org/whl/cpu
 //   torch-env/bin/pip install diffusers==0.35.2 transformers==4.56.2 accelerate safetensors
-// OpenVINO: the same, and in it OpenVINO. Models are converted once, into --openvino-ir (SDXL: some 10.5 GB there).
+// OpenVINO: the same environment with OpenVINO added. Models are converted once, into --openvino-ir (SDXL: some 10.5 GB).
 //   ov-env/bin/pip install openvino==2026.4.1
-// stable-diffusion.cpp: its program, built at a commit that you note with the numbers.
+// stable-diffusion.cpp: build it at a commit, which you note with the results.
 //   git clone --recursive https://github.com/leejet/stable-diffusion.cpp && cd stable-diffusion.cpp
 //   git checkout 97d29908 && git submodule update --init --recursive
 //   cmake -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build --config Release -j
 //   It reads single files only. --sd-cpp-arguments "--type f16,--type q8_0" runs it twice, each time with other arguments.
 //
-// With a single file, diffusers fetches the configs of SDXL from the hub, unless --config names a diffusers folder that has them.
-// Every engine has as many threads as there are cores (--threads), keeps its model loaded, and runs each case once before it counts.
-// All models together must fit into memory; with --one-at-a-time each engine is started anew for every round, which takes long.
-// Ctrl-C ends it with what was measured until then. Let the machine do nothing else.
+// With a single file, diffusers downloads the configs of SDXL from the hub, unless --config names a diffusers folder that has them.
+// Every engine has as many threads as there are cores (--threads), keeps its model loaded, and runs each case once before timing.
+// All models together must fit into memory; with --one-at-a-time each engine is restarted for every round, which takes long.
+// Ctrl-C ends it with the measurements so far. Run it on an otherwise idle machine.
 import "../../scripts/show-help.ts";
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -54,15 +54,15 @@ const { values: flags } = parseArgs({
 });
 
 const { model } = flags;
-if (model === undefined) throw new Error("Say which checkpoint: --model sdxl.safetensors. See the head of bench/peers/run.ts.");
+if (model === undefined) throw new Error("Name a checkpoint: --model sdxl.safetensors. See bench/peers/run.ts --help.");
 const engines = enginesOf({ ...flags, model });
 const numbers = (text: string): number[] => text.split(",").map(Number);
 const rounds = Number(flags.rounds);
 const requests = flags.parts.split(",").flatMap((part) =>
   numbers(flags.sizes).flatMap((side) =>
     numbers(flags.batch).map((batch): Request => {
-      if (part !== "unet" && part !== "vae") throw new Error(`--parts has "${part}", and knows unet and vae.`);
-      if (!(side > 0 && batch > 0 && rounds > 0)) throw new Error("--sizes, --batch and --rounds are positive numbers.");
+      if (part !== "unet" && part !== "vae") throw new Error(`--parts has "${part}", but only unet and vae are known.`);
+      if (!(side > 0 && batch > 0 && rounds > 0)) throw new Error("--sizes, --batch and --rounds must be positive numbers.");
       return { part, width: side, height: side, batch };
     }),
   ),
@@ -83,7 +83,7 @@ async function ask(engine: Engine, request: Request): Promise<Answer | undefined
     ({ peer } = started);
     about[engine.name] = started.about;
     running.set(engine, peer);
-    if (flags["one-at-a-time"]) await peer.ask(request); // does not count: a first run is slower
+    if (flags["one-at-a-time"]) await peer.ask(request); // not counted: a first run is slower
   }
   const answer = await peer.ask(request);
   if (flags["one-at-a-time"]) {
@@ -93,7 +93,7 @@ async function ask(engine: Engine, request: Request): Promise<Answer | undefined
   return answer;
 }
 
-/** Each round begins with another engine. Round 0 does not count. */
+/** Measures a request. Each round begins with another engine; round 0 is not counted. */
 async function measure(request: Request): Promise<Row[]> {
   const seconds = new Map<Engine, number[]>(engines.map((engine) => [engine, []]));
   const memory = new Map<Engine, number>();
@@ -115,7 +115,8 @@ async function measure(request: Request): Promise<Row[]> {
   }
   const series = engines.map(
     (engine): Series => ({
-      ...{ engine: engine.name, peakMemory: memory.get(engine) },
+      engine: engine.name,
+      peakMemory: memory.get(engine),
       seconds: cannot.has(engine) ? undefined : seconds.get(engine),
     }),
   );
@@ -139,8 +140,8 @@ try {
 const said = Object.entries(about).map(([name, text]) => `  ${name}: ${text}\n`);
 console.log([machineText(machine), ...said].join(""));
 for (const { request, rows } of results) console.log(comparisonText(request, rows));
-console.log(`Ratios are to ${engines[0]!.name}, round by round; the median, and the range.`);
+console.log(`Ratios are relative to ${engines[0]!.name}, round by round: median and range.`);
 const complete = !stopped && process.exitCode === undefined;
-if (!complete) console.log("Stopped: this is what was measured until then.");
+if (!complete) console.log("Stopped. These are the measurements so far.");
 const report = { machine, engines: about, model, rounds, complete, results };
 if (flags.json !== undefined) await writeFile(flags.json, `${JSON.stringify(report, undefined, 2)}\n`);

@@ -9,7 +9,7 @@ const OUTPUT = `[INFO ] model.cpp:626  - load model.safetensors
 [INFO ] stable-diffusion.cpp:5335 - latent 1 decoded, taking 29.31s
 `;
 
-test("steps and decode of stable-diffusion.cpp are read, whichever unit it writes; other bars are not", () => {
+test("times of steps and decode are read from stable-diffusion.cpp's bars in either unit; other bars are ignored", () => {
   expect(sdCppTimes(OUTPUT, 3)).toEqual({ steps: [13.6, 12.5, 0.8], decode: 29.31 });
   expect(sdCppTimes("error", 3)).toEqual({ steps: [], decode: undefined });
 });

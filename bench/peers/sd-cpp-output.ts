@@ -6,9 +6,9 @@ export interface SdCppTimes {
 }
 
 /**
- * Reads what stable-diffusion.cpp prints: its bar ends in `2/3 - 12.50s/it`, or `it/s` where a step is quicker than a second, with
- * the time of that step alone. Bars of other things, such as loading, count to another number than the steps.
- * @param steps of the sampling
+ * Reads the output of stable-diffusion.cpp: its bar ends in `2/3 - 12.50s/it`, or `it/s` if a step is shorter than a second, with
+ * the time of that step alone. Bars of other things, such as loading, have another total than the steps.
+ * @param steps number of sampling steps
  */
 export function sdCppTimes(output: string, steps: number): SdCppTimes {
   const bar = [...output.matchAll(/\| (\d+)\/(\d+) - ([\d.]+)(s\/it|it\/s)/g)].filter(([, , of]) => Number(of) === steps);

@@ -1,5 +1,5 @@
-// UNet evaluations and VAE decodes of stable-diffusion.cpp, for run.ts. Each request makes a picture of a few steps, without guidance,
-// with a run of the program, and takes its own times.
+// UNet evaluations and VAE decodes of stable-diffusion.cpp, for run.ts. Each request runs the program for a picture of a few steps
+// without guidance, and reads the times that it prints.
 //
 //   npx tsx bench/peers/sd-cpp-peer.ts --binary <stable-diffusion.cpp's sd> --model <checkpoint> [--arguments <text>] [--threads <count>]
 import "../../scripts/show-help.ts";
@@ -19,7 +19,7 @@ const { values: args } = parseArgs({
     threads: { type: "string", default: `${availableParallelism()}` },
   },
 });
-/** The first one is slower: buffers are made. */
+/** Sampling steps per request. The first is slower, since it allocates buffers. */
 const STEPS = 3;
 
 await serve(`stable-diffusion.cpp ${args.arguments}, ${args.threads} threads`, async ({ part, width, height, batch }) => {

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 /** One evaluation of the UNet, or one decode of the VAE. */
 export interface Request {
   readonly part: "unet" | "vae";
-  /** Of the picture, in pixels. */
+  /** Size of the picture, in pixels. */
   readonly width: number;
   readonly height: number;
   readonly batch: number;
@@ -11,11 +11,11 @@ export interface Request {
 
 export interface Answer {
   readonly seconds: number;
-  /** Bytes. */
+  /** Peak memory, bytes. */
   readonly peakMemory?: number;
 }
 
-/** Answers requests on stdin, one JSON object a line, on stdout. What a peer cannot do is answered as `{ cannot: why }`. */
+/** Answers requests from stdin on stdout, one JSON object a line. A request that the peer cannot do is answered with `{ cannot: why }`. */
 export async function serve(
   name: string,
   answer: (request: Request) => Promise<Answer | { readonly cannot: string }>,

@@ -1,4 +1,4 @@
-// What 8 bits change in one evaluation of the UNet and in decoding: the ratio of the answer in float32 to the difference, in decibels.
+// Measures the error of 8 bits in one evaluation of the UNet and in decoding: the ratio of the float32 result to the difference, in decibels.
 //
 //   npx tsx bench/precision/run.ts --model big/sdxl-synthetic.safetensors [--size 512] [--timesteps 981,501,21] [--parts unet,vae]
 //     [--weight-range full|paired]
@@ -25,9 +25,14 @@ const TOKENS = 77;
 const program = new Command("precision")
   .requiredOption("-m, --model <path>", "checkpoint or folder")
   .addOption(wholeNumberOption("--size <pixels>", "side of the picture", 8, 4096).default(512))
-  .option("--timesteps <list>", "where to look", "981,501,21")
-  .option("--parts <list>", "what to look at", "unet,vae")
-  .addOption(new Option("--weight-range <range>", "weights for which products are correct").choices(["full", "paired"]))
+  .option("--timesteps <list>", "timesteps of the UNet's evaluations", "981,501,21")
+  .option("--parts <list>", "parts to measure", "unet,vae")
+  .addOption(
+    new Option("--weight-range <range>", "range of 8-bit weights (default: the one correct on this processor)").choices([
+      "full",
+      "paired",
+    ]),
+  )
   .action(run);
 await program.parseAsync();
 
@@ -92,7 +97,7 @@ function noiseOf(stream: number) {
   };
 }
 
-/** For each question. */
+/** Decibels for each set of feeds. */
 async function compared(whole: ToPrepare, name: string, questions: readonly Feeds[]): Promise<number[]> {
   const over = await prepare(whole, { cache: cacheOptions(), onNotice: (note) => console.error(note) });
   const eight = await answers(over(whole.outputs), name, questions);

@@ -1,4 +1,4 @@
-// Loaded before a program, answers its CPUID without the instructions that HIDDEN_FROM names, so that its libraries choose as they would on a
+// Preloaded into a program, hides from CPUID the instructions that HIDDEN_FROM names, so that its libraries choose kernels as on a
 // processor without them. Built and used by run.ts. Linux on x86-64, on a processor that can trap CPUID (cpuid_fault in /proc/cpuinfo).
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -16,7 +16,7 @@
 
 typedef int set_action(int, const struct sigaction *, struct sigaction *);
 static set_action *set;
-// What the program wants done when memory is not there: Node has such a handler for WebAssembly.
+// The program's own SIGSEGV handler: Node has one for WebAssembly.
 static struct sigaction others;
 static enum { ALL, AVX512_VNNI, AVX512, AVX_VNNI, AVX2 } kind;
 
@@ -59,7 +59,7 @@ static void on_fault(int number, siginfo_t *info, void *context) {
   }
 }
 
-// The program's own handler of this signal is called by ours.
+// Keeps the program's own handler of this signal, which ours calls.
 int sigaction(int number, const struct sigaction *new, struct sigaction *old) {
   if (set == NULL) set = (set_action *)dlsym(RTLD_NEXT, "sigaction");
   if (number != SIGSEGV || kind == ALL) return set(number, new, old);

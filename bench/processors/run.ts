@@ -1,5 +1,5 @@
-// Runs a command as if on an older processor: libraries that ask for its instructions (CPUID) are not told of newer ones. The clock, the caches
-// and the memory stay this machine's.
+// Runs a command as if on an older processor: newer instruction sets are hidden from libraries that query CPUID. Clock, caches
+// and memory stay this machine's.
 //
 //   npx tsx bench/processors/run.ts avx2 npx photomaker bench -m big/sdxl-synthetic.safetensors -a … -i …
 //   npx tsx bench/processors/run.ts avx2 npm test
@@ -9,8 +9,8 @@
 // avx-vnni:    no AVX-512, but VNNI in 256 bits (Intel's laptops from Alder Lake on)
 // avx2:        neither (Intel from Haswell to Comet Lake, AMD up to Zen 3)
 //
-// Linux on x86-64 with `cc`, on a processor that can trap CPUID, and that has what is not hidden. Prepared models are kept apart, since packed ones are
-// named by what the system tells of the processor.
+// Needs Linux on x86-64 with `cc`, on a processor that can trap CPUID and has the instructions that are not hidden. Uses a separate cache of prepared
+// models, since packed ones are named by the processor that the system reports.
 import "../../scripts/show-help.ts";
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -21,7 +21,7 @@ import { cacheOptions } from "../../src/runtime/node/prepare/cache-folder.ts";
 const KINDS = ["avx512-vnni", "avx512", "avx-vnni", "avx2"];
 const [kind, command, ...commandArguments] = process.argv.slice(2);
 if (kind === undefined || !KINDS.includes(kind) || command === undefined)
-  throw new Error(`Say which processor (${KINDS.join(", ")}) and a command. See the head of bench/processors/run.ts.`);
+  throw new Error(`Give a processor (${KINDS.join(", ")}) and a command. See bench/processors/run.ts --help.`);
 
 const folder = mkdtempSync(join(tmpdir(), "processors-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));

@@ -20,10 +20,10 @@ const FAMILIES = [
   "DeepCache, token downsampling, guidance end",
 ];
 const TICKS = [0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2];
-/** Okabe and Ito's colours, told apart by most eyes. */
+/** Okabe and Ito's colours, distinguishable for most people. */
 const COLOURS = ["#16181d", "#0072b2", "#d55e00", "#56b4e9", "#009e73", "#cc79a7", "#e69f00"];
 
-/** Time against quality, a panel for each figure, as an SVG: points with the standard error of the difference, labelled by steps. */
+/** Draws time against quality as SVG, one panel per figure: points with the standard error of the difference, labelled by steps. */
 export function chartSvg(rows: readonly Row[]): Promise<string> {
   const { spec } = compile(chart(rows));
   return new View(parse(spec), { renderer: "none" }).toSVG();
@@ -40,7 +40,7 @@ function chart(rows: readonly Row[]): TopLevelSpec {
     padding: 16,
     data: { values: rows.map(pointOf) },
     title: {
-      text: "What saves time, and what it costs in likeness and text",
+      text: "Time saved, and its cost in likeness and text",
       subtitle: [
         "Numbers are steps; in brackets DeepCache's interval, T-GATE's first evaluation, or else the factor of token downsampling.",
         "Guidance ends after half of the steps. Lines are standard errors.",

@@ -1,17 +1,17 @@
 import type { SamplingOptions } from "../../src/miniature/benchmark.ts";
 
-/** One way to draw the miniature's pictures. */
+/** One way to generate the miniature's pictures. */
 export interface Configuration {
   readonly precision: "f32" | "int8";
   readonly sampling: SamplingOptions & { readonly numInferenceSteps: number };
 }
 
-/** What the others are compared with. */
+/** The configuration that others are compared with. */
 export const REFERENCE: Configuration = { precision: "f32", sampling: { numInferenceSteps: 25 } };
 
 const STEPS = [25, 12, 8, 4];
 
-/** What saves evaluations, or parts of them, beside fewer steps. T-GATE and DeepCache exclude each other. */
+/** Options, besides fewer steps, that save evaluations or parts of them. T-GATE and DeepCache exclude each other. */
 const shortcuts = (steps: number): Omit<SamplingOptions, "numInferenceSteps">[] => [
   { deepCache: 2 },
   ...(steps >= 12 ? [{ deepCache: 3 }] : []),
@@ -29,7 +29,7 @@ const of = (
   sampling: { numInferenceSteps: steps, ...more },
 });
 
-/** The reference first; then what makes most of the table, so that a run that is stopped early says most. */
+/** The reference first, then the most informative, so that a run stopped early is useful. */
 export const CONFIGURATIONS: readonly Configuration[] = [
   ...STEPS.map((steps) => of("f32", steps)),
   ...STEPS.map((steps) => of("int8", steps)),
@@ -43,7 +43,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   ...STEPS.map((steps) => of("int8", steps, { deepCache: 2, guidanceEnd: 0.5 })),
 ];
 
-/** As it is said on the command line, beside steps and precision. */
+/** Flags of a configuration, without steps and precision. */
 export function shortcutText({ deepCache, tGate, tokenDownsampling, guidanceEnd }: SamplingOptions): string {
   const flags = [
     deepCache === undefined ? [] : [`--deep-cache ${deepCache}`],
@@ -54,7 +54,7 @@ export function shortcutText({ deepCache, tGate, tokenDownsampling, guidanceEnd 
   return flags.flat().join(" ");
 }
 
-/** One name for each configuration: the flags of `photomaker generate`. */
+/** Name of a configuration: its flags of `photomaker generate`. */
 export const nameOf = ({ precision, sampling }: Configuration): string =>
   [`--steps ${sampling.numInferenceSteps}`, shortcutText(sampling), `--precision ${precision}`]
     .filter((part) => part !== "")

@@ -6,17 +6,17 @@ import { type Configuration, nameOf, REFERENCE } from "./configurations.ts";
 import type { Row } from "./results.ts";
 
 export interface MeasureOptions extends Omit<BenchmarkOptions, "steps"> {
-  /** The miniature's folder. */
+  /** Folder of the miniature. */
   readonly model: string;
   readonly threads: number;
-  /** How many pictures are timed, in turn with as many of the reference. */
+  /** Number of pictures to time, alternating with the reference's. */
   readonly timed: number;
   readonly onNotice: (text: string) => void;
 }
 
 const USE: IdUse = { idImages: 4, startMergeStep: 0 };
 
-/** Draws the same people, prompts and seeds in each configuration and judges them beside the reference's pictures. */
+/** Generates the same people, prompts and seeds in each configuration and judges them against the reference's pictures. */
 export async function* measure(
   configurations: readonly Configuration[],
   options: MeasureOptions,
@@ -42,7 +42,7 @@ export async function* measure(
   }
 }
 
-/** One scale for all configurations: its lower end is always what the reference's sampling draws without an adapter. */
+/** Opens the benchmark. All configurations share one scale: its lower end is the reference's sampling without an adapter. */
 async function openWithout(options: MeasureOptions, load: { readonly model: string; readonly threads: number }) {
   await using without = await PhotoMaker.load({ ...load, precision: "f32" });
   return await openBenchmark({ ...options, steps: REFERENCE.sampling.numInferenceSteps }, without);
@@ -60,8 +60,8 @@ async function timedRequest(pm: PhotoMaker, { seed, guidanceScale }: MeasureOpti
 }
 
 /**
- * In turn, so that what else the machine does weighs on both. The first of each loads, and does not count; of the others each evaluation counts at its
- * quickest, since other work only adds time.
+ * Times pictures in alternation with the reference, so that other load affects both. The first of each loads and is not counted; of the others, the
+ * fastest time of each evaluation counts, since other load only adds time.
  */
 async function timeInTurn(
   ours: PhotoMaker,

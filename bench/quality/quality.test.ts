@@ -20,13 +20,13 @@ const rows = CONFIGURATIONS.map((configuration, i): Row => {
   return { name, configuration, seconds: 2 - 0.05 * i, referenceSeconds: 2, figures, settings: { people: 6, model: "a" } };
 });
 
-test("configurations have a name each, and the first is the reference", () => {
+test("each configuration has its own name, and the first is the reference", () => {
   expect(new Set(CONFIGURATIONS.map(nameOf)).size).toBe(CONFIGURATIONS.length);
   expect(CONFIGURATIONS[0]).toEqual(REFERENCE);
   expect(nameOf(CONFIGURATIONS.at(-1)!)).toBe("--steps 4 --deep-cache 2 --guidance-end 0.5 --precision int8");
 });
 
-test("results are read as they were written, and nothing else is left beside them", async () => {
+test("results are read as written, and no other file is left beside them", async () => {
   const path = join(folder, "results.jsonl");
   expect(await readRows(path)).toEqual([]);
   await writeRows(path, rows.slice(0, 2));
@@ -35,13 +35,13 @@ test("results are read as they were written, and nothing else is left beside the
   expect(await readdir(folder)).toEqual(["results.jsonl"]);
 });
 
-test.each(["a table", '{"name":', '{"name":"--steps 4"}'])("a line that is no result is refused: %s", async (line) => {
+test.each(["a table", '{"name":', '{"name":"--steps 4"}'])("a line that is not a result is refused: %s", async (line) => {
   const path = join(folder, "other.jsonl");
   await writeFile(path, `${JSON.stringify(rows[0])}\n${line}\n`);
   await expect(readRows(path)).rejects.toMatchObject({ code: "quality/not-results", message: expect.stringContaining("Line 2") });
 });
 
-test("results of another model or other people are not gone on with", () => {
+test("results of another model or other people are not continued", () => {
   expect(() => checkSettings("file", rows, { people: 6, model: "a" })).not.toThrow();
   for (const settings of [{ people: 6, model: "b" }, { people: 7, model: "a" }, { people: 6 }])
     expect(() => checkSettings("file", rows, settings as Row["settings"])).toThrow(
@@ -49,7 +49,7 @@ test("results of another model or other people are not gone on with", () => {
     );
 });
 
-test("the table has the quickest first, with differences and their errors", () => {
+test("the table has the fastest first, with differences and their errors", () => {
   const lines = markdown(rows).split("\n");
   expect(lines).toHaveLength(rows.length + 2);
   expect(lines[2]).toMatch(

@@ -4,14 +4,14 @@ import { systemCode, UserError } from "../../src/core/errors.ts";
 import type { Compared, SingleFigure } from "../../src/miniature/score.ts";
 import type { Configuration } from "./configurations.ts";
 
-/** What all lines of a file have in common. */
+/** Values shared by all lines of a file. */
 export type Settings = Readonly<Record<string, string | number>>;
 
-/** One configuration that was measured: a line of the file. */
+/** Result of one configuration: a line of the file. */
 export interface Row {
   readonly name: string;
   readonly configuration: Configuration;
-  /** Of one picture's evaluations, drawn alone; and of the reference's, drawn in turn with these. */
+  /** Duration of one picture's evaluations, generated alone, and of the reference's, in alternation. */
   readonly seconds: number;
   readonly referenceSeconds: number;
   readonly figures: Readonly<Record<SingleFigure, Compared>>;
@@ -22,7 +22,7 @@ export interface Row {
 export const timeOf = ({ seconds, referenceSeconds }: Row): number => seconds / referenceSeconds;
 
 /**
- * The lines of a file; none where there is no file.
+ * Reads the lines of a file; none if it does not exist.
  * @throws UserError quality/not-results
  */
 export async function readRows(path: string): Promise<Row[]> {
@@ -30,14 +30,14 @@ export async function readRows(path: string): Promise<Row[]> {
   return lines.flatMap((line, i) => (line === "" ? [] : [rowOf(line, path, i + 1)]));
 }
 
-/** Writes all lines, or leaves the file as it was. */
+/** Writes all lines atomically. */
 export const writeRows = (path: string, rows: readonly Row[]): Promise<void> =>
   writeFileAtomically(path, (sink) =>
     sink.write(new TextEncoder().encode(rows.map((row) => `${JSON.stringify(row)}\n`).join(""))),
   );
 
 /**
- * Figures of other weights, people or machines cannot be compared.
+ * Checks that a file's figures were measured with the same weights, people and machine, so that they can be compared.
  * @throws UserError quality/other-settings
  */
 export function checkSettings(path: string, rows: readonly Row[], settings: Settings): void {
@@ -48,7 +48,7 @@ export function checkSettings(path: string, rows: readonly Row[], settings: Sett
       throw new UserError(
         "quality/other-settings",
         `${path} was measured with other settings: ${apart.map((name) => `${name} was ${kept[name]} and is ${settings[name]}`).join("; ")}.`,
-        "Go on with the settings of that file, or name another one.",
+        "Use the settings of that file, or name another file.",
       );
   }
 }
@@ -60,7 +60,11 @@ function rowOf(line: string, path: string, number: number): Row {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  throw new UserError("quality/not-results", `Line ${number} of ${path} is no result of this measurement.`, "Name another file.");
+  throw new UserError(
+    "quality/not-results",
+    `Line ${number} of ${path} is not a result of this measurement.`,
+    "Name another file.",
+  );
 }
 
 async function readIfThere(path: string): Promise<string> {

@@ -1,10 +1,10 @@
-// What each speed option costs in likeness and text: the miniature draws people whom training has not seen, with fewer steps, with shortcuts
-// and in 8 bits, and the judge looks at the pictures beside those of 25 steps in float32: same people, prompts and seeds.
+// Measures what each speed option costs in likeness and text: the miniature generates people not seen in training with fewer steps, shortcuts
+// and 8 bits, and the judge compares the pictures with those of 25 steps in float32, for the same people, prompts and seeds.
 //
 //   npx tsx bench/quality/run.ts quality.jsonl --plot docs/quality
 //
-// A line of JSON for each configuration; those that the file has are not measured again, so that a run that was stopped goes on. Prints the
-// table in Markdown, the quickest first, and with --plot writes FILE.svg and FILE.png. --show measures nothing more.
+// Writes a line of JSON per configuration. Those in the file are not measured again, so a stopped run can be resumed. Prints the
+// table in Markdown, fastest first, and with --plot writes FILE.svg and FILE.png. --show only prints existing results.
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -39,24 +39,26 @@ interface Flags {
 const GUIDANCE = 3;
 
 const program = new Command("quality")
-  .argument("<file>", "where the results are, or will be: a line of JSON each")
-  .option("-m, --model <folder>", "the miniature", asset("miniature"))
+  .argument("<file>", "file of results, a line of JSON each; created if missing")
+  .option("-m, --model <folder>", "miniature to measure", asset("miniature"))
   .option("--judge <file>", "the judge's weights", asset("judge/weights.safetensors"))
   .addOption(wholeNumberOption("--people <n>", "how many", 2, 10000).default(64))
-  .addOption(wholeNumberOption("--pictures <n>", "photos drawn of each, beside one picture in another style", 1, 64).default(2))
-  .addOption(wholeNumberOption("--seed <n>", "which people: any but training's seed", 0, 2 ** 32 - 1).default(2))
-  .addOption(wholeNumberOption("--threads <n>", "of the processor; one has the steadiest times", 1, 1024).default(1))
   .addOption(
     wholeNumberOption(
-      "--timed <n>",
-      "pictures that are timed one by one, in turn with as many of the reference",
+      "--pictures <n>",
+      "photos to generate per person, in addition to one picture in another style",
       1,
-      1000,
-    ).default(5),
+      64,
+    ).default(2),
   )
-  .option("--only <text>", "configurations whose flags contain it, such as int8", "")
-  .option("--show", "measure nothing more")
-  .option("--plot <file>", "also draw time against quality: the path without .svg and .png")
+  .addOption(wholeNumberOption("--seed <n>", "chooses the people; must differ from training's seed", 0, 2 ** 32 - 1).default(2))
+  .addOption(wholeNumberOption("--threads <n>", "threads; one gives the steadiest times", 1, 1024).default(1))
+  .addOption(
+    wholeNumberOption("--timed <n>", "pictures to time one by one, alternating with the reference's", 1, 1000).default(5),
+  )
+  .option("--only <text>", "only configurations whose flags contain this, such as int8", "")
+  .option("--show", "only print existing results")
+  .option("--plot <file>", "also plot time against quality, to this path plus .svg and .png")
   .action(run);
 
 try {
@@ -69,7 +71,8 @@ try {
 
 async function run(file: string, flags: Flags): Promise<void> {
   const rows = flags.show ? await readRows(file) : await completed(file, flags);
-  if (rows.length === 0) throw new UserError("quality/not-results", `${file} has no results.`, "Measure some, without --show.");
+  if (rows.length === 0)
+    throw new UserError("quality/not-results", `${file} has no results.`, "Measure some first, without --show.");
   console.log(
     `${Object.entries(rows[0]!.settings)
       .map(([name, value]) => `${name} ${value}`)
@@ -88,7 +91,7 @@ async function completed(file: string, flags: Flags): Promise<Row[]> {
   const known = new Set(rows.map(({ name }) => name));
   const wanted = CONFIGURATIONS.filter((one) => nameOf(one).includes(flags.only) && !known.has(nameOf(one)));
   if (wanted.length === 0) return rows;
-  await writeRows(file, rows); // a file that cannot be written is found before anything is drawn
+  await writeRows(file, rows); // fails now rather than after the work if the file cannot be written
   const runtime = ortRuntime();
   try {
     const { tensors } = await openTensors(flags.judge);
@@ -107,7 +110,12 @@ async function completed(file: string, flags: Flags): Promise<Row[]> {
 async function settingsOf({ model, judge, people, pictures, seed, threads, timed }: Flags): Promise<Settings> {
   const names = (await readdir(model, { recursive: true })).filter((name) => name.endsWith(".safetensors")).sort();
   return {
-    ...{ people, pictures, seed, guidance: GUIDANCE, threads, timed },
+    people,
+    pictures,
+    seed,
+    guidance: GUIDANCE,
+    threads,
+    timed,
     model: await fingerprint(names.map((name) => join(model, name))),
     judge: await fingerprint([judge]),
     machine: machineText(thisMachine()).trim(),

@@ -2,7 +2,7 @@ import type { Compared, SingleFigure } from "../../src/miniature/score.ts";
 import { shortcutText } from "./configurations.ts";
 import { type Row, timeOf } from "./results.ts";
 
-/** Heading, digits; the figures whose difference to the reference is told, too. */
+/** Heading and digits of each column; with the difference to the reference for some. */
 const COLUMNS: Readonly<Partial<Record<SingleFigure, readonly [string, number]>>> = {
   faceSimShare: ["likeness", 3],
   rank1: ["right of the crowd", 2],
@@ -14,7 +14,7 @@ const COLUMNS: Readonly<Partial<Record<SingleFigure, readonly [string, number]>>
 };
 const COMPARED: readonly SingleFigure[] = ["faceSimShare", "textAccuracy"];
 
-/** A table in Markdown, the quickest first. */
+/** Formats a Markdown table, fastest first. */
 export function markdown(rows: readonly Row[]): string {
   const columns = Object.entries(COLUMNS) as [SingleFigure, readonly [string, number]][];
   const headings = columns.flatMap(([name, [heading]]) => (COMPARED.includes(name) ? [heading, "difference"] : [heading]));

@@ -1,5 +1,5 @@
-// The embedded miniature's base model, trained on for a while with AdamW and with Muon from the same weights on the same batches: seconds an update,
-// and the loss on people whom neither has seen.
+// Trains the included miniature's base model further with AdamW and with Muon, from the same weights on the same batches: seconds per update,
+// and the loss on unseen people.
 //
 //   npx tsx bench/training/optimisers.ts [--steps 200] [--people 1000] [--data <folder, where pictures are kept>]
 import "../../scripts/show-help.ts";
@@ -56,7 +56,7 @@ try {
     const rate = { kind: "cosine", warmUp: 30, flat: 0.4 } as const;
     const trained = await train({ ...task, groups, rate, emaDecay: 0.98 }, { folder: join(folder, optimiser) });
     const seconds = (performance.now() - started) / 1000 / steps;
-    console.log(`${optimiser}: ${seconds.toFixed(2)} s an update, loss on unseen people ${(await lossOf(trained)).toFixed(4)}`);
+    console.log(`${optimiser}: ${seconds.toFixed(2)} s per update, loss on unseen people ${(await lossOf(trained)).toFixed(4)}`);
   }
 } finally {
   await runtime.close();

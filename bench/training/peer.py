@@ -2,8 +2,8 @@
 
 python peer.py --processes N --threads N --batch N [--channels-last] [--compile]
 
-Prints a JSON object that says what it is, and then for each line of standard input, a number of updates, the seconds that each of them
-took as a JSON list. "> " is before both, since libraries print lines of their own. With several processes each has its own batch, and
+Prints a JSON object that describes it; then, for each line of standard input, which is a number of updates, a JSON list of the seconds of
+each update. Both are prefixed with "> ", since libraries print lines of their own. With several processes each has its own batch, and
 gradients are averaged (DistributedDataParallel over gloo). Needs torch 2.8 and diffusers 0.35.2.
 """
 
@@ -19,7 +19,7 @@ for name in ("processes", "threads", "batch"):
 parser.add_argument("--channels-last", action="store_true")
 parser.add_argument("--compile", action="store_true")
 if __name__ == "__main__":
-    parser.parse_args()  # before PyTorch is looked for, so that --help answers without it
+    parser.parse_args()  # before importing PyTorch, so that --help works without it
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -90,7 +90,7 @@ def main():
     for line in sys.stdin:
         for turn in turns:
             turn.put(int(line))
-        # an update is over when the slowest process is
+        # an update ends with the slowest process
         print(">", json.dumps([max(times) for times in zip(*(results.get() for _ in workers))]), flush=True)
     for turn in turns:
         turn.put(None)

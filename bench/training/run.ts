@@ -1,5 +1,5 @@
-// Samples a second in training the miniature's UNet, whole updates: forward, gradients, clipping, AdamW, moving average. Here and in PyTorch,
-// all loaded at once and in short turns, so that a machine whose speed changes from minute to minute is as fast for one as for the other.
+// Samples per second in training the miniature's UNet, whole updates: forward, gradients, clipping, AdamW, moving average. Here and in PyTorch,
+// all loaded at once and run in short turns, so that changes in the machine's speed affect all alike.
 //
 //   npx tsx bench/training/run.ts --python <with torch and diffusers> [--rounds 40] [--steps 5: updates of a turn] [--compile]
 import "../../scripts/show-help.ts";
@@ -37,18 +37,18 @@ const { values: flags } = parseArgs({
 const [rounds, steps] = [Number(flags.rounds), Number(flags.steps)];
 const cores = availableParallelism();
 const BATCH = 16;
-/** Updates before the first turn, and updates of a turn that do not count: what the others have left in the caches is gone then. */
+/** Updates before the first turn, and uncounted updates at the start of a turn, which refill the processor's caches. */
 const [WARM_UP, FIRST] = [5, 1];
 
 interface Way {
   readonly version: string;
   readonly parameters: number;
-  /** Makes so many updates. @returns seconds of each */
+  /** Runs some updates. @returns seconds of each */
   turn(updates: number): Promise<number[]>;
   close(): Promise<unknown>;
 }
 
-/** A worker for each core, each with a batch of its own. */
+/** Opens photomaker's trainer: a worker per core, each with its own batch. */
 async function ours(): Promise<Way> {
   const weights = new TrainableWeights();
   const config = unetConfig(UNET_CONFIG, new Map());
@@ -82,8 +82,14 @@ async function ours(): Promise<Way> {
   const update = async (): Promise<number> => {
     const start = performance.now();
     await workers.step(batches, {
-      ...{ groups: [{ lr: 1e-3, weightDecay: 0.01 }], beta1: 0.9, beta2: 0.99, eps: 1e-8, momentum: 0.95 },
-      ...{ step: ++step, clip: 1, emaDecay: 0.999 },
+      groups: [{ lr: 1e-3, weightDecay: 0.01 }],
+      beta1: 0.9,
+      beta2: 0.99,
+      eps: 1e-8,
+      momentum: 0.95,
+      step: ++step,
+      clip: 1,
+      emaDecay: 0.999,
     });
     return (performance.now() - start) / 1000;
   };
@@ -99,7 +105,7 @@ async function ours(): Promise<Way> {
   };
 }
 
-/** A line of peer.py for each line that it is given. */
+/** Opens peer.py, which answers each line with a line. */
 async function peer(processes: number, more: readonly string[]): Promise<Way> {
   const args = Object.entries({ processes, threads: cores / processes, batch: (BATCH * cores) / processes });
   const path = join(import.meta.dirname, "peer.py");
@@ -111,7 +117,7 @@ async function peer(processes: number, more: readonly string[]): Promise<Way> {
   const next = async <T>(): Promise<T> => {
     for (;;) {
       const { value, done } = await lines.next();
-      if (done === true) throw new Error("peer.py has ended");
+      if (done === true) throw new Error("peer.py has exited");
       if (value.startsWith("> ")) return JSON.parse(value.slice(2)) as T;
     }
   };
@@ -141,7 +147,7 @@ const rates = new Map([...open.keys()].map((name) => [name, [] as number[]]));
 for (const way of open.values()) await way.turn(WARM_UP);
 for (let round = 0; round < rounds; round++) {
   const names = [...open.keys()];
-  if (round % 2 === 1) names.reverse(); // who comes after whom shall not matter
+  if (round % 2 === 1) names.reverse(); // so that the order does not matter
   for (const name of names) {
     const seconds = (await open.get(name)!.turn(FIRST + steps)).slice(FIRST);
     rates.get(name)!.push((BATCH * cores * seconds.length) / seconds.reduce((a, b) => a + b));
@@ -151,7 +157,7 @@ for (let round = 0; round < rounds; round++) {
 for (const way of open.values()) await way.close();
 
 const [own] = rates.values() as unknown as [number[]];
-/** The geometric mean of the ratios, its standard error, and their middle half. */
+/** Describes ratios: geometric mean, its standard error, and the middle half. */
 const about = (ratios: readonly number[]): string => {
   const logs = ratios.map(Math.log);
   const mean = logs.reduce((a, b) => a + b) / logs.length;
@@ -160,12 +166,12 @@ const about = (ratios: readonly number[]): string => {
   const [low, high] = [0.25, 0.75].map((share) => sorted[Math.round(share * (sorted.length - 1))]!.toFixed(2));
   return `${Math.exp(mean).toFixed(2)} ± ${(Math.exp(mean) * error).toFixed(2)} times, the middle half ${low} to ${high}`;
 };
-console.log(`${BATCH * cores} samples an update, ${rounds} turns of ${steps} updates each; ratios within a round`);
+console.log(`${BATCH * cores} samples per update, ${rounds} turns of ${steps} updates each; ratios within a round`);
 for (const [name, { version, parameters }] of open) {
   const theirs = rates.get(name)!;
   const { median, max } = spread(theirs);
   const ratios = theirs.map((rate, round) => own[round]! / rate);
   console.log(
-    `${name} (${version}, ${parameters} numbers): median ${median.toFixed(1)}, best ${max.toFixed(1)} samples/s; ours is ${about(ratios)}`,
+    `${name} (${version}, ${parameters} parameters): median ${median.toFixed(1)}, best ${max.toFixed(1)} samples/s; ours is ${about(ratios)}`,
   );
 }

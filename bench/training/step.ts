@@ -89,7 +89,7 @@ const session = await InferenceSession.create(model, {
   profileFilePrefix: join(folder, "step"),
 });
 console.log(`build ${(built - started).toFixed(0)} ms, ${model.length} bytes; load ${(performance.now() - built).toFixed(0)} ms`);
-// results go into buffers that are kept, as a trainer's do: new ones cost a page fault every 4 KB
+// results go into preallocated buffers, as in training: new ones cost a page fault every 4 KB
 const fetches: Record<string, InstanceType<typeof OrtTensor>> = { loss: new OrtTensor("float32", new Float32Array(1), []) };
 for (const path of paths) {
   const { dims, size } = feeds[path]!;
@@ -116,7 +116,7 @@ else {
     args: Record<string, unknown>;
   }[];
   rmSync(folder, { recursive: true });
-  // the best of all steps for each node: what else the machine does counts little
+  // the best of all steps for each node, so that other load matters little
   const best = new Map<string, { us: number; key: string }>();
   for (const e of events) {
     if (e.cat !== "Node" || !e.name.endsWith("_kernel_time")) continue;

@@ -1,4 +1,4 @@
-// Writes a model of SDXL's size and adapters for it with random weights, to measure with where no real ones are at hand.
+// Writes a model of SDXL's size, and adapters for it, with random weights, for measurements without real ones.
 //
 //   npm run synthetic -- --out <folder> [--seed 0] [--what model,v1,v2] [--outliers quiet|loud]
 import "../show-help.ts";
@@ -27,7 +27,7 @@ function outliersOf(kind: string | undefined): Pick<WriteOptions, "outliers"> {
   return { outliers: kind };
 }
 
-/** Reads a written file back as a user's would be, and compares names and shapes with what the models ask for. */
+/** Checks that a written file, read like a user's, has the names and shapes that the models ask for. */
 function compare(what: string, wanted: Parameters, found: ReadonlyMap<string, { readonly shape: readonly number[] }>): void {
   for (const [name, { shape }] of wanted)
     if (String(found.get(name)?.shape) !== String(shape))

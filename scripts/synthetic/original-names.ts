@@ -63,7 +63,7 @@ const OPEN_CLIP_LAYER: ReadonlyMap<string, string> = new Map([
   ["self_attn.out_proj", "attn.out_proj"],
 ]);
 
-/** OpenCLIP keeps q, k and v in one tensor, and the projection the other way round. */
+/** OpenCLIP keeps q, k and v in one tensor, and the projection transposed. */
 export function openClipOriginals(params: Parameters): OriginalTensor[] {
   const prefix = "conditioner.embedders.1.model.";
   return [...params].flatMap(([name, { shape }]): OriginalTensor[] => {

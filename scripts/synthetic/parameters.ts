@@ -10,7 +10,7 @@ import { unet } from "../../src/models/unet.ts";
 import { vaeDecode, vaeEncode } from "../../src/models/vae.ts";
 import type { Sizes } from "./sdxl-sizes.ts";
 
-/** Names as in diffusers and transformers, shapes and initial values: what the model functions themselves ask for. */
+/** Names as in diffusers and transformers, with shapes and initial values, recorded from the model functions. */
 export type Parameters = ReadonlyMap<string, Recorded>;
 
 const [batch, height, width, tokens] = ["batch", "height", "width", "tokens"].map(namedDim) as [never, never, never, never];
@@ -50,7 +50,7 @@ export const idEncoderParameters = ({ v1, v2 }: Sizes, version: "v1" | "v2"): Pa
     fuse(input("classEmbeds", rows), input("idTokens", rows), w.at("fuse_module"));
   });
 
-/** The adapter's LoRA over all attention, in the names of the official files. */
+/** The adapter's LoRA on all attention layers, under the names of the official files. */
 export function loraParameters(unetParams: Parameters, rank: number): Parameters {
   const out = new Map<string, Recorded>();
   for (const [name, { shape }] of unetParams) {

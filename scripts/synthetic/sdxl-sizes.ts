@@ -28,7 +28,7 @@ const vision = {
   eps: 1e-5,
 } as const;
 
-/** Podell et al. 2023 (arXiv 2307.01952) and TencentARC/PhotoMaker 060b4fc, as their published configs say. */
+/** Sizes from the published configs of Podell et al. 2023 (arXiv 2307.01952) and TencentARC/PhotoMaker 060b4fc. */
 export const SDXL: Sizes = {
   unet: SDXL_UNET,
   vae: {

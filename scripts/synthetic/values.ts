@@ -1,7 +1,7 @@
 import { floatToHalf } from "../../src/core/floats.ts";
 import type { Init } from "../../src/graph/weights.ts";
 
-/** Half-precision values without end, from a seed: xorshift (Marsaglia 2003) over a table of 65,536 values for each spread. */
+/** An endless stream of half-precision values from a seed: xorshift (Marsaglia 2003) over a table of 65,536 values per spread. */
 export class Values {
   #state: number;
   readonly #tables = new Map<number, Uint16Array>();

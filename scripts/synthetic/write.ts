@@ -14,8 +14,8 @@ import type { Values } from "./values.ts";
 export interface WriteOptions {
   readonly values: Values;
   /**
-   * Makes every 200th channel behind the norms of the UNet's transformers 64 times as large, as some are in trained ones. `quiet`: what
-   * multiplies them is as much smaller, so that the model computes the same. `loud`: it is not.
+   * Makes every 200th channel after the norms of the UNet's transformers 64 times as large, as some are in trained ones. `quiet`: the
+   * weights that multiply them are 64 times smaller, so that the result is the same. `loud`: they are not.
    */
   readonly outliers?: "quiet" | "loud";
 }
@@ -47,7 +47,7 @@ function tensors(params: Parameters, originals: readonly OriginalTensor[], { val
   }));
 }
 
-/** The bits of a float16, doubled or halved so often; what would be too small becomes 0. */
+/** Doubles or halves the bits of a float16 some number of times; values too small become 0. */
 function doubledHalf(bits: number, times: number): number {
   const exponent = ((bits >> 10) & 31) + times;
   return exponent <= 0 ? bits & 0x8000 : (bits & 0x83ff) | (exponent << 10);

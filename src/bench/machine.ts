@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
 import { ortVersion } from "../runtime/node/ort-version.ts";
 
-/** What a measurement depends on beside the model. */
+/** The machine that a measurement was made on. */
 export interface Machine {
   readonly processor: string;
-  /** Instructions that matter for products of matrices, as far as the system tells. */
+  /** Instruction sets that matter for matrix products, if the system reports them. */
   readonly instructions: readonly string[];
-  /** Those that this process may use. */
+  /** Cores available to this process. */
   readonly cores: number;
   /** Bytes. */
   readonly memory: number;

@@ -5,40 +5,40 @@ import type { Work } from "../graph/work.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import { type PictureTimes, pictureTimes, preparations, type TimedEvent } from "./picture-times.ts";
 
-/** What to measure: every size with every batch, in every precision. */
+/** A plan of measurements: every size with every batch, in every precision. */
 export interface MeasurePlan {
   readonly load: LoadInput;
   readonly precisions: readonly NonNullable<LoadInput["precision"]>[];
   readonly request: GenerateInput & { readonly guidanceScale: number };
-  /** The model's own where width and height are absent. */
+  /** Sizes in pixels; the model's own if absent. */
   readonly sizes: readonly { readonly width?: number; readonly height?: number }[];
-  /** Pictures at once. */
+  /** Batch sizes: pictures at once. */
   readonly batches: readonly number[];
-  /** Requests for each size and batch. */
+  /** Requests per size and batch. */
   readonly repeats: number;
 }
 
-/** One size and batch. */
+/** Measurements of one size and batch. */
 export interface MeasuredSize {
   readonly width: number;
   readonly height: number;
   readonly batch: number;
   /** Latents that the denoiser evaluates at once: twice the batch with guidance. */
   readonly rows: number;
-  /** Of one evaluation. */
+  /** Work of one evaluation. */
   readonly work: Work;
   readonly pictures: PictureTimes[];
-  /** The most memory so far of this process and the models' together, in bytes. */
+  /** Peak memory so far of this process and the models' together, in bytes. */
   memory: number;
 }
 
-/** One precision. */
+/** Measurements of one precision. */
 export interface MeasuredPrecision {
   readonly device: string;
   readonly precision: string;
-  /** Seconds of preparing and loading the models that were not prepared yet. */
+  /** Seconds spent preparing and loading each model that was not prepared yet. */
   readonly prepare: Readonly<Record<string, number>>;
-  /** Seconds of loading each model. */
+  /** Seconds spent loading each model. */
   readonly load: Record<string, number>;
   readonly measured: MeasuredSize[];
 }
@@ -47,21 +47,21 @@ export type BenchModel = Pick<PhotoMaker, "notices" | "runsOn" | "generate" | "e
 
 export interface MeasureTools {
   readonly open: (options: LoadInput) => Promise<BenchModel>;
-  /** Milliseconds. */
+  /** Clock, milliseconds. */
   readonly now: () => number;
-  /** Of this process, in bytes. */
+  /** Peak memory of this process, in bytes. */
   readonly peakMemory: () => number;
   readonly signal: AbortSignal;
   readonly onOpen: (model: BenchModel) => void;
   /** @param what is being measured, such as "f32 512x512 batch 1" */
   readonly onEvent: (what: string, event: GenerateEvent) => void;
-  /** After each picture. */
+  /** Called after each picture. */
   readonly onMeasured: (runs: readonly MeasuredPrecision[]) => Promise<void>;
 }
 
 /**
- * Measures as planned. When cancelled, what was measured until then is the result: only finished pictures count.
- * @throws UserError those of PhotoMaker.load and generate, download/interrupted too
+ * Carries out a plan. When cancelled, it returns what was measured so far; only finished pictures count.
+ * @throws UserError those of PhotoMaker.load and generate, download/interrupted included
  */
 export async function measure(plan: MeasurePlan, tools: MeasureTools): Promise<MeasuredPrecision[]> {
   const runs: MeasuredPrecision[] = [];
@@ -74,9 +74,9 @@ export async function measure(plan: MeasurePlan, tools: MeasureTools): Promise<M
 }
 
 /**
- * Models in 8 bits are prepared when they are first used. If that is seen to happen, the measuring begins anew at the first evaluation,
- * so that what is measured is loading.
- * @param prepare seconds that preparing took, once it was seen
+ * Measures one precision. Models in 8 bits are prepared on first use; if that happens, measuring restarts at the first evaluation,
+ * so that loading is measured rather than preparing.
+ * @param prepare seconds that preparing took, if it happened
  */
 async function measurePrecision(
   plan: MeasurePlan,
@@ -116,7 +116,7 @@ function begin(model: BenchModel, { width, height }: PictureTimes, batch: number
   return { width, height, batch, rows, work: model.evaluationWork({ width, height, rows }), pictures: [], memory: 0 };
 }
 
-/** A fresh process of models. It is ended at once when the measuring is cancelled, whatever it is at. */
+/** Loads the models in a fresh process, which ends at once when measuring is cancelled. */
 async function withModel<T>(
   { load }: MeasurePlan,
   precision: MeasurePlan["precisions"][number],
@@ -124,7 +124,7 @@ async function withModel<T>(
   work: (model: BenchModel) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();
-  // nothing is kept of texts and photos, so that each request encodes them
+  // no encodings are cached, so that each request computes them
   const model = await open({ ...load, precision, encodingCacheBytes: 0 });
   const end = () => void model.close();
   signal.addEventListener("abort", end);
@@ -137,7 +137,7 @@ async function withModel<T>(
   }
 }
 
-/** All events of a request; only those up to the first evaluation, if models were prepared and that ends it. */
+/** Events of a request; only those up to the first evaluation if models were prepared and that ends it. */
 async function watch(
   model: BenchModel,
   request: GenerateInput,

@@ -14,7 +14,7 @@ const end: TimedEvent[] = [image, { type: "done", seed: 0, timings, modelMemory:
   event,
 }));
 
-test("ID seconds are those of reading, encoding and fusing photos, without loading", () => {
+test("ID seconds cover reading, encoding and fusing photos, without loading", () => {
   const events = [
     at(1, "encode", 0, "text"), // photos were read until now
     at(1, "load", 0, "text_encoder"),
@@ -27,17 +27,24 @@ test("ID seconds are those of reading, encoding and fusing photos, without loadi
     at(10.5, "encode", 5),
   ];
   expect(pictureTimes([...events, ...end])).toEqual({
-    ...{ width: 64, height: 48, load: { unet: 4 }, evaluations: [1, 2], decode: 3, total: 30, modelMemory: 7 },
-    ...{ id: 1 + (10.5 - 6 - 3), text: 9 - 2.5 },
+    width: 64,
+    height: 48,
+    load: { unet: 4 },
+    evaluations: [1, 2],
+    decode: 3,
+    total: 30,
+    modelMemory: 7,
+    id: 1 + (10.5 - 6 - 3),
+    text: 9 - 2.5,
   });
 });
 
-test("plain SDXL has no ID seconds, and what did not finish has no times", () => {
+test("plain SDXL has no ID seconds, and an unfinished request has no times", () => {
   expect(pictureTimes([at(0.1, "encode", 0, "text"), ...end])).toMatchObject({ id: 0, text: 9 });
   expect(pictureTimes([at(0.1, "encode", 0, "text"), at(5, "denoise", 1)])).toBeUndefined();
 });
 
-test("a model that was prepared is told with its seconds, one that was only loaded is not", () => {
+test("a model that was prepared is listed with its seconds, one that was only loaded is not", () => {
   const events = [
     at(1, "load", 0, "unet"),
     at(2, "prepare", 1, "unet"),

@@ -1,30 +1,30 @@
 import type { GenerateEvent, ImageEvent } from "../contract/events.ts";
 
-/** An event with the moment it came, in seconds from the request's start. */
+/** An event and its time, in seconds from the request's start. */
 export interface TimedEvent {
   readonly at: number;
   readonly event: GenerateEvent;
 }
 
-/** Seconds that the parts of one request took. */
+/** Seconds spent in each part of a request. */
 export interface PictureTimes {
   readonly width: number;
   readonly height: number;
-  /** Loading of each model, where it was not loaded already. */
+  /** Loading of each model that was not loaded already. */
   readonly load: Readonly<Record<string, number>>;
   readonly text: number;
-  /** Photos to ID tokens, and their fusion with the text; 0 without an adapter. */
+  /** Encoding photos to ID tokens and fusing them with the text; 0 without an adapter. */
   readonly id: number;
   /** Each evaluation of the denoiser. */
   readonly evaluations: readonly number[];
-  /** Of all pictures of the request. */
+  /** Decoding all pictures of the request. */
   readonly decode: number;
   readonly total: number;
-  /** The most memory of the models' process so far, in bytes. */
+  /** Peak memory of the models' process so far, in bytes. */
   readonly modelMemory: number;
 }
 
-/** What a finished request took; undefined if it did not finish. */
+/** Times of a finished request; undefined if it did not finish. */
 export function pictureTimes(events: readonly TimedEvent[]): PictureTimes | undefined {
   const done = events.map(({ event }) => event).find((event) => event.type === "done");
   const image = events.map(({ event }) => event).find((event): event is ImageEvent => event.type === "image");
@@ -35,7 +35,7 @@ export function pictureTimes(events: readonly TimedEvent[]): PictureTimes | unde
   return { width, height, load, text: Math.max(0, encode - id), id, evaluations, decode, total, modelMemory: done.modelMemory };
 }
 
-/** Photos are read before the first text is encoded, and encoded and fused after the last; loading does not count. */
+/** Seconds spent on photos: read before the first text is encoded, encoded and fused after the last. Loading is not counted. */
 function idSeconds(events: readonly TimedEvent[]): number {
   const encoding = events.flatMap(({ at, event }) =>
     event.type === "progress" && event.phase === "encode" ? [{ at, detail: event.detail, step: event.step }] : [],
@@ -64,7 +64,7 @@ function loads(events: readonly TimedEvent[]): Load[] {
   return found;
 }
 
-/** Models that were not in the cache of prepared models: seconds of preparing and loading them, by name. */
+/** Seconds spent preparing and loading each model that was not in the cache of prepared models, by name. */
 export function preparations(events: readonly TimedEvent[]): Record<string, number> {
   const prepared = new Set(events.map(({ event }) => event.type === "progress" && event.phase === "prepare" && event.detail));
   return Object.fromEntries(

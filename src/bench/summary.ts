@@ -6,19 +6,19 @@ export interface Spread {
   readonly max: number;
 }
 
-/** Seconds, but for the last two. */
+/** Summary of one size and batch, in seconds unless stated. */
 export interface Summary {
   readonly text: number;
   readonly id: number;
   readonly evaluation: Spread;
   readonly decode: number;
-  /** The whole of the first request: with what it had to load, and what a new size costs once. */
+  /** The whole first request, with loading and the one-time cost of a new size. */
   readonly first: number;
-  /** The whole of a later one. */
+  /** The whole of a later request. */
   readonly again: number | undefined;
-  /** Of an evaluation, in FLOP. */
+  /** Work of an evaluation, in FLOP. */
   readonly work: number;
-  /** GFLOP/s that the median evaluation reached. */
+  /** GFLOP/s of the median evaluation. */
   readonly speed: number;
 }
 
@@ -38,7 +38,7 @@ export function summaryOf({ pictures, work }: Pick<MeasuredSize, "pictures" | "w
   };
 }
 
-/** The median is the mean of the two in the middle where there are two. */
+/** Median, least and greatest value. The median of an even number of values is the mean of the middle two. */
 export function spread(values: readonly number[]): Spread {
   if (values.length === 0) throw new RangeError("no values have no spread");
   const sorted = values.toSorted((a, b) => a - b);

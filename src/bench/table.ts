@@ -3,7 +3,7 @@ import type { Machine } from "./machine.ts";
 import type { MeasuredPrecision, MeasuredSize } from "./measure.ts";
 import { type Spread, summaryOf } from "./summary.ts";
 
-/** What was measured, for people. */
+/** Measurements as a table. */
 export function benchTable(machine: Machine, runs: readonly MeasuredPrecision[]): string {
   return [machineText(machine), ...runs.map(runText), growthText(runs)].filter((part) => part !== "").join("\n");
 }
@@ -36,7 +36,7 @@ function runText({ device, precision, prepare, load, measured }: MeasuredPrecisi
   });
   return [
     `${device}, ${precision}: seconds`,
-    ...(Object.keys(prepare).length === 0 ? [] : [`  preparing, once for all: ${partsText(prepare)}`]),
+    ...(Object.keys(prepare).length === 0 ? [] : [`  preparing, once only: ${partsText(prepare)}`]),
     `  loading: ${partsText(load)}`,
     ...align([HEAD, ...rows]).map((line) => `  ${line}`),
     "",
@@ -49,7 +49,7 @@ function partsText(parts: Readonly<Record<string, number>>): string {
   return `${seconds(all.reduce((sum, value) => sum + value, 0))} (${each.join(", ")})`;
 }
 
-/** Seconds of an evaluation by size and batch beside its work, each also as a multiple of the smallest. */
+/** Table of an evaluation's work and seconds by size and batch, each also as a multiple of the smallest. */
 export function growthText(runs: readonly MeasuredPrecision[]): string {
   const all = runs.flatMap(({ measured }) => measured);
   const cases = new Map(all.toReversed().map((each) => [caseOf(each), each])); // the first precision's work
@@ -80,10 +80,10 @@ const rangeText = ({ min, max }: Spread): string => `(${seconds(min)}-${seconds(
 const times = (ratio: number): string => `x${ratio.toFixed(ratio < 10 ? 2 : 1)}`;
 const tera = (work: number): string => (work / 1e12).toPrecision(3);
 
-/** Three digits, milliseconds at the finest. */
+/** Formats seconds to three digits, down to milliseconds. */
 const seconds = (value: number): string => value.toFixed(value < 1 ? 3 : value < 100 ? 2 : 0);
 
-/** The first column to the left, numbers to the right. */
+/** Aligns the first column left and the others right. */
 export function align(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map((row) =>

@@ -13,17 +13,24 @@ const run = (...args: string[]) => cli(args);
 
 const figure = (value: number): Figure => ({ value, error: 0.01, real: 1 });
 const row = (variant: string, seed: number, share: number) => ({
-  ...{ variant, seed },
+  variant,
+  seed,
   figures: {
-    ...{ faceSimShare: figure(share), faceSim: { ...figure(0.5), none: 0 }, rank1: figure(0.5), textLoss: figure(2) },
-    ...{ hairStyle: figure(0.5), eyeColour: figure(0.5), hairColour: figure(0.5), text: {} },
+    faceSimShare: figure(share),
+    faceSim: { ...figure(0.5), none: 0 },
+    rank1: figure(0.5),
+    textLoss: figure(2),
+    hairStyle: figure(0.5),
+    eyeColour: figure(0.5),
+    hairColour: figure(0.5),
+    text: {},
   },
 });
 
 test("evaluate ablations prints a line for each variant", async () => {
   const none = await run("evaluate", "ablations", "--from", from);
   expect(none.code).toBe(1);
-  expect(none.err).toContain("has no results of ablations");
+  expect(none.err).toContain("has no ablation results");
   expect(JSON.parse((await run("evaluate", "ablations", "--from", from, "--json")).out).error.code).toBe("ablations/none");
   await writeAblations(from, [row("reference", 0, 0.7), row("average", 0, 0.6), row("reference", 1, 0.8)]);
   const { code, out } = await run("evaluate", "ablations", "--from", from);
@@ -36,7 +43,7 @@ test("evaluate ablations prints a line for each variant", async () => {
   expect(json[1]).toMatchObject({ variant: "average", seeds: 1, figures: { faceSimShare: { value: 0.6, error: null } } });
 });
 
-test("train ablations names its variants, and what it begins from", async () => {
+test("train ablations names its variants and requires a model to start from", async () => {
   const unknown = await run("train", "ablations", "--from", from, "--variants", "reference,mean");
   expect(unknown.code).toBe(1);
   expect(unknown.err).toContain('There is no variant "mean"');

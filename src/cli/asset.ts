@@ -1,4 +1,4 @@
 import { fileURLToPath } from "node:url";
 
-/** A file that comes with the package. Two folders up from src/cli and from dist/cli. */
+/** Path of a file in the package's assets, two folders up from both src/cli and dist/cli. */
 export const asset = (path: string): string => fileURLToPath(new URL(`../../assets/${path}`, import.meta.url));

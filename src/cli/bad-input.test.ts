@@ -23,7 +23,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 type Flags = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Runs `generate` on the tiny model as it is, but for some flags. */
+/** Runs `generate` on the tiny model with some flags changed. */
 async function generate(flags: Flags): Promise<{ code: number; out: string; err: string }> {
   const all: Flags = {
     "--model": MODEL,
@@ -46,18 +46,18 @@ async function generate(flags: Flags): Promise<{ code: number; out: string; err:
   return cli(["generate", ...args], tools);
 }
 
-/** Cause and remedy in words, a code for scripts, and nothing written. */
+/** Expects cause and remedy in words, a code for scripts, and no file written. */
 async function expectRefusal(flags: Flags, cause: RegExp): Promise<void> {
   const before = await readdir(folder, { recursive: true });
   const { code, out, err } = await generate(flags);
   expect(err).toMatch(cause);
   expect(err).toMatch(/^error: .+\nwhat to do: .+\n$/m);
-  expect(err).not.toMatch(/\n {4}at /); // no stack: it is not a fault of the program
+  expect(err).not.toMatch(/\n {4}at /); // no stack: this is not a bug
   expect([code, out]).toEqual([1, ""]);
   expect(await readdir(folder, { recursive: true })).toEqual(before);
 }
 
-test("too little memory: what is needed, what there is, and what to do", async () => {
+test("too little memory: the message has the need, the amount available and the remedy", async () => {
   const granted = vi.spyOn(process, "constrainedMemory").mockReturnValue(100_000);
   try {
     await expectRefusal({}, /needs about 0\.3 GB of memory in f32, and 0\.000 GB are available/);
@@ -72,7 +72,7 @@ test("the same command without a mistake makes a picture", async () => {
 
 test.each<[string, Flags, RegExp]>([
   ["no photo", { "--id-image": undefined }, /no photo/],
-  ["a photo that is not there", { "--id-image": "/nobody.jpg" }, /nobody\.jpg/],
+  ["a missing photo", { "--id-image": "/nobody.jpg" }, /nobody\.jpg/],
   ["a photo below a file", { "--id-image": join(PHOTO, "me.jpg") }, /person_0\.png is a file, and has none below it/],
   ["latents below a file", { "--latents": join(PHOTO, "l.safetensors") }, /person_0\.png is a file, and has none below it/],
   ["a folder as photo", { "--id-image": MODEL }, /is a folder/],
@@ -93,7 +93,7 @@ test.each<[string, Flags, RegExp]>([
   ["a device for seeds that does not exist", { "--generator-device": "gpu" }, /--generator-device is "?gpu/],
   ["int8 on a graphics card", { "--device": "webgpu", "--precision": "int8" }, /int8 is for the processor/],
   ["half precision on the processor", { "--precision": "f16" }, /f16 is for graphics cards/],
-  ["a model that is not there", { "--model": "/nowhere/model.safetensors" }, /nowhere/],
+  ["a missing model", { "--model": "/nowhere/model.safetensors" }, /nowhere/],
 ])("%s", async (_, flags, cause) => {
   await expectRefusal(flags, cause);
 });
@@ -111,7 +111,7 @@ test("pictures that cannot be read: damaged, cut off, empty, enormous", async ()
     await expectRefusal({ "--id-image": [PHOTO, made(name)] }, new RegExp(name.replace(".", "\\.")));
 });
 
-test("a photo that holds no face: its size is said", async () => {
+test("a photo too small for a face is refused with its size", async () => {
   for (const [width, height] of [
     [1, 1],
     [31, 500],
@@ -192,14 +192,14 @@ test("a pickle that would run a command is refused, and does not run it", async 
   expect(await readdir(folder)).not.toContain("ran");
 });
 
-test("places where nothing can be written are told before the work begins", async () => {
+test("places that cannot be written to are refused before the work begins", async () => {
   await writeFile(made("file"), "");
   await expectRefusal({ "--out": made("file") }, /there is a file of that name/);
   await mkdir(made("a.png"));
   await expectRefusal({ "--out": made("a.png") }, /is a folder/);
   await expectRefusal({ "--out": "/dev/null/pictures" }, /\/dev\/null/);
   await expectRefusal({ "--out": made("x.jpg") }, /PNG/);
-  // the model lacks: whether latents can be written is known before it is looked for
+  // the model is missing: whether latents can be written is checked first
   const latents = (path: string) => ({ "--model": "/nowhere", "--save-latents": path });
   await expectRefusal(latents(made("no/l.safetensors")), /folder .*no does not exist/);
   await expectRefusal(latents(made("file/l.safetensors")), /file cannot be a folder: there is a file of that name/);

@@ -31,7 +31,7 @@ test("bench measures each precision, size and batch, as a table and as JSON", as
   const { code, out, err } = await bench(...person, ...sizes, "--precision", "f32,int8", "--json", file);
   expect(code, err).toBe(0);
   expect(out).toMatch(/cpu, f32: seconds\n +loading: .*unet/);
-  expect(out).toMatch(/cpu, int8: seconds\n +preparing, once for all: .*unet/);
+  expect(out).toMatch(/cpu, int8: seconds\n +preparing, once only: .*unet/);
   expect(out).toMatch(/Growth of an evaluation(.*\n){3,}/);
 
   const { complete, runs, machine } = JSON.parse(await readFile(file, "utf8"));
@@ -52,7 +52,7 @@ test("bench measures each precision, size and batch, as a table and as JSON", as
         expect(total).toBeGreaterThan(id + text);
       }
     }
-    // what is loaded stays, and texts and photos are encoded each time
+    // models stay loaded, and texts and photos are encoded each time
     expect(measured[0].pictures[1].load).toEqual({});
   }
   expect(runs[0].prepare).toEqual({});
@@ -62,21 +62,21 @@ test("bench measures each precision, size and batch, as a table and as JSON", as
   expect(JSON.parse(again.out).runs).toMatchObject([{ precision: "int8", prepare: {}, measured: [{ batch: 1 }] }]);
 });
 
-test("guidance doubles the rows, plain SDXL has no ID, and --json alone prints it", async () => {
+test("guidance doubles the rows, plain SDXL has no ID, and --json without a file prints to stdout", async () => {
   const { out } = await bench(...plain, "--sizes", "96x64", "--steps", "1", "--repeats", "1", "--guidance-scale", "5", "--json");
   const { runs, adapter, guidanceScale } = JSON.parse(out);
   expect([adapter, guidanceScale]).toEqual([undefined, 5]);
   expect(runs[0].measured[0]).toMatchObject({ width: 96, height: 64, batch: 1, rows: 2, pictures: [{ id: 0 }] });
 });
 
-test("stopped, it shows what was measured until then, and ends with 130", async () => {
+test("when stopped, it shows what was measured so far and exits with 130", async () => {
   const file = join(folder, "bench.json");
   const pending = bench(...plain, "--steps", "1", "--repeats", "1000", "--json", file);
   const runs = () => readFile(file, "utf8").then((text) => JSON.parse(text).runs);
   await vi.waitFor(async () => expect(await runs()).toHaveLength(1), { timeout: 290_000, interval: 20 });
   interrupt.abort(new DOMException("Stopped.", "AbortError"));
   const { code, out, err } = await pending;
-  expect([code, err.split("\n").at(-2)]).toEqual([130, "Stopped: this is what was measured until then."]);
+  expect([code, err.split("\n").at(-2)]).toEqual([130, "Stopped. These are the measurements so far."]);
   expect(out).toMatch(/cpu, f32: seconds/);
   expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ complete: false, runs: [{ precision: "f32" }] });
 });
@@ -88,7 +88,7 @@ test.each([
   [["--batch", "0"], "batch/not-whole"],
   [["--steps", "many"], "steps/wrong-type"],
   [["-a", "adapter.bin"], "id-images/missing"],
-])("%j is refused before anything is opened", async (args, code) => {
+])("%j is refused before any model is opened", async (args, code) => {
   const { out } = await bench("-m", "no-such-model", ...args, "--json");
   expect(JSON.parse(out).error.code).toBe(code);
 });

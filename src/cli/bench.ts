@@ -45,17 +45,17 @@ const parts = async () => ({
 });
 
 const HELP = `
-Without options it measures the miniature that comes along, in seconds. Without an adapter it measures plain SDXL.
-All models stay loaded, which takes more memory than generate needs. Run it while the machine does nothing else.
+Without options it measures the included miniature, which takes seconds. With a model but no adapter it measures plain SDXL.
+All models stay loaded, which needs more memory than generate. Run it on an otherwise idle machine.
 
-What the columns are:
-  text, ID     encoding the texts, and the photos with their fusion
-  evaluation   one run of the denoiser: the median, and in brackets the least and the most; a step takes one
-  first        the whole of the first request, with what it loaded; again: of a later one. Both for --steps and --batch
-  TFLOP        work of an evaluation: its linear layers, convolutions and attention; GFLOP/s is what was reached
-  memory       the most so far, of all processes together
-Loading is quicker while the files are still in the system's memory. In 8 bits, models are prepared when they are first
-used, and that is told apart. With guidance (--guidance-scale 5) an evaluation is of twice the batch.
+Columns:
+  text, ID     encoding the texts; encoding the photos and fusing them with the text
+  evaluation   one run of the denoiser: median, and minimum and maximum in brackets; a step takes one
+  first        the whole first request, with loading; again: a later one. Both with --steps and --batch as given
+  TFLOP        work of an evaluation: linear layers, convolutions and attention; GFLOP/s: the speed reached
+  memory       peak memory so far, all processes together
+Loading is faster while the system still caches the files. Models in 8 bits are prepared on first use, which is listed
+separately. With guidance (--guidance-scale 5) an evaluation processes twice the batch.
 
 Examples:
   photomaker bench
@@ -66,23 +66,23 @@ Examples:
 export function addBench(program: Command, io: CliIo, tools: BenchTools): void {
   program
     .command("bench")
-    .summary("measure how fast this machine is")
-    .description("Measures how long each part of a picture takes on this machine, for each precision, size and batch.")
-    .option("-m, --model <path>", "SDXL, as for generate (default: the miniature with its adapter, on drawn photos)")
-    .option("--model-config <folder>", "configs for a single-file model (default: looked for beside it)")
-    .option("-a, --adapter <path>", "PhotoMaker V1 or V2; without it, plain SDXL")
-    .option("-i, --id-image <files...>", "photos of one person, for the adapter: files, a folder or a pattern")
+    .summary("measure the speed of this machine")
+    .description("Measures how long each part of making a picture takes on this machine, by precision, size and batch.")
+    .option("-m, --model <path>", "SDXL model, as for generate (default: the miniature with its adapter and drawn photos)")
+    .option("--model-config <folder>", "configs of a single-file model (default: those beside it)")
+    .option("-a, --adapter <path>", "PhotoMaker V1 or V2 adapter (default: none, plain SDXL)")
+    .option("-i, --id-image <files...>", "photos of one person for the adapter: files, a folder or a pattern")
     .option("--id-embeds <file>", "face embeddings for a V2 adapter")
-    .option("--sizes <list>", "sides in pixels, or WIDTHxHEIGHT: 512,768,1024x768 (default: the model's own)")
-    .option("--batch <list>", "pictures at once: 1,2", "1")
-    .option("-s, --steps <count>", "denoising steps of each picture", "4")
-    .option("-g, --guidance-scale <number>", "above 1 each evaluation is of twice the batch", "1")
-    .option("--precision <list>", "auto, f32, int8, or several: f32,int8", "auto")
+    .option("--sizes <list>", "sides in pixels, or WIDTHxHEIGHT, such as 512,768,1024x768 (default: the model's own)")
+    .option("--batch <list>", "pictures at once, such as 1,2", "1")
+    .option("-s, --steps <count>", "denoising steps per picture", "4")
+    .option("-g, --guidance-scale <number>", "guidance scale; above 1, an evaluation processes twice the batch", "1")
+    .option("--precision <list>", "auto, f32, int8, or several, such as f32,int8", "auto")
     .option("--device <name>", "auto, cpu, cuda or webgpu")
-    .option("--threads <count>", "threads for one operation (default: all cores)")
-    .option("--repeats <count>", "requests for each size and batch", "3")
-    .option("--json [file]", "write it as JSON, to stdout in place of the tables if no file is given")
-    .option("-q, --quiet", "no progress")
+    .option("--threads <count>", "threads per operation (default: all cores)")
+    .option("--repeats <count>", "requests per size and batch", "3")
+    .option("--json [file]", "write the results as JSON to a file, or to stdout instead of the tables")
+    .option("-q, --quiet", "show no progress")
     .addHelpText("after", HELP)
     .action((flags: Flags) => bench(flags, io, tools));
 }
@@ -110,7 +110,7 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
     const bytes = new TextEncoder().encode(`${JSON.stringify(report(runs, complete), undefined, 2)}\n`);
     await writeFileAtomically(flags.json, (sink) => sink.write(bytes));
   };
-  await save([], false); // whether the file can be written is better known now
+  await save([], false); // fails now rather than after the work if the file cannot be written
   const told = new Set<string>();
   const note = (message: string): void => {
     if (!told.has(message)) progress.note(message);
@@ -119,7 +119,9 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
   for (const { message } of notices) note(message);
   const runs = await measure(plan, {
     open: (options) => tools.open(options, loading(io, progress)),
-    ...{ now: io.now, peakMemory: io.peakMemory, signal: io.signal },
+    now: io.now,
+    peakMemory: io.peakMemory,
+    signal: io.signal,
     onOpen: ({ notices }) => {
       for (const { message } of notices) note(message);
     },
@@ -135,7 +137,7 @@ async function bench(flags: Flags, io: CliIo, tools: BenchTools): Promise<void> 
   await save(runs, complete);
   if (toStdout) io.stdout.write(`${JSON.stringify(report(runs, complete), undefined, 2)}\n`);
   else io.stdout.write(benchTable(machine, runs));
-  if (!complete) io.stderr.write("Stopped: this is what was measured until then.\n");
+  if (!complete) io.stderr.write("Stopped. These are the measurements so far.\n");
 }
 
 interface Subject {
@@ -145,7 +147,7 @@ interface Subject {
   readonly notices: readonly Notice[];
 }
 
-/** The miniature where no model is named. */
+/** The model to measure: the miniature if none is named. */
 async function subject({ model, adapter, idImage: given = [], idEmbeds }: Flags): Promise<Subject> {
   const { paths: idImage, notices } = await photoFiles(given, { repeated: idEmbeds !== undefined });
   if (model !== undefined) return { model, adapter, photos: idImage, notices };
@@ -160,7 +162,7 @@ async function subject({ model, adapter, idImage: given = [], idEmbeds }: Flags)
 }
 
 /**
- * What the flags ask for, checked.
+ * Checks the flags and turns them into a plan.
  * @throws UserError those of parseLoadOptions, parseGenerateRequest and checkPhotos, and sizes/wrong-form
  */
 function planOf(flags: Flags, { model, adapter, photos }: Subject): MeasurePlan {
@@ -190,12 +192,12 @@ function sizeOf(item: string): { width: number; height: number } {
   if (width === undefined)
     throw new UserError(
       "sizes/wrong-form",
-      `--sizes has "${item}", and must be sides in pixels, or WIDTHxHEIGHT.`,
+      `--sizes has "${item}", but each size must be a side in pixels or WIDTHxHEIGHT.`,
       "Write them as in --sizes 512,1024x768.",
     );
   return { width: Number(width), height: Number(height) };
 }
 
-/** Flags are called as those of `generate`, but for sizes. */
+/** Name of a field's flag: as for `generate`, except sizes. */
 const flagName = (path: readonly PropertyKey[]): string =>
   ["width", "height"].includes(String(path[0])) ? "--sizes" : generateFlagName(path);

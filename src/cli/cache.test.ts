@@ -45,14 +45,14 @@ test("prepared models are made, listed and deleted", async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("preparing needs a model, and an unknown LoRA strength is refused", async () => {
+test("preparing needs a model, and a LoRA strength that is not a number is refused", async () => {
   expect(await cache("prepare")).toMatchObject({ code: 2 });
   const { code, err } = await cache("prepare", "-m", MINIATURE, "--lora", "x.safetensors:much");
   expect(code).toBe(1);
-  expect(err).toContain('"much" is no number');
+  expect(err).toContain('"much" is not a number');
 });
 
-test("what trainings keep is listed and deleted, and a folder without is refused", async () => {
+test("files kept by trainings are listed and deleted, and a folder without any is refused", async () => {
   const run = join(folder, "run");
   await mkdir(join(run, "latents"), { recursive: true });
   await keptLatents(join(run, "latents")).write(`${"0a".repeat(12)}-${"1b".repeat(6)}-64`, Float32Array.of(1, 2, 3));
@@ -72,13 +72,13 @@ test("what trainings keep is listed and deleted, and a folder without is refused
   ]);
   const refused = await cache("list", "--training", run);
   expect(refused.code).toBe(1);
-  expect(refused.err).toContain(`No training keeps anything in ${run}`);
+  expect(refused.err).toContain(`${run} holds nothing kept by a training`);
   const listing = codeOf((program, io) => addCache(program, io, tools), ["cache", "list", "--training", run]);
   expect(await listing).toBe("cache/no-training");
   await rm(run, { recursive: true });
 });
 
-test("prepare shows what is downloaded, and Ctrl-C ends it wherever it is", async () => {
+test("prepare shows downloads, and Ctrl-C stops it at any point", async () => {
   const hub = memoryHub({ "org/mini": await repositoryFiles(MINIATURE) });
   const own = await mkdtemp(join(tmpdir(), "cache-prepare-"));
   vi.stubEnv("PHOTOMAKER_CACHE", join(own, "prepared"));
@@ -102,13 +102,13 @@ test("prepare shows what is downloaded, and Ctrl-C ends it wherever it is", asyn
   await vi.waitFor(async () => expect((await written()).filter((name) => name.endsWith(".part"))).toEqual([]), 5000);
   const { code, out, err } = await prepare();
   expect([code, out]).toEqual([0, "text_encoder, text_encoder_2, unet, vae: prepared\n"]);
-  expect(err).not.toContain("download"); // it was here by then
+  expect(err).not.toContain("download"); // it was in the cache by then
   expect(err).toMatch(/^prepare unet \d+\/\d+/m);
   expect((await written()).filter((name) => name.endsWith(".json"))).toHaveLength(4);
   await rm(own, { recursive: true });
 });
 
-test("a notice is marked as one, once", async () => {
+test("a notice is marked as a note, once", async () => {
   const loaded = {
     prepare: async ({ onNotice }: { onNotice: (notice: Notice) => void }) => {
       onNotice({ code: "cache/evicted", message: "An older model was given up." });

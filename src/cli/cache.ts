@@ -28,14 +28,14 @@ interface PrepareFlags {
 }
 
 const HELP = `
-In int8, which is what large models run in on the processor, a checkpoint with its adapter and LoRAs is prepared once: what is computed with
-is written to the cache folder, under a name that stands for its content, and later uses load it in seconds. Large models are there a second
-time, "packed" as this processor reads them, for SDXL 11 GB in all.
+In int8, the default for large models on the processor, a checkpoint with its adapter and LoRAs is prepared once: the rounded weights are
+written to the cache folder, named by a hash of their source, and later runs load them in seconds. Large models are also kept "packed" for
+this processor. SDXL takes 11 GB in all.
 
-PHOTOMAKER_CACHE     the folder (default: the system's folder for caches)
-PHOTOMAKER_CACHE_GB  how large it may be: what was used longest ago is given up (default: 40)
+PHOTOMAKER_CACHE     cache folder (default: the system's folder for caches)
+PHOTOMAKER_CACHE_GB  largest size of the cache; the least recently used models are removed (default: 40)
 
-A training keeps its pictures encoded in its own folder, under names that stand for their content: --training shows and deletes those.
+Trainings keep encoded pictures in their own folders; --training lists and deletes those.
 
 Examples:
   photomaker cache list
@@ -54,13 +54,13 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
   const cache = program
     .command("cache")
     .summary("list, make or delete prepared models")
-    .description("Prepared models: what is there, and making or deleting it.")
+    .description("Lists, makes or deletes prepared models.")
     .addHelpText("after", HELP);
   cache
     .command("list")
-    .description("Lists prepared models, those used last first.")
-    .option("--training <folder...>", "also what trainings keep in their folders")
-    .option("--json", "as JSON")
+    .description("Lists prepared models, most recently used first.")
+    .option("--training <folder...>", "also list latents and pictures kept in these training folders")
+    .option("--json", "print the list as JSON")
     .addHelpText("after", "\nExamples:\n  photomaker cache list\n  photomaker cache list --json\n")
     .action(async ({ json = false, training: trainings = [] }: { json?: boolean; training?: readonly string[] }) => {
       const { cacheOptions, listPrepared } = await tools.cache();
@@ -82,9 +82,12 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     });
   cache
     .command("clear")
-    .description("Deletes prepared models; the checkpoints that they were made from stay.")
-    .argument("[keys...]", "beginnings of their keys (default: all)")
-    .option("--training <folder...>", "instead what trainings keep in their folders; it is made again when it is needed")
+    .description("Deletes prepared models. The checkpoints they were made from stay.")
+    .argument("[keys...]", "keys, or the first letters of keys (default: all)")
+    .option(
+      "--training <folder...>",
+      "delete instead latents and pictures kept in these training folders; they are remade when needed",
+    )
     .addHelpText("after", "\nExamples:\n  photomaker cache clear\n  photomaker cache clear 3f9a2b\n")
     .action(async (keys: readonly string[], { training: trainings }: { training?: readonly string[] }) => {
       if (trainings !== undefined) {
@@ -110,18 +113,18 @@ export function addCache(program: Command, io: CliIo, tools: CacheTools): void {
     });
   cache
     .command("prepare")
-    .description("Prepares a model now, with its adapter and LoRAs, so that the first picture need not wait.")
-    .requiredOption("-m, --model <path>", "SDXL: a diffusers folder, a single file, or a hub id")
-    .option("--model-config <folder>", "for a single file: a folder with the configs of its components")
-    .option("-a, --adapter <path>", "a PhotoMaker adapter: a file, a folder, or a hub id")
+    .description("Prepares a model with its adapter and LoRAs in advance, so that the first picture does not have to wait.")
+    .requiredOption("-m, --model <path>", "SDXL model: a diffusers folder, a single file or a hub id")
+    .option("--model-config <folder>", "folder with the configs of a single-file model")
+    .option("-a, --adapter <path>", "PhotoMaker adapter: a file, a folder or a hub id")
     .option("--adapter-scale <number>", "strength of the adapter's LoRA", Number)
-    .option("--lora <path:scale...>", "LoRAs with their strengths (default strength: 1)")
-    .option("-q, --quiet", "no progress")
+    .option("--lora <path:scale...>", "LoRAs and their strengths (default strength: 1)")
+    .option("-q, --quiet", "show no progress")
     .addHelpText("after", PREPARE_HELP)
     .action((flags: PrepareFlags) => prepare(flags, io, tools));
 }
 
-/** What trainings keep, summed for each of its kinds that is there. */
+/** Number and size of the entries that trainings keep, by kind. @throws UserError cache/no-training */
 async function listKept(folders: readonly string[]) {
   const { keptByTraining } = await import("./kept-by-training.ts");
   const found: (KeptByTraining & { readonly count: number; readonly bytes: number })[] = [];
@@ -135,8 +138,8 @@ async function listKept(folders: readonly string[]) {
     if (found.length === before)
       throw new UserError(
         "cache/no-training",
-        `No training keeps anything in ${folder}.`,
-        'Give the folder that "photomaker train" was given with --out.',
+        `${folder} holds nothing kept by a training.`,
+        'Name the folder that was the --out of "photomaker train".',
       );
   }
   return found;

@@ -10,15 +10,15 @@ import { exists } from "../weights/read-json.node.ts";
 import { ALL_OPTIONS, type ConfigOption, camelCase, type Section } from "./generate-flags.ts";
 import { isPattern, matchesOf } from "./path-pattern.ts";
 
-/** Values for each section, not yet checked. */
+/** Values by section, not yet checked. */
 export type Sections = Record<Section, Record<string, unknown>>;
 
 /**
- * Reads options from a JSON file, or from a PNG that was made here. An option is named as in code (`numInferenceSteps`),
- * as in diffusers (`num_inference_steps`) or as the flag (`steps`, `id-image`). A file that is not found from here
- * is looked for beside the config. Options without a flag, such as `people`, are named as in code.
+ * Reads options from a JSON file, or from a PNG that photomaker wrote. An option is named as in code (`numInferenceSteps`),
+ * as in diffusers (`num_inference_steps`) or as the flag (`steps`, `id-image`). Files are looked for beside the config,
+ * then in the current folder. Options without a flag, such as `people`, are named as in code.
  *
- * @param given keys that flags give, which the config need not have right
+ * @param given keys that flags give, whose values in the config do not matter
  * @throws UserError file/missing, config/not-json, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found, config/not-in-picture
  */
 export async function readConfig(path: string, given: ReadonlySet<string>): Promise<Sections> {
@@ -34,7 +34,7 @@ export async function readConfig(path: string, given: ReadonlySet<string>): Prom
     const { key, section } = option;
     if (key in sections[section])
       throw new UserError("config/given-twice", `${path} gives ${key} twice, once as "${name}".`, "Keep one.");
-    // null is what Python writes for None
+    // Python writes None as null
     if (value === null || given.has(key)) continue;
     sections[section][key] = await read(option, value, { path, picture });
   }
@@ -49,7 +49,7 @@ const BY_NAME: ReadonlyMap<string, ConfigOption> = new Map(
 
 interface Source {
   readonly path: string;
-  /** A picture knows its files by name only. */
+  /** Whether it is a picture, which records names of files without their folders. */
   readonly picture: boolean;
 }
 
@@ -63,10 +63,10 @@ async function readOne(option: ConfigOption, value: unknown, source: Source): Pr
   return option.isPath ? withFiles(parsed, option, source) : parsed;
 }
 
-/** Fields of a LoRA, a person or a hint that name files. */
+/** Fields of a LoRA, a person or a control hint that name files. */
 const NAMES_FILES: ReadonlySet<string> = new Set(["path", "photos", "idEmbeds", "region", "mask", "model", "image"]);
 
-/** The same value with the paths of the files that it names. */
+/** Replaces names of files in a value by their paths. @throws UserError config/file-not-found */
 async function withFiles(value: unknown, option: ConfigOption, source: Source): Promise<unknown> {
   if (typeof value === "string") return /^data:/i.test(value) ? value : found(value, option, source);
   if (Array.isArray(value)) return Promise.all(value.map((each) => withFiles(each, option, source)));
@@ -77,7 +77,7 @@ async function withFiles(value: unknown, option: ConfigOption, source: Source): 
   return Object.fromEntries(await Promise.all(fields));
 }
 
-/** Beside the config if it is there, else unchanged: from the current folder, or a name on the hub. */
+/** Path of a file beside the config if it exists, else the path as given: in the current folder, or on the hub. */
 async function found(path: string, { section, key, flag }: ConfigOption, { path: config, picture }: Source): Promise<string> {
   const beside = resolve(dirname(config), path);
   if ((await exists(beside)) || (isPattern(path) && (await matchesOf(beside)).length > 0)) return beside;
@@ -86,31 +86,27 @@ async function found(path: string, { section, key, flag }: ConfigOption, { path:
   throw new UserError(
     "config/file-not-found",
     `${config} was made with ${path}, which lies neither beside it nor in the current folder.`,
-    `Say where it is: ${say}. Flags win over what the picture says.`,
+    `Name its place: ${say}. Flags take precedence over the picture.`,
   );
 }
 
 const isPng = (bytes: Uint8Array): boolean => bytes[0] === 0x89 && bytes[1] === 0x50;
 
 /**
- * The options in a picture's settings; which of several it was is no option.
+ * Reads the options from a picture's settings. Its index among several pictures is not one.
  * @throws UserError config/no-settings, config/not-in-picture
  */
 function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>): object {
   const { settings } = readPngSettings(bytes);
   if (typeof settings !== "object" || settings === null)
-    throw new UserError(
-      "config/no-settings",
-      `${path} does not say how it was made.`,
-      "Give a PNG that photomaker wrote, or a JSON file.",
-    );
+    throw new UserError("config/no-settings", `${path} holds no settings.`, "Use a PNG that photomaker wrote, or a JSON file.");
   const { request, load, missing } = requestFromSettings(settings);
   const lacking = missing.find(({ what, key }) => what !== "file" && !isGivenAnew(key, given));
   if (lacking !== undefined) throw notInPicture(path, lacking);
   return { ...request, ...load };
 }
 
-/** Who the person is can be said in another way than the picture's. */
+/** Whether flags give a value anew; a person may also be given in another way. */
 const isGivenAnew = (key: string, given: ReadonlySet<string>): boolean =>
   given.has(key) || (["idTokens", "people"].includes(key) && given.has("inputIdImages"));
 
@@ -118,10 +114,10 @@ function notInPicture(path: string, { key, name, what }: Missing): UserError {
   const flag = BY_NAME.get(key)?.flag?.flags.replace(/^-\w, /, "");
   return new UserError(
     "config/not-in-picture",
-    `${path} was made with ${key} given as ${what} ${name}, and a picture does not hold them.`,
+    `${path} was made with ${key} given as ${what} ${name}, which a picture does not hold.`,
     flag !== undefined
-      ? `Give them again as a file: ${flag}. Flags win over what the picture says.`
-      : `Give photos of the person with --id-image, or draw it in code, where ${key} can be given again: requestFromSettings reads the rest.`,
+      ? `Give them again as a file: ${flag}. Flags take precedence over the picture.`
+      : `Give photos of the person with --id-image, or generate in code, where ${key} can be given again: requestFromSettings reads the rest.`,
   );
 }
 
@@ -130,7 +126,7 @@ function parseJson(text: string, path: string): object {
     new UserError(
       "config/not-json",
       `${path} is not a JSON object${why}.`,
-      'Write it as in {"prompt": "a man img", "steps": 30}.',
+      'Write it like this: {"prompt": "a man img", "steps": 30}.',
       { cause },
     );
   let value: unknown;
@@ -146,5 +142,5 @@ function parseJson(text: string, path: string): object {
 function unknownKey(path: string, name: string): UserError {
   const nearest = nearestName(name, BY_NAME.keys());
   const remedy = nearest ? `Did you mean ${nearest}?` : `Known options: ${ALL_OPTIONS.map(({ key }) => key).join(", ")}.`;
-  return new UserError("config/unknown-key", `${path} has an option "${name}", which there is not.`, remedy);
+  return new UserError("config/unknown-key", `${path} has an unknown option "${name}".`, remedy);
 }

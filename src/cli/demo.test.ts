@@ -8,7 +8,7 @@ import { drawnPortraits } from "../miniature/portraits.ts";
 import { PhotoMaker } from "../pipeline/photomaker.ts";
 import { cli } from "../testing/run-cli.ts";
 
-test("the demo makes a sheet with the miniature that comes along, and says where it is", async () => {
+test("the demo makes a sheet with the included miniature and prints its path", async () => {
   const folder = await mkdtemp(join(tmpdir(), "demo-"));
   const out = join(folder, "demo.png");
   const told = await cli(["demo", "--out", out], { open: PhotoMaker.load });
@@ -21,13 +21,13 @@ test("the demo makes a sheet with the miniature that comes along, and says where
   await rm(folder, { recursive: true });
 });
 
-test("the plan names each person's class word before the trigger, and only where there are photos", () => {
+test("a prompt has the class word before the trigger word if the picture has ID images, and no trigger word otherwise", () => {
   const pictures = demoPlan(3).rows.flatMap(({ tiles }) => ("portraitsOf" in tiles ? [] : tiles));
   expect(pictures.length).toBeGreaterThan(30);
   for (const { prompt, photos } of pictures) expect(/\b(man|woman|boy|girl) img\b/.test(prompt)).toBe(photos.length > 0);
 });
 
-test("the portraits are different pictures of one person, who is named by a class word", async () => {
+test("portraits are different pictures of one person, with the person's class word", async () => {
   const { pngs, classWord } = await drawnPortraits(2024, 2, 3);
   expect(classWord).toBe("woman");
   expect(new Set(pngs.map((png) => Buffer.from(png).toString("base64"))).size).toBe(3);

@@ -15,7 +15,7 @@ export interface DemoTools {
   open(options: LoadOptions, how: LoadingOptions): Promise<Pick<PhotoMaker, "generateTogether"> & AsyncDisposable>;
 }
 
-/** The seed of the demo's people; training has seen those of seed 1. */
+/** Seed of the demo's people. Training used those of seed 1. */
 const SEED = 14;
 
 // Not inside demo(): in a function with `await using`, TypeScript 6 leaves the import's ".ts" as it is.
@@ -25,7 +25,7 @@ const demoParts = async () => ({
 });
 
 const HELP = `
-It needs no download: the model comes with photomaker. It is a complete PhotoMaker for pictures of 64x64, trained on drawn people
+It needs no download: the model is included. It is a complete PhotoMaker for pictures of 64x64 pixels, trained on drawn people
 (docs/miniature.md). For real pictures see "photomaker generate --help".
 
 Examples:
@@ -36,12 +36,16 @@ Examples:
 export function addDemo(program: Command, io: CliIo, tools: DemoTools): void {
   program
     .command("demo")
-    .summary("see what it does, on a small model that comes along")
-    .description("Draws people whom the miniature has never seen, makes new pictures of them, and lays all out on one sheet.")
-    .option("-o, --out <file>", "the PNG to write, which is replaced", "out/demo.png")
-    .addOption(wholeNumberOption("--seed <n>", "other people, other pictures", 0, 2 ** 32 - 1).default(SEED))
-    .option("--model <folder>", "another miniature, as `photomaker train mini` makes it", MINIATURE)
-    .option("-q, --quiet", "no progress")
+    .summary("see what PhotoMaker does, with the small model that is included")
+    .description(
+      "Draws people whom the miniature has never seen, generates new pictures of them, and puts everything on one sheet.\nGenerated pictures have 64x64 pixels and are shown enlarged.",
+    )
+    .option("-o, --out <file>", "PNG to write; an existing file is replaced", "out/demo.png")
+    .addOption(
+      wholeNumberOption("--seed <n>", "chooses the people and the noise of their pictures", 0, 2 ** 32 - 1).default(SEED),
+    )
+    .option("--model <folder>", "another miniature, as made by `photomaker train mini`", MINIATURE)
+    .option("-q, --quiet", "show no progress")
     .addHelpText("after", HELP)
     .action((flags: DemoFlags) => demo(flags, io, tools));
 }

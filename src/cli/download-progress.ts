@@ -3,14 +3,14 @@ import type { DownloadProgress, HubOptions } from "../weights/hub/index.ts";
 import type { CliIo } from "./io.ts";
 import { duration, type ProgressBar } from "./progress.ts";
 
-/** How a command loads models: it obeys Ctrl-C, and shows what is downloaded. */
+/** Options for loading models in a command: Ctrl-C stops it, and downloads are shown. */
 export const loading = (io: CliIo, progress: ProgressBar): Pick<HubOptions, "signal" | "env" | "onProgress"> => ({
   signal: io.signal,
   env: io.env,
   onProgress: showDownload(progress, io.now),
 });
 
-/** Shows a download: its speed is that of the last seconds, so that what was there before does not count. */
+/** Shows a download. Its speed is that of the last seconds, so that bytes from an earlier run do not count. */
 export function showDownload(progress: ProgressBar, now: () => number): (event: DownloadProgress) => void {
   const seen: { at: number; bytes: number }[] = [];
   let waiting = "";
@@ -38,7 +38,7 @@ export function showDownload(progress: ProgressBar, now: () => number): (event: 
   };
 }
 
-/** Such as 512 B, 1.2 GB. */
+/** Formats bytes, such as "512 B" or "1.2 GB". */
 export function byteSize(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));

@@ -20,13 +20,13 @@ interface DownloadFlags {
 }
 
 const HELP = `
-Files go to the cache that all Hugging Face programs share (HF_HUB_CACHE, HF_HOME, else ~/.cache/huggingface/hub); what is
-there already is not fetched again. Of a diffusers model only what SDXL needs is taken, each component in one form. An
-interrupted download goes on when the command is run again. Each file is checked against the hub's checksum.
+Files go to the cache shared by all Hugging Face programs (HF_HUB_CACHE, HF_HOME, else ~/.cache/huggingface/hub); files
+already there are not downloaded again. From a diffusers model it downloads only what SDXL needs, in one variant. An
+interrupted download resumes when the command is run again. Each file is checked against the hub's checksum.
 
-HF_TOKEN        token for models whose terms must be accepted, or that are private
-HF_ENDPOINT     a mirror of the hub
-HF_HUB_OFFLINE  1: use only what is in the cache
+HF_TOKEN        access token for gated or private models
+HF_ENDPOINT     mirror of the hub
+HF_HUB_OFFLINE  1: use only files in the cache
 
 Examples:
   photomaker download stabilityai/stable-diffusion-xl-base-1.0 --variant fp16
@@ -37,19 +37,19 @@ Examples:
 export function addDownload(program: Command, io: CliIo, { download }: DownloadTools): void {
   program
     .command("download")
-    .summary("fetch a model from the Hugging Face hub")
-    .description("Fetches a model, an adapter or a LoRA from the Hugging Face hub, and prints where it is.")
+    .summary("download a model from the Hugging Face hub")
+    .description("Downloads a model, an adapter or a LoRA from the Hugging Face hub and prints its path.")
     .argument("<id>", "org/name, org/name@revision or org/name:file")
     .option("--revision <name>", "branch, tag or commit (default: main)")
-    .option("--variant <name>", "form of the weights where there are several, such as fp16")
-    .option("--file <path>", "only this file of the repository")
-    .option("--cache <folder>", "another cache", folderName)
+    .option("--variant <name>", "variant of the weights, such as fp16")
+    .option("--file <path>", "download only this file of the repository")
+    .option("--cache <folder>", "cache folder to use", folderName)
     .option("--json", "print the result, or the error, as JSON")
-    .option("-q, --quiet", "no progress")
+    .option("-q, --quiet", "show no progress")
     .addHelpText("after", HELP)
     .action(async (id: string, { revision, variant, cache, file, json, quiet }: DownloadFlags) => {
       if (file !== undefined && id.includes(":"))
-        throw new UserError("download/file-twice", `A file is named in ${id} and with --file.`, "Name it once.");
+        throw new UserError("download/file-twice", `A file is named both in ${id} and with --file.`, "Name it once.");
       const progress = createProgress(io, { json: json ?? false, quiet: quiet ?? false });
       try {
         const path = await download(file === undefined ? id : `${id}:${file}`, {

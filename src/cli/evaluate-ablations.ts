@@ -18,8 +18,8 @@ export function addEvaluateAblations(evaluate: Command, io: CliIo): void {
   evaluate
     .command("ablations")
     .description('Shows what "photomaker train ablations" measured: means over the seeds with their standard errors.')
-    .option("--from <folder>", 'what "photomaker train ablations" made', "ablations")
-    .option("--json", "one JSON list for programs to read")
+    .option("--from <folder>", 'the output folder of "photomaker train ablations"', "ablations")
+    .option("--json", "print one JSON list")
     .addHelpText("after", HELP)
     .action((flags: Flags) => show(flags, io));
 }
@@ -30,13 +30,13 @@ async function show({ from, json = false }: Flags, io: CliIo): Promise<void> {
   if (rows.length === 0)
     throw new UserError(
       "ablations/none",
-      `${from} has no results of ablations.`,
-      `Make them first: photomaker train ablations --out ${from}.`,
+      `${from} has no ablation results.`,
+      `Make some first: photomaker train ablations --out ${from}.`,
     );
   io.stdout.write(json ? `${JSON.stringify(rows, null, 2)}\n` : table(rows));
 }
 
-/** Heading, digits. */
+/** Heading and digits of each column. */
 const COLUMNS: Readonly<Record<AblationFigure, readonly [string, number]>> = {
   faceSimShare: ["likeness share", 3],
   faceSim: ["face sim", 3],

@@ -44,7 +44,7 @@ const parts = async () => ({
 });
 
 const HELP = `
-The judge is a network of its own, trained beside the miniature and sharing nothing with it.
+The judge is a separate network that shares nothing with the miniature.
 
 Examples:
   photomaker evaluate mini --people 100 --seed 2 --samples look --json
@@ -60,26 +60,34 @@ Examples:
 export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): void {
   const command = program
     .command("evaluate")
-    .description("Measures likeness and obedience to the text.")
+    .summary("measure likeness to the person and faithfulness to the prompt")
+    .description("Measures likeness to the person and faithfulness to the prompt.")
     .addHelpText("after", GROUP_HELP);
   addEvaluateAblations(command, io);
   command
     .command("mini")
-    .description("Judges the miniature on people whom its training has not seen.")
-    .option("-m, --model <folder>", "the miniature", asset("miniature"))
+    .description("Evaluates the miniature on people not seen in training.")
+    .option("-m, --model <folder>", "miniature to evaluate", asset("miniature"))
     .option("--judge <file>", "the judge's weights", asset("judge/weights.safetensors"))
-    .addOption(wholeNumberOption("--people <n>", "how many", 2, 10000).default(100))
-    .addOption(wholeNumberOption("--pictures <n>", "photos drawn of each, beside one picture in another style", 1, 64).default(4))
-    .addOption(wholeNumberOption("--seed <n>", "which people: any but training's seed", 0, 2 ** 32 - 1).default(2))
-    .addOption(wholeNumberOption("--id-images <n>", "photos of each person", 1, 4).default(4))
+    .addOption(wholeNumberOption("--people <n>", "number of people", 2, 10000).default(100))
+    .addOption(
+      wholeNumberOption(
+        "--pictures <n>",
+        "photos to generate per person, in addition to one picture in another style",
+        1,
+        64,
+      ).default(4),
+    )
+    .addOption(wholeNumberOption("--seed <n>", "chooses the people; must differ from training's seed", 0, 2 ** 32 - 1).default(2))
+    .addOption(wholeNumberOption("--id-images <n>", "ID images per person", 1, 4).default(4))
     .addOption(wholeNumberOption("--steps <n>", "denoising steps", 1, 1000).default(25))
-    .addOption(new Option("--guidance-scale <x>", "how closely to follow the text").argParser(Number).default(3))
-    .addOption(new Option("--scheduler <name>", "how it is sampled (default: the model's)").choices(SAMPLER_NAMES))
-    .addOption(wholeNumberOption("--start-merge-step <n>", "the step after which the person is merged in", -1, 1000).default(0))
-    .addOption(new Option("--precision <name>", "what the pictures are drawn in").choices(["f32", "int8"]).default("f32"))
-    .option("--full", "also one and two photos, their average, and other merge steps")
-    .option("--samples <folder>", "where to write people.png: the first people's photos and what was drawn", folderName)
-    .option("--json", "one JSON object for programs to read")
+    .addOption(new Option("--guidance-scale <x>", "how closely to follow the prompt").argParser(Number).default(3))
+    .addOption(new Option("--scheduler <name>", "scheduler (default: the model's)").choices(SAMPLER_NAMES))
+    .addOption(wholeNumberOption("--start-merge-step <n>", "step after which the person is merged in", -1, 1000).default(0))
+    .addOption(new Option("--precision <name>", "precision of the model").choices(["f32", "int8"]).default("f32"))
+    .option("--full", "also evaluate one and two ID images, their average, and other merge steps")
+    .option("--samples <folder>", "write people.png here: the first people's photos and the generated pictures", folderName)
+    .option("--json", "print one JSON object")
     .addHelpText("after", HELP)
     .action((flags: Flags) => evaluate(flags, io, tools));
 }
@@ -111,11 +119,11 @@ async function evaluate(flags: Flags, io: CliIo, { open }: EvaluateTools): Promi
 
 function table(e: MiniatureScores): string {
   const all = [
-    `${e.people} people, ${e.pictures} photos and one picture in another style of each; value ± standard error\n`,
+    `${e.people} people; of each, ${e.pictures} photos and one picture in another style; value ± standard error\n`,
     adapterTable(e, e.people),
     line("autoencoder, dB", e.vaePsnr, 1),
     line("  within the face, dB", e.faceVaePsnr, 1),
-    line("  likeness left by it", e.reconstructionSim),
+    line("  likeness it preserves", e.reconstructionSim),
   ];
   for (const [name, figures] of Object.entries(e.variants ?? {})) all.push(`\n${name}\n`, adapterTable(figures, e.people));
   return all.join("");
@@ -133,12 +141,16 @@ const adapterTable = (e: AdapterFigures, people: number): string =>
     line("text lost, points", e.textLoss, 1),
   ].join("");
 
-/** People among whom the right one is sought, where there are as many. */
+/** Number of people among whom the right one must be nearest, if there are as many. */
 const CROWD = 64;
 
 const WORDS: Readonly<Record<TextKind, string>> = {
-  ...{ background: "background", clothesColour: "clothes colour", accessory: "accessory", style: "other style" },
-  ...{ expression: "expression", framing: "framing" },
+  background: "background",
+  clothesColour: "clothes colour",
+  accessory: "accessory",
+  style: "other style",
+  expression: "expression",
+  framing: "framing",
 };
 
 function line(name: string, { value, error, real, ...more }: Figure | AgainstNone, digits = 3): string {

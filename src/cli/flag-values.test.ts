@@ -18,11 +18,11 @@ test.each([
   expect(pathAndScale(text)).toEqual({ path, scale });
 });
 
-test.each(["a.safetensors:", "a.safetensors:x", "a.bin:0,8"])("--lora %s has no strength", (text) => {
+test.each(["a.safetensors:", "a.safetensors:x", "a.bin:0,8"])("--lora %s has no valid strength", (text) => {
   expect(() => pathAndScale(text)).toThrow(expect.objectContaining({ name: "UserError", code: "lora/scale" }));
 });
 
-test("sizes are given as width x height, and go on as height, width", () => {
+test("sizes are given as width x height and passed on as height, width", () => {
   expect(heightAndWidth("768x512", "--original-size")).toEqual([512, 768]);
   expect(topAndLeft("16,32", "--crops-coords-top-left")).toEqual([16, 32]);
   fc.assert(
@@ -32,7 +32,7 @@ test("sizes are given as width x height, and go on as height, width", () => {
   );
 });
 
-test.each(["512", "512x", "x512", "512,512", "-1x5", "1.5x2", ""])("%j is no size", (text) => {
+test.each(["512", "512x", "x512", "512,512", "-1x5", "1.5x2", ""])("%j is not a size", (text) => {
   expect(() => heightAndWidth(text, "--original-size")).toThrow(
     expect.objectContaining({
       code: "original-size/wrong-form",

@@ -1,12 +1,12 @@
 import { Option } from "commander";
 import { UserError } from "../core/errors.ts";
 
-/** A number where the text is one; other text as it is, for the schema to refuse with the flag's name. */
+/** Parses a number; returns other text unchanged, for the schema to refuse with the flag's name. */
 export const numberOr = (text: string): number | string =>
   text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
 
 /**
- * A whole number between two others.
+ * Parses a whole number within bounds.
  * @throws UserError such as people/not-whole
  */
 export function wholeNumber(text: string, flag: string, low: number, high: number): number {
@@ -15,26 +15,26 @@ export function wholeNumber(text: string, flag: string, low: number, high: numbe
   throw new UserError(
     `${flag.replace(/^-+/, "")}/not-whole`,
     `${flag} is "${text}", and must be a whole number from ${low} to ${high}.`,
-    `Write it as in ${flag} ${low}.`,
+    `For example: ${flag} ${low}.`,
   );
 }
 
-/** An option whose value is one, such as "--people <n>". */
+/** An option with such a number, like "--people <n>". */
 export function wholeNumberOption(flags: string, help: string, low: number, high: number): Option {
   const [name] = flags.split(" ") as [string];
   return new Option(flags, help).argParser((text) => wholeNumber(text, name, low, high));
 }
 
 /**
- * The name of a folder to write to.
+ * Checks the name of a folder to write to.
  * @throws UserError out/stdout
  */
 export function folderName(text: string): string {
   if (text !== "-") return text;
   throw new UserError(
     "out/stdout",
-    'A folder is to be written, and "-" stands for stdout, which takes one file.',
-    "Name a folder; ./- is one of that name.",
+    'A folder is needed here, but "-" stands for stdout, which takes one file.',
+    "Name a folder. For a folder named -, write ./-.",
   );
 }
 
@@ -44,22 +44,22 @@ const pair = (text: string, separator: string, flag: string, form: string, examp
     throw new UserError(
       `${flag.replace(/^-+/, "")}/wrong-form`,
       `${flag} is "${text}", and must be ${form}.`,
-      `Write it as in ${flag} ${example}.`,
+      `For example: ${flag} ${example}.`,
     );
   return [Number(first), Number(second)];
 };
 
-/** `WIDTHxHEIGHT` as [height, width], the order of the request and of diffusers. */
+/** Parses `WIDTHxHEIGHT` to [height, width], the order of the request and of diffusers. */
 export function heightAndWidth(text: string, flag: string): [number, number] {
   const [width, height] = pair(text, "xX×", flag, "WIDTHxHEIGHT in pixels", "1024x768");
   return [height, width];
 }
 
-/** `Y,X` as [top, left]. */
+/** Parses `Y,X` to [top, left]. */
 export const topAndLeft = (text: string, flag: string): [number, number] => pair(text, ",", flag, "Y,X in pixels", "0,128");
 
 /**
- * `path:scale`, or a path alone, whose scale is 1. Colons in the path (Windows drives, `org/name:file`) are no matter.
+ * Parses `path:scale`, or a path alone with scale 1. The path may contain colons (Windows drives, `org/name:file`).
  * @throws UserError lora/scale
  */
 export function pathAndScale(text: string): { path: string; scale: number } {
@@ -69,7 +69,7 @@ export function pathAndScale(text: string): { path: string; scale: number } {
   if (!/\.(safetensors|bin|pt|ckpt)$/i.test(path)) return { path: text, scale: 1 };
   throw new UserError(
     "lora/scale",
-    `--lora ${text}: "${scale}" is no number.`,
-    `Write the strength behind the colon, as in ${path}:0.8.`,
+    `--lora ${text}: "${scale}" is not a number.`,
+    `Write the strength after the colon, as in ${path}:0.8.`,
   );
 }

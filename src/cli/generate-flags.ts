@@ -4,29 +4,29 @@ import { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import { heightAndWidth, numberOr, pathAndScale, topAndLeft } from "./flag-values.ts";
 import { OutputOptions } from "./output-options.ts";
 
-/** What options belong to, in the order in which the help of a group lists them. */
+/** Sections of options, in the order in which help lists them within a group. */
 export const SECTIONS = { load: LoadOptions, request: GenerateRequest, output: OutputOptions } as const;
 
 export type Section = keyof typeof SECTIONS;
 
-/** An option of a schema, as config files have it. */
+/** An option of a schema, as it appears in config files. */
 export interface ConfigOption {
   readonly section: Section;
   /** The field of LoadOptions, GenerateRequest or OutputOptions. */
   readonly key: string;
-  /** Whether it is a list, of which a config may give one entry as it is. */
+  /** Whether it is a list; a config may give a single entry without brackets. */
   readonly isList: boolean;
-  /** Whether it names a file to read: paths in a config file count from there. */
+  /** Whether it names a file to read; such paths are relative to the config file. */
   readonly isPath: boolean;
-  /** Turns a text into what the field takes; `name` is the long name. */
+  /** Parses text to the field's type; `name` is the flag's long name. */
   readonly parse?: ((text: string, name: string) => unknown) | undefined;
   readonly flag?: Flag | undefined;
 }
 
-/** An option that the command line has. */
+/** An option with a flag. */
 export interface Flag extends ConfigOption {
   readonly group: string;
-  /** As commander writes it. */
+  /** The flag in commander's notation. */
   readonly flags: string;
   readonly help: string;
   /** `--prompt-2` */
@@ -44,7 +44,7 @@ const GROUPS = [
   "Size and sampling:",
   "What SDXL is told about sizes:",
   "How to run:",
-  "Faster, and not quite the same picture:",
+  "Faster, with slightly different pictures:",
   "Input and output:",
 ];
 
@@ -70,7 +70,7 @@ function parserOf(meta: OptionMeta, value: z.core.$ZodType): ConfigOption["parse
   return ofForm ?? (value instanceof z.ZodNumber ? numberOr : undefined);
 }
 
-/** What the help says: the default in words, or that of the schema. */
+/** Help text with the default, in words or from the schema. */
 function helpOf({ description, otherwise }: OptionMeta, schema: z.ZodType): string {
   const shown = otherwise ?? defaultOf(schema);
   return [description, ...(shown === undefined ? [] : [`(default: ${shown})`])].filter((part) => part !== "").join(" ");
@@ -84,7 +84,7 @@ function defaultOf(schema: z.ZodType): string | undefined {
   return Array.isArray(value) && value.length > 0 ? value.join(",") : undefined;
 }
 
-/** In the order of the schemas, but for those that follow another. */
+/** Sorts flags as in the schemas, except those placed after another. */
 function inOrder(flags: readonly Flag[]): Flag[] {
   const after = (flag: Flag) => metaOf(SECTIONS[flag.section].shape[flag.key as never])?.after;
   const placed = flags.filter((flag) => after(flag) === undefined);
@@ -98,6 +98,6 @@ function inOrder(flags: readonly Flag[]): Flag[] {
 /** `--prompt-2` of "--prompt-2 <text>". */
 export const longName = ({ name }: Flag): string => name;
 
-/** The name that commander gives: `prompt2` for `--prompt-2`. Underscores are treated as dashes. */
+/** The name commander gives a flag: `prompt2` for `--prompt-2`. Underscores are treated as dashes. */
 export const camelCase = (name: string): string =>
   name.replace(/^-+/, "").replace(/[-_]+([a-z0-9])/gi, (_, letter: string) => letter.toUpperCase());

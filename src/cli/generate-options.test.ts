@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-/** What the command line makes of arguments, through commander as in earnest. */
+/** Options that the command line reads from arguments, through commander. */
 async function optionsOf(...args: string[]): Promise<GenerateOptions> {
   const program = new Command().exitOverride();
   const nothing = { write: () => true };
@@ -39,7 +39,7 @@ async function optionsOf(...args: string[]): Promise<GenerateOptions> {
 }
 const MINIMAL = ["--model", "m", "--prompt", "a"];
 
-/** Every flag, what is written after it, and where it ends up. */
+/** Every flag, its arguments, and the field it sets. */
 const CASES: readonly (readonly [
   flag: string,
   args: readonly string[],
@@ -115,11 +115,11 @@ test.each(CASES)("%s", async (flag, args, section, key, value) => {
 
 test("every flag is in the table above", () => {
   expect(CASES.map(([flag]) => flag)).toEqual(ALL_FLAGS.map(longName));
-  // an option of an unknown group, or behind an unknown one, would be in no help
+  // an option of an unknown group, or placed after an unknown option, would be missing from help
   expect(ALL_FLAGS).toHaveLength(ALL_OPTIONS.filter(({ flag }) => flag !== undefined).length);
 });
 
-test("without flags: the folder out, progress, and models that are dropped after use", async () => {
+test("without flags: folder out, progress, and models that are unloaded after use", async () => {
   const { output, load, request } = await optionsOf(...MINIMAL);
   expect(output).toEqual({ out: "out", json: false, quiet: false });
   expect(load.unloadAfterUse).toBe(true);
@@ -157,7 +157,7 @@ async function config(content: unknown): Promise<string> {
   return path;
 }
 
-test("a config file has every option, named as in code, as in diffusers or as the flag", async () => {
+test("a config file takes every option, named as in code, as in diffusers or as the flag", async () => {
   const path = await config({
     model: "m",
     prompt: "a",
@@ -187,14 +187,14 @@ test("a config file has every option, named as in code, as in diffusers or as th
   expect(output.out).toBe("there");
 });
 
-test("flags win over the config, also in the other spelling of the merge step", async () => {
+test("flags override the config, even with the other option for the merge step", async () => {
   const path = await config({ model: "m", prompt: "a", steps: 7, seed: 1, styleStrength: 30 });
   const { request } = await optionsOf("--config", path, "--steps", "9", "--start-merge-step", "2");
   expect(request).toMatchObject({ prompt: "a", numInferenceSteps: 9, seed: 1, startMergeStep: 2 });
   expect(request.styleStrength).toBeUndefined();
 });
 
-test("files that lie beside the config are found from anywhere", async () => {
+test("files beside the config are found from any folder", async () => {
   await writeFile(join(folder, "me.png"), "");
   const path = await config({ model: "org/name", adapter: "x", prompt: "a", idImage: ["me.png", "other.png"], lora: "me.png:2" });
   const { load, request } = await optionsOf("--config", path);
@@ -203,7 +203,7 @@ test("files that lie beside the config are found from anywhere", async () => {
   expect(load.loras).toEqual([{ path: join(folder, "me.png"), scale: 2 }]);
 });
 
-test("patterns and folders of a config are looked for beside it, too", async () => {
+test("patterns and folders in a config are relative to it, too", async () => {
   await mkdir(join(folder, "photos"));
   await writeFile(join(folder, "photos", "me.png"), await encodePng(rgb8(1, 1, new Uint8Array(3))));
   for (const idImage of ["photos/*.png", "photos"]) {
@@ -232,7 +232,7 @@ test("a picture's own settings make it again", async () => {
   await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "config/no-settings" });
 });
 
-test("a picture from numbers or bytes says what must be given again", async () => {
+test("the config of a picture made from numbers or bytes: the message says what must be given again", async () => {
   const path = join(folder, "x.png");
   const png = await encodePng(rgb8(1, 1, new Uint8Array(3)));
   const made = (person: object) =>
@@ -267,7 +267,7 @@ test("a picture from numbers or bytes says what must be given again", async () =
   expect((await optionsOf("--config", path, "--id-image", "b.png")).request).toMatchObject({ inputIdImages: ["b.png"] });
 });
 
-test("a config has options without a flag, too, named as in code", async () => {
+test("a config also takes options without a flag, named as in code", async () => {
   await writeFile(join(folder, "me.png"), "");
   const path = await config({
     model: "m",

@@ -19,20 +19,20 @@ export interface GenerateOptions {
   readonly load: LoadOptions;
   readonly request: GenerateRequest;
   readonly output: OutputOptions;
-  /** What is to be said of the photos that folders and patterns named. */
+  /** Notices about photos that folders and patterns named. */
   readonly notices: readonly Notice[];
 }
 
-/** Values that commander read, by its names. */
+/** Values that commander read, by commander's names. */
 export type FlagValues = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
 
 const FLAG_OF: ReadonlyMap<string, string> = new Map(ALL_FLAGS.map(({ key, name }) => [key, name]));
 
-/** Names a field by its flag. */
+/** Name of a field's flag. */
 export const flagName = (path: readonly PropertyKey[]): string => FLAG_OF.get(String(path[0])) ?? path.map(String).join(".");
 
 /**
- * What flags and config file ask for. Flags win.
+ * Merges and checks flags and config file. Flags take precedence.
  * @throws UserError those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, checkPhotos and readOutput
  */
 export async function generateOptions(values: FlagValues): Promise<GenerateOptions> {
@@ -46,12 +46,12 @@ export async function generateOptions(values: FlagValues): Promise<GenerateOptio
     request.inputIdImages = photos.paths;
     notices.push(...photos.notices);
   }
-  // two spellings of one thing: the flag puts the config's aside
+  // two options for one thing: the flag replaces the config's
   if ("startMergeStep" in given.request && !("styleStrength" in given.request)) delete request.styleStrength;
   if ("styleStrength" in given.request && !("startMergeStep" in given.request)) delete request.startMergeStep;
   if ("inputIdImages" in given.request) for (const key of ["people", "idTokens"]) delete request[key];
   const options = {
-    // one run needs each model once, and memory is scarce
+    // a run needs each model only once, and memory is scarce
     load: parseLoadOptions({ unloadAfterUse: true, ...config?.load, ...given.load }, flagName),
     request: parseGenerateRequest(request, flagName),
     output: { ...config?.output, ...given.output },
@@ -60,7 +60,7 @@ export async function generateOptions(values: FlagValues): Promise<GenerateOptio
   return { ...options, output: readOutput(options.output, options.request), notices };
 }
 
-/** Whether it is what paths of photos should be; anything else is for the schema to refuse. */
+/** Whether a value is a list of paths; the schema refuses anything else. */
 const isTexts = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((each) => typeof each === "string" && each !== "");
 
@@ -88,31 +88,31 @@ function readOutput(given: Readonly<Record<string, unknown>>, { numImagesPerProm
   const output = parseOptions(OutputOptions, given, flagName);
   const { out, saveLatents } = output;
   if (saveLatents === STDOUT)
-    throw new UserError("out/stdout", "--save-latents is -, and latents are not written to stdout.", "Give the name of a file.");
+    throw new UserError("out/stdout", "--save-latents is -, but latents are not written to stdout.", "Name a file.");
   if (out === STDOUT && output.json)
     throw new UserError(
       "out/json",
       "Both the picture and --json would go to stdout.",
-      "Give one of them another place: leave out --json, or name a file with --out.",
+      "Leave out --json, or name a file with --out.",
     );
   if (out === STDOUT && preview)
     throw new UserError(
       "out/one-file",
-      "--out - takes one picture, and --preview writes others beside it.",
-      "Give a folder, or leave out --preview.",
+      "--out - takes one picture, but --preview writes more.",
+      "Name a folder, or leave out --preview.",
     );
   const end = extname(out).toLowerCase();
   if (/^\.(jpe?g|webp|gif|bmp|tiff?|avif)$/.test(end))
     throw new UserError(
       "out/not-png",
-      `--out is ${out}, and pictures are written as PNG.`,
-      `Give a folder, or ${out.slice(0, -end.length)}.png.`,
+      `--out is ${out}, but pictures are written as PNG.`,
+      `Name a folder, or ${out.slice(0, -end.length)}.png.`,
     );
   if ((end === ".png" || out === STDOUT) && numImagesPerPrompt > 1)
     throw new UserError(
       "out/one-file",
-      `--out is ${out === STDOUT ? "stdout" : `the one file ${out}`}, and ${numImagesPerPrompt} pictures are asked for.`,
-      "Give a folder.",
+      `--out is ${out === STDOUT ? "stdout" : `the one file ${out}`}, but ${numImagesPerPrompt} pictures are requested.`,
+      "Name a folder.",
     );
   return output;
 }

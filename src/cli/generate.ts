@@ -13,9 +13,9 @@ import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { createProgress, type ProgressBar, type ProgressLine } from "./progress.ts";
 import { timingText } from "./timing-text.ts";
 
-/** A loaded pipeline. */
+/** A loaded pipeline, as far as `generate` uses it. */
 export interface GeneratorLike extends AsyncDisposable {
-  /** What is to be known about its files. */
+  /** Notices about its files. */
   readonly notices: readonly Notice[];
   generate(request: GenerateRequest, options: { readonly signal: AbortSignal }): AsyncIterable<GenerateEvent>;
 }
@@ -26,22 +26,23 @@ export interface GenerateTools {
 
 const HELP = `
 When the person comes in:
-  The first steps decide the composition, the later ones the face. Until --start-merge-step the prompt is used without
-  the person, afterwards with the person. Later follows the text and its style more, earlier looks more like the photos.
+  The first steps decide the composition, the later ones the face. The prompt is used without the person up to
+  --start-merge-step, and with the person after it. A later step follows the text and its style more closely; an earlier
+  one resembles the photos more.
     --start-merge-step 10   steps 0 to 10 without the person, the rest with
     --start-merge-step -1   the person from the first step on
-    --style-strength 20     the same as a share: 20 % of 50 steps is step 10 (never above 30)
-  With 8 steps and fewer, and neither of them given, the person has most of the steps: 3 of 4, 6 of 8.
+    --style-strength 20     the same as a percentage: 20 % of 50 steps is step 10 (never above 30)
+  If neither is given and there are 8 steps or fewer, most steps are with the person: 3 of 4, 6 of 8.
 
 Few steps:
   A model or LoRA made for few steps (SDXL-Lightning, Hyper-SD, DMD2, TCD, LCM, SDXL-Turbo) is recognised by its metadata, its name or its
-  scheduler. Scheduler, timesteps, steps and guidance are then its own, unless you give others; both is said.
+  scheduler. Scheduler, timesteps, steps and guidance then follow the model unless you set them; a note says so.
 
 Options from a file:
-  --config case.json has any of these options as {"prompt": "...", "steps": 30, "idImage": ["a.jpg"], "originalSize": "1024x768"},
-  named as here, as in code (numInferenceSteps) or as in diffusers (num_inference_steps). Flags win over it.
-  --config picture.png makes a picture again from what it says about itself. It knows files by their names only: they are
-  looked for beside it and in the current folder, or given anew (-m, -a, -i …).
+  --config case.json sets any of these options: {"prompt": "...", "steps": 30, "idImage": ["a.jpg"], "originalSize": "1024x768"},
+  named as here, as in code (numInferenceSteps) or as in diffusers (num_inference_steps). Flags take precedence.
+  --config picture.png reproduces a picture from the settings stored in it. It records only the names of files: they are
+  looked for beside the picture and in the current folder, or can be given again (-m, -a, -i …).
 
 Examples:
   photomaker generate -m SG161222/RealVisXL_V4.0 -a TencentARC/PhotoMaker -i a.jpg b.jpg \\
@@ -55,12 +56,15 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
   const command = program
     .command("generate")
     .summary("make pictures of the person in your photos")
-    .description("Makes pictures of the person in your photos, as a prompt says.\nPrints the path of each picture.")
+    .description("Makes pictures of the person in your photos as a prompt describes.\nPrints the path of each picture.")
     .addHelpText("after", HELP);
   for (const [heading, flags] of Object.entries(GENERATE_FLAGS)) {
     command.optionsGroup(heading);
     if (heading === "Input and output:")
-      command.option("-c, --config <file>", "options from a JSON file, or from a PNG made here; flags win (see below)");
+      command.option(
+        "-c, --config <file>",
+        "read options from a JSON file or from a PNG made by photomaker; flags take precedence (see below)",
+      );
     for (const { flags: spelling, help } of flags) command.option(spelling, help);
   }
   command.action((values: FlagValues) => generate(values, io, tools));
@@ -116,12 +120,12 @@ async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools):
   if (output.json) io.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
   else if (summary.seed !== undefined && !output.quiet) {
     if (request.seed === undefined)
-      progress.note(`The seed was ${summary.seed}: give --seed ${summary.seed} to make the same again.`);
+      progress.note(`The seed was ${summary.seed}. Use --seed ${summary.seed} to make the same picture again.`);
     progress.note(timingText(summary.timings!, summary.peakMemory!));
   }
 }
 
-/** What --json prints. */
+/** Output of --json. */
 interface Summary {
   readonly images: { path: string; index: number; width: number; height: number; seed: number; settings: unknown }[];
   readonly notices: Notice[];

@@ -7,7 +7,7 @@ import { goldenPath } from "../testing/golden.ts";
 import { cli } from "../testing/run-cli.ts";
 import { inspectTable } from "./inspect.ts";
 
-test("a description reads as a table, with what is missing and what is to be known", () => {
+test("a description is shown as a table, with missing parts and remarks", () => {
   const part = (name: string, parameters: number) => ({
     name,
     tensors: 2,
@@ -39,7 +39,7 @@ test("a description reads as a table, with what is missing and what is to be kno
   for (const line of text.split("\n")) expect(line.length).toBeLessThan(125);
 });
 
-test("a picture that was made here tells how, any other that it does not", async () => {
+test("a picture made by photomaker shows its settings, any other says that it has none", async () => {
   const folder = await mkdtemp(join(tmpdir(), "inspect-"));
   try {
     const [made, other] = [join(folder, "made.png"), join(folder, "other.jpg")];
@@ -53,7 +53,7 @@ test("a picture that was made here tells how, any other that it does not", async
       err: "",
     });
     expect(JSON.parse((await cli(["inspect", made, "--json"])).out)).toMatchObject({ kind: "picture", settings });
-    expect((await cli(["inspect", other])).out).toContain("a picture (JPEG)\n\nIt does not say how it was made.\n");
+    expect((await cli(["inspect", other])).out).toContain("a picture (JPEG)\n\nIt holds no settings.\n");
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -9,7 +9,7 @@ export interface InspectTools {
 }
 
 const HELP = `
-Of weights only headers are read, so large files take no longer. Nothing in a file is executed.
+Only headers of weight files are read, so large files take no longer. Nothing in a file is executed.
 
 Examples:
   photomaker inspect sdxl.safetensors
@@ -21,12 +21,12 @@ Examples:
 export function addInspect(program: Command, io: CliIo, { describe }: InspectTools): void {
   program
     .command("inspect")
-    .summary("say what a weight file, a folder or a picture is")
+    .summary("describe a weight file, a model folder or a picture")
     .description(
-      "Says what a weight file or a folder is: its parts, parameters and number formats, and what is missing.\nOf a picture that was made here it says how.",
+      "Describes a weight file or a model folder: its parts, parameters, number formats, and what is missing.\nFor a picture made by photomaker, shows its settings.",
     )
     .argument("<path>", "a .safetensors, .bin, .pt or .ckpt file, a folder, or a picture")
-    .option("--json", "print it as JSON")
+    .option("--json", "print the description as JSON")
     .addHelpText("after", HELP)
     .action(async (path: string, { json }: { json?: boolean }) => {
       const picture = await describePicture(path);
@@ -36,7 +36,7 @@ export function addInspect(program: Command, io: CliIo, { describe }: InspectToo
     });
 }
 
-/** A description for people. */
+/** A description as text. */
 export function inspectTable({ path, title, format, components, metadata, missing, remarks, lora }: Description): string {
   const rows = components.map(rowOf);
   if (components.length > 1) rows.push(rowOf(total(components)));
@@ -69,12 +69,12 @@ function total(parts: readonly PartDescription[]): PartDescription {
     tensors += part.tensors;
     parameters += part.parameters;
     bytes += part.bytes;
-    Object.assign(dtypes, part.dtypes); // only the names are shown
+    Object.assign(dtypes, part.dtypes); // only the format names are shown
   }
   return { name: "all", tensors, parameters, bytes, dtypes };
 }
 
-/** Such as 866,524 and 2.567 B. */
+/** Formats a count, such as "866,524" or "2.567 B". */
 function count(n: number): string {
   if (n >= 1e9) return `${(n / 1e9).toFixed(3)} B`;
   return n >= 1e7 ? `${(n / 1e6).toFixed(1)} M` : n.toLocaleString("en-US");

@@ -8,7 +8,7 @@ export interface KeptByTraining {
   readonly entries: ContentFolder;
 }
 
-/** What a training keeps in its folder under names that stand for content, so that it can be deleted and is made again. */
+/** Entries in a training's folder that are named by content: they can be deleted and are remade when needed. */
 export const keptByTraining = (folder: string): readonly KeptByTraining[] => [
   { what: "latents", entries: keptLatents(join(folder, "latents")) },
   { what: "drawn pictures", entries: drawnPictures(join(folder, "data")) },

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { goldenPath } from "../testing/golden.ts";
 
 test.skipIf(process.platform === "win32")(
-  "Ctrl-C ends the program while a model runs, before the evaluation under way is over",
+  "Ctrl-C ends the program while a model runs, before the current evaluation finishes",
   async () => {
     const main = fileURLToPath(new URL("./main.ts", import.meta.url));
     const args = ["generate", "-m", goldenPath("tiny-sdxl"), "-p", "a house", "--width", "1024", "--height", "1024", "-s", "50"];
@@ -22,6 +22,6 @@ test.skipIf(process.platform === "win32")(
     });
     expect(await ended, said).toEqual([130, null]);
     expect(said).toContain("Nothing unfinished was written");
-    expect(said).not.toContain("denoise"); // which is said when an evaluation is over
+    expect(said).not.toContain("denoise"); // which is shown when an evaluation finishes
   },
 );

@@ -8,10 +8,10 @@ const finished = sayLostEnd(process, (text) => writeSync(process.stderr.fd, text
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   finished();
-  process.exit(0); // whoever read, such as `head`, has enough
+  process.exit(0); // the reader, such as `head`, has closed the pipe
 });
 
-// not awaited here: Node would end a program that waits for nothing that lives with exit code 13, and say nothing
+// not awaited: if nothing keeps the process alive, Node would end it with exit code 13 and no message
 void runCli(
   process.argv.slice(2),
   {

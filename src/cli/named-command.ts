@@ -2,8 +2,8 @@ import type { Command } from "commander";
 import { nearestName } from "../contract/nearest-name.ts";
 
 /**
- * Arguments in which the command that is meant is known, as far as it is named: commander shows the help of what it knows and says nothing of
- * a name that it does not, nor of `help` before a name of two words.
+ * Checks that the arguments name known commands, and turns `help` into `--help`. Commander alone shows the parent's help for an unknown name
+ * followed by --help, and does not understand `help` before a name of two words.
  *
  * @returns the arguments, `help` as `--help`
  * @throws CommanderError commander.unknownCommand
@@ -30,6 +30,6 @@ export function withNamedCommand(program: Command, args: readonly string[]): str
 function unknown(command: Command, name: string): never {
   const known = command.commands.map((each) => each.name());
   const nearest = nearestName(name, known);
-  const hint = nearest === undefined ? `Commands are ${known.join(", ")}.` : `Did you mean ${nearest}?`;
+  const hint = nearest === undefined ? `The commands are ${known.join(", ")}.` : `Did you mean ${nearest}?`;
   command.error(`error: unknown command '${name}'\n(${hint})`, { code: "commander.unknownCommand", exitCode: 1 });
 }

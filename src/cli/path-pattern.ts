@@ -2,12 +2,12 @@ import { readdir } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { exists } from "../weights/read-json.node.ts";
 
-/** Whether a shell would look for files that are named so; an address on the web is none. */
+/** Whether a shell would expand a path. Web addresses are not patterns. */
 export const isPattern = (path: string): boolean => /[*?[]/.test(path) && !/^https?:/.test(path);
 
 /**
- * The paths that a pattern names, in the order of a shell in the C locale: `*` any letters, `?` one, `[a-c]` and `[!a-c]` one of some,
- * none of them a `/`, nor a dot at the beginning. Where a shell has quotes, `[*]` is a star.
+ * Expands a pattern as a shell in the C locale does: `*` matches any characters, `?` one, `[a-c]` and `[!a-c]` one of a set;
+ * none matches `/`, or a dot at the beginning. There is no quoting: `[*]` is a literal star.
  */
 export async function matchesOf(pattern: string): Promise<string[]> {
   const parts = pattern.split(process.platform === "win32" ? /[\\/]+/ : /\/+/);
@@ -17,10 +17,10 @@ export async function matchesOf(pattern: string): Promise<string[]> {
   return found.filter((_, i) => there[i]).sort(); // by code units
 }
 
-/** Those in a folder that a part of a pattern names. A part without signs is not looked for yet. */
+/** Paths in a folder that match one part of a pattern. A part without wildcards is not checked yet. */
 async function within(folder: string, part: string): Promise<string[]> {
   if (!isPattern(part)) return [join(folder, part)];
-  const names = await readdir(folder || ".").catch(() => []); // no folder has no files
+  const names = await readdir(folder || ".").catch(() => []); // a missing folder has no files
   const like = expressionOf(part);
   return names.filter((name) => like.test(name)).map((name) => join(folder, name));
 }

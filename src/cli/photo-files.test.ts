@@ -21,15 +21,25 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-test("a folder's pictures are taken by name, and what is none is said", async () => {
+test("a folder's pictures are taken in order of name, and other files are reported", async () => {
   const { paths, notices } = await photoFiles([at("b", "x.png"), at("a")]);
   expect(paths).toEqual([at("b", "x.png"), at("a", "10.png"), at("a", "2.png"), at("a", "x.jpg")]);
   expect(notices).toEqual([
     {
       code: "id-images/not-pictures",
-      message: `Of ${at("a")} 3 pictures are taken; no pictures are: inner, notes.txt, short.`,
+      message: `3 pictures of ${at("a")} are used. These are not photos: inner, notes.txt, short.`,
     },
   ]);
+});
+
+test("masks beside their pictures are no photos of the person; a picture that is only called so is one", async () => {
+  await photo("gray.png", "a", "2_mask.png");
+  await photo("gray.png", "a", "x.mask.png");
+  await photo("person_3.png", "a", "carnival_mask.png");
+  const { paths, notices } = await photoFiles([at("a")]);
+  expect(paths).toEqual([at("a", "10.png"), at("a", "2.png"), at("a", "carnival_mask.png"), at("a", "x.jpg")]);
+  expect(notices[0]!.message).toContain("2_mask.png");
+  expect(notices[0]!.message).toContain("x.mask.png");
 });
 
 test.each<[string, string[][]]>([
@@ -68,13 +78,13 @@ test.each<[string, string[][]]>([
   expect((await photoFiles([at(...pattern.split("/"))])).paths).toEqual(wanted.map((names) => at(...names)));
 });
 
-test("a file that is named like a pattern is that file", async () => {
+test("a file whose name looks like a pattern is taken as that file", async () => {
   await photo("person_3.png", "a", "[me].png");
   await photo("gray.png", "a", "m.png");
   expect((await photoFiles([at("a", "[me].png")])).paths).toEqual([at("a", "[me].png")]);
 });
 
-test("what names nothing is refused; a file that lacks and an address are left to whoever reads photos", async () => {
+test("a pattern without matches is refused; missing files and web addresses are passed on unchanged", async () => {
   await expect(photoFiles([at("a", "*.gif")])).rejects.toMatchObject({ code: "id-images/no-match" });
   await expect(photoFiles([at("none", "*.gif")])).rejects.toMatchObject({ code: "id-images/no-match" });
   await expect(photoFiles([at("a", "inner")])).rejects.toMatchObject({ code: "id-images/none-in-folder" });
@@ -82,7 +92,7 @@ test("what names nothing is refused; a file that lacks and an address are left t
   expect(await photoFiles(names)).toEqual({ paths: names, notices: [] });
 });
 
-test("a photo that is there several times is used once, by its content", async () => {
+test("a photo given several times is used once, by its content", async () => {
   await photo("person_0.png", "b", "copy.png");
   const given = [at("a", "2.png"), at("a", "10.png"), at("b", "copy.png"), at("a", "2.png"), at("a", "2.png")];
   expect(await photoFiles(given)).toEqual({
@@ -90,7 +100,7 @@ test("a photo that is there several times is used once, by its content", async (
     notices: [
       {
         code: "id-images/repeated",
-        message: `2 of 5 photos are used: the others are the same again: ${at("b", "copy.png")} (as ${at("a", "10.png")}), ${at("a", "2.png")}, ${at("a", "2.png")}.`,
+        message: `2 of 5 photos are used. The others are duplicates: ${at("b", "copy.png")} (as ${at("a", "10.png")}), ${at("a", "2.png")}, ${at("a", "2.png")}.`,
       },
     ],
   });

@@ -9,15 +9,15 @@ import { isPattern, matchesOf } from "./path-pattern.ts";
 
 export interface PhotoFiles {
   readonly paths: readonly string[];
-  /** What of a folder is no picture, and which photos were given before. */
+  /** Notices about files in folders that are not photos, and about duplicates. */
   readonly notices: readonly Notice[];
 }
 
 /**
- * The photos that paths, folders and patterns name, in the order given. Of a folder its pictures are taken, by name; a pattern such as
- * "photos/*.jpg" is read as a shell reads it, where no file has that very name. A photo that is there several times is taken once.
+ * Lists the photos that paths, folders and patterns name, in the order given. A folder stands for its pictures, by name; a pattern such as
+ * "photos/*.jpg" is expanded as a shell does, unless a file has that very name. A photo given several times is taken once.
  *
- * @param repeated whether a photo may be there several times: face embeddings belong to photos by their order
+ * @param repeated keeps duplicates, since face embeddings are matched to photos by their order
  * @throws UserError id-images/none-in-folder, id-images/no-match
  */
 export async function photoFiles(given: readonly string[], { repeated = false } = {}): Promise<PhotoFiles> {
@@ -34,19 +34,15 @@ export async function photoFiles(given: readonly string[], { repeated = false } 
 async function matched(pattern: string): Promise<string[]> {
   const found = await matchesOf(pattern);
   if (found.length > 0) return found;
-  throw new UserError(
-    "id-images/no-match",
-    `No file is named as "${pattern}" says.`,
-    "Check the path, or name the folder itself.",
-  );
+  throw new UserError("id-images/no-match", `No file matches "${pattern}".`, "Check the path, or name the folder itself.");
 }
 
-/** Hidden files are left out without a word, as a shell does: systems put them into folders of photos. */
+/** Pictures in a folder. Hidden files are left out without a notice, as a shell does: systems put them into folders of photos. */
 async function picturesIn(folder: string, notices: Notice[]): Promise<string[]> {
   const names = (await readdir(folder)).filter((name) => !name.startsWith(".")).sort();
   const pictures: string[] = [];
   const others: string[] = [];
-  for (const name of names) ((await isPicture(join(folder, name))) ? pictures : others).push(name);
+  for (const name of names) (!isMaskIn(names, name) && (await isPicture(join(folder, name))) ? pictures : others).push(name);
   if (pictures.length === 0)
     throw new UserError(
       "id-images/none-in-folder",
@@ -56,12 +52,18 @@ async function picturesIn(folder: string, notices: Notice[]): Promise<string[]> 
   if (others.length > 0)
     notices.push({
       code: "id-images/not-pictures",
-      message: `Of ${folder} ${pictures.length} pictures are taken; no pictures are: ${listed(others)}.`,
+      message: `${pictures.length} pictures of ${folder} are used. These are not photos: ${listed(others)}.`,
     });
   return pictures.map((name) => join(folder, name));
 }
 
-/** By its first bytes. A file that cannot be read counts as one, so that it is refused by name and not left out. */
+/** Whether a file is the mask of a picture beside it, as training data has: photo_mask.png or photo.mask.png beside photo.jpg. */
+function isMaskIn(names: readonly string[], name: string): boolean {
+  const { groups } = /^(?<picture>.+)[._]mask\.\w+$/.exec(name) ?? {};
+  return groups !== undefined && names.some((other) => other !== name && other.replace(/\.\w+$/, "") === groups.picture);
+}
+
+/** Whether a file is a picture, by its first bytes. An unreadable file counts as one, so that it is refused by name. */
 async function isPicture(path: string): Promise<boolean> {
   if (await isFolder(path)) return false;
   try {
@@ -73,7 +75,7 @@ async function isPicture(path: string): Promise<boolean> {
   }
 }
 
-/** Photos by content, each where it comes first. */
+/** Removes photos with the same content as an earlier one. */
 async function once(paths: readonly string[], notices: Notice[]): Promise<string[]> {
   const sizes = await Promise.all(
     paths.map((path) =>
@@ -98,12 +100,12 @@ async function once(paths: readonly string[], notices: Notice[]): Promise<string
   if (again.length > 0)
     notices.push({
       code: "id-images/repeated",
-      message: `${kept.length} of ${paths.length} photos are used: the others are the same again: ${listed(again)}.`,
+      message: `${kept.length} of ${paths.length} photos are used. The others are duplicates: ${listed(again)}.`,
     });
   return kept;
 }
 
-/** The path of what cannot be read, which is told by whoever needs it. */
+/** Hash of a file's content, or its path if it cannot be read, which is reported where it is decoded. */
 const contentOf = (path: string): Promise<string> =>
   readFile(path).then(
     (bytes) => createHash("sha256").update(bytes).digest("hex"),

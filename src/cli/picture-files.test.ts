@@ -14,7 +14,7 @@ afterEach(() => rm(folder, { recursive: true }));
 const png = Uint8Array.of(1);
 const stdout = { write: () => {} };
 
-test("a folder is made, and numbers go on where it ends", async () => {
+test("a folder is created, and numbering continues in it", async () => {
   const out = join(folder, "a", "b");
   const first = await openPictureFiles(out, stdout);
   expect(await first.write(png)).toBe(join(out, "image_0.png"));
@@ -35,14 +35,14 @@ test("one file is replaced", async () => {
   expect([...(await readFile(path))]).toEqual([1]);
 });
 
-test("a folder that was made for nothing is taken away, and no other", async () => {
+test("a folder created in vain is removed, and no other", async () => {
   await mkdir(join(folder, "old"));
   await (await openPictureFiles(join(folder, "old"), stdout)).tidy();
   await (await openPictureFiles(join(folder, "new", "er"), stdout)).tidy();
   expect(await readdir(folder)).toEqual(["old"]);
 });
 
-test("what cannot be written to is refused before the work", async () => {
+test("a place that cannot be written to is refused before the work", async () => {
   await writeFile(join(folder, "file"), "");
   await mkdir(join(folder, "dir.png"));
   await expect(openPictureFiles(join(folder, "file"), stdout)).rejects.toMatchObject({ code: "out/not-a-folder" });
@@ -50,7 +50,7 @@ test("what cannot be written to is refused before the work", async () => {
   await expect(openPictureFiles(join(folder, "dir.png"), stdout)).rejects.toMatchObject({ code: "out/is-folder" });
 });
 
-test("two runs into one folder: each picture has a name of its own, and none is lost", async () => {
+test("two runs into one folder: each picture gets its own name, and none is lost", async () => {
   const [one, other] = [await openPictureFiles(folder, stdout), await openPictureFiles(folder, stdout)];
   const paths = await Promise.all(
     Array.from({ length: 40 }, (_, i) => (i % 2 ? one : other).write(Uint8Array.of(i)).then((path) => [path, i] as const)),
@@ -77,7 +77,7 @@ test("two processes at once into one folder lose nothing", async () => {
   const texts = runs.map(() => "");
   for (const [i, run] of runs.entries()) run.stdout.on("data", (text: Buffer) => (texts[i] += text.toString()));
   const closed = Promise.all(runs.map((run) => once(run, "close")));
-  await Promise.race([closed, Promise.all(runs.map((run) => once(run.stdout, "data")))]); // both have looked into the empty folder
+  await Promise.race([closed, Promise.all(runs.map((run) => once(run.stdout, "data")))]); // both have seen the empty folder
   for (const run of runs) run.stdin.write("go");
   await closed;
   for (const [i, mine] of ["a", "b"].entries()) {
@@ -88,7 +88,7 @@ test("two processes at once into one folder lose nothing", async () => {
   expect((await readdir(folder)).sort()).toEqual(Array.from({ length: 40 }, (_, i) => `image_${i}.png`).sort());
 });
 
-test("a folder that another run took away when it gave up is made again", async () => {
+test("a folder that another run removed when it gave up is created again", async () => {
   const out = join(folder, "out");
   const one = await openPictureFiles(out, stdout);
   const other = await openPictureFiles(out, stdout);
@@ -96,7 +96,7 @@ test("a folder that another run took away when it gave up is made again", async 
   expect(await other.write(png)).toBe(join(out, "image_0.png"));
 });
 
-test("- is stdout, unless that is a terminal", async () => {
+test("- means stdout, and is refused if that is a terminal", async () => {
   const written: unknown[] = [];
   const pipe = { write: (bytes: unknown) => written.push(bytes) };
   const files = await openPictureFiles("-", pipe);

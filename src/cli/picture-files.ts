@@ -5,22 +5,22 @@ import { UserError } from "../core/errors.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
 import type { TextStream } from "./io.ts";
 
-/** What is given as a path to write to stdout. */
+/** The path that stands for stdout. */
 export const STDOUT = "-";
 
-/** Where the pictures of one run go. */
+/** Destination of one run's pictures. */
 export interface PictureFiles {
   /** Writes the next picture and returns its path, or {@link STDOUT}. */
   write(png: Uint8Array): Promise<string>;
-  /** Writes, and replaces, what a picture looks like so far. */
+  /** Writes a preview of a picture, replacing the last one. */
   writePreview(index: number, png: Uint8Array): Promise<void>;
-  /** Takes away a folder that was made for this run and is still empty. */
+  /** Removes a folder that was created for this run and is still empty. */
   tidy(): Promise<void>;
 }
 
 /**
  * Makes sure that pictures can be written before the work begins. In a folder they are image_0.png, image_1.png …,
- * going on after the highest number that is there; one named file is replaced. A picture takes its number when it is written, so that
+ * continuing after the highest number in it; a single named file is replaced. A picture takes its number when it is written, so that
  * several runs may share a folder.
  *
  * @param out a folder, a path that ends in .png, or {@link STDOUT} for one picture
@@ -32,11 +32,7 @@ export async function openPictureFiles(out: string, stdout: TextStream): Promise
   const single = extname(path).toLowerCase() === ".png";
   const folder = single ? dirname(path) : path;
   if (single && (await stat(path).catch(() => undefined))?.isDirectory())
-    throw new UserError(
-      "out/is-folder",
-      `${path} is a folder.`,
-      "Give the name of a file, or a folder whose name does not end in .png.",
-    );
+    throw new UserError("out/is-folder", `${path} is a folder.`, "Name a file, or a folder whose name does not end in .png.");
   const made = await makeFolder(folder).catch((error: unknown) => {
     if (!(error instanceof UserError) || error.code !== "disk/not-a-folder") throw error;
     throw new UserError("out/not-a-folder", error.message, "Choose another folder with --out.", { cause: error });
@@ -46,7 +42,7 @@ export async function openPictureFiles(out: string, stdout: TextStream): Promise
   });
   let next = single ? 0 : await firstFree(folder);
   const inFolder = async <T>(write: () => Promise<T>): Promise<T> => {
-    await makeFolder(folder); // another run that made it and wrote nothing may have taken it away
+    await makeFolder(folder); // another run that created it and wrote nothing may have removed it
     return write();
   };
   const replace = (name: string, png: Uint8Array) => inFolder(() => writeFileAtomically(name, (sink) => sink.write(png)));
@@ -83,7 +79,7 @@ function onStdout(stdout: TextStream): PictureFiles {
     throw new UserError(
       "out/terminal",
       "--out - writes a PNG to stdout, which is a terminal.",
-      "Lead it into a program or a file: … --out - > picture.png",
+      "Redirect it to a file or pipe it to a program: … --out - > picture.png",
     );
   return {
     async write(png) {

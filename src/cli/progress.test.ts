@@ -19,7 +19,7 @@ function made(options: { isTTY?: boolean; quiet?: boolean; json?: boolean; env?:
 }
 const step = (done: number) => ({ label: "denoise", done, total: 50, secondsLeft: 100 - done });
 
-test("a terminal has a bar that is drawn again, not too often, within its width, and taken away", () => {
+test("a terminal has a bar that is redrawn now and then, fits the width, and is removed", () => {
   const { progress, text, at } = made({ isTTY: true });
   progress.show(step(1));
   progress.show(step(2));
@@ -33,7 +33,7 @@ test("a terminal has a bar that is drawn again, not too often, within its width,
   expect(text().endsWith("\r\x1b[2K")).toBe(true);
 });
 
-test.each([{ isTTY: false }, { isTTY: true, env: { TERM: "dumb" } }])("%j has lines, one now and then", (options) => {
+test.each([{ isTTY: false }, { isTTY: true, env: { TERM: "dumb" } }])("%j prints a line now and then", (options) => {
   const { progress, text, at } = made(options);
   for (let done = 0; done <= 50; done++) {
     at(done * 1000);
@@ -47,7 +47,7 @@ test.each([{ isTTY: false }, { isTTY: true, env: { TERM: "dumb" } }])("%j has li
   expect(text()).not.toContain("\x1b");
 });
 
-test("quiet keeps notes only, and json nothing", () => {
+test("quiet prints only notes, and json nothing", () => {
   for (const [options, expected] of [
     [{ isTTY: true, quiet: true, env: { NO_COLOR: "1" } }, "note: cut\n"],
     [{ isTTY: false, json: true }, ""],
@@ -71,7 +71,7 @@ test("colour is for terminals without NO_COLOR", () => {
   }
 });
 
-test("a download says how much, how fast and how long, without counting what was there", () => {
+test("a download shows bytes, speed and time left, without counting bytes already in the cache", () => {
   const { progress, text, at, now } = made({ isTTY: false });
   const show = showDownload(progress, now);
   show({ phase: "download", repo: "org/name", file: "a", bytes: 5e9, total: 7e9 });

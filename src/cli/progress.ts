@@ -5,17 +5,17 @@ export interface ProgressLine {
   readonly label: string;
   readonly done: number;
   readonly total: number;
-  /** How far it is, in words; by default `done/total`. */
+  /** Progress in words; by default `done/total`. */
   readonly text?: string;
   readonly secondsLeft?: number | undefined;
 }
 
-/** Tells how far the work is: a bar that is redrawn on a terminal, a line now and then elsewhere. */
+/** Shows progress: as a bar on a terminal, elsewhere as a line now and then. */
 export interface ProgressBar {
   show(line: ProgressLine): void;
-  /** Something to keep, above the bar. */
+  /** Prints a note that stays, above the bar. */
   note(message: string): void;
-  /** Takes the bar away. */
+  /** Removes the bar. */
   clear(): void;
 }
 
@@ -51,7 +51,7 @@ function bar(stream: TextStream, now: () => number, note: ProgressBar["note"]): 
       last = now();
       const full = Math.round(fraction(line) * 24);
       const text = `${label.padEnd(14)} ${"█".repeat(full)}${"░".repeat(24 - full)} ${describe(line)}`;
-      stream.write(`\r\x1b[2K${text.slice(0, (stream.columns ?? 80) - 1)}`); // a line that wraps could not be taken away
+      stream.write(`\r\x1b[2K${text.slice(0, (stream.columns ?? 80) - 1)}`); // a wrapped line could not be erased
       drawn = true;
     },
     note(message) {
@@ -86,7 +86,7 @@ const fraction = ({ done, total }: ProgressLine): number => (total > 0 ? Math.mi
 const describe = ({ done, total, text = `${done}/${total}`, secondsLeft }: ProgressLine): string =>
   secondsLeft === undefined || done >= total ? text : `${text}, ${duration(secondsLeft)} left`;
 
-/** Such as 12 s, 3:05 min, 1:02:03 h. */
+/** Formats a duration, such as "12 s", "3:05 min" or "1:02:03 h". */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const two = (n: number): string => String(n).padStart(2, "0");
@@ -98,6 +98,6 @@ export function duration(seconds: number): string {
 export const RED = 31;
 export const YELLOW = 33;
 
-/** Colour on a terminal, unless NO_COLOR is set (no-color.org). */
+/** Colours text on a terminal, unless NO_COLOR is set (no-color.org). */
 export const paint = (text: string, color: number, stream: TextStream, env: CliIo["env"]): string =>
   stream.isTTY && !env.NO_COLOR && env.TERM !== "dumb" ? `\x1b[${color}m${text}\x1b[0m` : text;

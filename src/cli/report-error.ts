@@ -3,7 +3,7 @@ import { messageOf, UserError } from "../core/errors.ts";
 import type { CliIo } from "./io.ts";
 import { paint, RED } from "./progress.ts";
 
-/** What the command ends with. */
+/** Exit codes. */
 export const EXIT = { ok: 0, userError: 1, usage: 2, fault: 70, interrupted: 130 } as const;
 
 interface Told {
@@ -11,12 +11,12 @@ interface Told {
   readonly code: string;
   readonly problem: string;
   readonly remedy: string;
-  /** Of a fault of ours. */
+  /** Stack of an internal error. */
   readonly stack?: string;
 }
 
 /**
- * Tells the user what went wrong and what to do: in two lines on stderr, or as JSON on stdout.
+ * Reports an error with its remedy: in two lines on stderr, or as JSON on stdout.
  * @returns the exit code
  */
 export function reportError(error: unknown, { stdout, stderr, env, signal }: CliIo, json: boolean): number {
@@ -38,7 +38,7 @@ function tell(error: unknown, interrupted: boolean): Told {
       exit: EXIT.interrupted,
       code: download ? error.code : "interrupted",
       problem: download ? error.message : "Stopped. Nothing unfinished was written.",
-      remedy: download ? error.remedy : "Run it again when you like.",
+      remedy: download ? error.remedy : "Run the command again when you are ready.",
     };
   }
   if (error instanceof UserError) return { exit: EXIT.userError, code: error.code, problem: error.message, remedy: error.remedy };
@@ -55,8 +55,8 @@ function tell(error: unknown, interrupted: boolean): Told {
   return {
     exit: EXIT.fault,
     code: "internal",
-    problem: `photomaker has a fault: ${messageOf(error)}`,
-    remedy: "Please report it where you got photomaker from, with the command and the lines below.",
+    problem: `Internal error: ${messageOf(error)}`,
+    remedy: "This is a bug in photomaker. Please report it where you got photomaker from, with the command and the lines below.",
     stack: (error instanceof Error ? error.stack : undefined) ?? String(error),
   };
 }

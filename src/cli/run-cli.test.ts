@@ -130,21 +130,24 @@ test("--json prints one object and nothing else", async () => {
   expect([...(await openTensors(join(folder, "l.safetensors"))).tensors.keys()]).toContain("initial_noise");
 });
 
-test("previews are kept beside the pictures", async () => {
+test("previews are written beside the pictures", async () => {
   events = () => [{ type: "preview", step: 0, images: [Uint8Array.of(9)] }, image(0), done];
   await generate("--preview");
   expect(requested[0]!.preview).toBe(true);
   expect((await readdir(join(folder, "out"))).sort()).toEqual(["image_0.png", "preview_0.png"]);
 });
 
-test("--out - writes the one picture to stdout and nothing else there; what stdout cannot take is refused", async () => {
+test("--out - writes one picture and nothing else to stdout; what stdout cannot take is refused", async () => {
   events = () => [progress(0), image(0), done];
   const bytes: unknown[] = [];
   const err: string[] = [];
   const io = {
     stdout: { write: (some: unknown) => bytes.push(some) },
     stderr: { write: (text: string) => err.push(text) },
-    ...{ env: {}, signal: interrupt.signal, now: () => 0, peakMemory: () => 0 },
+    env: {},
+    signal: interrupt.signal,
+    now: () => 0,
+    peakMemory: () => 0,
   };
   expect(await runCli(["generate", "-m", "m", "-p", "a", "-o", "-"], io, tools)).toBe(0);
   expect(bytes).toEqual([Uint8Array.of(0)]);
@@ -154,7 +157,7 @@ test("--out - writes the one picture to stdout and nothing else there; what stdo
   expect(await refusal("generate", "-m", "m", "-p", "a", "--save-latents", "-")).toBe("out/stdout");
   expect(await refusal("download", "a/b", "--cache", "-")).toBe("out/stdout");
   const told = async (...args: string[]) => (await run("generate", "-m", "m", "-p", "a", "-o", "-", ...args)).err;
-  expect(await told("--num-images", "2")).toContain("--out is stdout, and 2 pictures are asked for");
+  expect(await told("--num-images", "2")).toContain("--out is stdout, but 2 pictures are requested");
   expect(await told("--preview")).toContain("takes one picture");
   expect(await told("--save-latents", "-")).toContain("latents are not written to stdout");
   for (const args of [
@@ -174,7 +177,7 @@ const broken = (error: unknown) =>
     throw error;
   };
 
-test("a mistake of the user: two lines, exit code 1, nothing left", async () => {
+test("a user error: two lines, exit code 1, nothing left behind", async () => {
   events = broken(new UserError("prompt/trigger-missing", "The prompt has no trigger word.", "Put it in."));
   const { code, out, err } = await generate("-q");
   expect([code, out, err]).toEqual([1, "", "error: The prompt has no trigger word.\nwhat to do: Put it in.\n"]);
@@ -185,17 +188,15 @@ test("a mistake of the user: two lines, exit code 1, nothing left", async () => 
   });
 });
 
-test("a fault of ours: exit code 70, the stack, and where to report it", async () => {
+test("an internal error: exit code 70, the stack, and where to report it", async () => {
   events = broken(new TypeError("x is undefined"));
   const { code, err } = await generate();
   expect(code).toBe(70);
-  expect(err).toMatch(
-    /error: photomaker has a fault: x is undefined\nwhat to do: Please report .*\nTypeError: x is undefined\n +at /,
-  );
+  expect(err).toMatch(/error: Internal error: x is undefined\nwhat to do: This is a bug .*\nTypeError: x is undefined\n +at /);
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("Ctrl-C: exit code 130, finished pictures stay, nothing unfinished", async () => {
+test("Ctrl-C: exit code 130, finished pictures stay, no unfinished one", async () => {
   events = async function* () {
     yield image(0);
     interrupt.abort(new DOMException("Stopped.", "AbortError"));
@@ -204,7 +205,7 @@ test("Ctrl-C: exit code 130, finished pictures stay, nothing unfinished", async 
   const { code, err } = await generate("-q");
   expect([code, err]).toEqual([
     130,
-    "error: Stopped. Nothing unfinished was written.\nwhat to do: Run it again when you like.\n",
+    "error: Stopped. Nothing unfinished was written.\nwhat to do: Run the command again when you are ready.\n",
   ]);
   expect(await readdir(join(folder, "out"))).toEqual(["image_0.png"]);
   interrupt = new AbortController();
@@ -229,26 +230,26 @@ test.each([
   const { code, out, err } = await run(...args);
   expect([code, out]).toEqual([2, ""]);
   expect(err).toMatch(words);
-  const json = await run(args[0]!, "--json", ...args.slice(1)); // behind --prompt it would be the prompt
+  const json = await run(args[0]!, "--json", ...args.slice(1)); // after --prompt it would be the prompt
   expect(json.code).toBe(2);
   expect(JSON.parse(json.out).error.code).toMatch(/^usage\//);
 });
 
 test.each([
-  [["draw", "--help"], "draw", "Commands are"],
-  [["--help", "draw"], "draw", "Commands are"],
-  [["help", "draw"], "draw", "Commands are"],
+  [["draw", "--help"], "draw", "The commands are"],
+  [["--help", "draw"], "draw", "The commands are"],
+  [["help", "draw"], "draw", "The commands are"],
   [["generat", "-h"], "generat", "Did you mean generate?"],
   [["world", "rendr", "--help"], "rendr", "Did you mean render?"],
   [["help", "train", "adaptor"], "adaptor", "Did you mean adapter?"],
-  [["cache", "help", "drop"], "drop", "Commands are list, clear, prepare."],
-])("%j: there is no such command, whatever help is asked for", async (args, name, hint) => {
+  [["cache", "help", "drop"], "drop", "The commands are list, clear, prepare."],
+])("%j: an unknown command is refused even with --help", async (args, name, hint) => {
   const { code, out, err } = await run(...args);
   expect([code, out]).toEqual([2, ""]);
   expect(err).toContain(`error: unknown command '${name}'.\nwhat to do: ${hint}`);
 });
 
-test("help before a command is that command's help", async () => {
+test("help before a command shows that command's help", async () => {
   for (const [args, usage] of [
     [["help", "train", "mini"], "Usage: photomaker train mini "],
     [["train", "help", "mini"], "Usage: photomaker train mini "],
@@ -258,14 +259,14 @@ test("help before a command is that command's help", async () => {
     const { code, out } = await run(...args);
     expect([code, out.startsWith(usage)], args.join(" ")).toEqual([0, true]);
   }
-  expect((await generate("-p", "help")).code).toBe(0); // a prompt is no command
+  expect((await generate("-p", "help")).code).toBe(0); // a prompt is not a command
 });
 
 /** The names of all commands, those of groups included. */
 const commandNames = (command: Command, before: readonly string[] = []): (readonly string[])[] =>
   command.commands.flatMap((each) => [[...before, each.name()], ...commandNames(each, [...before, each.name()])]);
 
-test("the help of every command has an example, and no default that nobody would write", async () => {
+test("the help of every command has an example, and no default such as [] or {}", async () => {
   const io = { stdout: { write: () => {} }, stderr: { write: () => {} } } as unknown as CliIo;
   const all = commandNames(commandLine(io, tools));
   expect(all.length).toBeGreaterThan(15);
@@ -283,7 +284,7 @@ test("no command: the help, and exit code 2", async () => {
   expect(err).toContain("photomaker generate");
 });
 
-test("help teaches every flag, and the version is told", async () => {
+test("help lists every flag, and --version prints the version", async () => {
   const { code, out } = await run("generate", "--help");
   expect(code).toBe(0);
   for (const flag of [...ALL_FLAGS.map(longName), "--config"]) expect(out).toMatch(new RegExp(`(^|[ ,])${flag}[ ,\n]`, "m"));
@@ -304,7 +305,7 @@ test("download and inspect", async () => {
   expect(JSON.parse((await run("inspect", "x.safetensors", "--json")).out)).toMatchObject({ kind: "lora" });
 });
 
-test("a copy that was not built says so", async () => {
+test("an unbuilt copy says so", async () => {
   await mkdir(join(folder, "bin"));
   await writeFile(join(folder, "bin", "photomaker.mjs"), await readFile(resolve("bin/photomaker.js")));
   const { status, stderr } = spawnSync(process.execPath, [join(folder, "bin", "photomaker.mjs")], { encoding: "utf8" });

@@ -31,8 +31,8 @@ Examples:
   photomaker inspect style.safetensors
   photomaker world sheet --out sheet.png
 
-"photomaker <command> --help" explains each command. Exit codes: 0 done, 1 something to put right, 2 wrong usage,
-70 a fault of photomaker, 130 stopped with Ctrl-C. Make pictures of people only with their consent.
+"photomaker <command> --help" explains each command. Exit codes: 0 success, 1 an error you can correct, 2 wrong usage,
+70 a bug in photomaker, 130 stopped with Ctrl-C. Make pictures of people only with their consent.
 `;
 
 /**
@@ -44,23 +44,23 @@ export async function runCli(args: readonly string[], io: CliIo, tools: CliTools
   const program = commandLine(io, tools);
   try {
     await program.parseAsync(withNamedCommand(program, args), { from: "user" });
-    return io.signal.aborted ? EXIT.interrupted : EXIT.ok; // bench shows what it has when it is stopped
+    return io.signal.aborted ? EXIT.interrupted : EXIT.ok; // a stopped bench returns normally with its measurements so far
   } catch (error) {
     return reportError(error, io, args.includes("--json"));
   }
 }
 
-/** All commands with their flags and helps. */
+/** All commands with their flags and help texts. */
 export function commandLine(io: CliIo, tools: CliTools): Command {
   const program = new Command("photomaker")
-    .description("Makes new pictures of a person from a few photos and a sentence: PhotoMaker on SDXL, on your own machine.")
+    .description("Makes new pictures of a person from a few photos and a prompt: PhotoMaker on SDXL, on your own machine.")
     .version(version(), "-V, --version")
     .addHelpText("after", HELP)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
-      outputError: () => {}, // told by reportError
+      outputError: () => {}, // reportError prints it
       getOutHelpWidth: () => io.stdout.columns ?? 120,
       getErrHelpWidth: () => io.stderr.columns ?? 120,
     });
@@ -76,6 +76,6 @@ export function commandLine(io: CliIo, tools: CliTools): Command {
   return program;
 }
 
-/** From package.json, which is two folders up from src/cli and from dist/cli. */
+/** Version from package.json, two folders up from both src/cli and dist/cli. */
 const version = (): string =>
   (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;

@@ -13,12 +13,12 @@ function run(work: string): (number | string | null)[] {
   return [status, stderr];
 }
 
-test.each(["void new Promise(() => {});", "await new Promise(() => {});"])("%s: an end before the result is said", (work) => {
+test.each(["void new Promise(() => {});", "await new Promise(() => {});"])("%s: ending before a result is reported", (work) => {
   const [status, stderr] = run(work);
   expect(status).toBe(70);
-  expect(stderr).toContain("error: photomaker has a fault: it ended before its work did.\nwhat to do: ");
+  expect(stderr).toContain("error: Internal error: photomaker ended before its work was done.\nwhat to do: ");
 });
 
-test("an end with a result is not", () => {
+test("ending with a result is not reported", () => {
   expect(run("await Promise.resolve(); process.exitCode = 1; finished();")).toEqual([1, ""]);
 });

@@ -5,7 +5,7 @@ import { stopOnSignal } from "./stop-on-signal.ts";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** A process whose signals the test gives. */
+/** A process whose signals the test sends. */
 class Program extends EventEmitter {
   readonly pid = 7;
   said = "";
@@ -17,7 +17,7 @@ test.each([
   ["SIGINT", "SIGINT"],
   ["SIGTERM", "SIGTERM"],
   ["SIGINT", "SIGTERM"],
-])("%s stops the work, and %s after it is left to the system", (first, second) => {
+])("%s stops the work, and a following %s is left to the system", (first, second) => {
   const program = new Program();
   const signal = stopOnSignal(program);
   expect(signal.aborted).toBe(false);
@@ -26,7 +26,7 @@ test.each([
   expect(program.listenerCount(second)).toBe(0);
 });
 
-test("what waits is told, and does not keep the program for ever", () => {
+test("a slow stop is reported, and does not keep the program alive for ever", () => {
   const program = new Program();
   stopOnSignal(program);
   program.emit("SIGTERM", "SIGTERM");

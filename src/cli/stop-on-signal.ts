@@ -1,6 +1,6 @@
 import type { TextStream } from "./io.ts";
 
-/** What of the process signals need; a test has its own. */
+/** The parts of the process that are used; a test has its own. */
 export interface Signalled {
   readonly pid: number;
   readonly stderr: TextStream;
@@ -10,21 +10,22 @@ export interface Signalled {
 }
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
-/** After this a word is said of what is waited for. */
+/** Time after which a message says that stopping takes a while. */
 const SAY_MS = 5000;
-/** Longer than a step of training and its checkpoint take, which is the longest that anything goes on after a signal. */
+/** Longer than a training step and its checkpoint, the longest work that continues after a signal. */
 const MOST_MS = 10 * 60_000;
 
 /**
- * A signal that is aborted by the first SIGINT or SIGTERM. The second of them, whichever it is, ends the program at once, and so does time,
- * whatever waits: both by the system, since process.exit would wait for what runs in a thread.
+ * Makes a signal that the first SIGINT or SIGTERM aborts. A second one ends the program at once, and so does a time limit.
+ * Both leave that to the system, since process.exit would wait for running threads.
  */
 export function stopOnSignal(program: Signalled): AbortSignal {
   const interrupt = new AbortController();
   const stop = (name: NodeJS.Signals): void => {
-    for (const each of SIGNALS) program.removeListener(each, stop); // so that the system does what it does without us
+    for (const each of SIGNALS) program.removeListener(each, stop); // restores the system's default action
     interrupt.abort(new DOMException(`Stopped by ${name}.`, "AbortError"));
-    const say = () => program.stderr.write("Stopping: what is under way is being ended. Press Ctrl-C again to end it at once.\n");
+    const say = () =>
+      program.stderr.write("Stopping: waiting for the current work to end. Press Ctrl-C again to stop at once.\n");
     setTimeout(say, SAY_MS).unref();
     setTimeout(() => program.kill(program.pid, name), MOST_MS).unref();
   };

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { timingText } from "./timing-text.ts";
 
-test("says what each part took and how much memory there was", () => {
+test("lists the time of each part and the peak memory", () => {
   const timings = {
     load: { unet: 50.92, vae: 0.4 },
     encode: 5.6,
@@ -14,7 +14,7 @@ test("says what each part took and how much memory there was", () => {
   );
 });
 
-test("leaves out loading where nothing was loaded", () => {
+test("leaves out loading if nothing was loaded", () => {
   const timings = { load: {}, encode: 0.5, evaluations: [2], decode: 1, total: 3.5 };
   expect(timingText(timings, 1e9)).toBe(
     "It took 3.50 s: encoding 0.50 s, 1 evaluation of 2.00 s, decoding 1.00 s. Peak memory: 1.0 GB.",

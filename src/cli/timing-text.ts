@@ -1,7 +1,7 @@
 import type { Timings } from "../contract/events.ts";
 
 /**
- * How long each part of a request took, and how much memory it needed, in one sentence.
+ * Describes how long each part of a request took, and its peak memory, in one sentence.
  * @param peakMemory bytes
  */
 export function timingText({ load, encode, evaluations, decode, total }: Timings, peakMemory: number): string {

@@ -22,10 +22,10 @@ interface Flags {
 }
 
 const HELP = `
-Variants: reference, average, linear, one-id-image, id-background-noise, id-background-kept, no-masked-loss. Each trains the adapter of the
-miniature anew, from the same vae, vision and base, and is judged as by "photomaker evaluate mini". Results go to
-<out>/results.jsonl, a line for each run; a run that is there is not done again, and one that was stopped goes on when the same
-command is given again. All runs of a folder must have the same settings, but for variants and seeds.
+Variants: reference, average, linear, one-id-image, id-background-noise, id-background-kept, no-masked-loss. Each retrains the miniature's
+adapter on the same vae, vision and base, and is evaluated as by "photomaker evaluate mini". Results go to <out>/results.jsonl,
+one line per run. To resume a stopped series, give the same command again: finished runs are not repeated. All runs of a folder
+must have the same options, except variants and seeds.
 
 Examples:
   photomaker train ablations --out ablations
@@ -36,22 +36,29 @@ Examples:
 export function addTrainAblations(train: Command, io: CliIo): void {
   train
     .command("ablations")
-    .description("Trains the miniature's adapter in other ways, as the paper's section 5.3 compares, and judges each.")
-    .option("--from <folder>", "the miniature", asset("miniature"))
-    .option("-o, --out <folder>", "where everything goes", folderName, "ablations")
-    .option("--variants <list>", "only these, such as reference,average")
-    .addOption(wholeNumberOption("--seeds <n>", "runs of each variant", 1, 1000).default(3))
-    .addOption(wholeNumberOption("--steps <n>", "updates of each run", 1, 100_000_000).default(800))
-    .addOption(wholeNumberOption("--people <n>", "people that the miniature was trained on", 2, 1_000_000).default(6000))
+    .description("Trains the miniature's adapter in the variants of the paper's section 5.3, and evaluates each.")
+    .option("--from <folder>", "miniature whose other parts are used", asset("miniature"))
+    .option("-o, --out <folder>", "folder for everything", folderName, "ablations")
+    .option("--variants <list>", "only these variants, such as reference,average")
+    .addOption(wholeNumberOption("--seeds <n>", "runs per variant", 1, 1000).default(3))
+    .addOption(wholeNumberOption("--steps <n>", "updates per run", 1, 100_000_000).default(800))
+    .addOption(wholeNumberOption("--people <n>", "number of people the miniature was trained on", 2, 1_000_000).default(6000))
     .addOption(wholeNumberOption("--workers <n>", "processor cores to use (default: all)", 1, 256))
     .option("--judge <file>", "the judge's weights", asset("judge/weights.safetensors"))
-    .addOption(wholeNumberOption("--test-people <n>", "people to judge by", 2, 10_000).default(50))
+    .addOption(wholeNumberOption("--test-people <n>", "number of people to evaluate on", 2, 10_000).default(50))
     .addOption(
-      wholeNumberOption("--test-pictures <n>", "photos drawn of each, beside one picture in another style", 1, 64).default(4),
+      wholeNumberOption(
+        "--test-pictures <n>",
+        "photos to generate per person, in addition to one picture in another style",
+        1,
+        64,
+      ).default(4),
     )
-    .addOption(wholeNumberOption("--test-seed <n>", "which people: any but training's seed", 0, 2 ** 32 - 1).default(2))
+    .addOption(
+      wholeNumberOption("--test-seed <n>", "chooses the people; must differ from training's seed", 0, 2 ** 32 - 1).default(2),
+    )
     .addOption(wholeNumberOption("--test-steps <n>", "denoising steps", 1, 1000).default(25))
-    .option("--json", "one JSON object a line for programs to read")
+    .option("--json", "print one JSON object per line")
     .addHelpText("after", HELP)
     .action((flags: Flags) => trainAblations(flags, io));
 }
@@ -67,11 +74,22 @@ async function trainAblations({ variants, json = false, ...flags }: Flags, io: C
   const { from, out, seeds, steps, people, workers, judge, testPeople, testPictures, testSeed, testSteps } = flags;
   try {
     await runAblations({
-      ...{ from, folder: out, seeds, steps, people, workers, judge, signal: io.signal },
+      from,
+      folder: out,
+      seeds,
+      steps,
+      people,
+      workers,
+      judge,
+      signal: io.signal,
       ...(chosen && { variants: chosen }),
       test: {
-        ...{ people: testPeople, pictures: testPictures, seed: testSeed, steps: testSteps },
-        ...{ guidanceScale: 3, startMergeStep: 0 },
+        people: testPeople,
+        pictures: testPictures,
+        seed: testSeed,
+        steps: testSteps,
+        guidanceScale: 3,
+        startMergeStep: 0,
       },
       onNotice: (note) => {
         progress.clear();
@@ -87,7 +105,7 @@ async function trainAblations({ variants, json = false, ...flags }: Flags, io: C
     progress.clear();
   } catch (error) {
     progress.clear();
-    if (io.signal.aborted) progress.note("Stopped. What is done is kept: give the same command again to go on.");
+    if (io.signal.aborted) progress.note("Stopped. Finished work is kept: give the same command again to resume.");
     throw error;
   }
 }

@@ -31,14 +31,14 @@ test("the miniature is made end to end, its loss falls, and the pipeline draws w
   expect(images[0]).toMatchObject({ width: 64, height: 64 });
 });
 
-test("finished stages are not done again", async () => {
+test("finished stages are not repeated", async () => {
   const { code, out } = await trainMini("--out", folder, "--people", "12", "--workers", "1");
   expect(code).toBe(0);
   for (const stage of ["vae", "decoder", "vision", "judge", "base", "adapter"])
     expect(out).toContain(`${stage} is finished already`);
 });
 
-test("a stage that does not exist is refused with the names of those that do", async () => {
+test("an unknown stage is refused with the names of the known ones", async () => {
   const { code, err } = await trainMini("--steps", "unet=5");
   expect(JSON.parse((await trainMini("--steps", "unet=5", "--json")).out).error.code).toBe("train/stage");
   expect(code).toBe(1);
@@ -61,14 +61,14 @@ test("a finished miniature is written again with a weaker LoRA", async () => {
   expect((await highest()) / before).toBeCloseTo(0.5, 2);
 });
 
-test("a run can start from an earlier one, and says so when there is none", async () => {
+test("a run can start from an earlier one, and a folder without one is refused", async () => {
   const next = join(folder, "next");
   const args = ["--out", next, "--people", "12", "--workers", "1", "--stages", "vision", "--steps", "vision=1"];
   const { code, out, err } = await trainMini(...args, "--from", folder);
   expect(code, err).toBe(0);
-  expect(out).toMatch(/vision starts from .*: (\d+) of \1 weights fit/);
+  expect(out).toMatch(/vision starts from .*: (\d+) of \1 weights match/);
   const half = await trainMini(...args.with(1, join(folder, "half")), "--from", join(folder, "miniature"));
-  expect(half.out).toMatch(/vision starts from .*miniature: [1-9]\d* of \d+ weights fit/);
+  expect(half.out).toMatch(/vision starts from .*miniature: [1-9]\d* of \d+ weights match/);
   for (const stage of ["vae", "decoder"]) expect(half.out).toMatch(new RegExp(`${stage} is taken from .*miniature`));
   const base = await trainMini(
     ...args.with(1, join(folder, "half")).with(-1, "base=1").with(-3, "base"),
@@ -76,19 +76,19 @@ test("a run can start from an earlier one, and says so when there is none", asyn
     join(folder, "miniature"),
   );
   expect(base.code, base.err).toBe(0);
-  expect(base.out).toMatch(/base starts from .*miniature: (\d+) of \1 weights fit/);
+  expect(base.out).toMatch(/base starts from .*miniature: (\d+) of \1 weights match/);
   const begun = join(folder, "begun");
   await mkdir(join(begun, "base"), { recursive: true });
   await writeFile(join(begun, "base", "checkpoint.safetensors"), "");
   const hidden = await trainMini(...args.with(1, begun).with(-1, "adapter=1").with(-3, "adapter"), "--from", folder);
   expect(hidden.code).toBe(1);
-  expect(hidden.err).toContain(`The stage "base" is begun in ${begun}`);
+  expect(hidden.err).toContain(`The stage "base" is unfinished in ${begun}`);
   const other = await trainMini("--out", join(folder, "third"), "--people", "12", "--stages", "vision", "--from", "nowhere");
   expect(other.code).toBe(1);
   expect(other.err).toContain('nowhere has no finished stage "vision"');
 });
 
-test("what a run would begin from must be there, and finished", async () => {
+test("what a run starts from must exist and be finished", async () => {
   const told = async (...args: string[]) => {
     const { out } = await trainMini(...args, "--people", "2", "--workers", "1", "--json");
     return (JSON.parse(out.trimEnd().split("\n").at(-1)!) as { error: { code: string } }).error.code;

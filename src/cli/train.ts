@@ -29,8 +29,8 @@ interface MiniFlags {
 }
 
 const HELP = `
-Stages: vae, decoder, vision, judge, base, adapter. A finished stage is not done again; one that was stopped, with Ctrl-C or otherwise, goes on from its
-last checkpoint when the same command is given again, as if it had not stopped. The result is <out>/miniature.
+Stages: vae, decoder, vision, judge, base, adapter. To resume a stopped run, give the same command again: finished stages are not repeated, and a
+stage that was stopped, with Ctrl-C or otherwise, continues from its last checkpoint. The result is <out>/miniature.
 
 Examples:
   photomaker train mini --out mini
@@ -45,9 +45,9 @@ Examples:
 `;
 
 const ADAPTER_HELP = `
-The data folder has a folder for each person: pictures, beside each its caption (NAME.txt) and its mask (NAME_mask.png, white where the
-person is); or it is what "photomaker world render" writes. What cannot be used is listed with its reason. The config is JSON; without
-one the paper's settings are taken. A run that was stopped goes on when the same command is given again.
+The data folder has a folder for each person, with a caption (NAME.txt) and a mask (NAME_mask.png, white where the person is) beside each
+picture; or it is the output of "photomaker world render". Whatever cannot be used is listed with its reason. The config is JSON; without
+one, the paper's values are used. To resume a stopped run, give the same command again.
 
 Examples:
   photomaker train adapter --model sdxl --data people --init photomaker-v1.bin --out adapter
@@ -67,42 +67,46 @@ interface AdapterFlags {
 }
 
 export function addTrain(program: Command, io: CliIo, tools: TrainTools): void {
-  const train = program.command("train").description("Trains models.").addHelpText("after", TRAIN_HELP);
+  const train = program
+    .command("train")
+    .summary("train an adapter, or the miniature")
+    .description("Trains an adapter for SDXL, or the miniature.")
+    .addHelpText("after", TRAIN_HELP);
   train
     .command("adapter")
-    .description("Trains a PhotoMaker V1 adapter for an SDXL model on several pictures of each of many people.")
-    .requiredOption("-m, --model <path>", "SDXL: a diffusers folder or a single file")
-    .option("--model-config <folder>", "configs for a single-file model")
-    .requiredOption("-d, --data <folder>", "people, their pictures, captions and masks")
-    .option("-c, --config <file>", "settings as JSON (default: the paper's)")
-    .option("--init <file>", "what the ID encoder begins with: an adapter, or CLIP's vision weights")
-    .requiredOption("-o, --out <folder>", "where everything goes", folderName)
-    .addOption(wholeNumberOption("--workers <n>", "sessions side by side (default: one for each core; for SDXL one)", 1, 256))
-    .addOption(wholeNumberOption("--threads <n>", "threads of each (default: 1; for SDXL all cores)", 1, 1024))
+    .description("Trains a PhotoMaker V1 adapter for an SDXL model, on several pictures each of many people.")
+    .requiredOption("-m, --model <path>", "SDXL model: a diffusers folder or a single file")
+    .option("--model-config <folder>", "configs of a single-file model")
+    .requiredOption("-d, --data <folder>", "people with their pictures, captions and masks")
+    .option("-c, --config <file>", "training config as JSON (default: the paper's)")
+    .option("--init <file>", "weights for the ID encoder to start from: an adapter, or CLIP's vision model")
+    .requiredOption("-o, --out <folder>", "folder for everything", folderName)
+    .addOption(wholeNumberOption("--workers <n>", "parallel sessions (default: one per core; for SDXL, one)", 1, 256))
+    .addOption(wholeNumberOption("--threads <n>", "threads per worker (default: 1; for SDXL, all cores)", 1, 1024))
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", ADAPTER_HELP)
     .action((flags: AdapterFlags) => trainOnPhotos(flags, io, tools));
   train
     .command("mini")
-    .description("Makes the miniature from nothing: draws its world, trains each stage, writes the model.")
-    .option("-o, --out <folder>", "where everything goes", folderName, "mini")
-    .addOption(wholeNumberOption("--people <n>", "people to learn from", 2, 1_000_000).default(6000))
-    .addOption(wholeNumberOption("--seed <n>", "another seed, another model", 0, 2 ** 32 - 1).default(7))
+    .description("Makes the miniature from scratch: draws its world, trains each stage and writes the model.")
+    .option("-o, --out <folder>", "folder for everything", folderName, "mini")
+    .addOption(wholeNumberOption("--people <n>", "number of people to train on", 2, 1_000_000).default(6000))
+    .addOption(wholeNumberOption("--seed <n>", "seed of initial weights and batches", 0, 2 ** 32 - 1).default(7))
     .addOption(wholeNumberOption("--workers <n>", "processor cores to use (default: all)", 1, 256))
-    .option("--stages <list>", "only these, such as vae,vision")
+    .option("--stages <list>", "only these stages, such as vae,vision")
     .option(
       "--from <folder>",
-      "start from an earlier run, or from a miniature: stages before those wanted are taken from it, and those begin with its weights",
+      "earlier run or miniature to start from: its weights initialise the stages to train, and stages before them are copied from it",
     )
     .addOption(
       wholeNumberOption(
         "--lora-strength <percent>",
-        "of the adapter's LoRA in the model that is written: below 100 the text counts for more, the person for less",
+        "strength of the adapter's LoRA in the written model: below 100, pictures follow the text more and the person less",
         1,
         200,
       ).default(100),
     )
-    .option("--steps <stage=n...>", "updates of a stage, such as base=8000 (default: as the miniature that comes along had)")
+    .option("--steps <stage=n...>", "updates of a stage, such as base=8000 (default: as for the included miniature)")
     .option("--json", "one JSON object a line for programs to read")
     .addHelpText("after", HELP)
     .action((flags: MiniFlags) => trainMini(flags, io, tools));

@@ -19,7 +19,7 @@ import {
 
 export interface WorldRequest {
   readonly people: number;
-  /** Of each person: album pictures first, then as many free ones. */
+  /** Pictures per person: album pictures first, then as many free ones. */
   readonly pictures: number;
   readonly seed: number;
   readonly side: number; // pixels
@@ -27,11 +27,11 @@ export interface WorldRequest {
   readonly onPicture: (done: number) => void;
 }
 
-/** One line of index.jsonl tells where a picture and its mask are, and all that is known of them. */
+/** Name of the index. Each line names a picture and its mask, with all their labels. */
 const INDEX = "index.jsonl";
-const CAPTIONS = 2; // the key of the captions' random choices, beside those of album and free scenes
+const CAPTIONS = 2; // key of the captions' random choices, besides those of album and free scenes
 
-/** The picture at a place of the request, and what is known of it. */
+/** One picture of the request, with its labels. */
 async function pictureAt({ pictures, seed, side, signal }: WorldRequest, index: number, n: number) {
   signal.throwIfAborted();
   const album = Math.ceil(pictures / 2);
@@ -46,7 +46,7 @@ export interface WorldSheetRequest extends WorldRequest {
   readonly captions: boolean;
 }
 
-/** A row of pictures for each person, as PNG. */
+/** Draws a sheet with a row of pictures per person. @returns a PNG */
 export async function worldSheet(request: WorldSheetRequest): Promise<Uint8Array> {
   const rows: { tiles: SheetTile[] }[] = [];
   for (let index = 0; index < request.people; index++) {
@@ -68,10 +68,10 @@ export async function worldSheet(request: WorldSheetRequest): Promise<Uint8Array
 export async function renderWorld(request: WorldRequest, folder: string): Promise<void> {
   await makeFolder(folder);
   const notEmpty = () =>
-    new UserError("out/not-empty", `The folder ${folder} is not empty.`, "Choose another with --out, or empty it first.");
+    new UserError("out/not-empty", `The folder ${folder} is not empty.`, "Choose another folder with --out, or empty it first.");
   if ((await readdir(folder)).length > 0) throw notEmpty();
   const only = (name: string) => (attempt: number) => (attempt === 0 ? join(folder, name) : undefined);
-  // nothing is replaced: another run may have begun in the same folder since it was looked into
+  // nothing is overwritten: another run may have started in the same folder since the check
   const write = (name: string, bytes: Uint8Array) =>
     writeUnderFreeName(only(name), (sink) => sink.write(bytes)).catch((error: unknown) => {
       throw error instanceof UserError && error.code === "disk/no-free-name" ? notEmpty() : error;
@@ -82,7 +82,11 @@ export async function renderWorld(request: WorldRequest, folder: string): Promis
       const { person, scene, caption, picture, mask } = await pictureAt(request, index, n);
       const name = `${String(index).padStart(5, "0")}_${String(n).padStart(3, "0")}`;
       const entry = {
-        ...{ file: `${name}.png`, mask: `${name}_mask.png`, person: index, picture: n, kind: scene.kind },
+        file: `${name}.png`,
+        mask: `${name}_mask.png`,
+        person: index,
+        picture: n,
+        kind: scene.kind,
         caption: caption(0),
         captionWithIdentity: caption(1),
         classWord: classWordAt(person, scene),

@@ -19,7 +19,7 @@ afterEach(() => rm(folder, { recursive: true }));
 const tools = { world: () => import("./world-files.ts") };
 const world = (...args: string[]) => cli(["world", ...args], tools, { signal: interrupt.signal });
 
-test("a sheet is one picture, the same for the same seed", async () => {
+test("a sheet is one picture, identical for the same seed", async () => {
   const sheet = (name: string, seed: string) =>
     world("sheet", "--people", "2", "--pictures", "3", "--side", "32", "--seed", seed, "--out", join(folder, name));
   const { code, out, err } = await sheet("a.png", "1");
@@ -34,7 +34,7 @@ test("a sheet is one picture, the same for the same seed", async () => {
   expect([width, height]).toEqual([24 + 3 * 32 + 2 * 10 + 24, 24 + 2 * 32 + 10 + 24]);
 });
 
-test("a sheet goes to stdout, too, and nothing else with it", async () => {
+test("a sheet can go to stdout, with nothing else", async () => {
   const bytes: unknown[] = [];
   const stdout = { write: (some: unknown) => bytes.push(some) };
   const args = ["world", "sheet", "--people", "1", "--pictures", "1", "--side", "32", "--out", "-"];
@@ -43,7 +43,7 @@ test("a sheet goes to stdout, too, and nothing else with it", async () => {
   expect((await sharp(bytes[0] as Uint8Array).metadata()).format).toBe("png");
 });
 
-test("captions make a sheet higher", async () => {
+test("captions make a sheet taller", async () => {
   const height = async (...more: string[]) => {
     await world("sheet", "--people", "1", "--pictures", "1", "--side", "64", "--out", join(folder, "s.png"), ...more);
     return (await sharp(await readFile(join(folder, "s.png"))).metadata()).height;
@@ -75,7 +75,7 @@ test("render writes pictures, masks and an index that agree", async () => {
   await expect(renderWorld(request, out)).rejects.toMatchObject({ code: "out/not-empty" });
 });
 
-test("what cannot be drawn is refused with a remedy", async () => {
+test("requests that cannot be drawn are refused with a remedy", async () => {
   const refused = async (...args: string[]) => (await world(...args, "--out", join(folder, "x.png"))).err;
   expect(await refused("sheet", "--people", "0")).toContain("--people 1");
   expect(await refused("sheet", "--seed", "1.5")).toContain("must be a whole number");
@@ -92,7 +92,7 @@ test("Ctrl-C leaves no index", async () => {
   expect(await readdir(out)).toEqual([]);
 });
 
-test("two runs that begin in one empty folder do not mix: one goes on, the other is refused", async () => {
+test("two runs that start in one empty folder do not mix: one continues, the other is refused", async () => {
   const render = (seed: string) =>
     world(
       "render",

@@ -22,9 +22,9 @@ interface WorldFlags {
 }
 
 const ABOUT = `
-MiniFaces is a drawn world in which a small PhotoMaker can be trained and judged. A person is drawn from the seed: face,
-eyes, hair, skin, beard and more. Half of a person's pictures are album pictures (plain photos, as ID images are taken
-from), the other half show the person in any style, clothes, place and, now and then, at another age.
+MiniFaces is a drawn world in which a small PhotoMaker can be trained and evaluated. The seed decides each person: face,
+eyes, hair, skin, beard and more. Half of a person's pictures are album pictures (plain photos, from which ID images are
+taken); the others show the person in any style, clothes and place and, sometimes, at another age.
 `;
 
 const HELP = `
@@ -34,7 +34,7 @@ Examples:
 `;
 
 const SHEET_HELP = `
-Each row is a person. The same numbers give the same pictures.
+Each row is a person. The same options give the same pictures.
 
 Examples:
   photomaker world sheet
@@ -42,8 +42,8 @@ Examples:
 `;
 
 const RENDER_HELP = `
-For each picture there are NAME.png, NAME_mask.png (white where the person is) and a line of index.jsonl: caption, caption
-with all that can be said of the person, class word, identity, face box, landmarks (in units of the picture's side) and
+For each picture it writes NAME.png, NAME_mask.png (white where the person is) and a line of index.jsonl: caption, caption
+with a full description of the person, class word, identity, face box, landmarks (in units of the picture's side) and
 scene. The index is written last.
 
 Examples:
@@ -51,28 +51,28 @@ Examples:
   photomaker world render --people 500 --pictures 8 --side 64 --seed 1 --out faces-64
 `;
 
-/** Every sheet and every folder is bounded, so that a slip of the finger does not fill memory or disk. */
+/** Upper bounds, so that a typo does not fill memory or disk. */
 const MOST = { people: 100_000, pictures: 1000, side: 2048, sheetPixels: 100_000_000 };
 
 export function addWorld(program: Command, io: CliIo, { world }: WorldTools): void {
   const command = program
     .command("world")
-    .summary("draw people of MiniFaces, the world for training small models")
+    .summary("draw people of MiniFaces, the drawn world for training small models")
     .description(`Draws people of MiniFaces.\n${ABOUT}`)
     .addHelpText("after", HELP);
   const flags = (name: string, defaults: { people: number; pictures: number; side: number; out: string }): Command =>
     command
       .command(name)
-      .option("--people <n>", "how many people", String(defaults.people))
-      .option("--pictures <n>", "how many pictures of each", String(defaults.pictures))
-      .option("--seed <n>", "same seed, same people", "0")
-      .option("--side <pixels>", "width and height of a picture", String(defaults.side))
-      .option("-o, --out <path>", "where it goes", defaults.out)
-      .option("-q, --quiet", "no progress");
+      .option("--people <n>", "number of people", String(defaults.people))
+      .option("--pictures <n>", "pictures per person", String(defaults.pictures))
+      .option("--seed <n>", "chooses the people", "0")
+      .option("--side <pixels>", "width and height of each picture", String(defaults.side))
+      .option("-o, --out <path>", "file or folder to write", defaults.out)
+      .option("-q, --quiet", "show no progress");
 
   flags("sheet", { people: 8, pictures: 8, side: 128, out: "sheet.png" })
-    .summary("one picture of many people")
-    .description("Draws a sheet of people and pictures, as one PNG file.")
+    .summary("draw one sheet of many people")
+    .description("Draws a sheet of people and their pictures as one PNG file.")
     .option("--captions", "write captions under the pictures")
     .addHelpText("after", SHEET_HELP)
     .action((given: WorldFlags) =>
@@ -80,8 +80,8 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
         if (request.people * request.pictures * request.side ** 2 > MOST.sheetPixels)
           throw new UserError(
             "sheet/too-large",
-            `${request.people} x ${request.pictures} pictures of ${request.side} pixels are more than one sheet holds.`,
-            "Ask for fewer or smaller ones, or use: photomaker world render",
+            `${request.people} x ${request.pictures} pictures of ${request.side} pixels are too many for one sheet.`,
+            "Choose fewer or smaller ones, or use: photomaker world render",
           );
         const { worldSheet } = await world();
         const files = await openPictureFiles(given.out, io.stdout);
@@ -89,7 +89,7 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
       }),
     );
   flags("render", { people: 20, pictures: 4, side: 256, out: "faces" })
-    .summary("a folder of pictures with masks and labels")
+    .summary("draw a folder of pictures with masks and labels")
     .description("Draws pictures of people into a folder, with masks, captions and labels.")
     .addHelpText("after", RENDER_HELP)
     .action((given: WorldFlags) =>
@@ -101,7 +101,7 @@ export function addWorld(program: Command, io: CliIo, { world }: WorldTools): vo
       }),
     );
 
-  /** Reads the flags, shows how far it is, and prints the path that comes out. */
+  /** Reads the flags, runs the work with a progress bar, and prints the resulting path. */
   async function withProgress(given: WorldFlags, label: string, run: (request: WorldRequest) => Promise<string>): Promise<void> {
     const people = wholeNumber(given.people, "--people", 1, MOST.people);
     const pictures = wholeNumber(given.pictures, "--pictures", 1, MOST.pictures);

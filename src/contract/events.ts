@@ -77,7 +77,7 @@ export interface OfRequest {
 /** Event of a generation. */
 export type GenerateEvent = (ProgressEvent | PreviewEvent | NoticeEvent | ImageEvent | DoneEvent) & OfRequest;
 
-type Numbered<Event> = Event extends unknown ? Event & { readonly id: number } : never;
+export type Numbered<Event> = Event extends unknown ? Event & { readonly id: number } : never;
 
 /** An event as callers receive it: numbered from 0 within its generation, so that a client that lost its connection can resume. */
 export type NumberedEvent = Numbered<GenerateEvent>;

@@ -17,7 +17,7 @@ const DRAW = "What to draw:";
 const SAMPLING = "Size and sampling:";
 const SIZES = "What SDXL is told about sizes:";
 const RUN = "How to run:";
-const FASTER = "Faster, and not quite the same picture:";
+const FASTER = "Faster, with slightly different pictures:";
 const FILES = "Input and output:";
 
 const generateRequest = z.strictObject({

@@ -6,30 +6,30 @@ import { makeFolder } from "../core/make-folder.node.ts";
 import { type Figure, mean, sampleDeviation } from "./figures.ts";
 import type { AdapterFigures } from "./score.ts";
 
-/** One adapter that was trained and judged. */
+/** Result of one adapter: trained and evaluated. */
 export interface AblationRow {
   readonly variant: string;
   readonly seed: number;
   readonly figures: AdapterFigures;
 }
 
-/** What all runs of a folder have in common. */
+/** Options shared by all runs of a folder. */
 export type AblationSettings = Readonly<Record<string, string | number>>;
 
 const resultsPath = (folder: string): string => join(folder, "results.jsonl");
 
-/** The runs that are done, in the order in which they were. */
+/** Reads the finished runs, in their order. */
 export async function readAblations(folder: string): Promise<AblationRow[]> {
   const text = await readIfThere(resultsPath(folder));
   return (text ?? "").split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as AblationRow]));
 }
 
-/** Writes the runs, one line of JSON each, whole or not at all. */
+/** Writes the runs atomically, one line of JSON each. */
 export const writeAblations = (folder: string, rows: readonly AblationRow[]): Promise<void> =>
   write(resultsPath(folder), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
 
 /**
- * Notes what the runs of a folder have in common, or checks it: figures of other settings could not be compared.
+ * Records the options of a folder's runs, or checks that they are unchanged: other figures could not be compared.
  * @throws UserError ablations/other-settings
  */
 export async function keepSettings(folder: string, settings: AblationSettings): Promise<void> {
@@ -41,8 +41,8 @@ export async function keepSettings(folder: string, settings: AblationSettings): 
   if (differing.length > 0)
     throw new UserError(
       "ablations/other-settings",
-      `The runs in ${folder} have other settings: ${differing.map((key) => `${key} was ${kept[key]} and is ${settings[key]}`).join("; ")}.`,
-      "Take the settings of those runs to go on with them, or move that folder away to begin anew.",
+      `The runs in ${folder} have other options: ${differing.map((key) => `${key} was ${kept[key]} and is ${settings[key]}`).join("; ")}.`,
+      "To continue those runs, use their options; to start anew, choose another folder.",
     );
 }
 
@@ -52,11 +52,11 @@ export type AblationFigure = (typeof FIGURES)[number];
 export interface AblationSummary {
   readonly variant: string;
   readonly seeds: number;
-  /** Means over the seeds, with their standard errors; null where there is one seed alone. */
+  /** Means over the seeds, with their standard errors; null if there is only one seed. */
   readonly figures: Readonly<Record<AblationFigure, { readonly value: number; readonly error: number | null }>>;
 }
 
-/** One line for each variant, in the order in which they first come. */
+/** Summarises each variant, in order of first appearance. */
 export function summariseAblations(rows: readonly AblationRow[]): AblationSummary[] {
   return [...new Set(rows.map(({ variant }) => variant))].map((variant) => {
     const own = rows.filter((row) => row.variant === variant);

@@ -22,7 +22,13 @@ const PEOPLE = 6;
 async function ablations(more: Partial<AblationOptions> = {}): Promise<string[]> {
   const notes: string[] = [];
   await runAblations({
-    ...{ from, folder, seeds: 1, steps: 1, people: PEOPLE, workers: 1, variants: ["reference", "linear", "id-background-noise"] },
+    from,
+    folder,
+    seeds: 1,
+    steps: 1,
+    people: PEOPLE,
+    workers: 1,
+    variants: ["reference", "linear", "id-background-noise"],
     judge: asset("judge/weights.safetensors"),
     test: { people: 2, pictures: 1, seed: 2, steps: 1, guidanceScale: 1, startMergeStep: -1 },
     onNotice: (note) => notes.push(note),
@@ -31,13 +37,13 @@ async function ablations(more: Partial<AblationOptions> = {}): Promise<string[]>
   return notes;
 }
 
-test("each variant is trained, judged and noted once, and a stopped series goes on", async () => {
+test("each variant is trained, evaluated and recorded once, and a stopped series resumes", async () => {
   const stop = new AbortController();
   const stopped = ablations({ signal: stop.signal, onNotice: () => stop.abort() });
   await expect(stopped).rejects.toThrow("abort");
   expect(await readAblations(folder)).toHaveLength(1);
   const notes = await ablations();
-  expect(notes[0]).toBe("reference-0 is there already");
+  expect(notes[0]).toBe("reference-0 is already done");
   const rows = await readAblations(folder);
   expect(rows.map(({ variant, seed }) => [variant, seed])).toEqual([
     ["reference", 0],
@@ -49,10 +55,10 @@ test("each variant is trained, judged and noted once, and a stopped series goes 
     expect(figures.textLoss.error).toBeGreaterThanOrEqual(0);
   }
   expect((await readFile(join(folder, "results.jsonl"), "utf8")).trim().split("\n")).toHaveLength(3);
-  expect(await ablations()).toEqual(rows.map(({ variant }) => `${variant}-0 is there already`));
+  expect(await ablations()).toEqual(rows.map(({ variant }) => `${variant}-0 is already done`));
 });
 
-test("runs of other settings are not put beside these", async () => {
+test("runs with other options are refused", async () => {
   await expect(ablations({ steps: 2 })).rejects.toMatchObject({
     code: "ablations/other-settings",
     message: expect.stringContaining("steps was 1 and is 2"),
@@ -60,7 +66,7 @@ test("runs of other settings are not put beside these", async () => {
   await expect(ablations({ from: folder })).rejects.toMatchObject({ code: "model/not-a-model" });
 });
 
-/** Features that tell their person, album picture and variant. */
+/** Features that identify person, album picture and variant. */
 const features = Float32Array.from({ length: PEOPLE * ALBUM * FEATURE_VARIANTS.length * VISION_WIDTH }, (_, i) =>
   Math.floor(i / VISION_WIDTH),
 );
@@ -81,7 +87,7 @@ async function batchOf(more: Partial<AdapterOptions>) {
   return { rows, places: feeds.places! };
 }
 
-test("a run sees the ID images and the places that its variant says", async () => {
+test("a run sees its variant's ID images, at its variant's positions", async () => {
   const kinds = (rows: readonly number[]) => new Set(rows.map((row) => FEATURE_VARIANTS[row % FEATURE_VARIANTS.length]));
   const linear = await batchOf({ embedding: "linear" });
   expect(linear.rows).toHaveLength(32);

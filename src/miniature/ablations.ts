@@ -20,15 +20,15 @@ import { readMiniature } from "./read-miniature.ts";
 import { readStageWeights, stageWeightsPath, writeStageWeights } from "./stage-weights.ts";
 
 interface Variant {
-  /** What training does otherwise than for the reference. */
+  /** Differences from the reference's training. */
   readonly training: Pick<AdapterOptions, "embedding" | "idImages" | "masked" | "behind">;
-  /** What is behind the person on the ID images of the test: as in training. */
+  /** Background of the test's ID images, as in training. */
   readonly ground?: PortraitGround;
 }
 
 /**
- * What is compared: PhotoMaker (arXiv 2312.04461), section 5.3, tables 3 to 5, and the maskings of section 4. The reference is the miniature's own
- * training: stacked embeddings of up to 4 ID images, the loss of half the samples masked, and noise, scene or one colour behind the person.
+ * Variants to compare: PhotoMaker (arXiv 2312.04461), section 5.3, tables 3 to 5, and the masking of section 4. The reference is the miniature's own
+ * training: stacked embeddings of up to 4 ID images, a masked loss for half the samples, and noise, scene or a plain background.
  */
 export const ABLATIONS = {
   reference: { training: {} },
@@ -43,16 +43,16 @@ export type AblationName = keyof typeof ABLATIONS;
 export const ABLATION_NAMES = Object.keys(ABLATIONS) as AblationName[];
 
 export interface AblationOptions {
-  /** The finished miniature whose autoencoder, vision transformer and base model all runs share. */
+  /** Folder of the finished miniature whose autoencoder, vision transformer and base model all runs share. */
   readonly from: string;
-  /** Where pictures, runs and results go. */
+  /** Folder for pictures, runs and results. */
   readonly folder: string;
   readonly variants?: readonly AblationName[];
-  /** Runs of each variant. */
+  /** Runs per variant. */
   readonly seeds: number;
-  /** Updates of each run. */
+  /** Updates per run. */
   readonly steps: number;
-  /** People that the miniature was trained on. */
+  /** Number of people the miniature was trained on. */
   readonly people: number;
   /** The judge's weights. */
   readonly judge: string;
@@ -67,14 +67,14 @@ export interface AblationOptions {
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: TrainingProgress) => void;
-  /** How far the pictures of a test are drawn. */
+  /** Called as the pictures of a test are generated. */
   readonly onPictures?: (done: number, of: number) => void;
   readonly onNotice?: (text: string) => void;
 }
 
 /**
- * Trains the adapter of a miniature anew in each variant and with each seed, judges each, and adds a line to `<folder>/results.jsonl`. Runs that
- * are there are not done again, and one that was stopped goes on from its last checkpoint.
+ * Retrains a miniature's adapter in each variant with each seed, evaluates it, and adds a line to `<folder>/results.jsonl`. Finished runs
+ * are not repeated, and a stopped one resumes from its last checkpoint.
  * @throws UserError ablations/other-settings, evaluate/training-seed, and those of readMiniature and train
  */
 export async function runAblations(options: AblationOptions): Promise<void> {
@@ -98,7 +98,7 @@ export async function runAblations(options: AblationOptions): Promise<void> {
       const rows = await readAblations(folder);
       const name = `${variant}-${seed}`;
       if (rows.some((row) => row.variant === variant && row.seed === seed)) {
-        onNotice?.(`${name} is there already`);
+        onNotice?.(`${name} is already done`);
         continue;
       }
       const { training } = ABLATIONS[variant];
@@ -113,7 +113,7 @@ export async function runAblations(options: AblationOptions): Promise<void> {
     }
 }
 
-/** The run's weights: read where it is finished. */
+/** The run's weights, read if it is finished, else trained. */
 async function trained(
   task: ReturnType<typeof adapterTask>,
   { folder, signal, onProgress }: AblationOptions,
@@ -136,13 +136,15 @@ async function judged(
   const name = `id_encoder.${LINEAR_WEIGHT}`;
   const linear = adapter.get(name);
   const weight = linear && (await readFloats(linear));
-  const plain = new Map([...adapter].filter(([key]) => key !== name)); // no adapter's part, but this comparison's
+  const plain = new Map([...adapter].filter(([key]) => key !== name)); // used for this comparison, not part of an adapter file
   const path = await exportAdapter(join(folder, "judged"), { vision, adapter: plain });
   const benchmark = await bench.get();
   const model = await PhotoMaker.load({ model: from, adapter: path });
   try {
     const { figures } = await benchmark.measure(model, {
-      ...{ idImages: MOST_ID_IMAGES, startMergeStep: test.startMergeStep, ground },
+      idImages: MOST_ID_IMAGES,
+      startMergeStep: test.startMergeStep,
+      ground,
       compose: (tokens) => composeTokens(training.embedding ?? "stacked", tokens, weight),
     });
     return figures;
@@ -151,7 +153,7 @@ async function judged(
   }
 }
 
-/** The test, with what the base model alone draws: made when the first adapter is to be judged. */
+/** The benchmark, opened when the first adapter is evaluated. */
 class LazyBenchmark implements AsyncDisposable {
   readonly #options: AblationOptions;
   readonly #runtime = openRuntime();

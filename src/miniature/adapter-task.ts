@@ -24,26 +24,26 @@ import { miniTokenizer, textEncoders } from "./text.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 export const TRIGGER = "img";
-/** Who somebody is shows at late timesteps; early ones would mostly add noise to the gradients. */
+/** Below 1: late timesteps, which decide who the person is, are drawn more often; early ones mostly add noise to the gradients. */
 const TIMESTEP_POWER = 0.6;
 
 export interface AdapterOptions extends TaskOptions {
   readonly base: Tensors;
   /** Features of ID images, [people · ALBUM · variants, VISION_WIDTH]. */
   readonly features: Float32Array;
-  /** What is behind the person in each variant of an ID image. */
+  /** Background of each variant of an ID image. */
   readonly variants: readonly Behind[];
-  /** Which of these the run sees: by default all. */
+  /** The only background that the run sees; all by default. */
   readonly behind?: Behind;
   readonly embedding?: Embedding;
-  /** Most ID images that a sample has. */
+  /** Most ID images per sample. */
   readonly idImages?: number;
-  /** Share of samples whose loss counts the person alone: the paper's 0.5. */
+  /** Share of samples whose loss covers only the person; by default the paper's 0.5. */
   readonly masked?: number;
   readonly lora?: boolean;
 }
 
-/** Features that a sample has, and tokens that they become. */
+/** Features per sample, and the tokens they become. */
 const SIZES: Readonly<Record<Embedding, { readonly images: number; readonly slots: number }>> = {
   stacked: { images: MOST_ID_IMAGES, slots: MOST_ID_IMAGES },
   average: { images: 1, slots: 1 },
@@ -51,8 +51,8 @@ const SIZES: Readonly<Record<Embedding, { readonly images: number; readonly slot
 };
 
 /**
- * PhotoMaker's training (arXiv 2312.04461, section 4): projections, fuse MLPs and LoRA learn to show the person of the ID images; text encoders
- * and UNet stay as they are.
+ * Task of PhotoMaker's training (arXiv 2312.04461, section 4): projections, fuse MLPs and LoRA learn to show the person of the ID images; text
+ * encoders and UNet are frozen.
  */
 export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingTask {
   const {
@@ -74,7 +74,7 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
 
   const { images, slots } = SIZES[embedding];
   const features = input("idFeatures", [batch * images, VISION_WIDTH]);
-  const places = input("places", [batch, POSITIONS, slots]); // 1 where an ID token stands in the prompt
+  const places = input("places", [batch, POSITIONS, slots]); // 1 where an ID token takes a position of the prompt
   const projected = projectId(features, id, PROJECTIONS);
   const tokens =
     embedding === "linear" ? linearToken(reshape(projected, [batch, images, fixedSize(projected, -1)]), id) : projected;
@@ -134,7 +134,7 @@ function adapterBatch(
       const at = ((person * ALBUM + i) * variants.length + random.pick(seen)) * VISION_WIDTH;
       return features.subarray(at, at + VISION_WIDTH);
     });
-    // the projection is linear, so that the mean of features gives the mean of tokens
+    // the projection is linear, so the mean of features gives the mean of tokens
     const shown = embedding === "average" ? [mean(vectors)] : vectors;
     const tokens = embedding === "linear" ? inTurn(shown.length).map((i) => shown[i]!) : shown;
     const scene = data.scenes[index]!;
@@ -160,7 +160,7 @@ function adapterBatch(
   };
 }
 
-/** Nothing but the person, at mean 1. */
+/** Loss weights of the person alone, at mean 1. */
 function onlyPerson(data: LatentSet, index: number): Float32Array {
   const weights = latentWeights(data, index);
   const mask = latentMask(data, index).map((m, i) => m * weights[i]!);

@@ -9,10 +9,10 @@ import {
 
 type Classes = Readonly<Record<string, readonly string[]>>;
 
-/** Categorical attributes side by side, each one-hot. */
+/** Categorical attributes, each one-hot, concatenated. */
 export interface Attributes {
   readonly names: readonly string[];
-  /** Values that each attribute can have. */
+  /** Number of values of each attribute. */
   readonly sizes: readonly number[];
   readonly width: number;
 }
@@ -37,7 +37,7 @@ function oneHot({ names, sizes, width }: Attributes, labels: Readonly<Record<str
   return out;
 }
 
-/** The value with the highest score of each attribute. @param logits one row of {@link Attributes.width} */
+/** Index of each attribute's highest score. @param logits one row of {@link Attributes.width} */
 export function predictedLabels({ names, sizes }: Attributes, logits: Float32Array): Record<string, number> {
   let from = 0;
   return Object.fromEntries(

@@ -11,14 +11,14 @@ import { bootstrap, column, everyone, type Figure, meanOver } from "./figures.ts
 import { dot } from "./score.ts";
 
 export interface AutoencoderFigures {
-  /** Peak signal-to-noise ratio of real pictures of all styles that went through the autoencoder, dB; and within the box of the face. */
+  /** Peak signal-to-noise ratio of real pictures of all styles after the autoencoder, dB; and within the face box. */
   readonly vaePsnr: Figure;
   readonly faceVaePsnr: Figure;
-  /** Mean cosine to the person's album of real photos that went through the autoencoder: no adapter can be better. */
+  /** Mean cosine between real photos after the autoencoder and the person's album: an upper bound for any adapter. */
   readonly reconstructionSim: Figure;
 }
 
-/** Free pictures of each person whose error is measured. */
+/** Free pictures per person whose error is measured. */
 const PICTURES = 4;
 const AT_ONCE = 16;
 
@@ -60,7 +60,7 @@ export async function autoencoderFigures(
   };
 }
 
-/** Sends pictures [SIDE, SIDE, 3] through a model's autoencoder, whose sizes stand in its own files. */
+/** Opens a model's autoencoder, with sizes from its own files, for pictures [SIDE, SIDE, 3]. */
 async function openAutoencoder(model: string, runtime: Runtime) {
   const { vae } = (await openModel(model)).components;
   const session = await runtime.load(autoencoderGraph(vae, [namedDim("batch"), 3, SIDE, SIDE]));
@@ -92,7 +92,7 @@ function bytesOf(values: Float32Array, index: number): Uint8Array {
   return bytes;
 }
 
-/** Mean squared difference over the pixels whose middles lie in the box. */
+/** Mean squared difference over the pixels whose centres lie in the box. */
 function meanSquare(a: Uint8Array, b: Uint8Array, { x, y, width, height }: FaceBox): number | undefined {
   let [sum, count] = [0, 0];
   const inside = (at: number, from: number, length: number): boolean => at >= from && at < from + length;

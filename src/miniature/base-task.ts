@@ -22,26 +22,26 @@ import type { TaskOptions } from "./vae-task.ts";
 export const LATENT_SIZE = LATENT_CHANNELS * LATENT_SIDE * LATENT_SIDE;
 export const latentDims = (batch: number) => [batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE] as const;
 export const ALPHAS = noiseSchedule(SCHEDULER_CONFIG, "exact").alphasCumprod;
-/** Height, width, top, left, target height and width, as SDXL is told them. */
+/** SDXL's size conditioning: height, width, top, left, target height and width. */
 const TIME_IDS = [SIDE, SIDE, 0, 0, SIDE, SIDE];
 
-/** The data set with its latents, scaled as the denoiser sees them: [pictures, LATENT_SIZE]. */
+/** The data set with its latents, scaled for the denoiser: [pictures, LATENT_SIZE]. */
 export interface LatentSet extends DataSet {
   readonly latents: Float32Array;
 }
 
-/** How often each phrase about the person's looks stands in a caption: from these the model learns what they look like. */
+/** Shares of phrases about the person's looks in a caption; from them the model learns what the words look like. */
 const IDENTITY_PHRASES = [0, 0.3, 0.6, 0.8] as const;
 const NO_TEXT = 0.1;
-/** The first timesteps, where little noise is to be told from fine detail, come a little less often. */
+/** Below 1: early timesteps, where little noise must be told from fine detail, are drawn a little less often. */
 const TIMESTEP_POWER = 0.9;
-/** What is no matrix, or one in which each row is a thing of its own. */
+/** Weights that are not matrices, or whose rows are independent of each other. */
 const VECTORS = /norm|bias|embedding\.weight/;
-/** Where latents come in and go out, which Muon leaves to AdamW. */
+/** First and last convolution, which Muon leaves to AdamW. */
 const ENDS = /conv_in|conv_out/;
 const IMPORTANCE: Importance = { person: 1, face: 2, eyes: 6 };
 
-/** The denoiser of the miniature, told a text: what it says of `noisy`. */
+/** The miniature's denoiser, conditioned on a text: its prediction for `noisy`. */
 export function miniUNet(
   noisy: Tensor,
   timestep: Tensor,
@@ -60,8 +60,8 @@ export function miniUNet(
 }
 
 /**
- * The text-to-image model that PhotoMaker adapts: text encoders and UNet from scratch, together, on captions that describe scene and person.
- * A tenth of the texts are left out, for guidance (Ho and Salimans 2022, arXiv 2207.12598).
+ * Task of the text-to-image model that PhotoMaker adapts: trains text encoders and UNet from scratch, together, on captions of scene and person.
+ * A tenth of the texts are dropped, for guidance (Ho and Salimans 2022, arXiv 2207.12598).
  */
 export function baseTask(data: LatentSet, { steps, batch, seed }: TaskOptions): TrainingTask {
   const weights = new TrainableWeights();
@@ -102,11 +102,11 @@ export function baseTask(data: LatentSet, { steps, batch, seed }: TaskOptions): 
   };
 }
 
-/** What each latent counts. */
+/** Loss weight of each latent pixel. */
 export const latentWeights = (data: DataSet, index: number): Float32Array =>
   importanceMap(data, index, latentMask(data, index), LATENT_SIDE, IMPORTANCE);
 
-/** The latents of some pictures, one after the other: [chosen, LATENT_SIZE]. */
+/** Gathers the latents of chosen pictures: [chosen, LATENT_SIZE]. */
 export function latentRows(latents: Float32Array, chosen: readonly number[]): Float32Array {
   const rows = new Float32Array(chosen.length * LATENT_SIZE);
   for (const [row, index] of chosen.entries())
@@ -114,7 +114,7 @@ export function latentRows(latents: Float32Array, chosen: readonly number[]): Fl
   return rows;
 }
 
-/** Latents with noise, timesteps and weights. */
+/** Feeds of latents, noise, timesteps and weights. */
 export function latentFeeds(
   data: LatentSet,
   chosen: readonly number[],
@@ -135,7 +135,7 @@ export function latentFeeds(
   };
 }
 
-/** Token ids, where each text ends, and whether it is kept. */
+/** Feeds of token ids, end positions, and whether each text is kept. */
 export function textFeeds(texts: readonly (readonly number[])[], end: number, random: Random): Record<string, NdArray> {
   return {
     ids: integers(texts.flat(), texts.length, POSITIONS),

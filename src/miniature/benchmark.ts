@@ -12,7 +12,7 @@ import { drawnPortraits, type PortraitGround } from "./portraits.ts";
 import { type AdapterFigures, type Statistics, score, statistics } from "./score.ts";
 import { type TestCase, type TestSet, testSet } from "./test-set.ts";
 
-/** What draws: a PhotoMaker. */
+/** A PhotoMaker, as far as it generates pictures. */
 export interface Drawer {
   generateTogether(
     requests: readonly GenerateInput[],
@@ -25,29 +25,29 @@ export interface BenchmarkOptions {
   readonly judge: Tensors;
   readonly runtime: Runtime;
   readonly people: number;
-  /** Of the world: another than training's. */
+  /** Seed of the people, other than training's. */
   readonly seed: number;
-  /** Photos of each person that are drawn, beside one picture in another style. */
+  /** Photos to generate per person, in addition to one picture in another style. */
   readonly pictures: number;
   readonly steps: number;
   readonly guidanceScale: number;
-  /** By default the model's own. */
+  /** Scheduler; by default the model's own. */
   readonly scheduler?: GenerateInput["scheduler"];
   readonly signal?: AbortSignal | undefined;
   readonly onPictures?: ((more: number) => void) | undefined;
 }
 
-/** How an adapter is told who it is. */
+/** How a person is given to an adapter. */
 export interface IdUse {
   readonly idImages: number;
   readonly startMergeStep: number;
-  /** What is behind the person on the ID images. */
+  /** Background of the ID images. */
   readonly ground?: PortraitGround;
-  /** What becomes of the tokens of a person's ID images: by default they are stacked. */
+  /** Combines the tokens of a person's ID images; by default they are stacked. */
   readonly compose?: (tokens: FloatArray) => FloatArray;
 }
 
-/** How pictures are sampled where it differs from the benchmark's steps. */
+/** Sampling options that override the benchmark's. */
 export type SamplingOptions = Pick<
   GenerateInput,
   "numInferenceSteps" | "deepCache" | "tGate" | "tokenDownsampling" | "guidanceEnd"
@@ -55,21 +55,21 @@ export type SamplingOptions = Pick<
 
 export interface MeasuredAdapter {
   readonly figures: AdapterFigures;
-  /** The figures as functions of people, for a comparison with others of this benchmark. */
+  /** The figures as functions of people, for comparison with others of this benchmark. */
   readonly statistics: Statistics;
-  /** What was drawn, one for each case: [SIDE, SIDE, 3]. */
+  /** Generated pictures, one per case: [SIDE, SIDE, 3]. */
   readonly pictures: readonly Uint8Array[];
 }
 
-/** A test set with all that does not depend on the adapter. */
+/** A test set with everything that does not depend on the adapter. */
 export interface Benchmark {
   readonly set: TestSet;
   readonly look: Judge;
   /** Real pictures of the cases. */
   readonly real: readonly Uint8Array[];
-  /** Mean cosine of pictures of the cases' photos to their person's album, by person. */
+  /** Mean embedding of each person's album. */
   readonly albums: readonly Float32Array[];
-  /** Pictures without an adapter, which are one end of the scales, are drawn as the benchmark's options say, whatever the sampling. */
+  /** Measures an adapter. Pictures without an adapter, one end of the scales, always use the benchmark's options, whatever `sampling` is. */
   measure(model: IdModel, use: IdUse, sampling?: SamplingOptions): Promise<MeasuredAdapter>;
 }
 
@@ -77,7 +77,7 @@ const AT_ONCE = 32;
 const TRIGGER = "img";
 
 /**
- * Draws the test set without an adapter and has the judge look at it and at real pictures; then any adapter of the same base can be measured.
+ * Generates the test set without an adapter and judges it and real pictures; then any adapter of the same base can be measured.
  * The judge shares nothing with the model.
  * @param without the base model alone
  * @throws UserError evaluate/training-seed
@@ -92,7 +92,10 @@ export async function openBenchmark(options: BenchmarkOptions, without: Drawer):
   const seen = await look(real);
   const none = await look(await draw(without, set.cases, options, ({ prompt }) => ({ prompt })));
   return {
-    ...{ set, look, real, albums },
+    set,
+    look,
+    real,
+    albums,
     async measure(model, use, sampling = {}) {
       const pictures = await drawPeople(model, set, use, options, sampling);
       const verdicts = { real: seen, none, ours: await look(pictures) };
@@ -140,7 +143,7 @@ async function draw(
   return pictures;
 }
 
-/** [SIDE, SIDE, 3] each. */
+/** Draws real pictures, each [SIDE, SIDE, 3]. */
 export const realPictures = (wanted: readonly (readonly [DrawnPerson, Scene])[]): Promise<Uint8Array[]> =>
   Promise.all(wanted.map(async ([person, scene]) => (await renderPicture(person, scene, SIDE)).picture.data));
 

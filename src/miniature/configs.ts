@@ -3,7 +3,7 @@ export const SIDE = 64;
 /** Side and channels of its latents. */
 export const LATENT_SIDE = 16;
 export const LATENT_CHANNELS = 8;
-/** Tokens that a prompt may have, with begin and end. */
+/** Tokens per prompt, with begin and end tokens. */
 export const POSITIONS = 48;
 
 const TEXT_WIDTHS = [64, 128] as const;
@@ -14,7 +14,7 @@ export const LORA_RANK = 16;
 export const PROJECTIONS = TEXT_WIDTHS;
 
 /**
- * The miniature's components as diffusers' and transformers' config.json files: SDXL in small, for pictures of 64x64. The engine reads its sizes
+ * Configs of the miniature's components in the form of diffusers and transformers: a small SDXL for pictures of 64x64. The engine reads its sizes
  * from them, and they are written beside the trained weights.
  */
 export const UNET_CONFIG = {
@@ -84,7 +84,7 @@ export const textConfig = (which: 0 | 1, { vocabulary, begin, end }: TokenIds) =
   vocab_size: vocabulary,
 });
 
-/** What `photomaker-config.json` beside the adapter says: the sizes that its weights do not tell. */
+/** Content of the adapter's `photomaker-config.json`: sizes that its weights do not reveal. */
 export const VISION_CONFIG = {
   hidden_size: VISION_WIDTH,
   intermediate_size: 2 * VISION_WIDTH,
@@ -96,7 +96,7 @@ export const VISION_CONFIG = {
   layer_norm_eps: 1e-5,
 } as const;
 
-/** Rescaled to end in pure noise, so that no trace of a picture's mean brightness is left at the first step: Lin et al. 2023 (arXiv 2305.08891). */
+/** Scheduler config, rescaled to end in pure noise so that the first step sees no trace of a picture's mean brightness: Lin et al. 2023 (arXiv 2305.08891). */
 export const SCHEDULER_CONFIG = {
   _class_name: "DDIMScheduler",
   _diffusers_version: "0.35.2",

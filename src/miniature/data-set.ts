@@ -5,14 +5,14 @@ import { type DrawnPerson, personAt, renderPicture, renderSvg, type Scene, scene
 import { LATENT_SIDE, SIDE } from "./configs.ts";
 import { drawnPictures } from "./kept-data.ts";
 
-/** Pictures of each person: the first are the album, from which ID images are taken. */
+/** Album pictures per person, from which ID images are taken; they come first. */
 export const ALBUM = 4;
 export const PICTURES = 8;
-/** People of the training world; those of other seeds are never seen. */
+/** Seed of the training people; those of other seeds are never seen in training. */
 export const TRAINING_SEED = 1;
 
 export interface DataSetOptions {
-  /** People of one seed are other people than those of another. */
+  /** Seed of the people; other seeds give other people. */
   readonly seed: number;
   readonly people: number;
 }
@@ -24,11 +24,11 @@ export interface DataSet extends DataSetOptions {
   readonly scenes: readonly Scene[];
   /** [people · PICTURES, SIDE, SIDE, 3] */
   readonly pictures: Uint8Array;
-  /** How much of each pixel is the person: [people · PICTURES, SIDE, SIDE] */
+  /** The person's share of each pixel: [people · PICTURES, SIDE, SIDE] */
   readonly masks: Uint8Array;
-  /** Head and shoulders from the album, RGBA, the person alone: [people · ALBUM, SIDE, SIDE, 4] */
+  /** Head and shoulders of album pictures without background, RGBA: [people · ALBUM, SIDE, SIDE, 4] */
   readonly idImages: Uint8Array;
-  /** The same with what is behind: [people · ALBUM, SIDE, SIDE, 3] */
+  /** The same with background: [people · ALBUM, SIDE, SIDE, 3] */
   readonly portraits: Uint8Array;
 }
 
@@ -41,10 +41,10 @@ const FILES = {
 type Part = keyof typeof FILES;
 const PARTS = Object.keys(FILES) as Part[];
 
-/** People drawn at once: rendering waits on threads of its own. */
+/** People drawn concurrently: rendering uses threads of its own. */
 const AT_ONCE = 8;
 
-/** The pictures of the people of a seed: drawn once, and kept in the folder. */
+/** Draws the pictures of a seed's people once, and keeps them in the folder. */
 export async function dataSet(folder: string, options: DataSetOptions, onProgress?: (done: number) => void): Promise<DataSet> {
   const { seed, people } = options;
   const persons = Array.from({ length: people }, (_, i) => personAt(seed, i));
@@ -72,7 +72,7 @@ export async function dataSet(folder: string, options: DataSetOptions, onProgres
   return { ...options, persons, scenes, ...bytes };
 }
 
-/** Differs when people or scenes are drawn otherwise than before, so that no old picture is taken for a new one. */
+/** A key that changes when people or scenes are drawn differently, so that stale pictures are not used. */
 export function worldKey(seed: number): string {
   const hash = createHash("sha256");
   for (let i = 0; i < 8; i++) hash.update(sceneSvg(personAt(seed, i), sceneAt(seed, i, 0, "free"), "picture"));
@@ -99,7 +99,7 @@ function opaque(rgba: Uint8Array): Uint8Array {
   return out;
 }
 
-/** [3, SIDE, SIDE] in [-1, 1], as the VAE takes it. */
+/** Converts a picture to the VAE's input: [3, SIDE, SIDE] in [-1, 1]. */
 export function pictureValues({ pictures }: Pick<DataSet, "pictures">, index: number, out: Float32Array, at: number): void {
   const size = SIDE * SIDE;
   const from = index * size * 3;
@@ -118,7 +118,7 @@ export function latentMask({ masks }: Pick<DataSet, "masks">, index: number): Fl
   return out;
 }
 
-/** What lies behind the person in an ID image: the paper's random noise (section 4), what was there, or one colour. */
+/** Background of an ID image: the paper's random noise (section 4), the original scene, or one colour. */
 export type Behind = "noise" | "scene" | "plain";
 
 /** An ID image [SIDE, SIDE, 3] as bytes. @param key decides the noise or the colour */

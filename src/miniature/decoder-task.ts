@@ -17,9 +17,9 @@ import { pictureBatch } from "./picture-batch.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 export interface DecoderOptions extends TaskOptions {
-  /** Latents of all pictures as the encoder gives them: [pictures, LATENT_SIZE]. */
+  /** Unscaled latents of all pictures: [pictures, LATENT_SIZE]. */
   readonly latents: Float32Array;
-  /** The finished autoencoder, whose decoder goes on. */
+  /** The finished autoencoder whose decoder is trained further. */
   readonly vae: Tensors;
 }
 
@@ -27,8 +27,8 @@ const IMPORTANCE: Importance = { person: 0.5, face: 0.5, eyes: 1 };
 const ABSOLUTE = 0.1;
 
 /**
- * The autoencoder's decoder alone: latents, and with them all that was trained on them, stay as they are. The squared error leads
- * here, as where Stable Diffusion's decoder was trained on alone ("ft-MSE").
+ * Task that trains only the autoencoder's decoder further: latents, and all models trained on them, stay valid. The loss is mainly the squared
+ * error, as for Stable Diffusion's finetuned decoder ("ft-MSE").
  */
 export function decoderTask(data: DataSet, { steps, batch, seed, latents, vae }: DecoderOptions): TrainingTask {
   const weights = new TrainableWeights();

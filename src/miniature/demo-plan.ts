@@ -1,10 +1,10 @@
 import { classWordAt, type DrawnPerson, personAt, sceneAt } from "../minifaces/index.ts";
 
-/** One picture of the demo: what is asked of the model, and what stands below it. */
+/** A picture that the model makes for the demo, and its caption. */
 export interface DemoPicture {
   readonly caption: string;
   readonly prompt: string;
-  /** ID images, as person and number of the album; none: the model without the adapter. */
+  /** ID images, each a person and an index into their album; none: the model without the adapter. */
   readonly photos: readonly { readonly person: number; readonly album: number }[];
   readonly startMergeStep: number;
   readonly seed: number;
@@ -12,12 +12,12 @@ export interface DemoPicture {
 
 export interface DemoRow {
   readonly label: string;
-  /** The photos of a person that are shown themselves, or pictures to be made. */
+  /** A person's ID images as they are drawn, or pictures to generate. */
   readonly tiles: { readonly portraitsOf: number } | readonly DemoPicture[];
 }
 
 export interface DemoPlan {
-  /** People of the world's seed, none of whom training has seen. */
+  /** People of one seed, none of whom was seen in training. */
   readonly people: readonly { readonly seed: number; readonly index: number }[];
   readonly rows: readonly DemoRow[];
 }
@@ -25,11 +25,11 @@ export interface DemoPlan {
 export const ALBUM_SHOWN = 4;
 export const DEMO_STEPS = 25;
 export const DEMO_GUIDANCE = 3;
-/** New noise at each step mends what the small model got wrong before, such as eyes: docs/miniature.md. */
+/** Fresh noise at each step repairs earlier mistakes of the small model, such as eyes: docs/miniature.md. */
 export const DEMO_SCHEDULER = "euler_a" as const;
 const TRIGGER = "img";
 
-/** `*` stands for the class word and the trigger word after it. */
+/** `*` stands for the class word followed by the trigger word. */
 const SCENES = [
   "a photo of a smiling * wearing a red shirt on the beach",
   "a photo of a * in a blue suit in the city",
@@ -39,7 +39,7 @@ const SCENES = [
   "a watercolor of a * in the desert",
 ];
 
-/** What the demo shows of a seed's people. @param seed of the world and of the pictures */
+/** Rows of the demo. @param seed chooses the people and the noise */
 export function demoPlan(seed: number): DemoPlan {
   const people = [0, 1, 2].map((index) => ({ seed, index }));
   const persons = people.map(({ seed, index }) => personAt(seed, index));
@@ -51,30 +51,30 @@ export function demoPlan(seed: number): DemoPlan {
     const prompt = photos.length === 0 ? text : scene.replace("*", `${word} ${TRIGGER}`);
     return { caption: text.replace(/^an? /, ""), prompt, photos, startMergeStep: 0, seed: seed + person, ...rest };
   };
-  const [first, second] = [0, 1];
+  const [first, second, third] = [0, 1, 2];
   const ages = agesOf(persons[second]!);
   return {
     people,
     rows: [
       ...persons.flatMap((_, person): DemoRow[] => [
-        { label: `ID images of person ${"ABC"[person]}`, tiles: { portraitsOf: person } },
-        { label: "in new scenes and styles", tiles: SCENES.map((scene) => picture(scene, person)) },
+        { label: `Person ${"ABC"[person]}: ID images, drawn`, tiles: { portraitsOf: person } },
+        { label: `${"ABC"[person]}: generated from these four`, tiles: SCENES.map((scene) => picture(scene, person)) },
       ]),
       {
-        label: "A: without the adapter, and with it",
+        label: "A: generated without and with the adapter",
         tiles: [SCENES[0]!, SCENES[1]!, SCENES[3]!].flatMap((scene) => [
           picture(scene, first, { photos: [], caption: "without" }),
           picture(scene, first, { caption: "with" }),
         ]),
       },
       {
-        label: "B: one, two, four ID images",
+        label: "B: generated from one, two and four ID images",
         tiles: [SCENES[1]!, SCENES[2]!].flatMap((scene) =>
           [1, 2, 4].map((n) => picture(scene, second, { photos: album(second, n), caption: `${n} ID image${n > 1 ? "s" : ""}` })),
         ),
       },
       {
-        label: "A and B mixed by their share of the ID images",
+        label: `Generated from ID images of A and B, as a ${words[first]}`,
         tiles: [4, 3, 2, 1, 0].map((n) =>
           picture(SCENES[1]!, first, {
             photos: [...album(first, n), ...album(second, 4 - n)],
@@ -83,13 +83,16 @@ export function demoPlan(seed: number): DemoPlan {
         ),
       },
       {
-        label: "B: another age by the class word",
+        label: "B: generated with class words for other ages",
         tiles: ages.map((word) => picture(SCENES[0]!, second, { word, caption: word })),
       },
       {
-        label: "C: the person merged in after step",
+        label: "C: generated with the person merged in after step",
         tiles: [0, 2, 5, 10, 15, DEMO_STEPS].map((step) =>
-          picture(SCENES[0]!, 2, { startMergeStep: step, caption: step === DEMO_STEPS ? "never" : `${step} of ${DEMO_STEPS}` }),
+          picture(SCENES[0]!, third, {
+            startMergeStep: step,
+            caption: step === DEMO_STEPS ? "never" : `${step} of ${DEMO_STEPS}`,
+          }),
         ),
       },
     ],

@@ -1,6 +1,7 @@
 import { contactSheet, type SheetTile } from "../image/contact-sheet.ts";
 import { decodePhoto, encodePng, type Rgb8 } from "../image/index.ts";
 import type { Drawer } from "./benchmark.ts";
+import { SIDE } from "./configs.ts";
 import { ALBUM_SHOWN, DEMO_GUIDANCE, DEMO_SCHEDULER, DEMO_STEPS, type DemoPicture, type DemoPlan } from "./demo-plan.ts";
 import { drawnPortraits } from "./portraits.ts";
 
@@ -9,7 +10,7 @@ export interface DemoModels {
   readonly without: Drawer;
 }
 
-/** A request as the pipeline takes it. */
+/** The request that makes a picture of the plan. */
 const requestOf = (
   { prompt, seed, startMergeStep, photos }: DemoPicture,
   portraits: readonly (readonly Uint8Array<ArrayBuffer>[])[],
@@ -25,8 +26,8 @@ const requestOf = (
 });
 
 /**
- * Draws the plan's people, makes its pictures and lays them out with captions.
- * @param onProgress is told how many of the pictures are made
+ * Draws the plan's people, generates its pictures and lays them out with captions.
+ * @param onProgress receives how many pictures are done
  * @returns a PNG
  */
 export async function demoSheet(
@@ -64,4 +65,4 @@ export async function demoSheet(
   return encodePng(contactSheet({ title: TITLE, rows, tile: 128, scale: 2 }));
 }
 
-const TITLE = "People whom training has never seen, from four ID images each";
+const TITLE = `Drawn people whom the miniature has never seen, and what it generates of them: pictures of ${SIDE}x${SIDE} pixels, enlarged`;

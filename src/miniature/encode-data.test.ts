@@ -9,7 +9,7 @@ import { encodeIdFeatures, encodePictures } from "./encode-data.ts";
 import { vaeTask } from "./vae-task.ts";
 import { visionTask } from "./vision-task.ts";
 
-/** Where a task's training would start. */
+/** Initial weights of a task. */
 async function untrained({ weights }: TrainingTask, seed: number): Promise<Tensors> {
   const parameters = weights.layout(() => 0);
   const values = new Float32Array(parameters.reduce((sum, { length }) => sum + length, 0));
@@ -22,7 +22,7 @@ async function untrained({ weights }: TrainingTask, seed: number): Promise<Tenso
   );
 }
 
-test("latents and features are kept for the weights that made them, and made anew for others", async () => {
+test("latents and features are kept per weights that made them, and computed anew for others", async () => {
   const folder = await mkdtemp(join(tmpdir(), "encode-data-"));
   try {
     const data = await dataSet(folder, { seed: TRAINING_SEED, people: 2 });

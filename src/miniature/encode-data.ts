@@ -17,7 +17,7 @@ import { VISION, variedIdPixels } from "./vision-task.ts";
 
 const AT_ONCE = 32;
 
-/** Means of the latents of all pictures, not scaled: [pictures, LATENT_SIZE]. Made once for a VAE, and kept in the folder. */
+/** Encodes all pictures to unscaled latent means, once per VAE; keeps them in the folder: [pictures, LATENT_SIZE]. */
 export async function encodePictures(folder: string, data: DataSet, vae: Tensors): Promise<Float32Array> {
   return kept(folder, await nameOf("latents", data, vae), data.scenes.length * LATENT_SIZE, async (out) => {
     const graph = vaeEncoderGraph({ config: VAE_CONFIG, tensors: vae }, [namedDim("batch"), 3, SIDE, SIDE]);
@@ -33,10 +33,10 @@ export async function encodePictures(folder: string, data: DataSet, vae: Tensors
   });
 }
 
-/** What each variant of an ID image has behind the person; the first of each kind is not moved. */
+/** Background of each variant of an ID image; the first variant of each background is not shifted. */
 export const FEATURE_VARIANTS: readonly Behind[] = ["noise", "scene", "noise", "scene", "plain"];
 
-/** Pooled features of all ID images, each in several variants: [people · ALBUM · variants, VISION_WIDTH]. Kept as the latents are. */
+/** Encodes all ID images, each in several variants, to pooled features: [people · ALBUM · variants, VISION_WIDTH]. Kept as the latents are. */
 export async function encodeIdFeatures(folder: string, data: DataSet, vision: Tensors): Promise<Float32Array> {
   const variants = FEATURE_VARIANTS.length;
   return kept(folder, await nameOf("features", data, vision), data.people * ALBUM * variants * VISION_WIDTH, async (out) => {
@@ -61,7 +61,7 @@ export async function encodeIdFeatures(folder: string, data: DataSet, vision: Te
   });
 }
 
-/** Another one for other weights, and for a world that is drawn otherwise. */
+/** File name that depends on the weights and on how the world is drawn. */
 async function nameOf(what: string, { seed, people }: DataSet, weights: Tensors): Promise<string> {
   const key = await fingerprint([...weights.values()], worldKey(seed));
   return `${what}-${seed}-${people}-${key.slice(0, 8)}`;
@@ -82,7 +82,7 @@ async function kept(
   return out;
 }
 
-/** Deviation of values over all of them. */
+/** Standard deviation of values. */
 export function deviation(values: Float32Array): number {
   let [sum, squares] = [0, 0];
   for (const v of values) {

@@ -27,7 +27,7 @@ const PEOPLE = 16;
 const SIZE = { seed: SEED, people: PEOPLE, pictures: 2 };
 const { cases } = testSet(SIZE);
 
-/** Draws, whatever is asked, a real picture of the scene or of the album, with the person whose turn it is, or the one `shift` places on. */
+/** A fake model that returns real pictures of the scene or the album, of the person asked for or the one `shift` places further on. */
 const forger = (shift: number, album = false): IdModel => ({
   encodeIdImages: async (photos) => floats(new Float32Array(photos.length), photos.length, 1),
   generateTogether: (requests) =>
@@ -49,10 +49,10 @@ async function evaluation(more: Partial<EvaluateOptions>) {
   return evaluateMiniature({ ...options, ...how, ...more });
 }
 
-test("real pictures of the person are judged to be the person, and another's are not", async () => {
+test("real pictures of the person are recognised, and another person's are not", async () => {
   const right = await evaluation({});
   expect(right.faceSimShare.value).toBeCloseTo(1, 5);
-  expect(right.faceSimShare.error).toBeLessThan(1e-6); // whoever is drawn, both are the same pictures
+  expect(right.faceSimShare.error).toBeLessThan(1e-6); // with and without the adapter, the pictures are the same
   expect(right.rank1.value).toBe(right.rank1.real);
   expect(right.rank1.value).toBeGreaterThan(0.8);
   expect(right.hairStyle.value).toBe(right.hairStyle.real);
@@ -64,7 +64,7 @@ test("real pictures of the person are judged to be the person, and another's are
   expect(wrong.rank1.value).toBeLessThan(0.3);
 });
 
-test("an adapter that draws another scene than asked loses text, and the loss has an error", async () => {
+test("an adapter that draws another scene than prompted loses text, and the loss has a standard error", async () => {
   const { text, textLoss } = await evaluation({ withAdapter: forger(0, true), without: forger(0) });
   expect(textLoss.value).toBeGreaterThan(25);
   expect(textLoss.error).toBeGreaterThan(0.5);
@@ -75,7 +75,7 @@ test("an adapter that draws another scene than asked loses text, and the loss ha
   expect(same.textLoss).toEqual({ value: 0, error: 0, real: 0 });
 });
 
-test("the autoencoder's figures, other uses of the adapter and samples come with it", async () => {
+test("an evaluation includes the autoencoder's figures, other uses of the adapter, and samples", async () => {
   const result = await evaluation({ full: true, steps: 3, samples: folder });
   expect(result.vaePsnr.value).toBeGreaterThan(20);
   expect(result.vaePsnr.value).toBeLessThan(40);
@@ -88,7 +88,7 @@ test("the autoencoder's figures, other uses of the adapter and samples come with
   expect(sheet.width).toBeGreaterThan(6 * 128);
 });
 
-test("the scheduler that is asked for draws with the adapter and without", async () => {
+test("the chosen scheduler is used with the adapter and without", async () => {
   const asked = new Set<string | undefined>();
   const listening = (shift: number): IdModel => ({
     ...forger(shift),
@@ -101,14 +101,14 @@ test("the scheduler that is asked for draws with the adapter and without", async
   expect([...asked]).toEqual(["euler_a"]);
 });
 
-test("other uses are told to the model", () => {
+test("other uses reach the model", () => {
   const uses = otherUses({ idImages: 4, startMergeStep: 0 }, 25);
   expect(uses["idImages=2"]).toEqual({ idImages: 2, startMergeStep: 0 });
   const tokens = floats(Float32Array.of(1, 2, 3, 6), 2, 2);
   expect(uses.average!.compose!(tokens)).toEqual(floats(Float32Array.of(2, 4), 1, 2));
 });
 
-test("a case's scene is told by its prompt, and no seed comes twice", () => {
+test("a case's prompt describes its scene, and no seed occurs twice", () => {
   const { cases } = testSet({ seed: SEED, people: 40, pictures: 4 });
   expect(cases).toHaveLength(200);
   expect(new Set(cases.map(({ seed }) => seed)).size).toBe(200);
@@ -119,6 +119,6 @@ test("a case's scene is told by its prompt, and no seed comes twice", () => {
   expect(MOST_PICTURES).toBeGreaterThanOrEqual(4);
 });
 
-test("people whom training has seen are refused", async () => {
+test("people seen in training are refused", async () => {
   await expect(evaluation({ seed: TRAINING_SEED })).rejects.toMatchObject({ code: "evaluate/training-seed" });
 });

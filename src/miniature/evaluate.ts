@@ -8,30 +8,30 @@ import { samplesSheet } from "./samples-sheet.ts";
 import type { AdapterFigures } from "./score.ts";
 
 export interface EvaluateOptions extends Omit<BenchmarkOptions, "onPictures"> {
-  /** The miniature's folder, for its autoencoder. */
+  /** Folder of the miniature, whose autoencoder is measured. */
   readonly model: string;
   readonly withAdapter: IdModel;
   readonly without: Drawer;
   readonly idImages: number;
   readonly startMergeStep: number;
-  /** Whether other numbers of ID images, their average, and other merge steps are judged, too. */
+  /** Whether to evaluate other numbers of ID images, their average, and other merge steps, too. */
   readonly full?: boolean;
-  /** A folder for `people.png`: the first people's ID images and what was drawn. */
+  /** Folder for `people.png`: the first people's ID images and generated pictures. */
   readonly samples?: string;
   readonly onProgress?: (done: number, of: number) => void;
 }
 
 export interface MiniatureScores extends AdapterFigures, AutoencoderFigures {
   readonly people: number;
-  /** Photos of each person that were drawn, beside one picture in another style. */
+  /** Photos generated per person, in addition to one picture in another style. */
   readonly pictures: number;
-  /** The same adapter used otherwise, by what differs. */
+  /** The same adapter used in other ways, by the difference. */
   readonly variants?: Readonly<Record<string, AdapterFigures>>;
 }
 
 /**
- * Judges the miniature on people whom training has not seen, by a network that shares nothing with it. Prompts are captions of scenes without a
- * word on who it is; each property of a scene counts where the prompt says it.
+ * Evaluates the miniature on people not seen in training, with a judge that shares nothing with it. Prompts are captions of scenes that do not
+ * describe the person; a property of a scene counts if the prompt mentions it.
  * @throws UserError evaluate/training-seed, and those of generate and openModel
  */
 export async function evaluateMiniature(options: EvaluateOptions): Promise<MiniatureScores> {
@@ -59,7 +59,7 @@ export async function evaluateMiniature(options: EvaluateOptions): Promise<Minia
 
 const MERGE_STEPS = [-1, 0, 2, 5, 10, 15];
 
-/** The paper's comparisons that need no training of their own: section 5.3, and the merge step of section 3.2. */
+/** The paper's comparisons that need no retraining: section 5.3, and the merge step of section 3.2. */
 export function otherUses(usual: IdUse, steps: number): Record<string, IdUse> {
   const numbers = [1, 2].map((idImages) => [`idImages=${idImages}`, { ...usual, idImages }] as const);
   const merges = MERGE_STEPS.filter((step) => step < steps && step !== usual.startMergeStep).map(

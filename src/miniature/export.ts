@@ -8,13 +8,13 @@ import { TOKENIZER_FOLDER } from "./text.ts";
 
 export interface TrainedParts {
   readonly vae: Tensors;
-  /** What latents are multiplied by before the denoiser sees them. */
+  /** Factor on latents before the denoiser. */
   readonly scalingFactor: number;
-  /** Names begin with `text_encoder.`, `text_encoder_2.` and `unet.`. */
+  /** Base model; names begin with `text_encoder.`, `text_encoder_2.` or `unet.`. */
   readonly base: Tensors;
-  /** Names begin with `vision_model.`. */
+  /** Vision transformer; names begin with `vision_model.`. */
   readonly vision: Tensors;
-  /** Names begin with `id_encoder.` and `unet.`. */
+  /** Adapter; names begin with `id_encoder.` or `unet.`. */
   readonly adapter: Tensors;
 }
 
@@ -33,8 +33,8 @@ const MODEL_INDEX = {
 };
 
 /**
- * Writes the miniature as users' models are: a diffusers folder in half precision, and in it the adapter.
- * @param loraStrength what the adapter's LoRA is multiplied by
+ * Writes the miniature in the form of published models: a diffusers folder in half precision, with the adapter in it.
+ * @param loraStrength factor on the adapter's LoRA
  */
 export async function exportMiniature(folder: string, parts: TrainedParts, loraStrength = 1): Promise<void> {
   const { ids, files } = TOKENIZER_FOLDER;
@@ -61,7 +61,7 @@ export async function exportMiniature(folder: string, parts: TrainedParts, loraS
 
 /**
  * Writes the adapter as `photomaker-v1.safetensors` with its `photomaker-config.json`.
- * @param loraStrength what its LoRA is multiplied by
+ * @param loraStrength factor on its LoRA
  * @returns the adapter's path
  */
 export async function exportAdapter(

@@ -6,7 +6,7 @@ import { bootstrap, column, meanOver, sampleDeviation } from "./figures.ts";
 const PEOPLE = 200;
 const noise = gaussians(seededRandom(5), PEOPLE);
 
-test("the error of a mean of independent people is its textbook value", () => {
+test("the standard error of a mean over independent people has its textbook value", () => {
   const one = column(
     PEOPLE,
     [...noise],
@@ -18,7 +18,7 @@ test("the error of a mean of independent people is its textbook value", () => {
   expect(error / (sampleDeviation([...noise]) / Math.sqrt(PEOPLE))).toBeCloseTo(1, 0.9);
 });
 
-test("pictures of one person are not taken for several people's", () => {
+test("pictures of one person do not count as independent", () => {
   const pictures = Array.from({ length: PEOPLE * 4 }, (_, i) => Math.floor(i / 4));
   const four = column(
     PEOPLE,
@@ -30,7 +30,7 @@ test("pictures of one person are not taken for several people's", () => {
   expect(error / (sampleDeviation([...noise]) / Math.sqrt(PEOPLE))).toBeGreaterThan(0.9);
 });
 
-test("what varies with a figure takes its error away, and what does not adds to it", () => {
+test("a quantity that varies with a figure reduces the error of their difference, an independent one increases it", () => {
   const [a, b] = [noise, gaussians(seededRandom(6), PEOPLE)];
   const of = (values: ArrayLike<number>) =>
     column(

@@ -1,14 +1,14 @@
 import { seededRandom } from "../core/random/seeded-random.ts";
 
-/** What was measured, its standard error with people as the unit, and the same of real pictures. */
+/** A measured value, its standard error over people, and the value for real pictures. */
 export interface Figure {
   readonly value: number;
   readonly error: number;
-  /** Null where real pictures have no such value. */
+  /** Value for real pictures; null if they have none. */
   readonly real: number | null;
 }
 
-/** Sums of a measurement over the pictures of each person, and how many pictures it was taken of. */
+/** Sums of a measurement over each person's pictures, and the number of pictures measured. */
 export interface Column {
   readonly sums: Float64Array;
   readonly counts: Float64Array;
@@ -17,7 +17,7 @@ export interface Column {
 const RESAMPLES = 500;
 const SEED = 20231;
 
-/** A measurement of pictures, added up for each person. @param value undefined where a picture has none */
+/** Sums a measurement of pictures by person. @param value returns undefined for a picture that has none */
 export function column<T>(
   people: number,
   pictures: readonly T[],
@@ -35,7 +35,7 @@ export function column<T>(
   return { sums, counts };
 }
 
-/** The mean over all pictures of some people; NaN where there are none. */
+/** Mean over all pictures of some people; NaN if there are none. */
 export function meanOver({ sums, counts }: Column, people: ArrayLike<number>): number {
   let [sum, count] = [0, 0];
   for (let i = 0; i < people.length; i++) {
@@ -46,17 +46,17 @@ export function meanOver({ sums, counts }: Column, people: ArrayLike<number>): n
 }
 
 /**
- * A statistic and its standard error by the bootstrap: people are drawn with replacement, so that all that a statistic is made of, such as both
- * ends of a scale, varies together. Efron 1979 (Annals of Statistics 7), section 2. The same people are drawn each time.
- * @param statistic of people, as indices that may repeat
- * @param real of real pictures
+ * Computes a statistic and its standard error by the bootstrap: people are drawn with replacement, so that all parts of a statistic, such as both
+ * ends of a scale, vary together. Efron 1979 (Annals of Statistics 7), section 2. The same people are drawn at each call.
+ * @param statistic a function of people, given as indices that may repeat
+ * @param real value for real pictures
  */
 export function bootstrap(people: number, statistic: (chosen: ArrayLike<number>) => number, real: number | null): Figure {
   const random = seededRandom(SEED, people);
   const values: number[] = [];
   for (let n = 0; n < RESAMPLES; n++) {
     const value = statistic(Int32Array.from({ length: people }, () => random.integer(people)));
-    if (Number.isFinite(value)) values.push(value); // a few people drawn may have no picture of the kind
+    if (Number.isFinite(value)) values.push(value); // the people drawn may happen to have no picture of the kind
   }
   return { value: statistic(everyone(people)), error: sampleDeviation(values), real };
 }
@@ -65,7 +65,7 @@ export const everyone = (people: number): Int32Array => Int32Array.from({ length
 
 export const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
-/** Deviation of a sample. */
+/** Standard deviation of a sample. */
 export function sampleDeviation(values: readonly number[]): number {
   const middle = mean(values);
   return Math.sqrt(values.reduce((sum, v) => sum + (v - middle) ** 2, 0) / Math.max(1, values.length - 1));

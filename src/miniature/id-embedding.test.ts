@@ -13,7 +13,7 @@ const WIDTH = 5;
 const random = seededRandom(3);
 const weight = gaussians(random, WIDTH * MOST_ID_IMAGES * WIDTH);
 
-test.each([1, 2, 3, 4])("the linear embedding of %d ID images is in the pipeline what it was in training", async (count) => {
+test.each([1, 2, 3, 4])("the linear embedding of %d ID images is the same in the pipeline as in training", async (count) => {
   const tokens = floats(gaussians(random, count * WIDTH), count, WIDTH);
   const param = (name: string, shape: readonly number[]) => {
     expect(name).toBe(LINEAR_WEIGHT);
@@ -35,7 +35,7 @@ test.each([1, 2, 3, 4])("the linear embedding of %d ID images is in the pipeline
     for (const [i, v] of averageToken(tokens).data.entries()) expect(start.data[i]).toBeCloseTo(v, 6);
 });
 
-test("stacked tokens stay, averaged ones become one", () => {
+test("stacked tokens are unchanged, averaged ones become one", () => {
   const tokens = floats(Float32Array.of(1, 2, 3, 6), 2, 2);
   expect(composeTokens("stacked", tokens)).toBe(tokens);
   expect(composeTokens("average", tokens)).toEqual(floats(Float32Array.of(2, 4), 1, 2));

@@ -6,16 +6,16 @@ import { reduceMean } from "../graph/ops/reduce.ts";
 import { fixedSize, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";
 
-/** How ID images become tokens in the prompt: the paper's way and those that it compares with (arXiv 2312.04461, section 5.3). */
+/** How ID images become tokens in the prompt: the paper's way and its alternatives (arXiv 2312.04461, section 5.3). */
 export type Embedding = "stacked" | "average" | "linear";
 
 export const MOST_ID_IMAGES = 4;
 export const LINEAR_WEIGHT = "id_linear.weight";
 
 /**
- * One token from those of MOST_ID_IMAGES images by a learned linear layer. The paper names the layer and gives no more, so that it is read as
- * the widest that takes the stacked tokens: each number of the result may draw on all numbers of all images. With fewer images, theirs are repeated
- * in turn. It starts as the average and learns what to add.
+ * Maps the tokens of MOST_ID_IMAGES images to one by a learned linear layer. The paper only names the layer, so it is taken to be
+ * the widest one: each number of the result may depend on all numbers of all images. Fewer images are repeated
+ * in turn. The layer starts as the average and learns a correction.
  * @param tokens [B, MOST_ID_IMAGES, D]
  * @param w holds `id_linear.weight` [D, MOST_ID_IMAGES · D]
  * @returns [B, D]
@@ -26,10 +26,10 @@ export function linearToken(tokens: Tensor, w: Weights): Tensor {
   return add(reduceMean(tokens, [1]), linear(row, w.get(LINEAR_WEIGHT, [width, MOST_ID_IMAGES * width], "zeros")));
 }
 
-/** Which image stands at each of MOST_ID_IMAGES places, where there are `count`. */
+/** Index of the image at each of MOST_ID_IMAGES places, if there are `count` images. */
 export const inTurn = (count: number): number[] => Array.from({ length: MOST_ID_IMAGES }, (_, i) => i % count);
 
-/** The ID tokens of a person's images as one token, their mean. @param tokens [N, D] */
+/** Mean of the ID tokens of a person's images. @param tokens [N, D] */
 export function averageToken({ data, dims }: FloatArray): FloatArray {
   const [count, width] = dims as [number, number];
   const out = new Float32Array(width);
@@ -38,7 +38,7 @@ export function averageToken({ data, dims }: FloatArray): FloatArray {
 }
 
 /**
- * What a trained embedding makes of the ID tokens [N, D] of a person's images, for the pipeline's `idTokens`.
+ * Applies a trained embedding to the ID tokens [N, D] of a person's images, for the pipeline's `idTokens`.
  * @param weight values of LINEAR_WEIGHT, for "linear"
  * @returns [N, D] for "stacked", else [1, D]
  */

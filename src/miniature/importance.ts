@@ -1,20 +1,20 @@
 import { faceBox, landmarks } from "../minifaces/index.ts";
 import { type DataSet, PICTURES } from "./data-set.ts";
 
-/** What each part of a picture adds to the 1 that the background counts. */
+/** Loss weight of each part of a picture, added to the background's 1. */
 export interface Importance {
   readonly person: number;
   readonly face: number;
   readonly eyes: number;
 }
 
-/** How far an eye's weight reaches, in units of the head, of which a face is about 40 wide. */
+/** Standard deviation of an eye's weight, in units of the head; a face is about 40 wide. */
 const EYE_REACH = 4.5;
 
 /**
- * What each pixel or latent of a picture counts in a loss, at mean 1: [side, side]. A face is a tenth of the picture and an eye a hundredth, but
- * they are what a person is known by, and an even loss would learn them last.
- * @param mask how much of each place is the person, [side, side]
+ * Loss weights of a picture's pixels or latent pixels, at mean 1: [side, side]. A face is a tenth of the picture and an eye a hundredth, but
+ * they identify a person, and a uniform loss would learn them last.
+ * @param mask the person's share of each place, [side, side]
  */
 export function importanceMap(
   data: Pick<DataSet, "persons" | "scenes">,

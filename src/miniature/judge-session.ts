@@ -10,11 +10,11 @@ import { SIDE } from "./configs.ts";
 import { pictureValues } from "./data-set.ts";
 import { judge } from "./judge.ts";
 
-/** What the judge says of one picture. */
+/** The judge's output for one picture. */
 export interface Verdict {
-  /** Who it is, at length 1. */
+  /** Embedding of the person, of length 1. */
   readonly embedding: Float32Array;
-  /** The value that it takes each attribute to have, as an index. */
+  /** Predicted value of each attribute of the person, as an index. */
   readonly identity: Readonly<Record<string, number>>;
   readonly scene: Readonly<Record<string, number>>;
 }
@@ -23,7 +23,7 @@ export type Judge = (pictures: readonly Uint8Array[]) => Promise<Verdict[]>;
 
 const AT_ONCE = 64;
 
-/** The trained judge. Pictures are [SIDE, SIDE, 3] bytes. */
+/** Opens the trained judge, for pictures of [SIDE, SIDE, 3] bytes. */
 export async function openJudge(runtime: Runtime, weights: Tensors): Promise<Judge> {
   const x = input("pictures", [namedDim("batch"), 3, SIDE, SIDE]);
   const { embedding, identity, scene } = judge(x, new Weights(new Checkpoint(weights, "judge")));

@@ -23,18 +23,18 @@ const EMBEDDING = 64;
 const MARGIN = 0.15;
 
 export interface Judgement {
-  /** Who it is: [B, 64] of length 1; the same person's are close in any scene. */
+  /** Embedding of the person: [B, 64] of length 1, similar for the same person in any scene. */
   readonly embedding: Tensor;
-  /** The person's numbers: [B, IDENTITY_NUMBERS] */
+  /** The person's continuous features: [B, IDENTITY_NUMBERS] */
   readonly numbers: Tensor;
-  /** Scores of the person's and of the scene's attributes. */
+  /** Logits of the person's and of the scene's attributes. */
   readonly identity: Tensor;
   readonly scene: Tensor;
 }
 
 /**
- * Looks at pictures [B, 3, SIDE, SIDE] in [-1, 1] and says who and what is on them. A convolutional network of its own, which shares nothing with
- * the generator, so that the generator cannot please it by accident.
+ * Recognises person and scene in pictures [B, 3, SIDE, SIDE] in [-1, 1]. A separate convolutional network that shares nothing with
+ * the generator, so that the generator cannot exploit it.
  */
 export function judge(pictures: Tensor, w: Weights): Judgement {
   const options = { groups: GROUPS, eps: 1e-5 };
@@ -55,7 +55,7 @@ export function judge(pictures: Tensor, w: Weights): Judgement {
   };
 }
 
-/** @param batch people at once; each gives two pictures of any style and age */
+/** @param batch people per batch, each with two pictures of any style and age */
 export function judgeTask(data: DataSet, { steps, batch, seed }: TaskOptions): TrainingTask {
   const weights = new TrainableWeights();
   const w = new Weights(weights);

@@ -16,7 +16,7 @@ import { readAutoencoder, readStageWeights, stageWeightsPath, trainedWeights, wr
 import { vaeTask } from "./vae-task.ts";
 import { visionTask } from "./vision-task.ts";
 
-/** Stages in the order in which they build on each other; the judge stands apart. */
+/** Stages in the order in which they build on each other; only the judge is independent. */
 export const STAGES = ["vae", "decoder", "vision", "judge", "base", "adapter"] as const;
 export type StageName = (typeof STAGES)[number];
 
@@ -28,11 +28,11 @@ export interface MakeOptions {
   readonly steps: Readonly<Record<StageName, number>>;
   readonly stages?: readonly StageName[];
   /**
-   * Folder of an earlier run, or a finished miniature: weights that have the same name and shape there are where a stage starts, and stages
-   * before those that are wanted are taken from it. The decoder starts from `vae`.
+   * Folder of an earlier run, or a finished miniature. A stage starts from its weights that have the same name and shape, and stages
+   * before the wanted ones are copied from it. The decoder starts from `vae`.
    */
   readonly from?: string | undefined;
-  /** What the adapter's LoRA is multiplied by in the model that is written: below 1 likeness is given away for the text. */
+  /** Factor on the adapter's LoRA in the written model; below 1, likeness is traded for the text. */
   readonly loraStrength?: number | undefined;
   readonly workers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -40,10 +40,10 @@ export interface MakeOptions {
   readonly onNotice?: (text: string) => void;
 }
 
-/** Samples that a worker sees in one step. */
+/** Samples per worker and step. */
 export const BATCH: Readonly<Record<StageName, number>> = { vae: 8, decoder: 16, vision: 48, judge: 32, base: 16, adapter: 16 };
 
-/** What 90 minutes on two cores allow. */
+/** Updates that fit into 90 minutes on two cores. */
 export const DEFAULT_STEPS: Readonly<Record<StageName, number>> = {
   vae: 10000,
   decoder: 3000,
@@ -55,8 +55,8 @@ export const DEFAULT_STEPS: Readonly<Record<StageName, number>> = {
 export const DEFAULT_PEOPLE = 6000;
 
 /**
- * Makes the miniature end to end: draws its world, trains each stage, and writes the model to `<folder>/miniature`. Stages that are
- * finished are not done again, and one that was stopped goes on from its last checkpoint.
+ * Makes the miniature end to end: draws its world, trains each stage, and writes the model to `<folder>/miniature`. Finished stages
+ * are not repeated, and a stopped one resumes from its last checkpoint.
  * @throws UserError those of train, train/no-start, train/unfinished-stage
  */
 export async function makeMiniature(options: MakeOptions): Promise<void> {
@@ -91,17 +91,17 @@ async function startOf(
     throw new UserError(
       "train/no-start",
       `${folder} has no finished stage "${task.name}" to start from.`,
-      "Name the folder that an earlier --out named, or a finished miniature, or leave out --from.",
+      "Name the --out folder of an earlier run or a finished miniature, or leave out --from.",
     );
   const wanted = task.weights.tensors();
   const same = [...earlier].filter(([name, { shape }]) => `${wanted.get(name)?.shape}` === `${shape}`);
-  onNotice?.(`${task.name} starts from ${folder}: ${same.length} of ${wanted.size} weights fit`);
+  onNotice?.(`${task.name} starts from ${folder}: ${same.length} of ${wanted.size} weights match`);
   return { from: new Map(same), config: { ...task.config, from: folder } };
 }
 
 /**
- * Stages that come before those that are wanted are taken over as they are from an earlier run, where this one lacks them.
- * @throws UserError train/unfinished-stage, where taking one over would hide what was trained here
+ * Copies stages before the wanted ones from an earlier run, unless this run has them.
+ * @throws UserError train/unfinished-stage, where copying would hide what was trained here
  */
 async function takeEarlier({ folder, from, onNotice }: MakeOptions, wanted: readonly StageName[]): Promise<void> {
   if (from === undefined) return;
@@ -113,7 +113,7 @@ async function takeEarlier({ folder, from, onNotice }: MakeOptions, wanted: read
     if (await exists(checkpointPath(join(folder, stage))))
       throw new UserError(
         "train/unfinished-stage",
-        `The stage "${stage}" is begun in ${folder} and not finished, and what comes after it is to be trained upon that of ${from}.`,
+        `The stage "${stage}" is unfinished in ${folder}, but later stages are to be trained on that of ${from}.`,
         `Finish it first (--stages ${stage}), or remove ${join(folder, stage)}, or name another --out.`,
       );
     await makeFolder(join(folder, stage));
@@ -122,7 +122,7 @@ async function takeEarlier({ folder, from, onNotice }: MakeOptions, wanted: read
   }
 }
 
-/** Of a folder in which stages were trained, or of a finished miniature. */
+/** A stage's weights, from a folder of training or from a finished miniature. */
 async function earlierWeights(folder: string, stage: string): Promise<Tensors | undefined> {
   if (await exists(stageWeightsPath(folder, stage))) return readStageWeights(folder, stage);
   if (!(await exists(join(folder, "model_index.json")))) return undefined;
@@ -159,7 +159,7 @@ async function taskOf(stage: StageName, data: DataSet, { folder, seed, steps }: 
   }
 }
 
-/** The latents at deviation 1, as the denoiser sees them, and what they were multiplied by. */
+/** The latents scaled to standard deviation 1 for the denoiser, and the scaling factor. */
 export async function latentSet(
   folder: string,
   data: DataSet,
@@ -170,7 +170,7 @@ export async function latentSet(
   return { data: scaled(data, latents, scalingFactor), scalingFactor };
 }
 
-/** The latents of a finished autoencoder, as its denoiser sees them. */
+/** The latents of a finished autoencoder, scaled for its denoiser. */
 export const scaledLatents = async (
   folder: string,
   data: DataSet,

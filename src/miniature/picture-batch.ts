@@ -4,7 +4,7 @@ import { type DataSet, pictureValues } from "./data-set.ts";
 import { type Importance, importanceMap } from "./importance.ts";
 
 /**
- * Pictures as the autoencoder takes them, and what each of their pixels counts.
+ * A batch of the autoencoder's inputs, and the loss weight of each pixel.
  * @returns `pictures` [N, 3, SIDE, SIDE] in [-1, 1], `weight` [N, 1, SIDE, SIDE]
  */
 export function pictureBatch(

@@ -19,12 +19,12 @@ export interface Portraits {
   readonly classWord: ClassWord;
 }
 
-/** What is behind the person: the scene, in pictures of 256x256, or random noise, in pictures of the size that the ID encoder takes. */
+/** Background: the scene, in pictures of 256x256; or random noise, in pictures of the ID encoder's size. */
 export type PortraitGround = "scene" | "noise";
 
 const PORTRAIT_SIDE = 256; // pixels
 
-/** Album pictures of one person of MiniFaces, cut to head and shoulders. */
+/** Draws album pictures of one person of MiniFaces, cropped to head and shoulders. */
 export async function drawnPortraits(
   seed: number,
   index: number,
@@ -35,7 +35,7 @@ export async function drawnPortraits(
   const scenes = Array.from({ length: count }, (_, n) => sceneAt(seed, index, n, "album"));
   const pngs: Uint8Array<ArrayBuffer>[] = [];
   for (const [n, scene] of scenes.entries()) {
-    const side = ground === "scene" ? PORTRAIT_SIDE : SIDE; // noise of single pixels would be grey in a smaller picture
+    const side = ground === "scene" ? PORTRAIT_SIDE : SIDE; // resizing would average per-pixel noise to grey
     const data =
       ground === "scene"
         ? await renderSvg(sceneSvg(person, scene, "portrait"), side)

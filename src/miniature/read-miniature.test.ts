@@ -7,7 +7,7 @@ import { readFloats } from "../weights/index.ts";
 import { exportAdapter, exportMiniature } from "./export.ts";
 import { readMiniature } from "./read-miniature.ts";
 
-test("what is read from the embedded miniature gives its files again when it is written", async () => {
+test("reading the included miniature and writing it gives the same files", async () => {
   const embedded = fileURLToPath(new URL("../../assets/miniature", import.meta.url));
   const folder = await mkdtemp(join(tmpdir(), "read-miniature-"));
   try {

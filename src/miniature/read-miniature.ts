@@ -2,7 +2,7 @@ import { openAdapter, openModel, type Tensors } from "../weights/index.ts";
 import type { TrainedParts } from "./export.ts";
 
 /**
- * A finished miniature, by the names that its stages know: what `exportMiniature` wrote, in half precision.
+ * Reads a finished miniature that `exportMiniature` wrote, in half precision, under the names of its training stages.
  * @throws UserError those of openModel and openAdapter
  */
 export async function readMiniature(folder: string): Promise<TrainedParts> {

@@ -7,8 +7,8 @@ import type { TestSet } from "./test-set.ts";
 const [PEOPLE, DRAWN] = [8, 4];
 
 /**
- * The first people of a test set: photos of them, and beside them what was drawn.
- * @param pictures one for each case of the set
+ * Draws a sheet of a test set's first people: their photos, and beside them the generated pictures.
+ * @param pictures one per case of the set
  * @returns a PNG
  */
 export async function samplesSheet({ seed, persons, cases }: TestSet, pictures: readonly Uint8Array[]): Promise<Uint8Array> {
@@ -20,6 +20,6 @@ export async function samplesSheet({ seed, persons, cases }: TestSet, pictures: 
     );
     return { label: `${person}`, tiles: [...references, ...drawn.slice(0, DRAWN)] };
   });
-  const headings = ["photos of the person", ...Array<string>(ALBUM - 1).fill(""), "drawn"];
+  const headings = ["ID images, drawn", ...Array<string>(ALBUM - 1).fill(""), "generated"];
   return encodePng(contactSheet({ title: `People of seed ${seed}`, headings, rows: await Promise.all(rows), tile: 128 }));
 }

@@ -17,14 +17,14 @@ const none = real.map((verdict) => ({ ...verdict, embedding: Float32Array.of(0, 
 const drawn = real.map((verdict) => ({ ...verdict, embedding: Float32Array.of(0.4 + 0.5 * random.uniform(), 0) }));
 const of = (ours: readonly Verdict[]) => statistics(set, albums, { real, none, ours });
 
-test("the same pictures differ in nothing, without error", () => {
+test("identical pictures have no difference, and no error of it", () => {
   const { faceSimShare, textLoss } = compareFigures(PEOPLE, of(drawn), of(drawn));
   expect(faceSimShare).toMatchObject({ difference: 0, differenceError: 0 });
   expect(faceSimShare.error).toBeGreaterThan(0.01);
   expect(textLoss).toEqual({ value: 0, error: 0, difference: 0, differenceError: 0 });
 });
 
-test("a difference has the error of pairs, not of people", () => {
+test("a difference has the error of paired values, not of independent people", () => {
   const weaker = drawn.map((verdict) => ({ ...verdict, embedding: verdict.embedding.map((v) => 0.9 * v) }));
   const { faceSimShare } = compareFigures(PEOPLE, of(weaker), of(drawn));
   const { faceSimShare: expected } = compareFigures(PEOPLE, of(drawn), of(drawn));
@@ -32,7 +32,7 @@ test("a difference has the error of pairs, not of people", () => {
   expect(faceSimShare.differenceError).toBeCloseTo(0.1 * expected.error, 5);
 });
 
-test("text that is lost is what accuracy lacks, in points", () => {
+test("lost text is the drop in accuracy, in points", () => {
   const blind = drawn.map((verdict) => ({ ...verdict, scene: { ...verdict.scene, background: -1 } }));
   const { textAccuracy, textLoss } = compareFigures(PEOPLE, of(blind), of(drawn));
   expect(textAccuracy.difference).toBeLessThan(-0.1); // one of at most six kinds

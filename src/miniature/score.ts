@@ -8,20 +8,20 @@ export type TextKind = (typeof TEXT_KINDS)[number];
 export const IDENTITY_KINDS = ["hairStyle", "eyeColour", "hairColour"] as const;
 export type IdentityKind = (typeof IDENTITY_KINDS)[number];
 
-/** `none`: the same of the model without the adapter, with the same prompts and seeds. */
+/** A figure with `none`: its value without the adapter, for the same prompts and seeds. */
 export type AgainstNone = Figure & { readonly none: number };
 
-/** What is measured of an adapter. */
+/** Measurements of an adapter. */
 export interface AdapterFigures extends Readonly<Record<IdentityKind, Figure>> {
   /** Likeness as a share of the way from no ID (0) to other real pictures of the same person (1). */
   readonly faceSimShare: Figure;
   /** Mean cosine to the person's album. */
   readonly faceSim: AgainstNone;
-  /** How often the right person is nearest among 64. */
+  /** Share of pictures whose nearest person among 64 is the right one. */
   readonly rank1: Figure;
-  /** Points of text accuracy lost by the adapter: mean over the kinds in `text`. */
+  /** Text accuracy lost through the adapter, in points: mean over the kinds in `text`. */
   readonly textLoss: Figure;
-  /** Share of what the prompts say that is found in the picture. Kinds that no prompt mentions are left out. */
+  /** Share of properties in the prompts that are found in the picture. Kinds that no prompt mentions are left out. */
   readonly text: Readonly<Partial<Record<TextKind, AgainstNone>>>;
 }
 
@@ -29,30 +29,30 @@ export interface AdapterFigures extends Readonly<Record<IdentityKind, Figure>> {
 export interface Verdicts {
   /** Real pictures of the same scenes. */
   readonly real: readonly Verdict[];
-  /** Drawn without the adapter, and with it. */
+  /** Pictures generated without the adapter, and with it. */
   readonly none: readonly Verdict[];
   readonly ours: readonly Verdict[];
 }
 
 const CROWD = 64;
 
-/** One number of a group of people, given as indices that may repeat. */
+/** A number computed from people, given as indices that may repeat. */
 type OfPeople = (chosen: ArrayLike<number>) => number;
 
-/** A figure before its error is known, so that the same people can be drawn for two that are compared. */
+/** A figure as a function of people, so that two can be compared on the same resamples. */
 export interface Statistic {
   readonly ours: OfPeople;
-  /** Of real pictures; null where they have no such value. */
+  /** Value for real pictures; null if they have none. */
   readonly real: number | null;
 }
 
 type AgainstNoneStatistic = Statistic & { readonly none: number };
 
 const SINGLE = ["faceSimShare", "rank1", "hairStyle", "eyeColour", "hairColour", "textAccuracy", "textLoss"] as const;
-/** Figures without parts; `textAccuracy` is the mean over the kinds of text that `textLoss` is told from. */
+/** Single-valued figures; `textAccuracy` is the mean that `textLoss` is computed from. */
 export type SingleFigure = (typeof SINGLE)[number];
 
-/** What is measured, as functions of people. */
+/** All measurements as functions of people. */
 export interface Statistics extends Readonly<Record<SingleFigure, Statistic>> {
   readonly faceSim: AgainstNoneStatistic;
   readonly text: Readonly<Partial<Record<TextKind, AgainstNoneStatistic>>>;
@@ -128,16 +128,16 @@ export function score(set: TestSet, albums: readonly Float32Array[], verdicts: V
   };
 }
 
-/** What was found of some pictures, and how far it is from what was found of others of the same people, prompts and seeds. */
+/** A figure of some pictures, and its difference from the figure of others with the same people, prompts and seeds. */
 export interface Compared {
   readonly value: number;
   readonly error: number;
   readonly difference: number;
-  /** Standard error of the difference: in each resample both are of the same people. */
+  /** Standard error of the difference; each resample uses the same people for both. */
   readonly differenceError: number;
 }
 
-/** @param people how many both are of */
+/** Compares two sets of figures. @param people their number, the same for both */
 export function compareFigures(people: number, ours: Statistics, reference: Statistics): Record<SingleFigure, Compared> {
   const each = SINGLE.map((name) => {
     const [mine, theirs] = [ours[name].ours, reference[name].ours];
@@ -148,12 +148,12 @@ export function compareFigures(people: number, ours: Statistics, reference: Stat
   return Object.fromEntries(each) as Record<SingleFigure, Compared>;
 }
 
-/** Whether the prompt asks for it. A photo is what is drawn when nothing is asked, so that it does not count as a style. */
+/** Whether the prompt asks for a property. A photo is the default, so it does not count as a style. */
 const asks = ({ says, photo }: TestCase, kind: TextKind & ScenePart): boolean => says.has(kind) && !(kind === "style" && photo);
 
 export const dot = (a: Float32Array, b: Float32Array): number => a.reduce((sum, v, i) => sum + v * b[i]!, 0);
 
-/** Whether no other of the crowd is nearer: the person and the 63 that follow. */
+/** Whether the person is nearest among a crowd: the person and the following 63. */
 function isNearest({ embedding }: Verdict, person: number, albums: readonly Float32Array[]): boolean {
   const own = dot(embedding, albums[person]!);
   const others = Math.min(CROWD, albums.length) - 1;

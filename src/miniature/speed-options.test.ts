@@ -31,7 +31,7 @@ const set = testSet({ seed: SEED, people: PEOPLE, pictures: 2 });
 const cases = set.cases.filter(({ photo }) => photo);
 const { tensors } = await openTensors(join(root, "assets/judge/weights.safetensors"));
 const look = await openJudge(runtime, tensors);
-/** Of each person's album, as the judge sees it. */
+/** The judge's embeddings of each person's album. */
 const albums: Float32Array[][] = [];
 for (const [i, scenes] of set.albums.entries()) {
   const verdicts = await look(await realPictures(scenes.map((scene) => [set.persons[i]!, scene])));
@@ -41,7 +41,7 @@ const tokens = await Promise.all(
   set.persons.map(async (_, i) => exact.encodeIdImages([...(await drawnPortraits(SEED, i, 4)).pngs])),
 );
 
-/** The pictures of all cases. @param shift whose ID images are given: those of the person so many places on */
+/** Generates the pictures of all cases. @param shift takes the ID images of the person so many places further on */
 async function draw(pm: PhotoMaker, sampling: SamplingOptions = {}, shift = 0): Promise<Uint8Array[]> {
   const requests = cases.map(({ person, scene, prompt, seed }) => {
     const word = classWordAt(set.persons[person]!, scene);
@@ -58,7 +58,7 @@ const mean = (values: readonly number[]): number => values.reduce((a, b) => a + 
 const difference = (a: readonly Uint8Array[], b: readonly Uint8Array[]): number =>
   mean(a.map((picture, i) => mean(Array.from(picture, (v, k) => Math.abs(v - b[i]![k]!)))));
 
-/** How much nearer pictures are to their own person's album than to the other people's: a difference of mean cosines. */
+/** Mean cosine to the own person's album minus that to other people's. */
 async function identity(pictures: readonly Uint8Array[]): Promise<number> {
   const verdicts = await look(pictures);
   const near = verdicts.map(({ embedding }, i) => {
@@ -77,7 +77,7 @@ const kept = async (pictures: readonly Uint8Array[]) => ({
   difference: difference(pictures, reference) / apart,
 });
 
-/** What docs/faster.md says that an option costs at most: flags, identity kept, difference; the last two in percent. */
+/** Limits that docs/faster.md states for an option: flags, identity kept, difference; the last two in percent. */
 const STATED = /^\| `(--[^`]+)` \| at least (\d+)% \| at most (\d+)% \|$/gm;
 const stated = [...(await readFile(join(root, "docs/faster.md"), "utf8")).matchAll(STATED)].map(
   ([, flags, least, most]) => [flags!, Number(least) / 100, Number(most) / 100] as const,
@@ -98,7 +98,7 @@ function drawWith(flags: string): Promise<Uint8Array[]> {
   return draw(exact, Object.fromEntries(pairs));
 }
 
-test("a cost is stated for every option, and another person's ID images would be beyond each", async () => {
+test("every option has a stated cost, and another person's ID images exceed each", async () => {
   const named = stated.map(([flags]) => flags).join(" ");
   for (const flag of [...Object.keys(FLAGS), "--precision int8"]) expect(named).toContain(flag);
   const other = await kept(stranger);
@@ -117,7 +117,7 @@ test.each(stated)("%s keeps the miniature's identity within its stated cost", as
   expect(pictures).not.toEqual(reference); // the option does something
 });
 
-test("all options off gives the reference's pictures, whatever was drawn before", async () => {
+test("with all options off, the pictures are the reference's, whatever came before", async () => {
   expect(exact.runsOn.precision).toBe("f32");
   await draw(exact, { tGate: 6, tokenDownsampling: 2 });
   expect(await draw(exact, { deepCache: 1, tokenDownsampling: 1, guidanceEnd: 1 })).toEqual(reference);

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { TrainedWeights } from "../train/run.ts";
 import { openTensors, readManyFloats, type Tensors, writeSafetensors } from "../weights/index.ts";
 
-/** Where a finished stage keeps its weights. */
+/** Path of a finished stage's weights. */
 export const stageWeightsPath = (folder: string, stage: string): string => join(folder, stage, "weights.safetensors");
 
 /** @throws UserError disk/full and others of writeSafetensors */
@@ -19,12 +19,12 @@ export async function writeStageWeights(
 export const readStageWeights = async (folder: string, stage: string): Promise<Tensors> =>
   (await openTensors(stageWeightsPath(folder, stage))).tensors;
 
-/** The values of tensors that a file holds. */
+/** Reads the values of a file's tensors. */
 export async function trainedWeights(tensors: Tensors): Promise<TrainedWeights> {
   const values = await readManyFloats([...tensors.values()]);
   return new Map([...tensors].map(([name, { shape }], i) => [name, { shape, values: values[i]! }]));
 }
 
-/** The finished autoencoder: what the first stage made, with the decoder that went on alone. */
+/** Reads the finished autoencoder: the first stage's encoder, with the decoder that was trained further. */
 export const readAutoencoder = async (folder: string): Promise<Tensors> =>
   new Map([...(await readStageWeights(folder, "vae")), ...(await readStageWeights(folder, "decoder"))]);

@@ -3,28 +3,28 @@ import { seededRandom } from "../core/random/seeded-random.ts";
 import { caption, type DrawnPerson, personAt, type Scene, type ScenePart, sceneAt } from "../minifaces/index.ts";
 import { ALBUM, TRAINING_SEED } from "./data-set.ts";
 
-/** One picture to be drawn. */
+/** One picture to generate. */
 export interface TestCase {
   /** Index of the person. */
   readonly person: number;
-  /** What a real picture would show. */
+  /** Scene that a real picture would show. */
   readonly scene: Scene;
-  /** The scene's caption without a word on who it is. */
+  /** The scene's caption, without a description of the person. */
   readonly prompt: string;
-  /** What the prompt says of the scene. */
+  /** Parts of the scene that the prompt mentions. */
   readonly says: ReadonlySet<ScenePart>;
   readonly seed: number;
-  /** A photo shows who it is, and is judged for likeness. */
+  /** Whether it is a photo, and so judged for likeness. */
   readonly photo: boolean;
 }
 
-/** People whom training has not seen, and what is drawn of them. */
+/** People not seen in training, and the pictures to generate of them. */
 export interface TestSet {
   readonly seed: number;
   readonly persons: readonly DrawnPerson[];
-  /** ALBUM plain photos of each. */
+  /** ALBUM plain photos per person. */
   readonly albums: readonly (readonly Scene[])[];
-  /** For each person some photos, and after all of these one picture of each in another style. */
+  /** Some photos per person, and after all of these one picture per person in another style. */
   readonly cases: readonly TestCase[];
 }
 
@@ -35,8 +35,8 @@ export function testSet({ seed, people, pictures }: { seed: number; people: numb
   if (seed === TRAINING_SEED)
     throw new UserError(
       "evaluate/training-seed",
-      `People of seed ${seed} are those that training has seen.`,
-      "Give another seed: --seed 2.",
+      `The people of seed ${seed} were seen in training.`,
+      "Choose another seed, such as --seed 2.",
     );
   const persons = Array.from({ length: people }, (_, i) => personAt(seed, i));
   const some = (photo: boolean, count: number): TestCase[] =>
@@ -51,7 +51,7 @@ export function testSet({ seed, people, pictures }: { seed: number; people: numb
   return { seed, persons, albums, cases: [...some(true, pictures), ...some(false, 1)] };
 }
 
-/** Numbers of the person's first free scenes, at their own age, that are photos or are not. */
+/** Indices of the person's first free scenes at their own age that are, or are not, photos. */
 function suitable(person: DrawnPerson, seed: number, index: number, photo: boolean, count: number): number[] {
   const found: number[] = [];
   for (let picture = 0; found.length < count; picture++) {

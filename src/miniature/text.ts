@@ -11,7 +11,7 @@ import { tokenizerFolder } from "./tokenizer-files.ts";
 
 export const TOKENIZER_FOLDER = tokenizerFolder(VOCABULARY);
 
-/** The tokenizer of the miniature: both encoders have the same. */
+/** The miniature's tokenizer, shared by both encoders. */
 export const miniTokenizer = (): Tokenizer => {
   const { files } = TOKENIZER_FOLDER;
   return createTokenizer({
@@ -22,7 +22,7 @@ export const miniTokenizer = (): Tokenizer => {
 };
 
 /**
- * Both text encoders as SDXL uses them: Podell et al. 2023 (arXiv 2307.01952), section 2.1.
+ * Runs both text encoders as SDXL does: Podell et al. 2023 (arXiv 2307.01952), section 2.1.
  * Inputs of the graph: `ids` [B, POSITIONS] and `endAt` [B], i64.
  */
 export function textEncoders(

@@ -4,15 +4,15 @@ const BEGIN = "<|startoftext|>";
 const END = "<|endoftext|>";
 const LETTERS = [..."abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"-&()"];
 
-/** The files of a CLIP tokenizer's folder, by name, and what its ids are. */
+/** Files of a CLIP tokenizer's folder, by name, and its special ids. */
 export interface TokenizerFolder {
   readonly files: Readonly<Record<string, string>>;
   readonly ids: { readonly vocabulary: number; readonly begin: number; readonly end: number };
 }
 
 /**
- * A byte-pair vocabulary in which each of `words` is one token, in the files of transformers' CLIPTokenizer. Other words fall into
- * pieces, whose embeddings no caption has trained.
+ * Makes a byte-pair vocabulary in which each of `words` is one token, in the files of transformers' CLIPTokenizer. Other words split into
+ * pieces whose embeddings are untrained.
  */
 export function tokenizerFolder(words: readonly string[]): TokenizerFolder {
   const merges = mergesFor(words);
@@ -47,7 +47,7 @@ export function tokenizerFolder(words: readonly string[]): TokenizerFolder {
   };
 }
 
-/** Joins the commonest neighbours until each word is one piece: Sennrich et al. 2015 (arXiv 1508.07909), algorithm 1. */
+/** Merges the most frequent pairs until each word is one piece: Sennrich et al. 2015 (arXiv 1508.07909), algorithm 1. */
 function mergesFor(words: readonly string[]): string[] {
   let split = words.map((word) => [...word].map((letter, i) => (i === word.length - 1 ? `${letter}</w>` : letter)));
   const merges: string[] = [];

@@ -19,7 +19,7 @@ import { pictureBatch } from "./picture-batch.ts";
 
 export interface TaskOptions {
   readonly steps: number;
-  /** Pictures that a worker sees in one step. */
+  /** Pictures per worker and step. */
   readonly batch: number;
   readonly seed: number;
 }
@@ -28,7 +28,7 @@ const KL = 1e-5;
 const IMPORTANCE: Importance = { person: 1, face: 2, eyes: 4 };
 
 /**
- * Autoencoder: Rombach et al. 2021 (arXiv 2112.10752), section 3.1, without its discriminator: pictures as simple as these are sharp without.
+ * Task of the autoencoder: Rombach et al. 2021 (arXiv 2112.10752), section 3.1, without the discriminator, which such simple pictures do not need.
  */
 export function vaeTask(data: DataSet, { steps, batch, seed }: TaskOptions): TrainingTask {
   const weights = new TrainableWeights();
@@ -68,7 +68,7 @@ export function vaeTask(data: DataSet, { steps, batch, seed }: TaskOptions): Tra
   };
 }
 
-/** Absolute and squared error, of edges too, and of colours over blocks, which carry little weight among single pixels. */
+/** Absolute and squared error of pixels, edges and block averages; the latter give colours the weight they lack in single pixels. */
 function reconstructionLoss(d: Tensor, weight: Tensor): Tensor {
   const pixels = reduceMean(mul(weight, add(abs(d), mul(d, d))));
   const along = (axis: number): Tensor => {

@@ -28,14 +28,14 @@ export const VISION: ClipVisionConfig = {
 };
 
 const EMBEDDING = 64;
-/** What stands in for the variety of users' photos: see {@link idImage}. */
+/** Backgrounds that stand in for the variety of users' photos: see {@link idImage}. */
 const BEHIND: readonly Behind[] = ["noise", "noise", "scene", "scene", "plain"];
 
 /**
- * Pre-training of the ID encoder's vision transformer, where PhotoMaker starts from CLIP: two ID images of one person are told from those of other
- * people, and the person's numbers and attributes are read off each. The numbers weigh much, because telling people apart alone teaches
- * only the easy ones, such as colours.
- * @param batch people at once; each gives two pictures
+ * Task that pre-trains the ID encoder's vision transformer, where PhotoMaker starts from CLIP. It matches two ID images of one person among those of
+ * other people, and predicts the person's continuous features and attributes. The features weigh much, because matching alone teaches
+ * only easy ones, such as colours.
+ * @param batch people per batch, each with two pictures
  */
 export function visionTask(data: DataSet, { steps, batch, seed }: TaskOptions): TrainingTask {
   const weights = new TrainableWeights();
@@ -100,7 +100,7 @@ function visionBatch(data: DataSet, batch: number, key: readonly number[]) {
   };
 }
 
-/** An ID image as the encoder takes it, [3, SIDE, SIDE]; with `random`, moved, scaled, and lit a little otherwise. */
+/** Converts an ID image to the encoder's input, [3, SIDE, SIDE]; with `random`, shifts, scales and relights it slightly. */
 export function variedIdPixels(rgb: Uint8Array, random?: { uniform(low?: number, high?: number): number }): Float32Array {
   if (random === undefined) return clipNormalise({ data: rgb, width: SIDE, height: SIDE });
   const light = random.uniform(0.88, 1.12);

@@ -29,7 +29,7 @@ test("captions use the words of the vocabulary, all of them, and fit 77 tokens",
   expect(Math.max(...rich.map(({ caption }) => caption.split(" ").length))).toBeLessThanOrEqual(75);
 });
 
-test("captions say what is in the scene", () => {
+test("captions describe the scene", () => {
   for (const { person, scene, caption } of plain) {
     const other = { man: ["woman"], woman: [], boy: [], girl: [] };
     expect(caption).toMatch(new RegExp(`\\b${classWordAt(person, scene)}\\b`));
@@ -50,7 +50,7 @@ test("captions say what is in the scene", () => {
   expect(share(/shirt|suit|hoodie|sweater|dress/)).toBeCloseTo(0.88, 1);
 });
 
-test("a caption knows what it says", () => {
+test("a caption lists the parts it mentions", () => {
   const words = {
     style: / of /,
     background: /\b(beach|forest|city|snow|desert|space|planet|library|field|background)\b/,
@@ -95,7 +95,7 @@ test("captions that describe the person are true", () => {
   }
 });
 
-test("each trait is mentioned as often as asked", () => {
+test("each trait is mentioned with the given probability", () => {
   const share = half.filter(({ caption }) => / skin\b/.test(caption)).length / COUNT;
   expect(Math.abs(share - 0.5)).toBeLessThan(0.04);
 });

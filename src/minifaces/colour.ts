@@ -8,7 +8,7 @@ export const rgb = (r: number, g: number, b: number): Colour => (byte(r) << 16) 
 
 export const hex = (c: Colour): string => `#${(c | 0x1000000).toString(16).slice(1)}`;
 
-/** A mixture: `share` of the second colour, the rest of the first. */
+/** Mixes `share` of the second colour with the rest of the first. */
 export function mix(first: Colour, second: Colour, share: number): Colour {
   const [a, b] = [channels(first), channels(second)];
   const at = (i: 0 | 1 | 2) => a[i] + (b[i] - a[i]) * share;

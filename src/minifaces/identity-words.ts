@@ -3,7 +3,7 @@ import { hasGreyed } from "./head.ts";
 import type { DrawnPerson, HairColour, HairStyle, IdentityNumber } from "./person.ts";
 import type { Scene } from "./scene.ts";
 
-/** Phrases for one trait, of which any will do; `*` stands for the colour of the hair. All follow the word "with". */
+/** Alternative phrases for one trait; `*` stands for the hair colour. All follow the word "with". */
 type Phrase = readonly string[];
 
 const HAIR: Readonly<Record<HairStyle, Phrase>> = {
@@ -54,7 +54,7 @@ const FAR = 0.4; // from the middle; three people in ten are beyond it on each s
 export const skinWord = ({ numbers }: DrawnPerson): (typeof SKIN)[number] =>
   SKIN[Math.min(Math.floor(((numbers.skinTone + 1) / 2) * SKIN.length), SKIN.length - 1)]!;
 
-/** The word that says most about the shape of the face. */
+/** The most fitting word for the shape of the face. */
 export function faceShapeWord({ numbers: { faceWidth, faceHeight, jawWidth } }: DrawnPerson): keyof typeof FACE {
   const breadth = (faceWidth - faceHeight) / 2;
   if (Math.abs(jawWidth) > 0.45 && Math.abs(jawWidth) > Math.abs(breadth)) return jawWidth > 0 ? "square" : "pointed";

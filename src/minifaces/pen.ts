@@ -35,7 +35,7 @@ interface Ink {
   readonly gradients: boolean;
 }
 
-/** @param name keeps the gradients of several pens of one picture apart */
+/** @param name separates the gradients of several pens of one picture */
 export function createPen(name: string, scene: Scene, layer: "background" | "person"): Pen {
   const { tint, outline, gradients } = inkOf(scene.style, scene, layer === "background");
   let [defs, shapes, count] = ["", "", 0];

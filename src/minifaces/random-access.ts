@@ -4,7 +4,7 @@ import { drawScene, type Scene, type SceneKind } from "./scene.ts";
 
 const KINDS: readonly SceneKind[] = ["album", "free"];
 
-/** Person number `index` of the world with this seed. */
+/** Person number `index` of a seed's world. */
 export const personAt = (seed: number, index: number): DrawnPerson => drawPerson(seededRandom(seed, index));
 
 /** Picture number `picture` of that person, among those of its kind. */

@@ -4,7 +4,7 @@ import { faceBox, landmarks, personAt, renderIdImage, renderPicture, renderSvg, 
 const SIDE = 64;
 const places = Array.from({ length: 24 }, (_, i) => [personAt(8, i), sceneAt(8, i, 0, i % 3 === 0 ? "album" : "free")] as const);
 
-test("a picture has the size asked for, and its layers add up to the whole but for rounding", async () => {
+test("a picture has the requested size, and its layers add up to the whole except for rounding", async () => {
   for (const [person, scene] of places) {
     const { picture, mask } = await renderPicture(person, scene, SIDE);
     expect([picture.width, picture.height, mask.length]).toEqual([SIDE, SIDE, SIDE * SIDE]);

@@ -36,8 +36,8 @@ export interface RenderedPicture {
 }
 
 /**
- * Renders a picture and the person's mask. Each layer is drawn once, and the alpha of the person's layer is the mask; but for
- * rounding, the picture is that of the view `picture`.
+ * Renders a picture and the person's mask. Each layer is drawn once, and the alpha of the person's layer is the mask. Except
+ * for rounding, the picture equals the view `picture`.
  * @param side pixels
  */
 export async function renderPicture(person: DrawnPerson, scene: Scene, side: number): Promise<RenderedPicture> {
@@ -54,7 +54,7 @@ export async function renderPicture(person: DrawnPerson, scene: Scene, side: num
 }
 
 /**
- * Renders head and shoulders on a transparent ground, for the trainer to put on a background of its own.
+ * Renders head and shoulders on a transparent background; training adds one of its own.
  * @param side pixels
  * @returns [side, side, 4] RGBA, straight alpha
  */

@@ -9,7 +9,7 @@ export type ClothesType = keyof (typeof CLOTHES_TYPES)["female"];
 export type Accessory = keyof typeof ACCESSORIES;
 export type Expression = keyof typeof EXPRESSIONS;
 export type Framing = keyof (typeof FRAMINGS)["free"];
-/** Album: a plain photo, as is used for ID images. Free: anything. */
+/** Album: a plain photo, as used for ID images. Free: anything. */
 export type SceneKind = "album" | "free";
 
 /** Probability of each value in free pictures. */
@@ -68,7 +68,7 @@ export interface Scene {
   readonly detail: number;
 }
 
-/** Draws the settings of a picture of this person at random; nothing is rendered yet. */
+/** Draws the scene of a picture of this person at random; nothing is rendered yet. */
 export function drawScene(person: DrawnPerson, random: Random, kind: SceneKind): Scene {
   const album = kind === "album";
   const style = random.weighted(STYLES);

@@ -29,7 +29,7 @@ test("a seed draws the same world everywhere, now and later", () => {
   expect(sha256(drawn.join())).toMatchInlineSnapshot(`"47e8bcb03db7de62"`);
 });
 
-test("people and scenes do not depend on the order in which they are asked for", () => {
+test("people and scenes do not depend on the order of the calls", () => {
   const places = Array.from({ length: 30 }, (_, i) => [i % 6, i % 5, KINDS[i % 2]!] as const);
   const ask = (order: typeof places) =>
     new Map(order.map((place) => [place.join(), JSON.stringify([personAt(7, place[0]), sceneAt(7, ...place)])]));
@@ -48,7 +48,7 @@ test("identity numbers have mean 0 and deviation 1, and are uncorrelated", () =>
   }
 });
 
-test("every value is about as frequent as its weight", () => {
+test("every value is about as frequent as its probability", () => {
   const n = 6000;
   const people = Array.from({ length: n }, (_, i) => personAt(1, i));
   const scenes = people.map((_, i) => sceneAt(1, i, 0, "free"));

@@ -5,10 +5,13 @@ export type {
   GenerateResult,
   ImageEvent,
   NoticeEvent,
+  Numbered,
   NumberedEvent,
+  OfRequest,
   Phase,
   PreviewEvent,
   ProgressEvent,
+  RunLatents,
   Timings,
 } from "../contract/events.ts";
 export type { JsonNumbers } from "../contract/numbers.ts";
@@ -18,6 +21,7 @@ export { type FromSettings, type Missing, requestFromSettings } from "../contrac
 export { type Json, requestJson } from "../contract/request-json.ts";
 export { toWire, toWireError, type WireError, WireEvent, type WireNames } from "../contract/wire.ts";
 export { writeLatents } from "./denoise/read-latents.ts";
-export type { Generation } from "./generation.ts";
+export type { Generation, StartGeneration } from "./generation.ts";
 export type { LoadingOptions } from "./load/local-models.ts";
-export { PhotoMaker } from "./photomaker.ts";
+export type { PreparingOptions } from "./load/prepare-models.ts";
+export { type CancelOptions, PhotoMaker, type RunsOn } from "./photomaker.ts";

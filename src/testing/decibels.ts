@@ -1,4 +1,4 @@
-/** How much larger a signal is than the difference to it. @param counts which of its numbers count: all, when absent */
+/** Signal-to-error ratio in decibels. @param counts which numbers to count; all by default */
 export function decibels(exact: Float32Array, found: Float32Array, counts: (i: number) => boolean = () => true): number {
   let [signal, noise] = [0, 0];
   for (const [i, v] of exact.entries()) {

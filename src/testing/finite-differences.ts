@@ -23,7 +23,7 @@ export interface DifferenceOptions {
   readonly fixed?: Readonly<Record<string, NdArray>>;
 }
 
-/** Values between -1 and 1 without a pattern, the same each time. */
+/** Pseudo-random values between -1 and 1, the same each time. */
 export const scattered = (count: number, seed = 1): Float32Array =>
   Float32Array.from({ length: count }, (_, i) => {
     const x = Math.sin((i + 1) * 12.9898 + seed * 78.233) * 43758.5453;
@@ -33,7 +33,7 @@ export const scattered = (count: number, seed = 1): Float32Array =>
 /**
  * Compares grad with finite differences of f, computed by the runtime, for every element of every input.
  * The loss is a sum of f's values with uneven weights.
- * @returns what the golden matcher says of the worst input
+ * @returns the golden matcher's result for the worst input
  */
 export async function compareWithDifferences(
   runtime: Runtime,

@@ -1,11 +1,11 @@
-// Files for tests, made byte by byte: also those that no honest program writes.
+// Files for tests, made byte by byte, including those that no honest program writes.
 import { crc32, deflateRawSync } from "node:zlib";
 
 export interface MadeMember {
   readonly name: string;
   readonly data: Uint8Array;
   readonly deflate?: boolean;
-  /** What the central directory claims instead of the truth. */
+  /** False values for the central directory. */
   readonly claim?: { size?: number; compressedSize?: number; offset?: number; crc32?: number; method?: number; flags?: number };
 }
 
@@ -83,7 +83,7 @@ export const makePickle = (...parts: (string | number | { readonly text: string 
     }),
   );
 
-/** What torch.save writes for `{ name: tensor }`, as opcodes: to put into a pickle in the place of a value. */
+/** The opcodes that torch.save writes for a tensor, to put into a pickle as a value. */
 export const pickledTensor = (
   key: string,
   count: number,

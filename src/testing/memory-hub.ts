@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 
-/** A hub without a network: what it has, and what it is asked. */
+/** A hub in memory that records its requests. */
 export interface MemoryHub {
   readonly fetch: typeof fetch;
   /** Paths of the requests, in order, with the ranges of those that have one. */
   readonly asked: string[];
-  /** Takes over a request, if it gives an answer. */
+  /** Overrides the answer to a request, unless it returns undefined. */
   answer: (path: string, init: RequestInit) => Promise<Response> | undefined;
 }
 
@@ -29,7 +29,7 @@ export function memoryHub(repos: Readonly<Record<string, Files>>): MemoryHub {
   return hub;
 }
 
-/** All commits of a repository are one. */
+/** The only commit of every repository. */
 export const MEMORY_COMMIT = "c".repeat(40);
 
 function respond(repos: Readonly<Record<string, Files>>, path: string, range: string | null): Response {
@@ -58,7 +58,7 @@ const names = (data: Uint8Array): object => {
   return { oid: "0".repeat(40), lfs: { oid, size: data.length, pointerSize: 130 } };
 };
 
-/** The files of a folder, or one file, as a repository has them. */
+/** Reads the files of a folder, or one file, by their paths in a repository. */
 export async function repositoryFiles(path: string): Promise<Files> {
   if ((await stat(path)).isFile()) return { [path.split(sep).at(-1)!]: await bytesOf(path) };
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
@@ -78,12 +78,12 @@ export async function repositoryFiles(path: string): Promise<Files> {
 
 const bytesOf = async (path: string): Promise<Uint8Array<ArrayBuffer>> => Uint8Array.from(await readFile(path));
 
-/** An answer that sends these bytes, then nothing more, and obeys no signal. */
+/** A response that sends these bytes, then hangs and ignores any signal. */
 export const stuckAfter = (bytes: Uint8Array, length: number): Response =>
   new Response(new ReadableStream({ start: (controller) => controller.enqueue(bytes) }), {
     headers: { "content-length": String(length) },
   });
 
-/** How a request fails when the system gives a code for it. */
+/** The error of a request that fails with a system error code. */
 export const connectionFailure = (code: string): TypeError =>
   new TypeError("fetch failed", { cause: Object.assign(new Error(`${code} hub`), { code }) });

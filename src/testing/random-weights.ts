@@ -3,8 +3,8 @@ import { seededRandom } from "../core/random/seeded-random.ts";
 import { elementCount, openTensors, type Tensors, writeSafetensors } from "../weights/index.ts";
 
 /**
- * Writes a file of random weights, and opens it.
- * @param change makes other numbers of those that were drawn
+ * Writes a file of random weights and opens it.
+ * @param change maps the random numbers to others
  */
 export async function randomWeights(
   path: string,
@@ -14,7 +14,9 @@ export async function randomWeights(
 ): Promise<Tensors> {
   const random = seededRandom(seed);
   const tensors = Object.entries(shapes).map(([name, shape]) => ({
-    ...{ name, shape, dtype: "F32" as const },
+    name,
+    shape,
+    dtype: "F32" as const,
     data: change(gaussians(random, elementCount(shape)), name),
   }));
   await writeSafetensors(path, tensors);

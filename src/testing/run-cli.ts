@@ -13,7 +13,7 @@ const ioOf = (out: (text: string) => void, err: (text: string) => void): CliIo =
 });
 
 /**
- * The code of the error with which a command ends that does not print codes.
+ * Runs a command that does not print error codes. @returns the code of its error
  * @param add the command
  */
 export async function codeOf(add: (program: Command, io: CliIo) => void, args: readonly string[]): Promise<string | undefined> {
@@ -35,7 +35,7 @@ export async function codeOf(add: (program: Command, io: CliIo) => void, args: r
 }
 
 /**
- * Runs the command line and keeps what it says.
+ * Runs the command line and captures its output.
  * @param tools those that the command uses
  */
 export async function cli(

@@ -6,7 +6,7 @@ import { type UNetConfig, unet } from "../models/unet.ts";
 
 const [batch, height, width, tokens] = ["batch", "height", "width", "tokens"].map(namedDim) as [never, never, never, never];
 
-/** Podell et al. 2023 (arXiv 2307.01952), as its published config says. */
+/** Published config of SDXL: Podell et al. 2023 (arXiv 2307.01952). */
 export const SDXL_UNET: UNetConfig = {
   inChannels: 4,
   outChannels: 4,

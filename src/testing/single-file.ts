@@ -11,7 +11,7 @@ import { goldenJson } from "./tensors.ts";
 export const singleFileHeader: Readonly<Record<string, readonly [StoredDType, number[], string]>> =
   goldenJson("tiny-sdxl.header.json").tensors;
 
-/** Where each tensor would be: one file each, so that a range tells whose bytes it means. */
+/** Tensors in one file each, so that a range identifies its tensor. */
 export const singleFileTensors: ReadonlyMap<string, TensorEntry> = new Map(
   Object.entries(singleFileHeader).map(([name, [dtype, shape]]) => {
     const length = elementCount(shape) * DTYPE_BYTES[dtype];
@@ -22,7 +22,7 @@ export const singleFileTensors: ReadonlyMap<string, TensorEntry> = new Map(
   }),
 );
 
-/** The bytes of the single file's tensors, put together from the folder's; without those that no model has a use for. */
+/** Bytes of the single file's tensors, assembled from the folder's, without those that no model uses. */
 export async function singleFileBytes(): Promise<Map<string, Uint8Array>> {
   const folder = await openModel(goldenPath("tiny-sdxl"));
   const split = splitSingleFile(singleFileTensors);

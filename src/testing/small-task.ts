@@ -13,12 +13,12 @@ import { TrainableWeights } from "../train/trainable-weights.ts";
 export interface Small {
   readonly batch?: number;
   readonly steps?: number;
-  /** Which samples a batch has. */
+  /** Index of a batch's first sample in that list. */
   readonly rows?: (at: { step: number; worker: number; micro: number }) => number;
   readonly change?: (task: TrainingTask) => TrainingTask;
 }
 
-/** Learns a function of two numbers; a step's samples are rows of one endless list. */
+/** A task that learns a function of two numbers; a step's samples are rows of one endless list. */
 export function smallTask({
   batch = 8,
   steps = 20,

@@ -15,5 +15,5 @@ export const MAN_WITH_HAT: GenerateInput = {
   seed: 1,
 };
 
-/** Is told everything and says nothing. */
+/** An observer that ignores all events. */
 export const silent: LoadObserver = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };

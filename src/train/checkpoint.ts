@@ -4,7 +4,7 @@ import type { Parameter } from "../runtime/node/training/parameter.ts";
 import { openTensors, readFloats, type TensorToWrite, writeSafetensors } from "../weights/index.ts";
 import { exists } from "../weights/read-json.node.ts";
 
-/** What must be the same for a run to go on where it stopped. */
+/** Values that must be unchanged for a run to resume. */
 export type RunConfig = Readonly<Record<string, string | number | boolean>>;
 
 /** Measurements since the last line of metrics.jsonl. */
@@ -13,19 +13,19 @@ export interface RecentSums {
   readonly count: number;
 }
 
-/** How far a run is. */
+/** Progress of a run. */
 export interface RunProgress {
   /** Updates done. */
   readonly step: number;
   readonly recent: RecentSums;
-  /** Of all its runs together. */
+  /** Duration so far, over all resumptions. */
   readonly seconds: number;
 }
 
 const PARTS = ["params", "m", "v", "ema"] as const;
 
 /**
- * Writes all that a run needs to go on, whole or not at all: an earlier checkpoint stays until this one is complete.
+ * Writes everything a run needs to resume, atomically: an earlier checkpoint stays until this one is complete.
  * @throws UserError disk/full and others of writeSafetensors
  */
 export async function writeCheckpoint(
@@ -49,7 +49,7 @@ export async function writeCheckpoint(
 
 /**
  * Fills `state` from a checkpoint.
- * @returns how far the run is; undefined, and nothing is changed, where there is no checkpoint
+ * @returns the run's progress; undefined if there is no checkpoint, and then nothing is changed
  * @throws UserError train/other-config, train/checkpoint, and those of openTensors
  */
 export async function readCheckpoint(
@@ -65,8 +65,8 @@ export async function readCheckpoint(
   if (differing.length > 0)
     throw new UserError(
       "train/other-config",
-      `${path} is of a run with other settings: ${differing.map((key) => `${key} was ${stored[key]} and is ${config[key]}`).join("; ")}.`,
-      "Take the settings of that run to go on with it, or another folder (--out) to start a new one.",
+      `${path} belongs to a run with another config: ${differing.map((key) => `${key} was ${stored[key]} and is ${config[key]}`).join("; ")}.`,
+      "To resume that run, use its config; to start a new one, choose another folder with --out.",
     );
   for (const part of PARTS) {
     const values = state[part];
@@ -77,12 +77,12 @@ export async function readCheckpoint(
         throw new UserError(
           "train/checkpoint",
           `${path} has no ${part}/${name} of shape [${dims}].`,
-          "It is of another model or of another version of this program: give another folder (--out) to start anew.",
+          "It belongs to another model or to another version of photomaker. To start anew, choose another folder with --out.",
         );
       values.set(await readFloats(entry), offset);
     }
   }
-  // checkpoints of before this field tell the step alone
+  // older checkpoints have the step only
   return metadata?.progress === undefined
     ? { step: Number(metadata?.step), recent: { sums: {}, count: 0 }, seconds: 0 }
     : (JSON.parse(metadata.progress) as RunProgress);

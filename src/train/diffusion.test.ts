@@ -10,24 +10,24 @@ import { diffusionInputs, diffusionLoss, minSnrWeight, noiseFeeds, type Predicti
 const runtime = ortRuntime({ threads: 1 });
 afterAll(() => runtime.close());
 
-/** The loss of a prediction of zeros as the paper writes it, from the clean picture: ||x0||² weighted by min(SNR, gamma). */
-test.each(["epsilon", "v_prediction"] as const)("min-SNR weighs the error of the clean picture: %s", (prediction) => {
+/** The loss as the paper writes it, on the clean image: an error weighted by min(SNR, gamma). */
+test.each(["epsilon", "v_prediction"] as const)("min-SNR weighs the error of the clean image: %s", (prediction) => {
   for (const alpha of [0.001, 0.3, 0.833, 0.99, 0.9999]) {
     const [signal, sigma] = [Math.sqrt(alpha), Math.sqrt(1 - alpha)];
     const snr = alpha / (1 - alpha);
-    // an error d of what is predicted is one of d times this in the clean picture
+    // an error d of the prediction is an error of d times this in the clean image
     const inPicture = prediction === "epsilon" ? sigma / signal : sigma;
     expect(minSnrWeight(alpha, 5, prediction)).toBeCloseTo(Math.min(snr, 5) * inPicture ** 2, 10);
   }
 });
 
-test("min-SNR is finite where nothing is left of the signal", () => {
+test("min-SNR is finite where no signal is left", () => {
   expect(minSnrWeight(0, 5, "epsilon")).toBe(1);
   expect(minSnrWeight(0, 5, "v_prediction")).toBe(0);
 });
 
 test.each(["epsilon", "v_prediction"] as Prediction[])(
-  "a model that knows the picture makes no error: %s",
+  "a model that knows the clean image has no loss: %s",
   async (prediction) => {
     const dims = [3, 2, 2, 2] as const;
     const alphas = Float32Array.from({ length: 1000 }, (_, t) => 1 - (t + 1) / 1001);
@@ -50,7 +50,7 @@ test.each(["epsilon", "v_prediction"] as Prediction[])(
   },
 );
 
-test("the loss is the weighted mean of squared errors, each latent's weight for all of its channels; plain is not weighted", async () => {
+test("the loss is the mean squared error, weighted per latent pixel across channels; `plain` is unweighted", async () => {
   const dims = [2, 2, 1, 2] as const;
   const diffusion = diffusionInputs(dims, "epsilon");
   const session = await runtime.load(diffusionLoss(input("output", dims), diffusion));
@@ -62,26 +62,26 @@ test("the loss is the weighted mean of squared errors, each latent's weight for 
   expect(plain.data[0]).toBe((1 + 4 + 9 + 16 + 25 + 36 + 49 + 64) / 8);
 });
 
-test("signal and noise of a timestep are what is left and what was added", () => {
+test("a timestep's signal and sigma follow from its cumulative alpha", () => {
   const alphas = Float32Array.of(0.81, 0.36);
   const { timestep, signal, sigma, noise } = noiseFeeds(seededRandom(5), [2, 1, 1, 3], alphas);
   expect([...timestep!.data]).toEqual([0, 1]); // one in each half
   expect(signal!.data as Float32Array).toMatchGolden([0.9, 0.6], 1e-6);
   expect(sigma!.data as Float32Array).toMatchGolden([Math.sqrt(0.19), 0.8], 1e-6);
-  // the stream's first number shifts the timesteps, the next ones are the noise
+  // the stream's first number shifts the timesteps; the noise follows
   const random = seededRandom(5);
   random.uniform();
   expect(noise!.data).toEqual(gaussians(random, 6));
 });
 
-test("with a power below 1 late timesteps come more often", () => {
+test("with a power below 1, late timesteps are drawn more often", () => {
   const alphas = new Float32Array(1000).fill(0.5);
   const { timestep } = noiseFeeds(seededRandom(1), [100, 1, 1, 1], alphas, 0.5);
   const late = Array.from(timestep!.data, Number).filter((t) => t >= 500).length;
   expect(late).toBe(75); // a share u lies below u^0.5: a quarter below the half
 });
 
-test("timesteps of a batch are spread over the whole schedule", () => {
+test("the timesteps of a batch spread over the whole schedule", () => {
   const alphas = new Float32Array(1000).fill(0.5);
   const { timestep } = noiseFeeds(seededRandom(1), [4, 1, 1, 1], alphas);
   for (const [i, t] of Array.from(timestep!.data, Number).entries()) {

@@ -10,19 +10,19 @@ import { squaredError } from "./losses.ts";
 
 export type Prediction = "epsilon" | "v_prediction";
 
-/** The noised latents of a training batch, and what the model should say of them. */
+/** The noisy latents of a training batch, and the target of the model's prediction. */
 export interface DiffusionInputs {
   /** [B, C, h, w] */
   readonly noisy: Tensor;
   readonly target: Tensor;
   /** [B] */
   readonly timestep: Tensor;
-  /** What each latent's error counts: [B, 1, h, w] */
+  /** Weight of each latent pixel's error: [B, 1, h, w] */
   readonly weight: Tensor;
 }
 
 /**
- * Ho et al. 2020 (arXiv 2006.11239), equation 4; v as in Salimans and Ho 2022 (arXiv 2202.00512), section 4.
+ * Adds noise as in Ho et al. 2020 (arXiv 2006.11239), equation 4; v as in Salimans and Ho 2022 (arXiv 2202.00512), section 4.
  * Inputs of the graph: `latents`, `noise` [B, C, h, w], `signal` and `sigma` [B, 1, 1, 1], `timestep` [B], `weight` [B, 1, h, w].
  */
 export function diffusionInputs(dims: readonly [number, number, number, number], prediction: Prediction): DiffusionInputs {
@@ -39,7 +39,7 @@ export function diffusionInputs(dims: readonly [number, number, number, number],
   };
 }
 
-/** Weighted error of a prediction, and its plain mean for the eye. */
+/** Weighted squared error of a prediction, and its unweighted mean to report. */
 export function diffusionLoss(
   output: Tensor,
   { target, weight }: DiffusionInputs,
@@ -49,7 +49,7 @@ export function diffusionLoss(
 }
 
 /**
- * Everything that {@link diffusionInputs} wants but the weights and the latents. Timesteps are spread evenly over the batch, then shifted
+ * Feeds for {@link diffusionInputs}, except weights and latents. Timesteps are spread evenly over the batch, then shifted
  * at random.
  * @param power below 1, late timesteps come more often: a share u of all lies below u^power
  */
@@ -79,9 +79,9 @@ export function noiseFeeds(
 }
 
 /**
- * What a sample's loss is multiplied by so that easy timesteps, those with little noise, do not outweigh the others: Hang et al. 2023
- * (arXiv 2303.09556), section 3.4. The loss of the clean picture would have min(SNR, gamma); that of the noise is SNR times it, that of the
- * velocity SNR + 1 times.
+ * Min-SNR weight of a sample's loss, so that easy timesteps, those with little noise, do not outweigh the others: Hang et al. 2023
+ * (arXiv 2303.09556), section 3.4. It is min(SNR, gamma) for a loss on the clean image; a loss on the noise is SNR times as large, and one
+ * on the velocity SNR + 1 times, so the weight is divided by that.
  * @param alphaCumprod what is left of the signal, squared: SNR is alphaCumprod / (1 - alphaCumprod)
  */
 export function minSnrWeight(alphaCumprod: number, gamma: number, prediction: Prediction): number {

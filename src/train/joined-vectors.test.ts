@@ -18,7 +18,7 @@ function task() {
   return { weights, loss: reduceSum(mul(y, add(y, 1))) };
 }
 
-test("vectors lie behind matrices, and are one input and one gradient", () => {
+test("vectors follow the matrices, and are one input and one gradient", () => {
   const { weights } = task();
   const parameters = weights.layout(() => 0);
   expect(parameters.map(({ name, offset }) => [name, offset])).toEqual([
@@ -35,7 +35,7 @@ test("vectors lie behind matrices, and are one input and one gradient", () => {
   ]);
 });
 
-test("a vector with a gap or a matrix before the next stays alone", () => {
+test("a vector stays alone if a gap or a matrix separates it from the next", () => {
   const { weights } = task();
   const [first, second, bias, scale, last] = weights.layout(() => 0);
   const names = (...parameters: (typeof first)[]): string[] =>
@@ -47,7 +47,7 @@ test("a vector with a gap or a matrix before the next stays alone", () => {
   expect(names(bias, first, scale, second)).toEqual(["a.bias", "a.weight", "scale", "b.weight"]);
 });
 
-test("gradients are those of the vectors apart", async () => {
+test("gradients equal those of separate vectors", async () => {
   const { weights, loss } = task();
   const parameters = weights.layout(() => 0);
   const joined = trainingOutputs({ weights, loss }, parameters);

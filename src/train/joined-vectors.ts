@@ -7,12 +7,12 @@ interface JoinedVectors {
   readonly fed: readonly Fed[];
   /** The inputs of the graph for `fed`, in its order. */
   readonly inputs: readonly Tensor[];
-  /** What stands for the vectors that are parts of one input now. */
+  /** For each vector that was joined, the slice of the joint input that replaces it. */
   readonly parts: ReadonlyMap<Tensor, Tensor>;
 }
 
 /**
- * Vectors that lie side by side become one input of the graph: each input and each output costs a step some microseconds, however small it is,
+ * Joins adjacent vectors into one input of the graph: each input and each output costs a step some microseconds, however small it is,
  * and a model has more vectors than matrices.
  * @param tensors the inputs of the parameters, by name
  */
@@ -37,7 +37,7 @@ export function joinVectors(parameters: readonly Parameter[], tensors: ReadonlyM
   return { fed, inputs, parts };
 }
 
-/** In their order: vectors that lie side by side together, and each other parameter alone. */
+/** Parameters in their order: adjacent vectors grouped, every other one alone. */
 function runs(parameters: readonly Parameter[]): Parameter[][] {
   const found: Parameter[][] = [];
   for (const parameter of parameters) {

@@ -1,9 +1,9 @@
-/** How the learning rate goes over a run, as a share of its highest value. */
+/** Course of the learning rate over a run, as a share of its highest value. */
 export interface RateShape {
   readonly kind: "constant" | "cosine" | "linear";
-  /** Steps of rising from 0. */
+  /** Steps during which it rises from 0. */
   readonly warmUp: number;
-  /** Share of the steps, after warming up, before it begins to fall. */
+  /** Share of the steps after warm-up before it begins to fall. */
   readonly flat: number;
 }
 

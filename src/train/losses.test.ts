@@ -8,7 +8,7 @@ import { classification, contrastive, crossEntropy, squaredError, unitRows } fro
 const runtime = ortRuntime({ threads: 1 });
 afterAll(() => runtime.close());
 
-/** What a graph makes of inputs that are given as rows. */
+/** The value of a graph for inputs given as rows. */
 async function computed(y: Tensor, feeds: Readonly<Record<string, readonly (readonly number[])[]>>): Promise<number[]> {
   const session = await runtime.load({ result: y });
   const arrays = Object.entries(feeds).map(([name, rows]) => {
@@ -34,7 +34,7 @@ test("the squared error is the mean over all values, each times its weight", asy
   expect(await computed(squaredError(x, y, weight), { ...feeds, weight: [[2], [0.5]] })).toEqual([(2 * 4 + 0.5 * 10) / 4]);
 });
 
-test("cross-entropy is the mean over rows of minus the logarithm of what the target has", async () => {
+test("cross-entropy is the mean over rows of minus the log probability of the target", async () => {
   const [logits, target] = [input("logits", [2, 2]), input("target", [2, 2])];
   // shares 3/4 and 1/4, 1/2 and 1/2
   const feeds = {
@@ -51,7 +51,7 @@ test("cross-entropy is the mean over rows of minus the logarithm of what the tar
   expect(loss).toBeCloseTo((Math.log(4) + Math.log(2)) / 2, 5);
 });
 
-test("several classifications side by side count alike", async () => {
+test("adjacent classifications have equal weight", async () => {
   const [logits, target] = [input("logits", [1, 5]), input("target", [1, 5])];
   const { loss, parts } = classification(logits, target, [2, 3]);
   const feeds = { logits: [[Math.log(3), 0, 0, 0, Math.log(2)]], target: [[0, 1, 0, 0, 1]] };
@@ -61,7 +61,7 @@ test("several classifications side by side count alike", async () => {
   expect((await computed(loss, feeds))[0]).toBeCloseTo((first + second) / 2, 5);
 });
 
-test("rows are made one long, and one of zeros stays", async () => {
+test("rows are scaled to length 1, and a row of zeros stays", async () => {
   const rows = await computed(unitRows(input("x", [3, 2])), {
     x: [
       [3, 4],
@@ -72,7 +72,7 @@ test("rows are made one long, and one of zeros stays", async () => {
   expect(rows).toMatchGolden([0.6, 0.8, 0, 0, 0, -1], 1e-6);
 });
 
-test("in the contrastive loss each row belongs to its own in both directions, less the margin", async () => {
+test("the contrastive loss matches rows in both directions, less the margin", async () => {
   const [a, b] = [input("a", [2, 2]), input("b", [2, 2])];
   const feeds = {
     a: [

@@ -19,7 +19,7 @@ export function crossEntropy(logits: Tensor, target: Tensor): Tensor {
 }
 
 /**
- * Cross-entropies of several classifications that lie side by side.
+ * Cross-entropies of several classifications whose logits are concatenated.
  * @param logits [N, Σ sizes], `target` likewise, one-hot in each part
  * @returns the mean of all, and each
  */
@@ -37,7 +37,7 @@ export function classification(
   return { loss: mul(parts.reduce(add), 1 / parts.length), parts };
 }
 
-/** Rows at length 1. x [N, C] */
+/** Scales rows to length 1. @param x [N, C] */
 export function unitRows(x: Tensor): Tensor {
   return div(x, sqrt(add(reduceSum(mul(x, x), [1], true), 1e-8)));
 }
@@ -46,8 +46,8 @@ export function unitRows(x: Tensor): Tensor {
  * InfoNCE in both directions: row i of `a` belongs to row i of `b` and to no other. van den Oord et al. 2018 (arXiv 1807.03748), equation 4, in the
  * form of Radford et al. 2021 (arXiv 2103.00020), figure 3.
  * @param a, b [N, C] of length 1
- * @param logScale logarithm of what similarities are multiplied by, [1]
- * @param margin is taken from the similarity of what belongs together, which makes the task harder
+ * @param logScale logarithm of the factor on similarities, [1]
+ * @param margin subtracted from the similarity of matching rows, which makes the task harder
  */
 export function contrastive(a: Tensor, b: Tensor, logScale: Tensor, margin = 0): Tensor {
   const n = fixedSize(a, 0);

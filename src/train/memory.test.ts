@@ -27,7 +27,7 @@ const half = (name: string, ...shape: number[]) => {
   });
 };
 
-test("frozen weights in half precision are counted as they are stored, small ones as they are kept, once each", () => {
+test("large frozen weights in half precision are counted as stored, small ones as widened, each once", () => {
   const w = input("w", [256]);
   const [large, small] = [half("large", 256, 256), half("small", 256)];
   const x = add(linear(linear(mul(input("x", [3, 256]), w), large), large), small);
@@ -42,27 +42,27 @@ test("frozen weights in half precision are counted as they are stored, small one
   expect(trainingMemory(outputs, { size: 256, ema: false, workers: 1, accumulate: 2 }).trained).toBe(6 * 1024);
 });
 
-test("too little memory is refused in numbers; frozen weights that are read in place need not fit", () => {
+test("too little memory is refused with figures; frozen weights that are read in place need not fit", () => {
   const memory = { trained: 4e9, mapped: 7e9, widened: 0.1e9, values: 0.3e9, least: 7.6e9 };
   expect(() => requireMemory(memory, 8e9)).not.toThrow();
   expect(() => requireMemory(memory, 6.5e9)).toThrow(
-    /about 7\.6 GB of memory, and 6\.5 GB are free: 4\.0 GB for what is trained/,
+    /about 7\.6 GB of memory, but only 6\.5 GB are free: 4\.0 GB for trained weights/,
   );
 });
 
-test("weights to start from that are of other sizes are refused before anything is prepared", async () => {
+test("initial weights of other sizes are refused before anything is prepared", async () => {
   let prepared = 0;
   const source = { kind: "bytes", bytes: new Uint8Array(4) } as const;
   const from = new Map([["second.bias", { name: "second.bias", dtype: "F32", shape: [3], source } as const]]);
   const task = smallTask({ steps: 1, change: (t) => ({ ...t, from, prepare: async () => void prepared++ }) });
   await expect(train(task, { folder, workers: 1 })).rejects.toMatchObject({
     code: "train/start-shape",
-    message: expect.stringMatching(/second\.bias to start from is \[3\], and \[1\] is trained/),
+    message: expect.stringMatching(/second\.bias has shape \[3\], but the trained one has \[1\]/),
   });
   expect(prepared).toBe(0);
 });
 
-test("what is free is said as it is for pictures: within what a container is granted", async () => {
+test("free memory is found as for inference: within a container's limit", async () => {
   const granted = vi.spyOn(process, "constrainedMemory").mockReturnValue(1e6);
   try {
     const phases: TrainingPhase[] = [];
@@ -74,7 +74,7 @@ test("what is free is said as it is for pictures: within what a container is gra
   }
 });
 
-test("a run says what it takes and, where that is not there, ends before anything is prepared or written", async () => {
+test("a run reports the memory it needs and, if there is too little, ends before anything is prepared or written", async () => {
   const phases: TrainingPhase[] = [];
   let prepared = 0;
   const task = smallTask({ steps: 1, change: (t) => ({ ...t, prepare: async () => void prepared++ }) });

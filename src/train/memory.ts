@@ -7,41 +7,41 @@ import { inOrder } from "../graph/rewrite.ts";
 import { is, type Tensor } from "../graph/tensor.ts";
 import { byteLength, elementCount } from "../weights/index.ts";
 
-/** What training takes, in bytes: an estimate, made before anything is loaded. */
+/** Memory that training needs, in bytes: an estimate, made before anything is loaded. */
 export interface TrainingMemory {
-  /** Weights that are trained, the optimiser's means, gradients, and the copies that each worker computes with. */
+  /** Trained weights, the optimiser's moments, gradients, and each worker's copies. */
   readonly trained: number;
-  /** Frozen weights that are read in place: they are mapped, so they need not all be in memory, but each step reads all of them. */
+  /** Frozen weights that are read in place. They are mapped, so they need not all be in memory, but each step reads all of them. */
   readonly mapped: number;
   /** Frozen weights that are kept in float32. */
   readonly widened: number;
-  /** Values of the graph that are there at once, of all workers together. */
+  /** Most live values of the graph at once, all workers together. */
   readonly values: number;
-  /** What must be there, of all but the mapped weights. */
+  /** The least that must be free, mapped weights not counted. */
   readonly least: number;
 }
 
 export interface MemoryOptions {
-  /** Numbers that are trained. */
+  /** Trained parameters. */
   readonly size: number;
   readonly ema: boolean;
   readonly workers: number;
-  /** Batches of a worker that make one update. */
+  /** Batches of each worker per update. */
   readonly accumulate: number;
 }
 
 /** The program itself and the graph, bytes. */
 const PROGRAM = 0.6e9;
-/** What allocations take for each byte that is asked for, with the gaps between them: as measured on SDXL. */
+/** Bytes that the allocator takes per byte requested, gaps included: measured on SDXL. */
 const SPREAD = 1.6;
 
-/** The state: weights and AdamW's two means. */
+/** Copies in the state: weights and AdamW's two moments. */
 const STATE = 3;
-/** Of each worker: weights, and gradients of one batch. */
+/** Copies per worker: weights, and gradients of one batch. */
 const WORKER = 2;
 
 export function trainingMemory(outputs: readonly Tensor[], { size, ema, workers, accumulate }: MemoryOptions): TrainingMemory {
-  const summed = workers > 1 || accumulate > 1 ? workers : 0; // gradients are added up beside those of one batch
+  const summed = workers > 1 || accumulate > 1 ? workers : 0; // sums of gradients beside those of one batch
   const mapped = new Map<unknown, number>();
   const widened = new Map<unknown, number>();
   for (const t of inOrder(outputs)) {
@@ -64,9 +64,9 @@ export function requireMemory(memory: TrainingMemory, available: number): void {
   if (least <= available) return;
   throw new UserError(
     "train/memory",
-    `Training takes about ${gigabytes(least)} of memory, and ${gigabytes(available)} are free: ${gigabytes(trained)} for what is trained and its optimiser, ${gigabytes(widened)} for frozen weights in float32, ${gigabytes(values)} for values of the graph.`,
-    "End other programs, take one worker (--workers 1), a lower resolution or batch, or train less of the model (loraRank, visionLayers).",
+    `Training needs about ${gigabytes(least)} of memory, but only ${gigabytes(available)} are free: ${gigabytes(trained)} for trained weights and the optimiser, ${gigabytes(widened)} for frozen weights in float32, ${gigabytes(values)} for values of the graph.`,
+    "Close other programs, use one worker (--workers 1), a lower resolution or batch, or train less of the model (loraRank, visionLayers).",
   );
 }
 
-/** Such as 12.3 GB. */
+/** Formats bytes, such as "12.3 GB". */

@@ -8,7 +8,7 @@ export interface MetricsLine {
   readonly [name: string]: number;
 }
 
-/** Measurements of a run as lines of JSON, one for each time it is told. */
+/** A run's measurements: a file with one line of JSON per report. */
 export class MetricsFile {
   readonly #path: string;
 
@@ -24,7 +24,7 @@ export class MetricsFile {
     }
   }
 
-  /** Drops what a run wrote after the checkpoint that it goes on from. */
+  /** Drops the lines written after the checkpoint that the run resumes from. */
   async cutAfter(step: number): Promise<void> {
     const kept = (await this.read()).filter((line) => line.step <= step);
     await writeFileAtomically(this.#path, (sink) =>
@@ -32,7 +32,7 @@ export class MetricsFile {
     );
   }
 
-  /** A last line that was cut off, as by a crash while it was written, is left out. */
+  /** Reads all lines. A last line that a crash cut off is left out. */
   async read(): Promise<MetricsLine[]> {
     try {
       const text = await readFile(this.#path, "utf8");

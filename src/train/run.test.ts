@@ -24,12 +24,12 @@ const run = (task: TrainingTask, name: string, options: Partial<TrainingOptions>
 
 const valuesOf = (weights: TrainedWeights) => Object.fromEntries([...weights].map(([name, { values }]) => [name, [...values]]));
 const checkpointOf = (name: string) => join(folder, name, "checkpoint.safetensors");
-/** All but the time and memory that it took. */
+/** Metrics without time and memory. */
 const metricsOf = async (name: string) =>
   (await new MetricsFile(join(folder, name, "metrics.jsonl")).read()).map(
     ({ seconds: _, stepSeconds: _step, peakMemory: _peak, ...line }) => line,
   );
-/** All tensors of a checkpoint, as its bytes after the header. */
+/** All tensors of a checkpoint: its bytes after the header. */
 async function stateOf(name: string): Promise<Buffer> {
   const bytes = await readFile(checkpointOf(name));
   return bytes.subarray(8 + Number(bytes.readBigUInt64LE()));
@@ -44,7 +44,7 @@ test("the loss falls", async () => {
 });
 
 test.each(["adamw", "muon"] as const)(
-  "a run that was stopped by its signal goes on as if it had not been: weights, average and metrics, %s",
+  "a run stopped by its signal resumes as if it had not been: weights, average and metrics, %s",
   async (optimiser) => {
     const matrices = { match: (name: string) => name.endsWith("weight"), learningRate: 0.02, optimiser };
     const withMatrices = (t: TrainingTask): TrainingTask => ({ ...t, groups: [matrices, ...t.groups] });
@@ -68,7 +68,7 @@ test.each(["adamw", "muon"] as const)(
   },
 );
 
-test("a step of many batches tells of them, and stops between two of them, with nothing lost or done twice", async () => {
+test("a step of many batches reports each, and stops between two of them with nothing lost or done twice", async () => {
   const task = () => smallTask({ steps: 3, change: (t) => ({ ...t, accumulate: 50 }) });
   const whole = await run(task(), "whole");
   const stop = new AbortController();
@@ -84,7 +84,7 @@ test("a step of many batches tells of them, and stops between two of them, with 
   expect(await metricsOf("stopped")).toEqual(await metricsOf("whole"));
 });
 
-test("a run that ended by force goes on from its last checkpoint; what it wrote since is written again", async () => {
+test("a crashed run resumes from its last checkpoint; later metrics are written again", async () => {
   const whole = await run(smallTask(), "whole");
   let atSix: Buffer | undefined;
   const crash = smallTask({
@@ -107,7 +107,7 @@ test("a run that ended by force goes on from its last checkpoint; what it wrote 
   expect(before.split("\n").length - 1).toBe(3);
 });
 
-/** Runs lines of a program of its own, which may be killed or limited. */
+/** Runs code in a process of its own, which may be killed or limited. */
 const program = (lines: string, limit = "unlimited") => {
   const imports = ["./run.ts", "../testing/small-task.ts"].map((path) => JSON.stringify(new URL(path, import.meta.url).href));
   const code = `const { train } = await import(${imports[0]}); const { smallTask } = await import(${imports[1]}); ${lines}`;
@@ -124,7 +124,7 @@ const program = (lines: string, limit = "unlimited") => {
 const optionsText = (name: string): string =>
   JSON.stringify({ folder: join(folder, name), workers: 1, reportEvery: 4, checkpointSeconds: 0 });
 
-test("a run that is killed in the ninth step goes on as if it had not been", async () => {
+test("a run that is killed in the ninth step resumes as if it had not been", async () => {
   const whole = valuesOf(await run(smallTask(), "whole"));
   const kill = "(at) => { if (at.step === 9) process.kill(process.pid, 'SIGKILL'); return t.batch(at); }";
   const killed = program(`await train(smallTask({ change: (t) => ({ ...t, batch: ${kill} }) }), ${optionsText("killed")});`);
@@ -133,7 +133,7 @@ test("a run that is killed in the ninth step goes on as if it had not been", asy
   expect(await metricsOf("killed")).toEqual(await metricsOf("whole"));
 });
 
-test("a full disk ends the run, and loses no earlier checkpoint", async () => {
+test("a full disk ends the run and loses no earlier checkpoint", async () => {
   const crash = smallTask({
     change: (t) => ({
       ...t,
@@ -152,7 +152,7 @@ test("a full disk ends the run, and loses no earlier checkpoint", async () => {
   expect(valuesOf(await run(smallTask(), "a"))).toEqual(valuesOf(await run(smallTask(), "whole")));
 });
 
-test("two workers do what one does with both their batches, and so does one in two parts", async () => {
+test("two workers give the same as one with both their batches, and as one with two accumulated batches", async () => {
   const one = valuesOf(await run(smallTask({ batch: 16, rows: ({ step }) => step * 16 }), "one"));
   const two = valuesOf(await run(smallTask(), "two", { workers: 2 }));
   const parts = valuesOf(
@@ -167,7 +167,7 @@ test("two workers do what one does with both their batches, and so does one in t
   }
 });
 
-test("each group learns at its own rate, and a rate of 0 changes nothing", async () => {
+test("each group has its own learning rate, and a rate of 0 changes nothing", async () => {
   const still = smallTask({ change: (t) => ({ ...t, groups: [{ ...t.groups[0]!, learningRate: 0 }, t.groups[1]!] }) });
   const start = valuesOf(await run(smallTask({ steps: 0 }), "start"));
   const end = valuesOf(await run(still, "end"));
@@ -175,14 +175,14 @@ test("each group learns at its own rate, and a rate of 0 changes nothing", async
   expect(end["second.weight"]).not.toEqual(start["second.weight"]);
 });
 
-test("without an average the weights themselves come back", async () => {
+test("without EMA the weights themselves are returned", async () => {
   const plain = ({ emaDecay: _, ...t }: TrainingTask): TrainingTask => t;
   const with_ = valuesOf(await run(smallTask(), "with"));
   const without = valuesOf(await run(smallTask({ change: plain }), "without"));
   expect(without["first.weight"]).not.toEqual(with_["first.weight"]);
 });
 
-test("samples are drawn from the average on the way", async () => {
+test("samples during training are drawn from the average", async () => {
   const seen: number[] = [];
   let last: TrainedWeights | undefined;
   const onSample = async (weights: TrainedWeights, step: number) => {
@@ -194,7 +194,7 @@ test("samples are drawn from the average on the way", async () => {
   expect(valuesOf(last!)).toEqual(valuesOf(end));
 });
 
-test("a checkpoint of other settings is refused, with those that differ", async () => {
+test("a checkpoint of another config is refused, with the fields that differ", async () => {
   await run(smallTask(), "a");
   const other = smallTask({ batch: 4, steps: 30 });
   await expect(run(other, "a")).rejects.toMatchObject({
@@ -224,7 +224,7 @@ test("a checkpoint of another model is refused, and kept", async () => {
   expect((await readFile(checkpointOf("a"))).equals(before)).toBe(true);
 });
 
-test("a loss that is no number stops the run, says where, and keeps the weights from before", async () => {
+test("a loss of NaN stops the run, names the batch, and keeps the weights from before", async () => {
   const broken = (at: number) =>
     smallTask({
       change: (t) => ({
@@ -244,7 +244,7 @@ test("a loss that is no number stops the run, says where, and keeps the weights 
   expect(resumed).toEqual(valuesOf(await run(smallTask(), "whole", { workers: 2 })));
 });
 
-test("a loss that is not finite changes nothing although its gradient is", async () => {
+test("a loss that is not finite changes nothing even if its gradient is finite", async () => {
   const weights = new TrainableWeights();
   const w = weights.param("w", [2], "ones");
   const task = (zero: number): TrainingTask => ({
@@ -262,7 +262,7 @@ test("a loss that is not finite changes nothing although its gradient is", async
   expect(values).toMatchGolden([1, 1, 0, 0, 1, 1, 0, 0], 0); // ema, m, params, v
 });
 
-test("an error of a batch ends the run and its workers", async () => {
-  const failing = smallTask({ change: (t) => ({ ...t, batch: () => ({}) }) }); // ONNX Runtime misses its inputs
+test("an error in a batch ends the run and its workers", async () => {
+  const failing = smallTask({ change: (t) => ({ ...t, batch: () => ({}) }) }); // ONNX Runtime lacks its inputs
   await expect(run(failing, "a", { workers: 2 })).rejects.toThrow(/x|wanted/);
 });

@@ -25,43 +25,43 @@ import { MetricsFile } from "./metrics-file.ts";
 import { checkStart, type TrainableWeights } from "./trainable-weights.ts";
 
 export interface ParameterGroup {
-  /** Whether it holds a parameter; the first group that does is taken. */
+  /** Whether a parameter belongs to the group; the first match counts. */
   readonly match: (name: string) => boolean;
   readonly learningRate: number;
   readonly weightDecay?: number;
   /**
-   * Muon, for matrices alone: steps of equal length in all directions that the gradient has. Its steps are as long as AdamW's usual ones, so that
-   * a learning rate means the same: Liu et al. 2025 (arXiv 2502.16982), section 2.2.
+   * The optimiser: AdamW, or Muon for matrices, which orthogonalises the update. Its steps are scaled to AdamW's usual length, so that a
+   * learning rate means the same: Liu et al. 2025 (arXiv 2502.16982), section 2.2.
    */
   readonly optimiser?: "adamw" | "muon";
 }
 
-/** Something to be trained. */
+/** Everything that defines a training run. */
 export interface TrainingTask {
   readonly name: string;
   readonly weights: TrainableWeights;
   /** A scalar, already averaged over the batch. */
   readonly loss: Tensor;
-  /** Other values worth noting, scalars. */
+  /** Other scalars to report. */
   readonly metrics?: Readonly<Record<string, Tensor>>;
-  /** A batch for one worker at one step: it must follow from its arguments alone, so that a resumed run sees the same. */
+  /** Makes a worker's batch at a step. It must depend on its arguments alone, so that a resumed run sees the same. */
   readonly batch: (at: { readonly step: number; readonly worker: number; readonly micro: number }) => Feeds | Promise<Feeds>;
   readonly groups: readonly ParameterGroup[];
   readonly rate: RateShape;
   readonly steps: number;
   readonly seed: number;
-  /** Settings of the task that a resumed run must share. */
+  /** Values of the task that a resumed run must share. */
   readonly config: RunConfig;
   readonly beta2?: number;
   readonly clip?: number;
   readonly emaDecay?: number;
-  /** Batches of a worker whose gradients make one update. */
+  /** Batches of each worker per update. */
   readonly accumulate?: number;
-  /** What alone is kept of the forward pass, where memory is short: see checkpointedGrad. */
+  /** The only values kept from the forward pass, to save memory: see checkpointedGrad. */
   readonly kept?: ReadonlySet<Tensor> | undefined;
-  /** Values to start from, by name. */
+  /** Initial values, by name. */
   readonly from?: Tensors;
-  /** What is to be done before the first batch, once it is known that memory suffices. */
+  /** Runs before the first batch, once memory is known to suffice. */
   readonly prepare?: () => Promise<void>;
 }
 
@@ -79,21 +79,21 @@ export interface TrainingProgress {
   readonly norm: number;
   readonly secondsLeft: number;
   readonly stepsPerSecond: number;
-  /** Of this step alone. */
+  /** Duration of this step alone. */
   readonly stepSeconds: number;
-  /** The most memory that the program has had so far, bytes. */
+  /** Peak memory of the program so far, bytes. */
   readonly peakMemory: number;
 }
 
-/** How far a step is. */
+/** Progress within a step. */
 export interface BatchProgress extends Pick<TrainingProgress, "task" | "step" | "steps"> {
-  /** Batches that are done, of all workers. */
+  /** Finished batches, all workers together. */
   readonly batch: number;
   readonly batches: number;
 }
 
 export interface TrainingOptions {
-  /** Where the checkpoint and the measurements go; made if it is not there. */
+  /** Folder of checkpoint and metrics; created if missing. */
   readonly folder: string;
   readonly workers?: number | undefined;
   readonly threads?: number | undefined;
@@ -103,32 +103,32 @@ export interface TrainingOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: TrainingProgress) => void;
   readonly onPhase?: ((phase: TrainingPhase) => void) | undefined;
-  /** Called within steps of several batches. */
+  /** Called after each batch of a step that has several. */
   readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
-  /** Bytes of memory that are free; when absent, what {@link availableMemory} finds. */
+  /** Free memory in bytes; when absent, what {@link availableMemory} finds. */
   readonly availableMemory?: number | undefined;
-  /** Called now and then with the averaged weights, to draw samples. */
+  /** Called every `sampleEvery` updates with the averaged weights, to draw samples. */
   readonly onSample?: (weights: TrainedWeights, step: number) => Promise<void>;
   readonly sampleEvery?: number | undefined;
-  /** Updates between lines of metrics.jsonl; a run that is resumed must have the same. */
+  /** Updates per line of metrics.jsonl; must be the same in a resumed run. */
   readonly reportEvery?: number | undefined;
 }
 
 /** Values of parameters by name. */
 export type TrainedWeights = ReadonlyMap<string, { readonly shape: readonly number[]; readonly values: Float32Array }>;
 
-/** Where a run that is not finished has its state, in its folder. */
+/** Path of an unfinished run's state in its folder. */
 export const checkpointPath = (folder: string): string => join(folder, "checkpoint.safetensors");
 
 const EMA_WARM_UP = 10;
-/** Before the names of metrics among the graph's outputs, since inputs may have the same names. */
+/** Prefix of metrics among the graph's outputs, since inputs may have the same names. */
 const METRIC = "metric:";
 const REPORT_EVERY = 50;
 const PROGRESS_MS = 2000;
 
 /**
- * Trains until the task's last step, going on from the folder's checkpoint where there is one. Stopping it, by the signal or by
- * force, loses at most the work since the last checkpoint; what follows is the same as if it had not stopped.
+ * Trains until the task's last step, resuming from the folder's checkpoint if there is one. A signal or a crash loses at most the
+ * work since the last checkpoint; the result is the same as without it.
  * @returns the averaged weights (EMA) where the task asks for them, else the weights
  * @throws UserError train/start-shape, train/memory, train/not-finite, train/other-config, train/checkpoint, disk/full
  */
@@ -154,8 +154,11 @@ export async function train(task: TrainingTask, options: TrainingOptions): Promi
   const config = {
     ...task.config,
     ...(task.accumulate !== undefined && { accumulate: task.accumulate }),
-    ...(parameters.some(({ orthogonal }) => orthogonal) && { optimiser: "muon" }), // whose means are others
-    ...{ task: task.name, seed: task.seed, steps: task.steps, workers: count },
+    ...(parameters.some(({ orthogonal }) => orthogonal) && { optimiser: "muon" }), // whose state differs
+    task: task.name,
+    seed: task.seed,
+    steps: task.steps,
+    workers: count,
   };
   const resumed = await readCheckpoint(path, state, parameters, config);
   if (resumed === undefined) await begin(task, parameters, state);
@@ -203,7 +206,7 @@ function differentiated({ weights, kept, ...task }: Parameters<typeof trainingOu
   const tensors = weights.tensors();
   const values = { ...task.metrics, loss: task.loss };
   if (kept !== undefined) {
-    // it names tensors of the graph as it is
+    // `kept` names tensors of the graph before vectors are joined
     const inputs = parameters.map(({ name }) => tensors.get(name)!);
     return { fed: parameters, values, gradients: checkpointedGrad(values.loss, inputs, kept) };
   }
@@ -224,7 +227,7 @@ interface Loop {
   readonly metrics: MetricsFile;
   readonly recent: Recent;
   readonly save: (step: number, seconds: number) => Promise<void>;
-  /** Updates that are done, and the seconds that they took. */
+  /** Finished updates and their duration. */
   readonly first: { readonly step: number; readonly seconds: number };
   readonly current: () => TrainedWeights;
 }
@@ -249,7 +252,7 @@ async function loop({ task, options, workers, metrics, recent, save, first, curr
     const total = workers.workers * accumulate;
     const onBatch = (): void => options.onBatch?.({ task: task.name, step, steps, batch: ++count, batches: total });
     const running = workers.step(next, updateOf(task, step), onBatch);
-    const following = step + 1 < steps ? batches(step + 1) : Promise.resolve([]); // made while the workers compute
+    const following = step + 1 < steps ? batches(step + 1) : Promise.resolve([]); // prepared while the workers compute
     const both = await Promise.all([running, following]).catch((error: unknown) => {
       if (!signal?.aborted) throw error;
     });
@@ -287,7 +290,7 @@ async function loop({ task, options, workers, metrics, recent, save, first, curr
   }
 }
 
-/** Of the whole program, bytes. */
+/** Peak memory of the whole program, bytes. */
 const peakMemory = (): number => process.resourceUsage().maxRSS * 1024;
 
 function updateOf({ groups, rate, steps, beta2 = 0.999, clip = 0, emaDecay = 0 }: TrainingTask, step: number) {
@@ -300,7 +303,7 @@ function updateOf({ groups, rate, steps, beta2 = 0.999, clip = 0, emaDecay = 0 }
     momentum: 0.95,
     step: step + 1,
     clip,
-    // young averages forget their random start sooner
+    // a young average forgets its random start sooner
     emaDecay: Math.min(emaDecay, (step + 1) / (step + EMA_WARM_UP)),
   };
 }
@@ -322,7 +325,7 @@ function notFinite({ name }: TrainingTask, step: number, measured: Measured): Us
   return new UserError(
     "train/not-finite",
     `The ${at.length > 0 ? `loss of ${at.join(", ")}` : "gradient"} is not a number at step ${step + 1} of ${name}.`,
-    "The weights before that step are kept in the checkpoint. Start anew with a lower learning rate or with gradients clipped, and look for broken pictures in that batch.",
+    "The checkpoint has the weights from before that step. Start anew with a lower learning rate or with gradient clipping, and look for broken pictures in that batch.",
   );
 }
 

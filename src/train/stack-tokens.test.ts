@@ -15,7 +15,7 @@ const runtime = ortRuntime({ threads: 1 });
 afterAll(() => runtime.close());
 
 const [B, T, N, D] = [3, 5, 2, 4];
-/** Where each row has its ID images: two from token 1, one at token 3, none. */
+/** Positions of each row's ID images: two from token 1, one at token 3, none. */
 const PLACES = [[1, 2], [3], []];
 
 const context = floats(scattered(B * T * D, 1), B, T, D);
@@ -42,7 +42,7 @@ const parameters = [...weights.tensors()].map(([name, { shape }], i) => {
 });
 const fed = Object.fromEntries(parameters);
 
-test("where an ID image stands, its token is fused with the word there; everything else stays as it is", async () => {
+test("an ID token is fused with the word at its position; everything else is unchanged", async () => {
   const session = await runtime.load({ stacked });
   const one = await runtime.load({ fused });
   const expected = context.data.slice();
@@ -64,7 +64,7 @@ test("where an ID image stands, its token is fused with the word there; everythi
   }
 });
 
-test("only ID images that stand somewhere are learnt from", async () => {
+test("only ID images with a position receive gradients", async () => {
   const seen = input("tokens", [B * N, D]);
   const y = stackTokens(input("context", [B, T, D]), input("places", [B, T, N]), seen, w);
   const [gradient] = grad(reduceSum(mul(y, input("dy", [B, T, D]))), [seen]);

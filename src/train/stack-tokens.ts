@@ -8,9 +8,9 @@ import { fuse } from "../models/fuse.ts";
 /**
  * Puts fused ID tokens into the prompts of a batch: PhotoMaker (arXiv 2312.04461), section 3.2.
  * @param context [B, T, D]
- * @param places [B, T, N], 1 where image n stands at token t
+ * @param places [B, T, N], 1 where image n takes token t
  * @param tokens [B · N, D]
- * @param w the place of `fuse_module`
+ * @param w weights of `fuse_module`
  */
 export function stackTokens(context: Tensor, places: Tensor, tokens: Tensor, w: Weights): Tensor {
   const [batch, , images] = places.shape as [number, number, number];

@@ -4,12 +4,12 @@ import { add } from "../graph/ops/elementwise.ts";
 import type { Rule } from "../graph/rewrite.ts";
 import type { TrainableWeights } from "./trainable-weights.ts";
 
-/** The linear layers of the transformer blocks and around them: attention's, the feed-forward's and the projections in and out. */
+/** Linear layers of and around the transformer blocks: attention, feed-forward, and the projections in and out. */
 export const TRANSFORMER_LAYERS = /\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2)|proj_in|proj_out)\.weight$/;
 
 /**
- * Gives frozen layers low-rank changes that are trained: Hu et al. 2021 (arXiv 2106.09685), section 4. `lora_A` starts at random, `lora_B` at
- * zero, so that training begins from the model as it is.
+ * Adds trainable low-rank branches to frozen layers: Hu et al. 2021 (arXiv 2106.09685), section 4. `lora_A` is random and `lora_B` zero at
+ * first, so that training begins from the unchanged model.
  * @param weights receive `<layer>.lora_A.weight` [rank, in] and `<layer>.lora_B.weight` [out, rank], PEFT's names
  */
 export const trainableLora =

@@ -13,18 +13,18 @@ interface Wanted {
   readonly init: Init;
 }
 
-/** Weights that training changes: each is an input of the graph, and notes how it starts. */
+/** Weights that training changes: each is an input of the graph and records its initialisation. */
 export class TrainableWeights implements WeightSource {
   readonly #prefix: string;
   readonly #wanted: Map<string, Wanted>;
 
-  /** @param prefix before each path: it tells the parts of one training run apart */
+  /** @param prefix of each path, which separates the parts of one run */
   constructor(prefix = "", wanted: Map<string, Wanted> = new Map()) {
     this.#prefix = prefix;
     this.#wanted = wanted;
   }
 
-  /** Another part of the same run. */
+  /** A part of the same run, with a longer prefix. */
   part(prefix: string): TrainableWeights {
     return new TrainableWeights(`${this.#prefix}${prefix}`, this.#wanted);
   }
@@ -42,7 +42,7 @@ export class TrainableWeights implements WeightSource {
     return new Map([...this.#wanted].map(([name, { tensor }]) => [name, tensor]));
   }
 
-  /** One place for each weight in a long array, vectors behind the others, so that they lie side by side. @param groupOf the optimiser's group for a name */
+  /** Assigns each weight a range of one long array, vectors last, so that they are adjacent. @param groupOf the optimiser's group for a name */
   layout(groupOf: (name: string) => number): Parameter[] {
     let offset = 0;
     const wanted = [...this.#wanted];
@@ -56,8 +56,8 @@ export class TrainableWeights implements WeightSource {
   }
 
   /**
-   * Fills an array with first values: those of `from` where it has the name, else as the layer asks, drawn from a stream that the
-   * seed and the name decide, so that a new layer changes no other one's start.
+   * Fills an array with initial values: those of `from` where it has the name, else the layer's, drawn from a stream that is keyed by
+   * seed and name, so that a new layer does not change another's values.
    * @throws UserError as {@link checkStart}
    */
   async initialise(values: Float32Array, parameters: readonly Parameter[], seed: number, from?: Tensors): Promise<void> {
@@ -72,7 +72,7 @@ export class TrainableWeights implements WeightSource {
 }
 
 /**
- * Checks that weights to start from have the sizes that are trained.
+ * Checks that initial weights have the sizes of the trained ones.
  * @throws UserError train/start-shape
  */
 export function checkStart(parameters: readonly Parameter[], from: Tensors): void {
@@ -81,7 +81,7 @@ export function checkStart(parameters: readonly Parameter[], from: Tensors): voi
     if (known !== undefined && elementCount(known.shape) !== length)
       throw new UserError(
         "train/start-shape",
-        `The weight ${name} to start from is [${known.shape}], and [${dims}] is trained.`,
+        `The initial weight ${name} has shape [${known.shape}], but the trained one has [${dims}].`,
         "Start from weights of the same sizes, or change the sizes in the config.",
       );
   }

@@ -1,8 +1,9 @@
 // What programs of Node import. A browser takes the files without ".node" in their names.
+export type { Notice } from "../core/notice.ts";
 export type { AdapterFiles } from "./adapter.ts";
 export { type ByteSource, memorySource } from "./byte-source.ts";
 export { type Description, describe, type PartDescription } from "./describe.node.ts";
-export { withFile } from "./file-access.node.ts";
+export { FileSource, withFile } from "./file-access.node.ts";
 export { identify, KIND_NAMES, type Kind } from "./identify.ts";
 export type { LoraComponent } from "./lora-key.ts";
 export { type LoraLayer, type LoraTargets, type MatchedLora, matchLora } from "./lora-match.ts";

@@ -12,7 +12,7 @@ const PLAIN: Readonly<Record<PlainColour, Colour>> = {
   blue: 0x86b4e3,
 };
 
-/** Draws what is behind the person: large soft shapes over the whole canvas. */
+/** Draws the background: large soft shapes over the whole canvas. */
 export function drawBackground(pen: Pen, { background, plainColour, detail }: Scene): void {
   const random = seededRandom(detail, 1);
   if (background === "plain") {

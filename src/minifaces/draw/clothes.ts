@@ -16,7 +16,7 @@ export const CLOTH: Readonly<Record<ClothesColour, Colour>> = {
   black: 0x2e2d35,
 };
 
-/** A darker colour, or a lighter one where it is dark already: for collars and the like. */
+/** A darker shade of a colour, or a lighter one of a dark colour, for collars and the like. */
 export const contrasting = (colour: Colour, by = 0.72): Colour =>
   luma(colour) > 0.2 ? multiply(colour, by) : mix(colour, 0xffffff, 0.22);
 

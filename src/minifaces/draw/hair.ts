@@ -10,7 +10,7 @@ interface Hair {
   readonly pen: Pen;
   readonly head: Head;
   readonly colour: Colour;
-  /** Look of shapes that have the style's outline, and of those that have none because they merge with others. */
+  /** Look of shapes with the style's outline, and of shapes without, which merge with others. */
   readonly look: Look;
   readonly inner: Look;
   /** Half of the face's width and height, and how far the hair stands off the head. */
@@ -27,7 +27,7 @@ interface Hair {
   readonly hat: boolean;
 }
 
-/** Draws, one after the other, the hair behind the neck and the hair over the forehead and beside the face. */
+/** Functions that draw the hair behind the neck, then the hair over the forehead and beside the face. */
 export function createHair(pen: Pen, head: Head, scene: Scene): { drawBack(): void; drawFront(): void } {
   const { hair: colour, width: w, height: h, volume: v, parting, eyes } = head;
   const from = scene.lightFrom;
@@ -198,7 +198,7 @@ function fringe(hair: Hair): void {
   pen.path(svg`${cap(hair)} L${w * 0.88},${y} Q0,${y + 2.4} ${-w * 0.88},${y} L${-w * 0.92},${temple}Z`, colour, look);
 }
 
-/** Draws hair that hangs in front of the ears, down to `low`; `inner` is where it begins, as a share of the face's width. */
+/** Draws hair that hangs in front of the ears, down to `low`; `inner` is its inner edge, as a share of the face's width. */
 function locks({ pen, head, colour, inner: look, w, v }: Hair, low: number, inner: number): void {
   const [top, out] = [head.eyes.y - 9, w + v * 0.5];
   for (const q of [-1, 1]) {

@@ -4,7 +4,7 @@ import { svg } from "../markup.ts";
 import { PAPER } from "../pen.ts";
 import type { Scene } from "../scene.ts";
 
-/** Blank paper around a watercolour, with the uneven edge of its washes. */
+/** Draws the blank paper around a watercolour, with the uneven edge of its washes. */
 export function paperBorder({ detail }: Scene): string {
   const { uniform } = seededRandom(detail, 2);
   const points = Array.from({ length: 20 }, (_, k) => {

@@ -15,7 +15,7 @@ vi.mock("../../image/index.ts", async (original) => {
   return { ...image, decodePhoto: vi.fn(image.decodePhoto) };
 });
 
-/** A photo of one colour whose mask shows the person on one side, and what follows for a batch, worked out by hand. */
+/** A photo of one colour whose mask covers one side, and the values a batch must have for it, worked out by hand. */
 interface Known {
   readonly name: string;
   readonly width: number;
@@ -23,12 +23,12 @@ interface Known {
   readonly colour: readonly [number, number, number];
   readonly side: keyof typeof SIDES;
   readonly caption: string;
-  /** What SDXL is told: height and width, top and left of the middle square in the photo made smaller, the square's side twice. */
+  /** SDXL's size conditioning: height, width; top and left of the centre crop in the resized photo; the crop's side, twice. */
   readonly timeIds: readonly number[];
-  /** The caption's tokens before the class word, it, and those behind it. */
+  /** Token ids of the caption: before the class word, the class word, after it. */
   readonly tokens: readonly [readonly number[], number, readonly number[]];
 }
-/** Whether a place between 0 and 1 is inside. */
+/** Whether a position (0 to 1) lies under the mask. */
 const SIDES = {
   left: (x: number, _: number) => x < 0.5,
   right: (x: number, _: number) => x > 0.5,
@@ -44,7 +44,7 @@ const KNOWN: readonly Known[] = [
     colour: [250, 10, 20],
     side: "left",
     caption: "a woman in red",
-    timeIds: [48, 24, 8, 0, 16, 16], // made 16x32
+    timeIds: [48, 24, 8, 0, 16, 16], // resized to 16x32
     tokens: [[START, 320], WOMAN, [530, 736, END]],
   },
   {
@@ -54,7 +54,7 @@ const KNOWN: readonly Known[] = [
     colour: [30, 240, 40],
     side: "right",
     caption: "a woman in blue",
-    timeIds: [20, 60, 0, 16, 16, 16], // made 48x16
+    timeIds: [20, 60, 0, 16, 16, 16], // resized to 48x16
     tokens: [[START, 320], WOMAN, [530, 1746, END]],
   },
   {
@@ -74,7 +74,7 @@ const KNOWN: readonly Known[] = [
     colour: [200, 190, 180],
     side: "bottom",
     caption: "a man at sea",
-    timeIds: [50, 20, 12, 0, 16, 16], // made 16x40
+    timeIds: [50, 20, 12, 0, 16, 16], // resized to 16x40
     tokens: [[START, 320], MAN, [536, 2102, END]],
   },
   {
@@ -88,7 +88,7 @@ const KNOWN: readonly Known[] = [
     tokens: [[START, 320], MAN, [536, 1137, END]],
   },
 ];
-/** Side of the latents, and of the ID encoder's pictures. */
+/** Side of the latents, and of the ID encoder's input. */
 const SIDE = 8;
 const AREA = SIDE * SIDE;
 const [CHANNELS, IMAGES, LENGTH, BATCH] = [2, 2, 12, 3];
@@ -118,7 +118,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-/** Latents that say of which photo they are, and where in it. */
+/** Latents whose values identify the photo and the position in it. */
 const latentsOf = (known: Known): Float32Array =>
   Float32Array.from({ length: CHANNELS * AREA }, (_, i) => KNOWN.indexOf(known) * 1000 + i);
 const knownOf = ({ path }: TrainingPhoto): Known => KNOWN.find(({ name }) => path === join(root, `${name}.png`))!;
@@ -140,7 +140,7 @@ function source(config: Partial<AdapterConfig> = {}, more: Partial<BatchSource> 
 }
 const at = (step: number, worker = 0, micro = 0) => ({ step, worker, micro });
 
-/** One sample of a batch, each input cut to its row. */
+/** One sample of a batch: its row of each input. */
 interface Row {
   readonly known: Known;
   readonly ids: readonly Known[];
@@ -162,7 +162,7 @@ function rowsOf(feeds: Feeds): Row[] {
     return { known, ids, timestep: part("timestep")[0]!, part, pixels };
   });
 }
-/** Pixels where a mask is surely white, or surely black: more than two from its edge. */
+/** Pixels where a mask is certainly white, or certainly black: more than two from its edge. */
 const sure = ({ side }: Known, white: boolean): number[] =>
   Array.from({ length: AREA }, (_, i) => i).filter((i) => {
     const [x, y] = [(i % SIDE) + 0.5, Math.floor(i / SIDE) + 0.5];
@@ -185,14 +185,14 @@ beforeAll(async () => {
 });
 const share = (rows: readonly Row[], of: (row: Row) => boolean): number => rows.filter(of).length / rows.length;
 
-test("a sample has latents, sizes and caption of one photo, and other photos of the same person to know them by", async () => {
+test("a sample has latents, sizes and caption of one photo, and other photos of the same person as ID images", async () => {
   for (const { known, ids, part, pixels } of plain) {
     const person = dirname(known.name);
     expect(ids.every((id) => id !== undefined && id !== known && dirname(id.name) === person)).toBe(true);
     expect(new Set(ids).size).toBe(ids.length);
     expect(part("latents")).toEqual([...latentsOf(known)]);
     expect(part("timeIds")).toEqual(known.timeIds);
-    // the class word stands there once for each ID image, and each has its own place
+    // the class word is repeated for each ID image, each at its own position
     const [before, word, after] = known.tokens;
     const tokens = [...before, ...ids.map(() => word), ...after];
     const filled = (pad: number) => Array.from({ length: LENGTH }, (_, i) => tokens[i] ?? pad);
@@ -212,7 +212,7 @@ test("a sample has latents, sizes and caption of one photo, and other photos of 
   for (const known of KNOWN.slice(0, 3)) expect(share(ofAnna, ({ ids }) => ids[0] === known)).toBeGreaterThan(0.2);
 });
 
-test("the photo that is learnt is not decoded again: its latents and its size are known", async () => {
+test("the target photo is not decoded again: its latents and size are known", async () => {
   const from = source({ maskedLoss: 1 });
   vi.mocked(decodePhoto).mockClear();
   const rows = rowsOf(await adapterBatch(from, at(0)));
@@ -223,7 +223,7 @@ test("the photo that is learnt is not decoded again: its latents and its size ar
   expect(decoded.sort()).toEqual(wanted.sort());
 });
 
-test("around the person an ID image is noise, another in each", async () => {
+test("the background of an ID image is noise, different in each", async () => {
   const seen = new Set<string>();
   let count = 0;
   const values: number[] = [];
@@ -235,14 +235,14 @@ test("around the person an ID image is noise, another in each", async () => {
       count++;
     }
   expect(seen.size).toBe(count);
-  // uniform between 0 and 255: the mean and the deviation of its normalised values
+  // uniform between 0 and 255: mean and standard deviation of the normalised values
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
   const deviation = Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
   expect(mean).toBeCloseTo((0.5 - 0.48145466) / 0.26862954, 1);
   expect(deviation).toBeCloseTo(Math.sqrt(1 / 12) / 0.26862954, 1);
 });
 
-test("without masks ID images keep their background, and no loss is masked", async () => {
+test("without masks, ID images keep their background and no loss is masked", async () => {
   const { people: bare } = await trainingPhotos(root, { masks: false, trigger: "img" });
   for (const { ids, part, pixels } of await samples(source({ maskedLoss: 1 }, { people: bare }), 5)) {
     for (const [n, id] of ids.entries()) expect(pixels(n)).toEqual(normal(id).flatMap((v) => Array<number>(AREA).fill(v)));
@@ -250,7 +250,7 @@ test("without masks ID images keep their background, and no loss is masked", asy
   }
 });
 
-test("a masked loss counts the person's side of that photo, at mean 1; the share of such samples is as asked", async () => {
+test("a masked loss weighs only the person's side of its photo, with mean 1; as many samples are masked as configured", async () => {
   const masked = ({ known, part }: Row): boolean => {
     const weight = part("weight");
     if (weight.every((v) => v === 1)) return false;
@@ -264,7 +264,7 @@ test("a masked loss counts the person's side of that photo, at mean 1; the share
   expect(Math.abs(share(await samples(source({ maskedLoss: 0.25 }), 30), masked) - 0.25)).toBeLessThan(0.1);
 });
 
-test("text is dropped in the share that is asked for: zeros where no text is nothing, else an empty text", async () => {
+test("text is dropped as often as configured: to zeros if the model encodes an empty prompt as zeros, else to an empty prompt", async () => {
   const zeros = ({ part }: Row): boolean => part("keep")[0] === 0;
   expect(share(await samples(source({ nullText: 1 }), 5), zeros)).toBe(1);
   expect(Math.abs(share(await samples(source({ nullText: 0.25 }), 30), zeros) - 0.25)).toBeLessThan(0.1);
@@ -284,7 +284,7 @@ test("text is dropped in the share that is asked for: zeros where no text is not
   expect(Math.abs(share(some, isEmpty) - 0.25)).toBeLessThan(0.1);
 });
 
-test("min-SNR weighs a sample by its own timestep, whether its loss is masked or not", async () => {
+test("min-SNR weighs each sample by its own timestep, masked or not", async () => {
   // gamma 5; SNR is 99, 9, 1 and 1/9
   const factors = { epsilon: [5 / 99, 5 / 9, 1, 1], v_prediction: [5 / 100, 5 / 10, 1 / 2, 1 / 10] };
   for (const prediction of ["epsilon", "v_prediction"] as const) {
@@ -299,7 +299,7 @@ test("min-SNR weighs a sample by its own timestep, whether its loss is masked or
   }
 });
 
-test("noise is standard normal and of that sample alone, as strong as its timestep says", async () => {
+test("noise is standard normal, different for each sample, and as strong as the sample's timestep demands", async () => {
   for (const { timestep, part } of plain) {
     expect(part("signal")[0]).toBeCloseTo(Math.sqrt([0.99, 0.9, 0.5, 0.1][timestep]!), 6);
     expect(part("sigma")[0]).toBeCloseTo(Math.sqrt([0.01, 0.1, 0.5, 0.9][timestep]!), 6);
@@ -311,7 +311,7 @@ test("noise is standard normal and of that sample alone, as strong as its timest
   expect(new Set(plain.map(({ part }) => part("noise")[0])).size).toBe(plain.length);
 });
 
-test("a batch follows from seed, step, worker and its number alone; the first ones come again where that is asked for", async () => {
+test("a batch depends only on seed, step, worker and micro-batch; with overfitBatches the first ones repeat", async () => {
   const first = await adapterBatch(source(), at(4));
   expect(await adapterBatch(source(), at(4))).toEqual(first);
   for (const [config, other] of [

@@ -19,25 +19,25 @@ export interface BatchSource {
   readonly latents: PhotoLatents;
   readonly readers: readonly [Reader, Reader];
   readonly text: readonly [ClipTextModelConfig, ClipTextModelConfig];
-  /** Whether no text is zeros for the denoiser, or an empty text. */
+  /** Whether dropped text is zeros for the denoiser, rather than an empty prompt's embedding. */
   readonly emptyPromptIsZeros: boolean;
   readonly prediction: Prediction;
   readonly alphasCumprod: Float32Array;
-  /** Side of the ID encoder's pictures, pixels. */
+  /** Side of the ID encoder's input, pixels. */
   readonly image: number;
 }
 
-/** One sample: a picture to learn, and other pictures of the same person to know them by. */
+/** One sample: a target picture, and ID images of the same person. */
 interface Sample {
   readonly photo: TrainingPhoto;
   readonly ids: readonly TrainingPhoto[];
   readonly textless: boolean;
   readonly masked: boolean;
-  /** For what is drawn inside of it. */
+  /** Source of the noise in its ID images. */
   readonly random: Random;
 }
 
-/** The batch of a worker at a step: what it holds follows from the arguments alone. */
+/** A worker's batch at a step. It depends on the arguments alone. */
 export async function adapterBatch(
   source: BatchSource,
   at: { readonly step: number; readonly worker: number; readonly micro: number },
@@ -109,7 +109,7 @@ function chooseSample({ people, config }: BatchSource, random: Random, own: Rand
   return { photo, ids, textless: random.chance(config.nullText), masked: random.chance(config.maskedLoss), random: own };
 }
 
-/** Token ids for both encoders, and where the ID images stand. */
+/** Token ids for both encoders, and the positions of the ID images. */
 function readPrompt(
   { readers, config, emptyPromptIsZeros }: BatchSource,
   { photo, ids, textless }: Sample,

@@ -17,7 +17,7 @@ const runtime = ortRuntime({ threads: 1 });
 afterAll(() => runtime.close());
 
 const [BATCH, IMAGES, POSITIONS, SIDE] = [2, 2, 8, 4];
-/** Two ID images in the first sample, one in the second; that one has no text. */
+/** Two ID images in the first sample, one in the second, whose text is dropped. */
 const PLACES = [[2, 3], [3]];
 const KEEP = [1, 0];
 const IDS = [
@@ -65,7 +65,7 @@ const row = ({ data, dims: [, ...rest] }: FloatArray, b: number): FloatArray => 
   return floats(data.slice(b * size, (b + 1) * size), 1, ...rest);
 };
 
-/** What the UNet answers to each sample when pictures are made: the networks one by one, as they are compared with the reference. */
+/** The UNet's output for each sample as inference computes it: network by network, each of which is compared with the reference. */
 async function answers(): Promise<number[][]> {
   const adapter = await openAdapter(file);
   const { pairs } = await collectLoras(model, adapter, 1, []);
@@ -117,7 +117,7 @@ beforeAll(async () => {
 });
 
 test.each(["epsilon", "v_prediction"] as Prediction[])(
-  "the loss is that of the networks that make pictures, told of each sample what belongs to it: %s",
+  "the loss equals that of the inference networks, each sample with its own conditioning: %s",
   async (prediction) => {
     const { weights, loss, plain } = adapterGraph(model, start, {
       config,

@@ -20,7 +20,7 @@ import { TrainableWeights } from "../trainable-weights.ts";
 import type { AdapterConfig } from "./config.ts";
 import type { StartWeights } from "./start.ts";
 
-/** Attention's projections: where PhotoMaker has its LoRA. */
+/** Attention projections, where PhotoMaker has its LoRA. */
 const ATTENTION = /\.attn[12]\.(to_[qkv]|to_out\.0)\.weight$/;
 
 export interface AdapterGraph {
@@ -34,7 +34,7 @@ export interface AdapterGraphOptions {
   readonly config: AdapterConfig;
   readonly prediction: Prediction;
   readonly latents: { readonly channels: number; readonly side: number };
-  /** Tokens of a prompt. */
+  /** Tokens per prompt. */
   readonly positions: number;
 }
 
@@ -46,8 +46,8 @@ export const textSettings = ({ components }: ModelFiles): readonly [ClipTextMode
 /**
  * PhotoMaker's training graph (arXiv 2312.04461, sections 3.2 and 4): from ID images, prompt, noise and latents to the loss.
  * Inputs, besides those of {@link diffusionInputs}: `ids`, `ids2` [B, T] and `endAt` [B] of the prompts with their class words repeated,
- * `places` [B, T, N] with 1 where ID image n stands at token t, `pixels` [B · N, 3, image, image], `keep` [B, 1] which is 0 where there
- * is to be no text, `timeIds` [B, 6].
+ * `places` [B, T, N] with 1 where ID image n takes token t, `pixels` [B · N, 3, image, image], `keep` [B, 1] with 0 where the text is
+ * dropped, `timeIds` [B, 6].
  */
 export function adapterGraph(model: ModelFiles, start: StartWeights, options: AdapterGraphOptions): AdapterGraph {
   const { config, prediction, latents, positions } = options;
@@ -87,11 +87,11 @@ export function adapterGraph(model: ModelFiles, start: StartWeights, options: Ad
   return { weights, loss: late, plain: latePlain, kept: betweenBlocks([late], blockOf) };
 }
 
-/** Residual and transformer blocks of the UNet, layers of the encoders. */
+/** The block of a weight: a residual or transformer block of the UNet, a layer of an encoder. */
 const blockOf = (path: string): string | undefined =>
   /^(?:unet\.|id_encoder\.)?(.*?(?:resnets|transformer_blocks|samplers|layers)\.\d+)\./.exec(path)?.[1];
 
-/** Trained are projections, fuse MLPs and the last layers of the vision transformer, or all of it where it starts at random. */
+/** Trains projections, fuse MLPs and the last layers of the vision transformer; all of it if it is randomly initialised. */
 function idWeights(trained: TrainableWeights, { frozen, vision }: StartWeights, { visionLayers }: AdapterConfig): WeightSource {
   const files = new Checkpoint(frozen, "the vision model to start from");
   const isFrozen = (path: string): boolean => {

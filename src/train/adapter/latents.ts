@@ -12,15 +12,15 @@ export interface PhotoLatents {
   readonly channels: number;
   /** Side of the latents. */
   readonly side: number;
-  /** Encodes the pictures that are not yet. */
+  /** Encodes the pictures that have no latents yet. */
   readonly encode: (photos: readonly TrainingPhoto[]) => Promise<void>;
-  /** Means, scaled as the denoiser sees them: [channels, side, side]. */
+  /** Mean of the VAE's distribution, scaled for the denoiser: [channels, side, side]. */
   readonly of: (photo: TrainingPhoto) => Promise<Float32Array>;
 }
 
 export interface LatentOptions {
   readonly folder: string;
-  /** Side of the squares that pictures are cut to, pixels. */
+  /** Side of the square crop of each picture, pixels. */
   readonly resolution: number;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -32,13 +32,13 @@ export interface EncodePhase {
   readonly phase: "encode";
   readonly pictures: number;
   readonly seconds: number;
-  /** Of the process that encodes, which is over then, bytes. */
+  /** Peak memory of the encoding process, which has ended by then, bytes. */
   readonly peakMemory: number;
 }
 
 /**
- * Latents of pictures. Each is encoded once; what it becomes is kept in a file that is named for the picture's bytes, the VAE and the
- * size, so that another run, or the same folder with more pictures, encodes only what is new.
+ * Encodes each picture once, and keeps the latents in a file that is named for the picture's bytes, the VAE and the size, so that a
+ * later run encodes only new pictures.
  */
 export async function openLatents(
   vae: ModelComponent,
@@ -79,7 +79,7 @@ export async function openLatents(
   };
 }
 
-/** Tells one VAE from another: by the bytes of some of its weights and its scale. */
+/** Hash that tells one VAE from another: of some of its weights' bytes and its scale. */
 async function vaeKey({ tensors, config }: ModelComponent): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify([config?.scaling_factor, config?.shift_factor]));
   for (const name of ["encoder.conv_in.weight", "encoder.conv_out.weight", "encoder.mid_block.resnets.0.conv1.bias"]) {

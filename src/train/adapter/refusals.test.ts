@@ -14,13 +14,13 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-test("a config names the field that cannot be used", () => {
+test("a bad config is refused with the field's name", () => {
   expect(() => adapterConfig({ nullText: 2 })).toThrow(
     expect.objectContaining({ code: "train/config", message: expect.stringContaining("nullText") }),
   );
 });
 
-test("a model that predicts pictures is not trained", async () => {
+test("a model that predicts clean images is refused", async () => {
   const model = join(folder, "sample");
   await cp(goldenPath("tiny-sdxl"), model, { recursive: true });
   const path = join(model, "scheduler", "scheduler_config.json");
@@ -29,7 +29,7 @@ test("a model that predicts pictures is not trained", async () => {
   await expect(trainAdapter(options)).rejects.toMatchObject({ code: "train/prediction" });
 });
 
-test("an adapter whose LoRA has a strength of its own is no start", async () => {
+test("an adapter whose LoRA has its own scale is refused as a start", async () => {
   const { tensors } = await openTensors(goldenPath("tiny-photomaker-v1.safetensors"));
   const down = [...tensors.keys()].find((name) => name.endsWith("attn1.processor.to_k_lora.down.weight"))!;
   const alpha = { name: down.replace("processor.to_k_lora.down.weight", "to_k.alpha"), dtype: "F32", shape: [] } as const;

@@ -21,13 +21,15 @@ export interface SampleSheetOptions {
 const PEOPLE = 3;
 
 /**
- * A sheet of the first people with the adapter as it is now: an ID image, and a picture for each prompt (or for the person's own first
+ * Draws a sheet of the first people with the current adapter: an ID image, and a picture for each prompt (or for the person's first
  * caption). @returns the sheet's path
  */
 export async function drawSamples(options: SampleSheetOptions): Promise<string> {
   const { model, modelConfig, adapter, config, people, out, step, threads, signal } = options;
   await using photomaker = await PhotoMaker.load({
-    ...{ model, adapter, triggerWord: config.trigger },
+    model,
+    adapter,
+    triggerWord: config.trigger,
     ...(modelConfig !== undefined && { modelConfig }),
     ...(threads !== undefined && { threads }),
   });

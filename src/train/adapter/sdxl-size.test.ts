@@ -31,7 +31,7 @@ const frozen = stored(idEncoderParameters(SDXL, "v1"));
 // no size of it matters for the graph
 const start = { vision, frozen, trained: new Map(), sizes: {} as never };
 
-/** One step at full size, of which no weight is read. */
+/** One step at full size. No weight is read. */
 function step(resolution: number) {
   const config = adapterConfig({ resolution, idImages: 2 });
   const latents = { channels: SDXL.vae.latentChannels, side: resolution / 8 };
@@ -47,7 +47,7 @@ function step(resolution: number) {
   return { weights, outputs };
 }
 
-test("SDXL is trained at 512x512 in less than 14 GB, of which 7 GB are weights that stay in half precision", () => {
+test("SDXL is trained at 512x512 in less than 14 GB, 7 GB of them weights that stay in half precision", () => {
   const { weights, outputs } = step(512);
   const shapes = [...weights.tensors()].map(([name, { shape }]) => [name, elementCount(shape as number[])] as const);
   const count = (prefix: string) => shapes.reduce((sum, [name, size]) => sum + (name.startsWith(prefix) ? size : 0), 0);

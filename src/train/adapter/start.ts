@@ -15,19 +15,19 @@ import { unwrapStateDict } from "../../weights/model.ts";
 import { readJsonIfThere } from "../../weights/read-json.node.ts";
 import type { AdapterConfig, VisionSizes } from "./config.ts";
 
-/** What the ID encoder begins with. */
+/** Initial weights of the ID encoder and the LoRA. */
 export interface StartWeights {
   readonly vision: ClipVisionConfig;
-  /** The vision transformer's frozen weights are here: by names such as `vision_model.…`; empty where it starts at random. */
+  /** Weights of the vision transformer, by names such as `vision_model.…`; empty if it is randomly initialised. */
   readonly frozen: Tensors;
-  /** What trained weights begin with, by the trainer's names: `id_encoder.…`, `unet.….lora_A.weight`. */
+  /** Initial values of trained weights, by the trainer's names: `id_encoder.…`, `unet.….lora_A.weight`. */
   readonly trained: Tensors;
-  /** As `photomaker-config.json` has it. */
+  /** Sizes as written to `photomaker-config.json`. */
   readonly sizes: VisionSizes;
 }
 
 /**
- * @param init a PhotoMaker V1 adapter, CLIP's vision weights as transformers stores them, or undefined for a random start
+ * @param init a PhotoMaker V1 adapter, CLIP's vision weights as transformers stores them, or undefined to initialise at random
  * @throws UserError train/init-kind, train/no-vision, train/lora-scale, train/start-shape (another rank), adapter/config-needed, and those of
  *   openTensors
  */
@@ -52,8 +52,8 @@ function randomStart({ vision }: AdapterConfig): StartWeights {
   if (vision === undefined)
     throw new UserError(
       "train/no-vision",
-      "Nothing is given that the ID encoder could begin with.",
-      'Give --init: CLIP\'s vision weights (openai/clip-vit-large-patch14) or a PhotoMaker V1 adapter; or set "vision": {} in the config to begin at random.',
+      "There are no weights for the ID encoder to start from.",
+      'Give --init: CLIP\'s vision weights (openai/clip-vit-large-patch14) or a PhotoMaker V1 adapter; or set "vision": {} in the config to initialise it at random.',
     );
   return { vision: visionConfig(vision), frozen: new Map(), trained: new Map(), sizes: vision };
 }
@@ -70,7 +70,7 @@ const visionConfig = (v: VisionSizes): ClipVisionConfig => ({
 });
 
 function visionOf(tensors: Tensors, json: unknown): Pick<StartWeights, "vision" | "sizes"> {
-  // the projections are no part of the vision model, and their widths do not matter here
+  // the projections do not belong to the vision model; their widths do not matter here
   const any = { name: "", dtype: "F32", shape: [0, 0], source: { kind: "bytes", bytes: new Uint8Array() } } as const;
   const projections = ["visual_projection.weight", "visual_projection_2.weight"].map((name) => [name, any] as const);
   const { vision } = idEncoderV1Config(new Map<string, TensorEntry>([...projections, ...tensors]), json);
@@ -87,7 +87,7 @@ function visionOf(tensors: Tensors, json: unknown): Pick<StartWeights, "vision" 
   return { vision, sizes };
 }
 
-/** LoRA of an adapter under the trainer's names. A strength of its own that a file gives is multiplied in where it is read. */
+/** An adapter's LoRA under the trainer's names. @throws UserError train/lora-scale, train/start-shape */
 async function loraStart({ path: file, lora }: AdapterFiles, model: ModelFiles, rank: number): Promise<Tensors> {
   const { layers } = await matchLora(lora, { unet: model.components.unet.tensors });
   return new Map(
@@ -95,14 +95,14 @@ async function loraStart({ path: file, lora }: AdapterFiles, model: ModelFiles, 
       if (scale !== 1)
         throw new UserError(
           "train/lora-scale",
-          `The LoRA to start from has a strength of ${scale} at ${path}.`,
-          "Start from an adapter as PhotoMaker publishes it, whose strengths are 1.",
+          `The LoRA to start from has a scale of ${scale} at ${path}.`,
+          "Start from an adapter in PhotoMaker's own form, where every scale is 1.",
         );
       const found = down.shape[0]!;
       if (found !== rank)
         throw new UserError(
           "train/start-shape",
-          `${file} has a LoRA of rank ${found} (${path}), and loraRank is ${rank}.`,
+          `${file} has a LoRA of rank ${found} (${path}), but loraRank is ${rank}.`,
           `Set "loraRank": ${found} in the config, or start from CLIP's vision weights, which have no LoRA.`,
         );
       return [
@@ -120,5 +120,5 @@ const wrongKind = (path: string, what: string): UserError =>
   new UserError(
     "train/init-kind",
     `${path} is ${what}.`,
-    "Give CLIP's vision weights, such as model.safetensors of openai/clip-vit-large-patch14, or a PhotoMaker V1 adapter.",
+    "Use CLIP's vision weights, such as model.safetensors of openai/clip-vit-large-patch14, or a PhotoMaker V1 adapter.",
   );

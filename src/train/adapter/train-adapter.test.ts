@@ -26,8 +26,20 @@ const model = goldenPath("tiny-sdxl");
 const init = goldenPath("tiny-photomaker-v1.safetensors");
 const config = (more: object = {}) =>
   adapterConfig({
-    ...{ resolution: 64, batch: 2, accumulate: 1, steps: 8, seed: 3, loraRank: 4, warmUp: 0, reportEvery: 2, visionLayers: 1 },
-    ...{ loraLearningRate: 0.01, learningRate: 0.003, idImages: 2, emaDecay: 0.5, ...more },
+    resolution: 64,
+    batch: 2,
+    accumulate: 1,
+    steps: 8,
+    seed: 3,
+    loraRank: 4,
+    warmUp: 0,
+    reportEvery: 2,
+    visionLayers: 1,
+    loraLearningRate: 0.01,
+    learningRate: 0.003,
+    idImages: 2,
+    emaDecay: 0.5,
+    ...more,
   });
 const run = (name: string, more: Partial<TrainAdapterOptions> = {}) =>
   trainAdapter({ model, data, init, config: config(), out: join(folder, name), workers: 1, threads: 1, ...more });
@@ -37,7 +49,7 @@ const lossesOf = async (name: string) =>
   );
 const values = async (path: string, name: string) => readFloats((await openTensors(path)).tensors.get(name)!);
 
-test("the loss falls, the adapter changes the picture, and only what is trained has changed", async () => {
+test("the loss falls, the adapter changes the picture, and only trained weights have changed", async () => {
   const path = await run("long", { config: config({ steps: 40, reportEvery: 10, nullText: 0, maskedLoss: 0.5 }) });
   const losses = (await lossesOf("long")).map(({ loss }) => loss!);
   expect(losses.at(-1)).toBeLessThan(losses[0]!);
@@ -65,7 +77,7 @@ test("the loss falls, the adapter changes the picture, and only what is trained 
   expect(change).toBeGreaterThan(1);
 });
 
-test("a batch that comes again is learnt step by step; seconds and memory are told of each", async () => {
+test("a repeated batch is learnt step by step; each step reports its seconds and memory", async () => {
   const phases: string[] = [];
   const told: TrainingProgress[] = [];
   await run("same", {
@@ -86,7 +98,7 @@ test("a batch that comes again is learnt step by step; seconds and memory are to
   expect(await readdir(join(folder, "small"))).toEqual([]);
 });
 
-test("a run that was stopped goes on exactly", async () => {
+test("a stopped run resumes exactly", async () => {
   const whole = await readFile(await run("whole"));
   const stop = new AbortController();
   const onProgress = () => stop.abort();
@@ -96,7 +108,7 @@ test("a run that was stopped goes on exactly", async () => {
   expect(await lossesOf("stopped")).toEqual(await lossesOf("whole"));
 });
 
-test("checkpoints in the graph change neither the loss nor the gradients", async () => {
+test("gradient checkpointing changes neither loss nor gradients", async () => {
   const once = { steps: 1, reportEvery: 1 };
   await run("kept", { config: config({ ...once, gradientCheckpointing: false }) });
   await run("again", { config: config(once) });
@@ -105,7 +117,7 @@ test("checkpoints in the graph change neither the loss nor the gradients", async
   expect(again!.norm! / kept!.norm!).toBeCloseTo(1, 3);
 });
 
-test("other settings or other pictures are refused in the folder of a run", async () => {
+test("another config or other pictures are refused in the folder of a run", async () => {
   await run("settings", { config: config({ steps: 1 }) });
   const other = config({ steps: 1, loraLearningRate: 0.02, maskedLoss: 0 });
   await expect(run("settings", { config: other })).rejects.toMatchObject({
@@ -114,7 +126,7 @@ test("other settings or other pictures are refused in the folder of a run", asyn
   });
 });
 
-test("a vision model that starts at random is trained as a whole", async () => {
+test("a randomly initialised vision model is trained as a whole", async () => {
   const vision = {
     hidden_size: 16,
     intermediate_size: 32,
@@ -127,14 +139,18 @@ test("a vision model that starts at random is trained as a whole", async () => {
   const path = await trainAdapter({ ...options, config: config({ steps: 1, vision }) });
   await using photomaker = await PhotoMaker.load({ model, adapter: path });
   const { images } = await photomaker.generate({
-    ...{ prompt: "a woman img", inputIdImages: [join(data, "00000_000.png")], numInferenceSteps: 1, startMergeStep: -1 },
-    ...{ width: 64, height: 64 },
+    prompt: "a woman img",
+    inputIdImages: [join(data, "00000_000.png")],
+    numInferenceSteps: 1,
+    startMergeStep: -1,
+    width: 64,
+    height: 64,
   });
   expect(images).toHaveLength(1);
   await expect(trainAdapter({ ...options, config: config() })).rejects.toMatchObject({ code: "train/no-vision" });
 });
 
-test("samples show the people of the data on the way", async () => {
+test("sample sheets show people of the data during training", async () => {
   const notes: string[] = [];
   const samples = config({ steps: 2, sampleEvery: 2, sampleSteps: 1, samplePrompts: ["a photo of a {class} at the sea"] });
   await run("samples", { config: samples, onNotice: (text) => notes.push(text) });
@@ -143,7 +159,7 @@ test("samples show the people of the data on the way", async () => {
   expect((await sharp(sheet).metadata()).width).toBeGreaterThan(128);
 });
 
-test("what cannot begin an ID encoder is refused by name", async () => {
+test("a file that an ID encoder cannot start from is refused by name", async () => {
   const v2 = goldenPath("tiny-photomaker-v2.bin");
   await expect(run("v2", { init: v2 })).rejects.toMatchObject({ code: "train/init-kind" });
   const vae = goldenPath("tiny-sdxl", "vae", "diffusion_pytorch_model.safetensors");
@@ -160,7 +176,7 @@ test("what cannot begin an ID encoder is refused by name", async () => {
   await expect(run("alone", { init: alone })).rejects.toMatchObject({ code: "adapter/config-needed" });
 });
 
-test("a LoRA with a strength of its own is refused, for what is trained has none", async () => {
+test("a LoRA with its own scale is refused, since the trained one has none", async () => {
   const { tensors } = await openTensors(init);
   const written = await Promise.all(
     [...tensors].map(async ([name, entry]) => ({
@@ -179,11 +195,11 @@ test("a LoRA with a strength of its own is refused, for what is trained has none
   await writeSafetensors(join(scaled, "photomaker-v1.safetensors"), [...written, strength]);
   await expect(run("strong", { init: join(scaled, "photomaker-v1.safetensors") })).rejects.toMatchObject({
     code: "train/lora-scale",
-    message: expect.stringContaining("a strength of 0.5"), // alpha over rank
+    message: expect.stringContaining("a scale of 0.5"), // alpha over rank
   });
 });
 
-test("a model that predicts pictures is refused", async () => {
+test("a model that predicts clean images is refused", async () => {
   const other = join(folder, "predicts-pictures");
   await cp(model, other, { recursive: true });
   const scheduler = join(other, "scheduler", "scheduler_config.json");
@@ -192,7 +208,7 @@ test("a model that predicts pictures is refused", async () => {
   await expect(run("sample", { model: other })).rejects.toMatchObject({ code: "train/prediction" });
 });
 
-test("fields of the config that there are not are named", () => {
+test("unknown fields of the config are named", () => {
   expect(() => adapterConfig({ learningrate: 1 })).toThrow(
     expect.objectContaining({ code: "train/config", message: expect.stringContaining("learningrate") }),
   );

@@ -24,18 +24,18 @@ export interface TrainAdapterOptions {
   /** Folder of people: see {@link trainingPhotos}. */
   readonly data: string;
   readonly config: AdapterConfig;
-  /** What the ID encoder begins with: see {@link readStart}. */
+  /** Weights that the ID encoder starts from: see {@link readStart}. */
   readonly init?: string | undefined;
   readonly out: string;
-  /** When absent, one for each core, and one alone for a model as large as SDXL. */
+  /** When absent, one for each core; a single one for a model as large as SDXL. */
   readonly workers?: number | undefined;
-  /** Of each worker; when absent, one, and all cores for a worker that is alone for the model's size. */
+  /** Threads per worker. When absent, one; all cores for the single worker of a large model. */
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onPhotos?: ((photos: TrainingPhotos) => void) | undefined;
   /** See TrainingOptions. */
   readonly availableMemory?: number | undefined;
-  /** How far reading and encoding the pictures is. */
+  /** Called as pictures are read and encoded. */
   readonly onPrepare?: ((what: "read" | "encode", done: number, total: number) => void) | undefined;
   readonly onPhase?: ((phase: TrainingPhase | EncodePhase) => void) | undefined;
   readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
@@ -44,8 +44,8 @@ export interface TrainAdapterOptions {
 }
 
 /**
- * Trains a PhotoMaker V1 adapter for an SDXL model: arXiv 2312.04461, section 4. The folder `out` gets checkpoint, metrics.jsonl, latents of
- * the pictures, samples and at the end the adapter; a run that was stopped goes on from there.
+ * Trains a PhotoMaker V1 adapter for an SDXL model: arXiv 2312.04461, section 4. Writes checkpoint, metrics.jsonl, latents, samples and
+ * finally the adapter to the folder `out`; a stopped run resumes from there.
  * @returns the adapter's path
  * @throws UserError those of openModel, trainingPhotos, readStart and train; train/prediction
  */
@@ -56,7 +56,9 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
   const schedule = scheduleOf(model);
   const start = await readStart(options.init, model, config);
   const photos = await trainingPhotos(options.data, {
-    ...{ masks: config.masks, trigger: config.trigger, signal },
+    masks: config.masks,
+    trigger: config.trigger,
+    signal,
     onPhoto: (done, total) => onPrepare?.("read", done, total),
   });
   options.onPhotos?.(photos);
@@ -65,7 +67,11 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
   for (const { message } of notices) options.onNotice?.(message);
   const all = photos.people.flatMap((person) => person.photos);
   const latents = await openLatents(model.components.vae, {
-    ...{ folder: join(out, "latents"), resolution: config.resolution, threads: options.threads, signal, onEncoded: onPhase },
+    folder: join(out, "latents"),
+    resolution: config.resolution,
+    threads: options.threads,
+    signal,
+    onEncoded: onPhase,
     onPhoto: (done, total) => onPrepare?.("encode", done, total),
   });
   const { people } = photos;
@@ -82,8 +88,15 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
   };
   const task = { ...adapterTask(model, start, source, photos.fingerprint), prepare: () => latents.encode(all) };
   const weights = await train(task, {
-    ...{ folder: out, ...sessionsFor(model, options), signal, lean: true, onPhase, onBatch: options.onBatch, availableMemory },
-    ...{ checkpointSeconds: config.checkpointSeconds, reportEvery: config.reportEvery },
+    folder: out,
+    ...sessionsFor(model, options),
+    signal,
+    lean: true,
+    onPhase,
+    onBatch: options.onBatch,
+    availableMemory,
+    checkpointSeconds: config.checkpointSeconds,
+    reportEvery: config.reportEvery,
     ...(options.onProgress && { onProgress: options.onProgress }),
     ...(config.sampleEvery > 0 && {
       sampleEvery: config.sampleEvery,
@@ -97,7 +110,7 @@ export async function trainAdapter(options: TrainAdapterOptions): Promise<string
   return writeAdapter(out, start, weights);
 }
 
-/** Parameters of the UNet from which the copies of a second worker cost more than it saves. */
+/** UNet parameters above which a second worker's copies cost more than it saves. */
 const LARGE = 3e8;
 
 /** One session on all cores for a large model, one on each core for a small one. */
@@ -137,15 +150,15 @@ function adapterTask(model: ModelFiles, start: StartWeights, source: BatchSource
   };
 }
 
-/** The noise that the model was trained with. */
+/** The model's noise schedule and prediction type. @throws UserError train/prediction */
 function scheduleOf(model: ModelFiles): { readonly prediction: Prediction; readonly alphasCumprod: Float32Array } {
   const scheduler = schedulerConfig(model.scheduler ?? SDXL_SCHEDULER);
   const prediction = scheduler.prediction_type ?? "epsilon";
   if (prediction === "sample")
     throw new UserError(
       "train/prediction",
-      "The model predicts pictures (prediction_type sample), which cannot be trained here.",
-      "Take a model that predicts noise or velocity, as SDXL and its descendants do.",
+      "The model predicts clean images (prediction_type sample), which cannot be trained here.",
+      "Use a model that predicts noise or velocity, as SDXL and its descendants do.",
     );
   const zeroSnr = scheduler.rescale_betas_zero_snr === true ? "exact" : "no";
   return { prediction, alphasCumprod: noiseSchedule(withDefaults(scheduler, BETA_DEFAULTS), zeroSnr).alphasCumprod };

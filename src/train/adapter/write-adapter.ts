@@ -9,8 +9,8 @@ import type { StartWeights } from "./start.ts";
 export const ADAPTER_FILE = "photomaker-v1.safetensors";
 
 /**
- * Writes a PhotoMaker V1 adapter as `photomaker generate --adapter` and the reference code read it: the whole ID encoder, also what was not
- * trained of it, and the LoRA; trained weights in half precision. Beside it the vision model's sizes.
+ * Writes a PhotoMaker V1 adapter as `photomaker generate --adapter` and the reference code read it: the whole ID encoder, including its
+ * frozen weights, and the LoRA; trained weights in half precision. Writes the vision model's sizes beside it.
  * @returns the adapter's path
  */
 export async function writeAdapter(folder: string, start: StartWeights, trained: TrainedWeights): Promise<string> {

@@ -3,7 +3,7 @@ import { basename, extname, join, resolve } from "node:path";
 import { z } from "zod";
 import { messageOf, systemCode, UserError } from "../../core/errors.ts";
 
-/** What a folder says of a picture; nothing of it is checked yet. */
+/** A picture as a folder describes it, not yet checked. */
 export interface Candidate {
   readonly person: string;
   readonly path: string;
@@ -25,9 +25,9 @@ const captionLine = z.looseObject({ file: z.string(), caption: z.string() });
 const personFile = z.looseObject({ classWord: z.string().optional() });
 
 /**
- * Pictures of a training folder, person by person. Either `index.jsonl` says all, as `photomaker world render` writes it; or there is a folder
- * for each person, with pictures, captions (`photo.txt` beside `photo.jpg`, or all in `captions.jsonl`), masks (`photo_mask.png`, or
- * `photo.mask.png`) and, if wanted, `person.json` with the class word.
+ * Pictures of a training folder, person by person. Either `index.jsonl` lists everything, as `photomaker world render` writes it; or there is a
+ * folder for each person, with pictures, captions (`photo.txt` beside `photo.jpg`, or all in `captions.jsonl`), masks (`photo_mask.png` or
+ * `photo.mask.png`) and, optionally, `person.json` with the class word.
  * @throws UserError data/missing, data/not-json
  */
 export async function candidates(folder: string): Promise<Candidate[]> {
@@ -84,7 +84,7 @@ async function fromPerson(root: string, person: string): Promise<Candidate[]> {
 const stemOf = (name: string): string => name.slice(0, name.length - extname(name).length);
 const DOTTED_MASK = /\.mask\.png$/i;
 
-/** The mask of a picture among the names of its folder. `NAME_mask.png` may be a picture itself: then it has a caption. */
+/** Finds a picture's mask among the names of its folder. A `NAME_mask.png` with a caption of its own is a picture, not a mask. */
 function maskNames(names: ReadonlySet<string>, hasCaption: (name: string) => boolean): (picture: string) => string | undefined {
   return (picture) => {
     const stem = stemOf(picture);
@@ -101,7 +101,7 @@ async function jsonLines<S extends z.ZodType>(path: string, schema: S): Promise<
 
 function parse<S extends z.ZodType>(text: string, schema: S, where: string): z.output<S> {
   const refuse = (why: string, cause?: unknown) =>
-    new UserError("data/not-json", `${where} cannot be used: ${why}.`, "Correct it, or take it away.", { cause });
+    new UserError("data/not-json", `${where} cannot be used: ${why}.`, "Correct or remove it.", { cause });
   let value: unknown;
   try {
     value = JSON.parse(text);

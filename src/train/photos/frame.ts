@@ -1,7 +1,7 @@
 import type { Random } from "../../core/random/seeded-random.ts";
 import { clipCrop, clipNormalise, type Rgb8 } from "../../image/index.ts";
 
-/** Where a square of `side` lies in a picture whose shorter side is made as long: what SDXL is told of it (arXiv 2307.01952, section 2.2). */
+/** Offset of the centre crop in a picture resized so that its shorter side is `side`: SDXL's crop conditioning (arXiv 2307.01952, section 2.2). */
 export function cropOf(
   { width, height }: Pick<Rgb8, "width" | "height">,
   side: number,
@@ -10,16 +10,16 @@ export function cropOf(
   return width <= height ? { top: long(height, width), left: 0 } : { top: 0, left: long(width, height) };
 }
 
-/** How much of each latent is the person, at mean 1 where there is any: the loss is then the mean over the person. [side · side] */
+/** The person's share of each latent pixel, scaled to mean 1 so that the loss is a mean over the person. [side · side] */
 export function maskWeights(mask: Rgb8, side: number): Float32Array {
   const { data } = clipCrop(mask, side);
   const share = Float32Array.from({ length: side * side }, (_, i) => data[i * 3]! / 255);
   const mean = share.reduce((a, b) => a + b, 0) / share.length;
-  return mean > 0 ? share.map((v) => v / mean) : share.fill(1); // the person may lie outside of the square
+  return mean > 0 ? share.map((v) => v / mean) : share.fill(1); // the person may lie outside the crop
 }
 
 /**
- * An ID image as the encoder takes it, [3, side, side]; what is not the person is random noise: PhotoMaker (arXiv 2312.04461),
+ * An ID image as the encoder takes it, [3, side, side], with random noise for background: PhotoMaker (arXiv 2312.04461),
  * section 4.
  */
 export function maskedIdPixels(picture: Rgb8, mask: Rgb8 | undefined, side: number, random: Random): Float32Array {

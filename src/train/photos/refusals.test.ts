@@ -13,18 +13,18 @@ afterEach(() => rm(folder, { recursive: true }));
 const read = (path = folder) => trainingPhotos(path, { masks: true, trigger: "img" });
 const refusal = (code: string, message: string) => ({ name: "UserError", code, message: expect.stringContaining(message) });
 
-test("a folder that is not there", async () => {
+test("a missing folder", async () => {
   await expect(read(join(folder, "none"))).rejects.toMatchObject(refusal("data/missing", join(folder, "none")));
 });
 
-test("a list with a broken line, which is named", async () => {
+test("a broken line of a list is named", async () => {
   await writeFile(join(folder, "index.jsonl"), '{"file": "a.png", "person": 1}\n{"file": "b.png"}\n');
   await expect(read()).rejects.toMatchObject(refusal("data/not-json", "line 2 of"));
   await writeFile(join(folder, "index.jsonl"), "{\n");
   await expect(read()).rejects.toMatchObject(refusal("data/not-json", "line 1 of"));
 });
 
-test("a folder of which nothing remains, with the reasons", async () => {
+test("a folder with nothing to learn from, with the reasons", async () => {
   await expect(read()).rejects.toMatchObject(refusal("data/nothing-left", "no pictures were found"));
   await mkdir(join(folder, "ann"));
   await writeFile(join(folder, "ann", "a.png"), "no picture");

@@ -15,7 +15,7 @@ afterAll(() => rm(root, { recursive: true }));
 
 const png = (width: number, height: number, value: number) =>
   encodePng(rgb8(width, height, new Uint8Array(width * height * 3).fill(value)));
-/** Makes a folder of files: their text, or pictures. */
+/** Makes a folder of text files and pictures. */
 async function folder(name: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
   for (const [file, content] of Object.entries(files)) {
     await mkdir(dirname(join(root, name, file)), { recursive: true });
@@ -35,7 +35,7 @@ const good = async () => ({
   "anna/two.mask.png": await png(5, 4, 255),
 });
 
-test("each picture comes with its own mask, bytes and caption, the trigger word behind the class word", async () => {
+test("each picture has its own mask, hash and caption, with the trigger word after the class word", async () => {
   const path = await folder("good", await good());
   const told: (readonly number[])[] = [];
   const { people, dropped, kept } = await read(path, { onPhoto: (...at) => told.push(at) });
@@ -63,7 +63,7 @@ test("each picture comes with its own mask, bytes and caption, the trigger word 
   ]);
 });
 
-test("sizes are those of photos turned upright", async () => {
+test("sizes are those of the upright photos", async () => {
   const turned = await sharp(await png(4, 6, 1))
     .withMetadata({ orientation: 6 })
     .jpeg()
@@ -81,7 +81,7 @@ test("sizes are those of photos turned upright", async () => {
   ]);
 });
 
-test("without masks none is looked for, and none is told", async () => {
+test("without masks, none is looked for and none is reported", async () => {
   const path = await folder("maskless", { ...(await good()), "anna/one.mask.png": "no picture" });
   const { people } = await read(path, { masks: false });
   expect(people[0]!.photos.map(({ mask }) => mask)).toEqual([undefined, undefined]);
@@ -115,7 +115,7 @@ test("a mask is NAME_mask.png or NAME.mask.png; a picture with a caption of its 
   expect(dropped.map((each) => [basename(each.path), each.reason])).toEqual([["lonely_mask.png", "caption/missing"]]);
 });
 
-test("what cannot be learnt from is left out with its reason", async () => {
+test("what cannot be used is left out with its reason", async () => {
   const path = await folder("bad", {
     ...(await good()),
     "bob/alone.png": await png(4, 4, 1),
@@ -155,7 +155,7 @@ test("what cannot be learnt from is left out with its reason", async () => {
   expect(dropped.find(({ reason }) => reason === "mask/other-size")!.message).toContain("3x4 for 4x4");
 });
 
-test("the class word is the person's own, else the first that is known; a trigger word that stands there is moved", async () => {
+test("the class word is the person's own, else the first known one; a trigger word elsewhere is moved", async () => {
   const path = await folder("words", {
     "anna/person.json": '{ "classWord": "queen" }',
     "anna/one.png": await png(4, 4, 1),
@@ -173,7 +173,7 @@ test("the class word is the person's own, else the first that is known; a trigge
   ]);
 });
 
-test("an index says all of its pictures", async () => {
+test("an index lists all of its pictures", async () => {
   const line = (n: number, person: number) =>
     JSON.stringify({ file: `p${n}.png`, mask: `m${n}.png`, person, caption: `a girl ${n}`, classWord: "girl", other: 1 });
   const path = await folder("index", {
@@ -193,7 +193,7 @@ test("an index says all of its pictures", async () => {
   expect(last).toMatchObject({ path: join(path, "p3.png"), mask: join(path, "m3.png"), prompt: "a girl img 3" });
 });
 
-test("the fingerprint is that of pictures and prompts, wherever they lie", async () => {
+test("the fingerprint depends on pictures and prompts, not on where they are", async () => {
   const files = await good();
   const print = async (name: string, more: object = {}) => (await read(await folder(name, { ...files, ...more }))).fingerprint;
   const one = await print("print-1");
@@ -217,7 +217,7 @@ test("folders that cannot be used are refused by code", async () => {
   );
 });
 
-test("reading ends at a signal", async () => {
+test("a signal stops the reading", async () => {
   const path = await folder("stopped", await good());
   const stop = new AbortController();
   await expect(read(path, { signal: stop.signal, onPhoto: () => stop.abort() })).rejects.toThrow("abort");

@@ -11,9 +11,9 @@ export interface TrainingPhoto {
   /** Size of the picture turned upright, pixels. */
   readonly width: number;
   readonly height: number;
-  /** Of the file's bytes, SHA-256 in hexadecimal. */
+  /** SHA-256 of the file's bytes, in hexadecimal. */
   readonly hash: string;
-  /** With the trigger word after the class word. */
+  /** The caption with the trigger word after the class word. */
   readonly prompt: string;
   readonly classWord: string;
 }
@@ -27,7 +27,7 @@ export interface TrainingPhotos {
   readonly people: readonly TrainingPerson[];
   readonly dropped: readonly Dropped[];
   readonly kept: { readonly people: number; readonly photos: number };
-  /** Of what is kept: two folders with the same have the same. */
+  /** Hash of the kept pictures and prompts: folders with the same content have the same. */
   readonly fingerprint: string;
 }
 
@@ -38,13 +38,13 @@ export interface ReadOptions {
   readonly onPhoto?: (done: number, total: number) => void;
 }
 
-/** Looked for in this order where nothing says which it is. */
+/** Class words to look for, in this order, in a caption of a person without one. */
 const CLASS_WORDS = ["man", "woman", "boy", "girl", "person", "lady", "gentleman", "guy", "child", "kid", "baby"];
 
 /**
- * Reads a training folder, and leaves out what cannot be learnt from. Every picture and mask is decoded once, so that nothing breaks
+ * Reads a training folder, leaving out what cannot be used. Every picture and mask is decoded once, so that none fails
  * later.
- * @throws UserError data/nothing-left where nothing remains, and those of candidates
+ * @throws UserError data/nothing-left, and those of candidates
  */
 export async function trainingPhotos(folder: string, options: ReadOptions): Promise<TrainingPhotos> {
   const found = await candidates(folder);
@@ -66,7 +66,7 @@ export async function trainingPhotos(folder: string, options: ReadOptions): Prom
     throw new UserError(
       "data/nothing-left",
       `${folder} has nothing to learn from: ${found.length === 0 ? "no pictures were found" : countsText(dropped)}.`,
-      "Make a folder for each person, with two pictures or more, each with a caption (photo.txt) and a mask (photo_mask.png).",
+      "Make a folder for each person with at least two pictures, each with a caption (photo.txt) and a mask (photo_mask.png).",
     );
   const fingerprint = createHash("sha256")
     .update(JSON.stringify(photos.map(({ hash, prompt }) => [hash, prompt])))
@@ -74,7 +74,7 @@ export async function trainingPhotos(folder: string, options: ReadOptions): Prom
   return { people: kept, dropped, kept: { people: kept.length, photos: photos.length }, fingerprint };
 }
 
-/** Such as "3 mask/missing, 1 picture/unreadable". */
+/** Lists reasons, such as "3 mask/missing, 1 picture/unreadable". */
 export function countsText(dropped: readonly Dropped[]): string {
   return [...countsOf(dropped)].map(([reason, count]) => `${count} ${reason}`).join(", ");
 }
@@ -87,7 +87,7 @@ export function countsOf(dropped: readonly Dropped[]): Map<string, number> {
 
 async function readCandidate(candidate: Candidate, { masks, trigger }: ReadOptions): Promise<TrainingPhoto | Dropped> {
   const { path, mask, classWord } = candidate;
-  // some data sets have the trigger word in place already
+  // some data sets contain the trigger word already
   const caption = candidate.caption?.replace(new RegExp(` ?${wordIn(trigger).source}`, "gi"), "");
   if (!caption) return drop(path, "caption/missing");
   const word = classWord ?? CLASS_WORDS.find((each) => wordIn(each).test(caption));
