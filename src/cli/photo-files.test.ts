@@ -27,9 +27,19 @@ test("a folder's pictures are taken in order of name, and other files are report
   expect(notices).toEqual([
     {
       code: "id-images/not-pictures",
-      message: `3 pictures of ${at("a")} are used. These are not pictures: inner, notes.txt, short.`,
+      message: `3 pictures in ${at("a")} are used. These are not photos: inner, notes.txt, short.`,
     },
   ]);
+});
+
+test("masks beside their pictures are no photos of the person; a picture that is only called so is one", async () => {
+  await photo("gray.png", "a", "2_mask.png");
+  await photo("gray.png", "a", "x.mask.png");
+  await photo("person_3.png", "a", "carnival_mask.png");
+  const { paths, notices } = await photoFiles([at("a")]);
+  expect(paths).toEqual([at("a", "10.png"), at("a", "2.png"), at("a", "carnival_mask.png"), at("a", "x.jpg")]);
+  expect(notices[0]!.message).toContain("2_mask.png");
+  expect(notices[0]!.message).toContain("x.mask.png");
 });
 
 test.each<[string, string[][]]>([

@@ -9,12 +9,12 @@ import { isPattern, matchesOf } from "./path-pattern.ts";
 
 export interface PhotoFiles {
   readonly paths: readonly string[];
-  /** Notices about files in folders that are not pictures, and about duplicates. */
+  /** Notices about files in folders that are not photos, and about duplicates. */
   readonly notices: readonly Notice[];
 }
 
 /**
- * Lists the photos that paths, folders and patterns name, in the order given. A folder stands for its pictures, by name; a pattern such as
+ * Finds the photos that paths, folders and patterns name, in the order given. A folder gives its pictures, sorted by name; a pattern such as
  * "photos/*.jpg" is expanded as a shell does, unless a file has that very name. A photo given several times is taken once.
  *
  * @param repeated keeps duplicates, since face embeddings are matched to photos by their order
@@ -42,7 +42,7 @@ async function picturesIn(folder: string, notices: Notice[]): Promise<string[]> 
   const names = (await readdir(folder)).filter((name) => !name.startsWith(".")).sort();
   const pictures: string[] = [];
   const others: string[] = [];
-  for (const name of names) ((await isPicture(join(folder, name))) ? pictures : others).push(name);
+  for (const name of names) (!isMaskIn(names, name) && (await isPicture(join(folder, name))) ? pictures : others).push(name);
   if (pictures.length === 0)
     throw new UserError(
       "id-images/none-in-folder",
@@ -52,9 +52,15 @@ async function picturesIn(folder: string, notices: Notice[]): Promise<string[]> 
   if (others.length > 0)
     notices.push({
       code: "id-images/not-pictures",
-      message: `${pictures.length} pictures of ${folder} are used. These are not pictures: ${listed(others)}.`,
+      message: `${pictures.length} pictures in ${folder} are used. These are not photos: ${listed(others)}.`,
     });
   return pictures.map((name) => join(folder, name));
+}
+
+/** Whether a file is the mask of a picture beside it, as training data has: photo_mask.png or photo.mask.png beside photo.jpg. */
+function isMaskIn(names: readonly string[], name: string): boolean {
+  const { groups } = /^(?<picture>.+)[._]mask\.\w+$/.exec(name) ?? {};
+  return groups !== undefined && names.some((other) => other !== name && other.replace(/\.\w+$/, "") === groups.picture);
 }
 
 /** Whether a file is a picture, by its first bytes. An unreadable file counts as one, so that it is refused by name. */

@@ -24,7 +24,7 @@ const fresh = async (more: Partial<LoadInput>) => {
 };
 
 test.each(["f32", "int8"] as const)(
-  "%s: the picture of a fresh load with these LoRAs, and what is not concerned stays loaded",
+  "%s: changed LoRAs give the picture of a fresh load with them, and other models stay loaded",
   async (precision) => {
     const loras = [{ path: everywhere, scale: 0.7 }];
     await using pm = await PhotoMaker.load({ ...TINY_V1, precision });
@@ -50,13 +50,13 @@ test.each(["f32", "int8"] as const)(
     expect(strong.loaded).toEqual(precision === "int8" ? ["text_encoder", "text_encoder_2", "unet"] : []);
 
     await pm.setLoras(stronger);
-    expect((await drawn(pm)).loaded).toEqual([]); // nothing has changed
+    expect((await drawn(pm)).loaded).toEqual([]); // nothing is loaded again
     await pm.setLoras([], { adapterScale: 1 });
     expect((await drawn(pm)).final).toEqual(plain.final);
   },
 );
 
-test("what is refused changes nothing", async () => {
+test("refused LoRAs change nothing", async () => {
   await using pm = await PhotoMaker.load(TINY_V1);
   const plain = await drawn(pm);
   await expect(pm.setLoras([{ path: join(folder, "not-there.safetensors"), scale: 1 }])).rejects.toMatchObject({

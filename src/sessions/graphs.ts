@@ -57,7 +57,7 @@ export const loraScales = (pairs: Unfinished["pairs"]): Readonly<Record<string, 
       .flatMap(({ group, scale }) => (group === undefined ? [] : [[scaleOf(group), floats(Float32Array.of(scale), 1)]])),
   );
 
-/** @throws Error if a LoRA's layer is found in the weights and not in the graph */
+/** Pairs a graph with its LoRAs. @throws Error if a LoRA's layer is in the weights and not in the graph */
 function unfinished<Name extends string>(name: ComponentName, outputs: Outputs<Name>, loras: LoraPairs): Unfinished<Name> {
   const pairs = loras.get(name) ?? NO_PAIRS;
   const used = new Set<string>();
@@ -96,7 +96,7 @@ export interface IdGraph {
   readonly faceWidth: number;
 }
 
-/** @param config what `photomaker-config.json` beside the adapter holds, if there is one */
+/** Builds the graphs of an adapter's ID encoder. @param config content of `photomaker-config.json` beside the adapter, if any */
 export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, contextDim: number): IdGraph {
   const weights = new Weights(new Checkpoint(idEncoder, "the adapter's ID encoder"));
   const rows = [namedDim("rows"), contextDim];

@@ -35,7 +35,7 @@ export class LazySession<Output extends string> {
 
   /**
    * @param half whether to compute in float16
-   * @param always what each run is fed beside its own inputs
+   * @param always gives feeds that every run receives besides its own
    */
   constructor(
     runtime: Runtime,

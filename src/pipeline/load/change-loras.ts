@@ -13,13 +13,13 @@ import { collectLoras } from "./loras.ts";
 import type { LivePairs, MakeSessions } from "./make-sessions.ts";
 import type { Opened } from "./opened.ts";
 
-/** Gives the models other LoRAs, once those that change have left memory. */
+/** Replaces the LoRAs of opened models; models whose LoRAs change are unloaded first. */
 export type ChangeLoras = (
   before: Opened,
   options: LoadOptions,
 ) => Promise<{ readonly opened: Opened; readonly notices: readonly Notice[] }>;
 
-/** What was recognised as a model of few steps, of the model's file and its LoRAs. */
+/** The few-step model that is recognised from the model's file and its LoRAs. */
 export const fewStepOf = (
   model: ModelFiles,
   loras: LoadOptions["loras"],
@@ -31,9 +31,9 @@ export const fewStepOf = (
   ]);
 
 /**
- * Changes LoRAs of a load. Graphs and sessions are made again of those models alone whose LoRAs become others. Where only strengths do,
- * sessions stay once their strengths are inputs: from the first change on, and not in int8.
- * @throws UserError, in the call, those of collectLoras; nothing has changed then
+ * Makes the function that changes the LoRAs of opened models. Graphs and sessions are made anew only for models whose LoRAs change. After a
+ * first change, strengths are inputs of the session, except in int8; a change of strengths alone then keeps the session.
+ * @returns a function that throws UserErrors of collectLoras, before anything has changed
  */
 export function changeLoras(
   model: ModelFiles,
@@ -41,7 +41,7 @@ export function changeLoras(
   precision: Precision,
   { textEncoder, denoiser }: Pick<MakeSessions, "textEncoder" | "denoiser">,
 ): ChangeLoras {
-  /** LoRAs of models that were made again since the load. */
+  /** LoRAs of models that were made anew since the load. */
   const live = new Map<ComponentName, LivePairs>();
   return async (before, options) => {
     const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);

@@ -15,30 +15,30 @@ export interface LivePairs {
 }
 
 export interface SessionOptions {
-  /** The model's name by default. */
+  /** Name of the session; the model's name when absent. */
   readonly name?: string;
   /** False where float16 overflows. */
   readonly half?: boolean;
   readonly on?: Runtime;
-  /** LoRAs whose strengths are inputs; in int8, where they are part of the weights, they are not. */
+  /** LoRAs whose strengths become inputs. Ignored in int8, where LoRAs are part of the weights. */
   readonly live?: LivePairs;
 }
 
-/** Where and how the models of one load run. */
+/** Runtimes and precision of the models of one load. */
 export interface SessionPlan {
   readonly runtime: Runtime;
   /** The runtime of text and ID encoders, which may be the same. */
   readonly encoders: Runtime;
   readonly precision: Precision;
-  /** The range of weights for which products in int8 are right. */
+  /** Range of 8-bit weights whose products are correct. */
   readonly weightRange: WeightRange | undefined;
-  /** What the weights come from, as the user calls it. */
+  /** The user's name of the file or folder that the weights come from. */
   readonly from: string;
 }
 
 export type MakeSessions = ReturnType<typeof makeSessions>;
 
-/** Makers of the sessions of a load: each model in the precision that was chosen, with its LoRAs. */
+/** Makes functions that create the sessions of a load: each model in the chosen precision, with its LoRAs. */
 export function makeSessions({ runtime, encoders, precision, weightRange, from }: SessionPlan) {
   const lazy = <Name extends string>(
     name: string,
@@ -48,7 +48,7 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
     always?: () => Feeds,
   ) => new LazySession(on, name, outputs, half, always);
 
-  /** @param outputs those of the whole model, or others over the same weights */
+  /** Makes a session. @param outputs outputs of the model, or of another graph over the same weights */
   function inPrecision<Name extends string>(
     whole: ToPrepare,
     outputs: Outputs<Name>,
@@ -59,7 +59,7 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
     return lazy(name, withLoras(outputs, whole.pairs, true), half, on, () => loraScales(live.pairs));
   }
 
-  /** @param changes how often the encoder's LoRAs have changed since the load */
+  /** Makes a text encoder. @param changes number of changes of the encoder's LoRAs since the load */
   function textEncoder(model: "text_encoder" | "text_encoder_2", graph: TextGraph, changes = 0, live?: LivePairs): TextEncoder {
     const { unfinished } = graph;
     const session = inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders, ...(live && { live }) });

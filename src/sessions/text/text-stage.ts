@@ -15,7 +15,7 @@ export interface TextEmbeds {
 export interface TextEncoder {
   readonly graph: TextGraph;
   readonly session: LazySession<string>;
-  /** How often its LoRAs were changed: what was encoded with others is not used again. */
+  /** Number of changes of its LoRAs, part of the cache key: encodings with other LoRAs are not reused. */
   readonly changes: number;
 }
 

@@ -79,8 +79,8 @@ export async function readRecord(folder: string, key: string): Promise<PreparedR
   const bytes = await preparedIn(folder).read(key);
   if (bytes === undefined) return undefined;
   try {
-    const note = JSON.parse(new TextDecoder().decode(bytes)) as PreparedRecord;
-    return note.key === key ? note : undefined;
+    const record = JSON.parse(new TextDecoder().decode(bytes)) as PreparedRecord;
+    return record.key === key ? record : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
@@ -88,8 +88,8 @@ export async function readRecord(folder: string, key: string): Promise<PreparedR
 }
 
 /** Writes the record of a model. It is written after the weights, which are ignored without it. */
-export const writeRecord = (folder: string, note: PreparedRecord): Promise<void> =>
-  preparedIn(folder).write(note.key, new TextEncoder().encode(`${JSON.stringify(note, undefined, 2)}\n`));
+export const writeRecord = (folder: string, record: PreparedRecord): Promise<void> =>
+  preparedIn(folder).write(record.key, new TextEncoder().encode(`${JSON.stringify(record, undefined, 2)}\n`));
 
 /** Marks a model as just used. */
 export const touch = (folder: string, key: string): Promise<void> => preparedIn(folder).touch(key);
@@ -98,8 +98,8 @@ export const touch = (folder: string, key: string): Promise<void> => preparedIn(
 export async function listPrepared(folder: string): Promise<PreparedModel[]> {
   const found: PreparedModel[] = [];
   for (const { key, bytes, lastUsed } of await preparedIn(folder).list()) {
-    const note = await readRecord(folder, key);
-    if (note !== undefined && bytes > 0) found.push({ ...note, bytes, lastUsed });
+    const record = await readRecord(folder, key);
+    if (record !== undefined && bytes > 0) found.push({ ...record, bytes, lastUsed });
   }
   return found;
 }

@@ -86,14 +86,14 @@ async function openPacked(
   { cache, onNotice }: PackedCache,
 ): Promise<EncodedModel | undefined> {
   const { folder } = cache;
-  const note = await readRecord(folder, key);
-  if (note === undefined) return undefined;
+  const record = await readRecord(folder, key);
+  if (record === undefined) return undefined;
   try {
     const model = await readFile(graphPath(folder, key));
-    if ((await contentOf(model, packedPath(folder, key))) === note.content) return mapped(encoded, model, folder);
-    onNotice?.(`The packed ${note.model} was changed since it was made: it is packed again.`);
+    if ((await contentOf(model, packedPath(folder, key))) === record.content) return mapped(encoded, model, folder);
+    onNotice?.(`The packed ${record.model} was changed since it was made: it is packed again.`);
   } catch (error) {
-    onNotice?.(`The packed ${note.model} is damaged (${messageOf(error)}): it is packed again.`);
+    onNotice?.(`The packed ${record.model} is damaged (${messageOf(error)}): it is packed again.`);
   }
   await removePrepared(folder, key);
   return undefined;

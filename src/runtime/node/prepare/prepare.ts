@@ -125,15 +125,15 @@ async function keyOf(what: ToPrepare, { all, rounded, slices }: Plan): Promise<s
 
 /** Opens weights that were prepared before, if intact; damaged ones are removed, with a notice. */
 async function openPrepared(folder: string, key: string, { onNotice }: PrepareOptions): Promise<Tensors | undefined> {
-  const note = await readRecord(folder, key);
-  if (note === undefined) return undefined;
+  const record = await readRecord(folder, key);
+  if (record === undefined) return undefined;
   try {
     const { tensors } = await openTensors(weightsPath(folder, key));
-    if ((await fingerprint([...tensors.values()])) === note.content) return tensors;
-    onNotice?.(`The prepared ${note.model} was changed since it was made: it is prepared again.`);
+    if ((await fingerprint([...tensors.values()])) === record.content) return tensors;
+    onNotice?.(`The prepared ${record.model} was changed since it was made: it is prepared again.`);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    onNotice?.(`The prepared ${note.model} is damaged (${error.code}): it is prepared again.`);
+    onNotice?.(`The prepared ${record.model} is damaged (${error.code}): it is prepared again.`);
   }
   await removePrepared(folder, key);
   return undefined;
