@@ -27,7 +27,7 @@ test("a folder's pictures are taken in order of name, and other files are report
   expect(notices).toEqual([
     {
       code: "id-images/not-pictures",
-      message: `3 pictures in ${at("a")} are used. These are not photos: inner, notes.txt, short.`,
+      message: `3 pictures of ${at("a")} are used. These are not photos: inner, notes.txt, short.`,
     },
   ]);
 });

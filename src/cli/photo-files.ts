@@ -14,7 +14,7 @@ export interface PhotoFiles {
 }
 
 /**
- * Finds the photos that paths, folders and patterns name, in the order given. A folder gives its pictures, sorted by name; a pattern such as
+ * Lists the photos that paths, folders and patterns name, in the order given. A folder stands for its pictures, by name; a pattern such as
  * "photos/*.jpg" is expanded as a shell does, unless a file has that very name. A photo given several times is taken once.
  *
  * @param repeated keeps duplicates, since face embeddings are matched to photos by their order
@@ -52,7 +52,7 @@ async function picturesIn(folder: string, notices: Notice[]): Promise<string[]> 
   if (others.length > 0)
     notices.push({
       code: "id-images/not-pictures",
-      message: `${pictures.length} pictures in ${folder} are used. These are not photos: ${listed(others)}.`,
+      message: `${pictures.length} pictures of ${folder} are used. These are not photos: ${listed(others)}.`,
     });
   return pictures.map((name) => join(folder, name));
 }
