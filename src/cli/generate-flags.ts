@@ -42,7 +42,7 @@ const GROUPS = [
   "What to draw:",
   "Models:",
   "Size and sampling:",
-  "What SDXL is told about sizes:",
+  "Size conditioning of SDXL:",
   "How to run:",
   "Faster, with slightly different pictures:",
   "Input and output:",

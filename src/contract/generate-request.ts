@@ -15,7 +15,7 @@ const topAndLeft = z.tuple([z.int().min(0).max(100_000), z.int().min(0).max(100_
 
 const DRAW = "What to draw:";
 const SAMPLING = "Size and sampling:";
-const SIZES = "What SDXL is told about sizes:";
+const SIZES = "Size conditioning of SDXL:";
 const RUN = "How to run:";
 const FASTER = "Faster, with slightly different pictures:";
 const FILES = "Input and output:";
@@ -26,7 +26,7 @@ const generateRequest = z.strictObject({
     flag: "--prompt",
     short: "-p",
     value: "text",
-    description: 'with the trigger word after the class word: "a photo of a man img as an astronaut"',
+    description: 'what to draw, with the trigger word after the class word: "a photo of a man img as an astronaut"',
     hint: 'Say what to draw, as in "a photo of a man img wearing a spacesuit".',
   }),
   /** Prompt for text encoder 2; the same as `prompt` when absent. */
@@ -34,8 +34,8 @@ const generateRequest = z.strictObject({
     group: DRAW,
     flag: "--prompt-2",
     value: "text",
-    description: "another prompt for text encoder 2",
-    otherwise: "the same",
+    description: "prompt for text encoder 2",
+    otherwise: "the prompt",
   }),
   /** When absent, the embedding is zeros; "" is encoded as an empty text, which differs. */
   negativePrompt: z.string().optional().meta({
@@ -43,14 +43,14 @@ const generateRequest = z.strictObject({
     flag: "--negative-prompt",
     short: "-n",
     value: "text",
-    description: 'what to keep out (none and "" differ, as in diffusers)',
+    description: 'what to avoid (leaving it out and "" differ, as in diffusers)',
   }),
   negativePrompt2: z.string().optional().meta({
     group: DRAW,
     flag: "--negative-prompt-2",
     value: "text",
-    description: "another one for text encoder 2",
-    otherwise: "the same",
+    description: "negative prompt for text encoder 2",
+    otherwise: "the negative prompt",
   }),
   /** Photos of one person: paths, or the bytes of picture files. */
   inputIdImages: z.array(photo).max(64).default([]).meta({
@@ -103,7 +103,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--width",
     value: "pixels",
-    description: "a multiple of 8",
+    description: "width, a multiple of 8",
     otherwise: "the model's, 1024 for SDXL",
     subject: "size",
   }),
@@ -111,7 +111,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--height",
     value: "pixels",
-    description: "a multiple of 8",
+    description: "height, a multiple of 8",
     otherwise: "the model's, 1024 for SDXL",
     subject: "size",
   }),
@@ -133,7 +133,7 @@ const generateRequest = z.strictObject({
     flag: "--guidance-scale",
     short: "-g",
     value: "number",
-    description: "how closely to follow the text; 1 is without guidance",
+    description: "how closely to follow the prompt; 1 turns guidance off",
     otherwise: "5, or the few-step model's",
     hint: "Take about 5; 1 turns guidance off.",
     infotext: "CFG scale",
@@ -143,7 +143,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--guidance-rescale",
     value: "number",
-    description: "0 to 1, against overexposure",
+    description: "0 to 1, reduces overexposure",
   }),
   /** Share of the steps that use guidance, from the first, rounded to whole steps: Kynkäänniemi et al. 2024 (arXiv 2404.07724). */
   guidanceEnd: z.number().min(0).max(1).default(1).meta({
@@ -167,7 +167,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--style-strength",
     value: "percent",
-    description: "the same as a share of the steps",
+    description: "the same as a percentage of the steps",
     otherwise: "20; see below",
     hint: "Take 15 to 50 percent; more follows the text, less the face.",
   }),
@@ -244,7 +244,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--seed",
     value: "number",
-    description: "same seed, same picture, also as in diffusers",
+    description: "the same seed gives the same picture, as in diffusers",
     otherwise: "random, and reported",
     infotext: "Seed",
   }),
@@ -253,7 +253,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--generator-device",
     value: "name",
-    description: "cpu or cuda: a diffusers script's torch.Generator",
+    description: "cpu or cuda: the device of the torch.Generator in a diffusers script",
     infotext: "RNG",
   }),
   numImagesPerPrompt: z.int().min(1).max(256).default(1).meta({
@@ -276,21 +276,21 @@ const generateRequest = z.strictObject({
     group: SIZES,
     flag: "--original-size",
     value: "WxH",
-    description: "original size that SDXL is told, before cropping",
-    otherwise: "its size",
+    description: "size before cropping",
+    otherwise: "the picture's size",
   }),
   targetSize: heightAndWidth.optional().meta({
     group: SIZES,
     flag: "--target-size",
     value: "WxH",
-    description: "target size that SDXL is told",
-    otherwise: "its size",
+    description: "size after cropping",
+    otherwise: "the picture's size",
   }),
   cropsCoordsTopLeft: topAndLeft.default([0, 0]).meta({
     group: SIZES,
     flag: "--crops-coords-top-left",
     value: "Y,X",
-    description: "corner of the crop that SDXL is told",
+    description: "top left corner of the crop",
   }),
   /** Size conditioning of the negative prompt. It takes effect only if `negativeTargetSize` is given as well. */
   negativeOriginalSize: heightAndWidth.optional().meta({
@@ -327,7 +327,7 @@ const generateRequest = z.strictObject({
     flag: "--decoder",
     value: "name",
     after: "precision",
-    description: "vae, or tiny-vae: far quicker, a little less sharp; needs --tiny-vae",
+    description: "vae, or tiny-vae: much faster, slightly less sharp; needs --tiny-vae",
     infotext: "VAE Decoder",
   }),
   /** Whether to send a preview after each step, decoded by the tiny VAE if one is loaded. */

@@ -14,7 +14,7 @@ const loadOptions = z.strictObject({
     short: "-m",
     value: "path",
     file: true,
-    description: "SDXL: a diffusers folder, a .safetensors file, or org/name on the Hugging Face hub",
+    description: "SDXL model: a diffusers folder, a .safetensors file, or org/name on the Hugging Face hub",
     hint: "Name an SDXL model: a diffusers folder, a .safetensors file, or a repository of the Hugging Face hub.",
     infotext: "Model",
   }),
@@ -24,8 +24,8 @@ const loadOptions = z.strictObject({
     flag: "--model-config",
     value: "folder",
     file: true,
-    description: "configs for a single-file model",
-    otherwise: "looked for beside it",
+    description: "folder with the configs of a single-file model",
+    otherwise: "those beside it",
   }),
   /** A PhotoMaker adapter: a file, a folder, or a repository of the hub. Plain SDXL when absent. */
   adapter: path.optional().meta({
@@ -34,7 +34,7 @@ const loadOptions = z.strictObject({
     short: "-a",
     value: "path",
     file: true,
-    description: "PhotoMaker V1 or V2: a file, a folder, or org/name; without it, plain SDXL",
+    description: "PhotoMaker V1 or V2 adapter: a file, a folder or org/name; without it, plain SDXL",
     infotext: "PhotoMaker",
   }),
   /** Strength of the adapter's LoRA. */
@@ -52,7 +52,7 @@ const loadOptions = z.strictObject({
       flag: "--lora",
       value: "path:scale...",
       file: true,
-      description: "LoRA files with their strengths (default strength: 1)",
+      description: "LoRA files and their strengths (default strength: 1)",
       infotext: "Lora",
     }),
   /** A tiny autoencoder (TAESD) for the model's latents: a diffusers folder, a decoder file, or a repository of the hub. */
@@ -91,7 +91,7 @@ const loadOptions = z.strictObject({
     group: RUN,
     flag: "--threads",
     value: "count",
-    description: "of the processor",
+    description: "processor threads",
     otherwise: "chosen by the runtime",
   }),
   /** Whether to unload each model after its use, so that about one at a time is in memory: for single pictures on small machines. */
