@@ -59,8 +59,7 @@ const generateRequest = z.strictObject({
     short: "-i",
     value: "files...",
     file: true,
-    description:
-      'photos of one person, a folder of them, or a pattern such as "photos/*.jpg"; more of them give a better likeness',
+    description: 'photos of one person, a folder of them, or a pattern such as "photos/*.jpg"',
     subject: "id-images",
     infotext: "ID images",
   }),

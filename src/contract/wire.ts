@@ -103,5 +103,5 @@ export function toWireError(error: unknown): WireError {
   if (error instanceof UserError) return { code: error.code, message: error.message, remedy: error.remedy };
   if (error instanceof Error && error.name === "AbortError")
     return { code: "interrupted", message: "The work was stopped.", remedy: "Ask for it again when you like." };
-  return { code: "internal", message: "photomaker has a fault.", remedy: "Please report it, with what was asked for." };
+  return { code: "internal", message: "Internal error.", remedy: "Please report it, with what was asked for." };
 }
