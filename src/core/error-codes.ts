@@ -78,6 +78,7 @@ export const ERROR_CODES = {
   "inspect/nothing": "there are no weights to be inspected",
   "latents/missing": "the file has no latents",
   "latents/shape": "the latents do not fit the size and number of pictures",
+  "lora/alpha": "an alpha of a LoRA is no number",
   "lora/duplicate": "a LoRA has two tensors for one weight",
   "lora/incomplete": "a tensor of a LoRA lacks its counterpart",
   "lora/metadata": "the metadata of a LoRA is not JSON",

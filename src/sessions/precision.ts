@@ -4,6 +4,7 @@ import type { Notice } from "../core/notice.ts";
 import type { Device } from "../runtime/device.ts";
 import type { WeightRange } from "../runtime/eight-bit-probe.ts";
 import type { PrepareWeights, ToPrepare } from "../runtime/prepare.ts";
+import { hasComputed, preparingOf, withComputed } from "./computed-weights.ts";
 import type { Outputs } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
 import { gb, type ProcessorPrecision } from "./memory.ts";
@@ -93,15 +94,19 @@ const PAIRED =
 /**
  * How a model becomes its graph in 8 bits: prepared once, and kept.
  * @param outputs a graph over the same weights, where not the whole one is wanted
- * @param prepare of the runtime
+ * @param prepare, compute of the runtime; what is not in 8 bits may have to be computed
  */
 export const inEightBits =
-  <Name extends string>(whole: ToPrepare, outputs: Outputs<Name>, prepare: PrepareWeights): Prepare<Name> =>
+  <Name extends string>(
+    whole: ToPrepare,
+    outputs: Outputs<Name>,
+    prepare: PrepareWeights,
+    compute: PrepareWeights,
+  ): Prepare<Name> =>
   async (observer) => {
-    const { over, keep } = await prepare(whole, {
-      signal: observer.signal,
-      preparing: (done, total) => observer.preparing(whole.model, done, total),
-      noted: (notice) => observer.noted(notice),
-    });
-    return { outputs: over(outputs), keep };
+    const { over, keep } = await prepare(whole, preparingOf(whole.model, observer));
+    if (!hasComputed(whole.outputs)) return { outputs: over(outputs), keep };
+    const rest = { ...whole, outputs: over(whole.outputs) };
+    const computed = await withComputed(rest, over(outputs), compute)(observer);
+    return { ...computed, keep };
   };

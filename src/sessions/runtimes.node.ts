@@ -5,6 +5,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 
 // What chooses where models run: ONNX Runtime in processes of Node. Nothing else above the runtime knows it.
 export { availableMemory } from "../runtime/node/available-memory.ts";
+export { computeInCache } from "../runtime/node/prepare/compute-in-cache.ts";
 export { prepareInCache } from "../runtime/node/prepare/prepare-in-cache.ts";
 
 interface Threads {

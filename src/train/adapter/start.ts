@@ -89,7 +89,9 @@ function visionOf(tensors: Tensors, json: unknown): Pick<StartWeights, "vision" 
 
 /** LoRA of an adapter under the trainer's names. A strength of its own that a file gives is multiplied in where it is read. */
 async function loraStart({ path: file, lora }: AdapterFiles, model: ModelFiles, rank: number): Promise<Tensors> {
-  const { layers } = await matchLora(lora, { unet: model.components.unet.tensors });
+  const { layers, patches } = await matchLora(lora, { unet: model.components.unet.tensors });
+  const [patch] = patches;
+  if (patch !== undefined) throw wrongKind(file, `an adapter whose LoRA holds ${patch.method.name} (${patch.target})`);
   return new Map(
     layers.flatMap(({ path, down, up, scale }): (readonly [string, TensorEntry])[] => {
       if (scale !== 1)

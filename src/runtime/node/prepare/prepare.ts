@@ -125,7 +125,11 @@ async function keyOf(what: ToPrepare, { all, rounded, slices }: Plan): Promise<s
 }
 
 /** Weights that were prepared before, if intact; damaged ones are removed, with a note. */
-async function openPrepared(folder: string, key: string, { onNotice }: PrepareOptions): Promise<Tensors | undefined> {
+export async function openPrepared(
+  folder: string,
+  key: string,
+  { onNotice }: Pick<PrepareOptions, "onNotice">,
+): Promise<Tensors | undefined> {
   const note = await readRecord(folder, key);
   if (note === undefined) return undefined;
   try {
