@@ -27,11 +27,21 @@ export function changedWeight(entry: TensorEntry, patches: readonly PatchWithStr
       const parts: Record<string, LoraPart> = {};
       for (const [part, own] of Object.entries(patch.parts)) parts[part] = await read(own);
       const magnitude = patch.magnitude && { magnitude: await read(patch.magnitude.entry), rows: patch.magnitude.rows };
-      values = changeWeight(patch.method, parts satisfies Parts, { shape, values }, { strength, alpha: patch.alpha, ...magnitude });
+      values = changeWeight(
+        patch.method,
+        parts satisfies Parts,
+        { shape, values },
+        { strength, alpha: patch.alpha, ...magnitude },
+      );
     }
     return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   };
-  return { name, dtype: "F32", shape, source: { kind: "computed", length: 4 * elementCount(shape), recipe, of, compute: keptOnce(compute) } };
+  return {
+    name,
+    dtype: "F32",
+    shape,
+    source: { kind: "computed", length: 4 * elementCount(shape), recipe, of, compute: keptOnce(compute) },
+  };
 }
 
 const read = async (entry: TensorEntry): Promise<LoraPart> => ({ shape: entry.shape, values: await readFloats(entry) });

@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { messageOf, UserError } from "../core/errors.ts";
+import { LORA_APART, missingParts, NO_LORA, splitAdapter } from "./adapter.ts";
 import { readComponentFolder } from "./component-folder.node.ts";
 import { identify, KIND_NAMES, type Kind } from "./identify.ts";
 import { parseLoraKey, unsupportedRole } from "./lora-key.ts";
@@ -74,9 +75,12 @@ async function describeFile(file: TensorFile): Promise<Description> {
     }
     case "photomaker-v1":
     case "photomaker-v2": {
-      const parts = ["id_encoder", "lora_weights"];
-      const components = parts.map((name) => count(name, withoutPrefix(tensors, `${name}.`).values()));
-      return { ...base, components, missing: components.filter((part) => part.tensors === 0).map((part) => part.name) };
+      const version = kind === "photomaker-v1" ? "v1" : "v2";
+      const { idEncoder, lora, unused: others } = splitAdapter(tensors);
+      const components = [count("id_encoder", idEncoder.values()), count("lora_weights", lora.values())];
+      const missing = [...missingParts(version, idEncoder), ...(lora.size === 0 ? ["lora_weights"] : [])];
+      const apart = lora.size === 0 ? [`${NO_LORA} ${LORA_APART}`] : [];
+      return { ...base, components, missing, remarks: [...unused(others), ...apart] };
     }
     case "lora":
       return { ...base, ...describeLora(tensors) };

@@ -69,8 +69,8 @@ export function identify(tensors: Tensors): Kind {
   const any = (pattern: RegExp) => names.some((name) => pattern.test(name));
   const inputs = (name: string) => tensors.get(name)?.shape[1];
 
-  if (any(/^(id_encoder\.)?qformer_perceiver\./)) return "photomaker-v2";
-  if (any(/^(id_encoder\.)?fuse_module\./)) return "photomaker-v1";
+  if (any(/^((photomaker\.)?id_encoder\.|pmid\.)?qformer_perceiver\./)) return "photomaker-v2";
+  if (any(/^((photomaker\.)?id_encoder\.|pmid\.)?fuse_module\./)) return "photomaker-v1";
   if (any(/^ip_adapter\.|^image_proj\./)) return "ip-adapter";
   if (any(/^(control_model\.|controlnet_cond_embedding\.|input_hint_block\.|(controlnet_)?down_blocks\.\d+\.zero_conv)/))
     return "controlnet";

@@ -25,7 +25,10 @@ const ROLES: readonly (readonly [RegExp, (name: string) => string])[] = [
   [/^(.+)\.(diff|w_norm)$/, () => "diff"],
   [/^(.+)\.(diff_b|b_norm)$/, () => "diff_b"],
   [/^((?:lora|lycoris)_.+)\.(weight)$/, () => "ia3"],
-  [/^(.+)\.(set_weight|reshape_weight|oft_diag|(?:oft|boft)_[Rrs](?:\.[^.]+)?(?:\.weight)?|bias_(?:values|indices|size))$/, (part) => part],
+  [
+    /^(.+)\.(set_weight|reshape_weight|oft_diag|(?:oft|boft)_[Rrs](?:\.[^.]+)?(?:\.weight)?|bias_(?:values|indices|size))$/,
+    (part) => part,
+  ],
 ];
 
 const PREFIXES: readonly (readonly [string, LoraComponent])[] = [
@@ -57,7 +60,10 @@ export function parseLoraKey(key: string): LoraKey | undefined {
   for (const [pattern, roleOf] of ROLES) {
     const [, stem, part] = pattern.exec(key) ?? [];
     if (stem === undefined || part === undefined) continue;
-    const path = stem.replace(/^(transformer\.)?base_model\.model\./, "").replace(".base_model.model.", ".");
+    const path = stem
+      .replace(/^lora_weights\./, "")
+      .replace(/^(transformer\.)?base_model\.model\./, "")
+      .replace(".base_model.model.", ".");
     const [prefix, component] = PREFIXES.find(([start]) => path.startsWith(start) && /^[._]/.test(path.slice(start.length))) ?? [
       "",
       /^text_model[._]/.test(path) ? ("text_encoder" as const) : ("unet" as const),

@@ -30,7 +30,7 @@ export interface LoraPatch {
   /** Undefined when the file has none. */
   readonly alpha: number | undefined;
   /** DoRA's lengths of rows or columns. */
-  readonly magnitude?: { readonly entry: TensorEntry; /** always of rows */ readonly rows: boolean };
+  readonly magnitude?: { readonly entry: TensorEntry /** always of rows */; readonly rows: boolean };
 }
 
 export interface MatchedLora {
@@ -138,9 +138,7 @@ export async function matchLora(
       if (entry === undefined) continue;
       const down = roles.get("down");
       const [bias, parts] =
-        role === "diff_b"
-          ? [LORA_METHODS.FULL, { diff: entry }]
-          : [LORA_METHODS.BIAS, { bias: entry, ...(down && { down }) }];
+        role === "diff_b" ? [LORA_METHODS.FULL, { diff: entry }] : [LORA_METHODS.BIAS, { bias: entry, ...(down && { down }) }];
       const target = `${path}.bias`;
       const shape = shapes.get(target)?.shape;
       if (shape === undefined || !bias.fits(shapesOf(parts), shape))

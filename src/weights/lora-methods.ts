@@ -58,7 +58,8 @@ function tuckerFits(
   );
 }
 const columnsOf = ({ shape }: LoraPart): number => flat(shape)[1];
-const times = (a: LoraPart, b: LoraPart): Float32Array => product(a.values, b.values, flat(a.shape)[0], flat(b.shape)[0], columnsOf(b));
+const times = (a: LoraPart, b: LoraPart): Float32Array =>
+  product(a.values, b.values, flat(a.shape)[0], flat(b.shape)[0], columnsOf(b));
 
 const allOf =
   (...names: readonly string[]) =>
@@ -69,7 +70,13 @@ const allOf =
 function tuckerOf(core: LoraPart, inner: LoraPart, outer: LoraPart): Float32Array {
   const [rank, rows] = flat(outer.shape);
   const [a, b, ...kernel] = core.shape as [number, number, ...number[]];
-  return tucker(transposed(outer.values, rank, rows), core.values, inner.values, [rows, a, b, columnsOf(inner), elementCount(kernel)]);
+  return tucker(transposed(outer.values, rank, rows), core.values, inner.values, [
+    rows,
+    a,
+    b,
+    columnsOf(inner),
+    elementCount(kernel),
+  ]);
 }
 const turned = (shape: readonly number[] | undefined): readonly number[] | undefined => shape && [flat(shape)[1], flat(shape)[0]];
 
@@ -134,14 +141,19 @@ const LOKR: LoraMethod = {
     const [rows, columns] = flat(weight);
     const { lokr_w2: whole } = p;
     const kernelFits = whole === undefined || whole.length < 3 || same(whole.slice(2), weight.slice(2));
-    return first !== undefined && second !== undefined && kernelFits && first[0] * second[0] === rows && first[1] * second[1] === columns;
+    return (
+      first !== undefined &&
+      second !== undefined &&
+      kernelFits &&
+      first[0] * second[0] === rows &&
+      first[1] * second[1] === columns
+    );
   },
   rank: ({ lokr_w2_b, lokr_w1_b }) => (lokr_w2_b ?? lokr_w1_b)?.[0],
   difference(p, weight) {
     const first = p.lokr_w1?.values ?? times(p.lokr_w1_a!, p.lokr_w1_b!);
     const second =
-      p.lokr_w2?.values ??
-      (p.lokr_t2 ? tuckerOf(p.lokr_t2, p.lokr_w2_b!, p.lokr_w2_a!) : times(p.lokr_w2_a!, p.lokr_w2_b!));
+      p.lokr_w2?.values ?? (p.lokr_t2 ? tuckerOf(p.lokr_t2, p.lokr_w2_b!, p.lokr_w2_a!) : times(p.lokr_w2_a!, p.lokr_w2_b!));
     const shapes = Object.fromEntries(Object.entries(p).map(([name, part]) => [name, part?.shape]));
     const [[a, b], [c, d]] = [factorShape(shapes, 1)!, factorShape(shapes, 2)!];
     const made = new Float32Array(weight.values.length);
@@ -185,7 +197,11 @@ const GLORA: LoraMethod = {
     const [out, into] = weight.shape as [number, number];
     const kernel = elementCount(weight.shape.slice(2));
     const [, rank] = flat(first.shape);
-    const made = old ? times(b2!, b1!) : bm === undefined ? times(b1!, b2!) : LORA.difference!({ down: b2, up: b1, mid: bm }, weight);
+    const made = old
+      ? times(b2!, b1!)
+      : bm === undefined
+        ? times(b1!, b2!)
+        : LORA.difference!({ down: b2, up: b1, mid: bm }, weight);
     // the channels of a convolution are multiplied, at each place of the kernel
     const rows = kernel === 1 ? weight.values : channelsLast(weight.values, out, into, kernel);
     const changed = product(product(rows, first.values, out * kernel, into, rank), second.values, out * kernel, rank, into);
@@ -243,7 +259,10 @@ const IA3: LoraMethod = {
     const [rows, columns] = flat(shape);
     const kernel = elementCount(shape.slice(2));
     const ofPeft = ia3_l?.values.map((l) => l - 1);
-    const byRow = ia3_rows !== undefined || (ia3_l !== undefined && ia3_l.values.length === rows && ia3_l.shape[0] !== 1) || (kernel > 1 && ofPeft?.length === rows);
+    const byRow =
+      ia3_rows !== undefined ||
+      (ia3_l !== undefined && ia3_l.values.length === rows && ia3_l.shape[0] !== 1) ||
+      (kernel > 1 && ofPeft?.length === rows);
     const vector = (ia3_rows ?? ia3_columns)?.values ?? ofPeft!;
     return values.map((w, at) => {
       const index = byRow ? Math.floor(at / columns) : Math.floor((at % columns) / kernel);
@@ -293,7 +312,15 @@ function cayley(skew: Float64Array, made: Float64Array, from: number, size: numb
 }
 
 /** Rows `from` + 0 … of `rows`, `size` of them, become block·rows, or its transpose·rows. */
-function turnRows(rows: Float64Array, columns: number, block: Float64Array, at: number, from: number, size: number, transpose: boolean): void {
+function turnRows(
+  rows: Float64Array,
+  columns: number,
+  block: Float64Array,
+  at: number,
+  from: number,
+  size: number,
+  transpose: boolean,
+): void {
   const before = rows.slice(from * columns, (from + size) * columns);
   rows.fill(0, from * columns, (from + size) * columns);
   for (let i = 0; i < size; i++)
@@ -367,7 +394,12 @@ export function loraMethods(
   );
   const dora = roles.has("magnitude") || roles.has("magnitude_rows");
   const found: { name: string; rank: number | undefined }[] = ofWeights.map((method) => ({
-    name: method === OFT && roles.get("oft_blocks")!.length === 4 ? "BOFT" : dora ? `${method.name} with magnitudes (DoRA)` : method.name,
+    name:
+      method === OFT && roles.get("oft_blocks")!.length === 4
+        ? "BOFT"
+        : dora
+          ? `${method.name} with magnitudes (DoRA)`
+          : method.name,
     rank: method.rank?.(shapes),
   }));
   if (roles.has("ia3") && roles.has("on_input")) found.push({ name: IA3.name, rank: undefined });
@@ -395,7 +427,12 @@ export function changeWeight(
   method: LoraMethod,
   parts: Parts,
   weight: LoraWeight,
-  { strength, alpha, magnitude, rows = false }: { strength: number; alpha: number | undefined; magnitude?: LoraPart; rows?: boolean },
+  {
+    strength,
+    alpha,
+    magnitude,
+    rows = false,
+  }: { strength: number; alpha: number | undefined; magnitude?: LoraPart; rows?: boolean },
 ): Float32Array {
   if (method.change !== undefined) return method.change(parts, weight, strength, alpha ?? 0);
   const shapes = Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part?.shape]));

@@ -62,7 +62,7 @@ export type Tensors = ReadonlyMap<string, TensorEntry>;
 
 export const elementCount = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
-export const byteLength = ({ source }: TensorEntry): number => source.kind === "bytes" ? source.bytes.length : source.length;
+export const byteLength = ({ source }: TensorEntry): number => (source.kind === "bytes" ? source.bytes.length : source.length);
 
 /** Rows `from` to `to` (exclusive) along the first axis, as a tensor of its own; no bytes are copied. */
 export function sliceRows(entry: TensorEntry, from: number, to: number): TensorEntry {

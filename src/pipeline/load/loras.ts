@@ -2,8 +2,9 @@ import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
 import type { LoraPair } from "../../graph/lora.ts";
 import type { LoraPairs } from "../../sessions/graphs.ts";
-import type { AdapterFiles } from "../../weights/adapter.ts";
+import { type AdapterFiles, LORA_APART, NO_LORA } from "../../weights/adapter.ts";
 import { changedWeight, type PatchWithStrength } from "../../weights/changed-weight.ts";
+import { loraTensors } from "../../weights/lora-file.ts";
 import { type MatchedLora, matchLora, patchOf } from "../../weights/lora-match.ts";
 import type { ModelFiles } from "../../weights/model.ts";
 import { openTensors } from "../../weights/open-tensors.node.ts";
@@ -44,7 +45,7 @@ export async function collectLoras(
   const changes: Change[] = [];
   const notices: Notice[] = [];
   const allMetadata: Readonly<Record<string, string>>[] = [];
-  if (adapter !== undefined) {
+  if (adapter !== undefined && adapter.lora.size > 0) {
     const found = await matchNamed(adapter.path, adapter.lora, targets);
     const { unmatched } = found;
     if (unmatched.length > 0)
@@ -56,7 +57,9 @@ export async function collectLoras(
     changes.push(...changesOf(found, adapterScale, "adapter"));
   }
   for (const [i, { path, scale }] of loras.entries()) {
-    const { tensors, metadata } = await openTensors(path);
+    const file = await openTensors(path);
+    const { metadata } = file;
+    const tensors = loraTensors(file);
     allMetadata.push(metadata);
     const found = await matchNamed(path, tensors, targets, metadata);
     const { unmatched } = found;
@@ -67,6 +70,7 @@ export async function collectLoras(
       });
     changes.push(...changesOf(found, scale, `${i}`));
   }
+  if (adapter !== undefined && adapter.lora.size === 0) notices.push(loraApart(model, adapter, loras, changes));
   return { ...apply(model, changes), metadata: allMetadata, notices };
 }
 
@@ -80,9 +84,33 @@ async function matchNamed(path: string, ...of: Parameters<typeof matchLora>): Re
   }
 }
 
+/** Projections of the attention layers of a UNet, all of which an adapter's LoRA changes. */
+const PROJECTION = /\.attn[12]\.(to_[qkv]|to_out\.0)\.weight$/;
+
+/**
+ * What is told where an adapter has no LoRA of its own: which of the others is taken for it.
+ * @throws UserError adapter/incomplete if it is none of them
+ */
+function loraApart(model: ModelFiles, { path }: AdapterFiles, loras: readonly LoraRequest[], changes: readonly Change[]): Notice {
+  const wanted = [...model.components.unet.tensors.keys()].filter((name) => PROJECTION.test(name));
+  const belongs = loras.find((_, i) => {
+    const own = new Set(
+      changes.filter(({ file, patch }) => file === `${i}` && patch.component === "unet").map(({ patch }) => patch.target),
+    );
+    return wanted.every((name) => own.has(name));
+  });
+  if (belongs !== undefined)
+    return { code: "adapter/lora-apart", message: `${belongs.path} is taken for the LoRA that belongs to the adapter ${path}.` };
+  const others =
+    loras.length === 0 ? "" : " None of the files of --lora is it: each leaves attention layers of the UNet as they are.";
+  throw new UserError("adapter/incomplete", `${path}: ${NO_LORA}${others}`, LORA_APART);
+}
+
 /** A change of one tensor by one file: a low-rank pair where it is one. */
 interface Change extends PatchWithStrength {
   readonly pair?: LoraPair;
+  /** Stands for the file among all. */
+  readonly file: string;
 }
 
 /** @param file stands for it among all files */
@@ -91,9 +119,9 @@ function changesOf({ layers, patches }: MatchedLora, strength: number, file: str
   return [
     ...layers.map((layer): Change => {
       const { down, up, scale } = layer;
-      return { patch: patchOf(layer), strength, pair: { down, up, scale: scale * strength, group: `${file}:${scale}` } };
+      return { patch: patchOf(layer), strength, file, pair: { down, up, scale: scale * strength, group: `${file}:${scale}` } };
     }),
-    ...patches.map((patch): Change => ({ patch, strength })),
+    ...patches.map((patch): Change => ({ patch, strength, file })),
   ];
 }
 

@@ -55,7 +55,8 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
     outputs: Outputs<Name>,
     { name = whole.model, half = precision === "f16", on = runtime, live }: SessionOptions = {},
   ): LazySession<Name> {
-    if (precision === "int8") return lazy(name, inEightBits({ ...whole, weightRange }, outputs, prepareInCache, computeInCache), false, on);
+    if (precision === "int8")
+      return lazy(name, inEightBits({ ...whole, weightRange }, outputs, prepareInCache, computeInCache), false, on);
     const graph = withLoras(outputs, whole.pairs, live !== undefined);
     const ready = hasComputed(whole.outputs) ? withComputed(whole, graph, computeInCache) : graph;
     return lazy(name, ready, half, on, live && (() => loraScales(live.pairs)));

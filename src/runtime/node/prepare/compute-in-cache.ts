@@ -3,7 +3,14 @@ import { type ParamAttrs, param, paramOp } from "../../../graph/ops/source.ts";
 import { inOrder, rewriteNamed } from "../../../graph/rewrite.ts";
 import { is, type Tensor } from "../../../graph/tensor.ts";
 import { fingerprint } from "../../../weights/fingerprint.node.ts";
-import { byteLength, openTensors, readRowMajor, type Tensors, type TensorToWrite, writeSafetensors } from "../../../weights/index.ts";
+import {
+  byteLength,
+  openTensors,
+  readRowMajor,
+  type Tensors,
+  type TensorToWrite,
+  writeSafetensors,
+} from "../../../weights/index.ts";
 import type { PrepareWeights } from "../../prepare.ts";
 import { cacheOptions, evict, openFolder, preparedIn, readRecord, touch, weightsPath, writeRecord } from "./cache-folder.ts";
 import { openPrepared } from "./prepare.ts";
@@ -22,7 +29,8 @@ export const computeInCache: PrepareWeights = async ({ model, from, outputs }, o
   const key = (await fingerprint(wanted.map(({ path, entry }) => ({ ...entry, name: path })))).slice(0, 40);
   await openFolder(folder);
   const total = wanted.reduce((sum, { entry }) => sum + byteLength(entry), 0);
-  const find = () => openPrepared(folder, key, { onNotice: (message) => observer.noted({ code: "cache/prepared-again", message }) });
+  const find = () =>
+    openPrepared(folder, key, { onNotice: (message) => observer.noted({ code: "cache/prepared-again", message }) });
 
   async function make(): Promise<Tensors> {
     const path = weightsPath(folder, key);
