@@ -84,7 +84,7 @@ async function matchNamed(path: string, ...of: Parameters<typeof matchLora>): Re
   }
 }
 
-/** Projections of the attention layers of a UNet, all of which an adapter's LoRA changes. */
+/** Projections of the attention layers of a UNet: an adapter's LoRA changes all of these, and nothing else. */
 const PROJECTION = /\.attn[12]\.(to_[qkv]|to_out\.0)\.weight$/;
 
 /**
@@ -94,15 +94,15 @@ const PROJECTION = /\.attn[12]\.(to_[qkv]|to_out\.0)\.weight$/;
 function loraApart(model: ModelFiles, { path }: AdapterFiles, loras: readonly LoraRequest[], changes: readonly Change[]): Notice {
   const wanted = [...model.components.unet.tensors.keys()].filter((name) => PROJECTION.test(name));
   const belongs = loras.find((_, i) => {
-    const own = new Set(
-      changes.filter(({ file, patch }) => file === `${i}` && patch.component === "unet").map(({ patch }) => patch.target),
-    );
-    return wanted.every((name) => own.has(name));
+    const own = changes.filter(({ file }) => file === `${i}`).map(({ patch: { component, target } }) => `${component}/${target}`);
+    return own.length === wanted.length && wanted.every((name) => own.includes(`unet/${name}`));
   });
   if (belongs !== undefined)
     return { code: "adapter/lora-apart", message: `${belongs.path} is taken for the LoRA that belongs to the adapter ${path}.` };
   const others =
-    loras.length === 0 ? "" : " None of the files of --lora is it: each leaves attention layers of the UNet as they are.";
+    loras.length === 0
+      ? ""
+      : " None of the files of --lora is it, which changes all attention layers of the UNet and nothing else.";
   throw new UserError("adapter/incomplete", `${path}: ${NO_LORA}${others}`, LORA_APART);
 }
 
