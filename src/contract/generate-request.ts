@@ -63,13 +63,13 @@ const generateRequest = z.strictObject({
     subject: "id-images",
     infotext: "ID images",
   }),
-  /** V2's face embeddings, one row of `id_embeds` [photos, 512] for each photo: a safetensors file, or the numbers. */
+  /** V2's face embeddings, one row of `id_embeds` [photos, 512] for each photo: a file (safetensors, .npy), or the numbers. */
   idEmbeds: fileOrNumbers.optional().meta({
     group: DRAW,
     flag: "--id-embeds",
     value: "file",
     file: true,
-    description: "face embeddings for a V2 adapter: safetensors with id_embeds [photos, 512]",
+    description: "face embeddings for a V2 adapter, [photos, 512]: .npy, or safetensors with id_embeds or one tensor alone",
   }),
   /** ID tokens [tokens, width] instead of photos, from `PhotoMaker.encodeIdImages`; they may be selected or mixed. */
   idTokens: numbers.optional().meta({

@@ -9,6 +9,7 @@ import { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { WeightRange } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { listPrepared, preparedIn, weightsPath } from "../runtime/node/prepare/cache-folder.ts";
+import { computeInCache } from "../runtime/node/prepare/compute-in-cache.ts";
 import { prepareInCache } from "../runtime/node/prepare/prepare-in-cache.ts";
 import { decibels } from "../testing/decibels.ts";
 import { goldenPath } from "../testing/golden.ts";
@@ -190,7 +191,7 @@ test("weights of the paired range have a file of their own, no pair sums to more
   const pictures: Float32Array[] = [];
   for (const weightRange of ["full", "paired"] as const) {
     const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, weightRange };
-    const session = await runtime.load((await inEightBits(whole, decode, prepareInCache)(silent)).outputs);
+    const session = await runtime.load((await inEightBits(whole, decode, prepareInCache, computeInCache)(silent)).outputs);
     pictures.push((await session.run({ latents })).picture.data as Float32Array);
   }
   await runtime.close();

@@ -25,6 +25,11 @@ export async function fingerprint(entries: readonly TensorEntry[], ...more: read
 
 async function digest({ source }: TensorEntry): Promise<string> {
   const hash = createHash("sha256");
+  if (source.kind === "computed") {
+    hash.update(source.recipe);
+    for (const entry of source.of) addTo(hash, [entry.name, entry.dtype, entry.shape, entry.transposed, await digest(entry)]);
+    return hash.digest("hex");
+  }
   if (source.kind === "bytes") return hash.update(source.bytes).digest("hex");
   const { file, offset, length } = source;
   const size = Math.min(SAMPLE, length);

@@ -1,5 +1,6 @@
 import { UserError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
+import { NPY_MAGIC, readNpy } from "./npy.ts";
 import { parseSafetensors } from "./safetensors-read.ts";
 import type { TensorFile } from "./tensor-file.ts";
 import { LEGACY_MAGIC, readTorchLegacy, readTorchZip } from "./torch-file.ts";
@@ -16,6 +17,7 @@ export async function readTensorFile(file: ByteSource): Promise<TensorFile> {
   const head = await file.read(0, Math.min(size, 64));
   if (startsWith(head, [0x50, 0x4b, 3, 4])) return readTorchZip(file);
   if (startsWith(head, LEGACY_MAGIC)) return readTorchLegacy(file);
+  if (startsWith(head, NPY_MAGIC)) return readNpy(file);
   const text = new TextDecoder("latin1").decode(head);
   if (text.startsWith("version https://git-lfs"))
     throw new UserError(

@@ -4,6 +4,7 @@ import { DTYPE_BYTES, type StoredDType, type TensorEntry, type Tensors } from ".
 /** Bytes of a tensor as stored: with `transposed`, in the order of the stored shape. */
 export async function readBytes(entry: TensorEntry): Promise<Uint8Array> {
   const { source } = entry;
+  if (source.kind === "computed") return source.compute();
   return source.kind === "bytes" ? source.bytes : source.file.read(source.offset, source.length);
 }
 

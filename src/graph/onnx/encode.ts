@@ -311,6 +311,7 @@ class Writer implements Emitter {
     if (known !== undefined) return { name: known, isFloat32 };
     const dims = entry.shape.map((d) => BigInt(d));
     const { source } = entry;
+    if (source.kind === "computed") throw new TypeError(`${path} is still to be computed, and ONNX Runtime reads bytes`);
     const name = this.#weightName(path);
     this.#stored.set(entry, name);
     if (this.#options.arithmetic !== undefined && entry.dtype === "F16") this.#halves.add(name);

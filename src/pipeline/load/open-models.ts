@@ -52,10 +52,11 @@ export async function openModels(
   const [runtime, beside] = runtimes;
   const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
   const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
-  const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
+  const loras = await collectLoras(model, adapter, options.adapterScale, options.loras);
+  const { pairs, metadata, notices } = loras;
   const fewStep = fewStepOf(model, options.loras, metadata);
-  const unet = unetGraph(model, pairs);
-  const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
+  const unet = unetGraph(loras.model, pairs);
+  const text = [textGraph(loras.model, "text_encoder", pairs), textGraph(loras.model, "text_encoder_2", pairs)] as const;
   const vae = vaeGraph(model);
   const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
   const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
@@ -114,7 +115,7 @@ export async function openModels(
   };
   return {
     opened,
-    changeLoras: changeLoras(model, adapter, precision, make),
+    changeLoras: changeLoras(model, adapter, precision, make, loras.changes),
     precision,
     notices: [
       ...model.notices,

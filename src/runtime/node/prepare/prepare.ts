@@ -124,7 +124,11 @@ async function keyOf(what: ToPrepare, { all, rounded, slices }: Plan): Promise<s
 }
 
 /** Opens weights that were prepared before, if intact; damaged ones are removed, with a notice. */
-async function openPrepared(folder: string, key: string, { onNotice }: PrepareOptions): Promise<Tensors | undefined> {
+export async function openPrepared(
+  folder: string,
+  key: string,
+  { onNotice }: Pick<PrepareOptions, "onNotice">,
+): Promise<Tensors | undefined> {
   const record = await readRecord(folder, key);
   if (record === undefined) return undefined;
   try {

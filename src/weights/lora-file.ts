@@ -1,0 +1,31 @@
+import { UserError } from "../core/errors.ts";
+import { identify, KIND_NAMES, type Kind } from "./identify.ts";
+import { unwrapStateDict } from "./model.ts";
+import type { Tensors } from "./tensor-entry.ts";
+import type { TensorFile } from "./tensor-file.ts";
+
+/** What is to be done with a file of another kind. */
+const REMEDIES: { readonly [K in Kind]?: string } = {
+  "photomaker-v1": "Give it with --adapter.",
+  "photomaker-v2": "Give it with --adapter.",
+  sdxl: "Give it with --model.",
+  "tiny-vae": "Give it with --tiny-vae.",
+  vae: "Give it with --vae.",
+  "unet-sdxl": "Give it with --unet.",
+  "textual-inversion": "Give it with --embeddings, and name it in the prompt as embedding:<name of the file>.",
+};
+
+/**
+ * The tensors of a file that is given as a LoRA.
+ * @throws UserError lora/wrong-kind for what is recognised as something else
+ */
+export function loraTensors(file: TensorFile): Tensors {
+  const tensors = unwrapStateDict(file);
+  const kind = identify(tensors);
+  if (kind === "lora" || kind === "unknown") return tensors;
+  throw new UserError(
+    "lora/wrong-kind",
+    `${file.path} is ${KIND_NAMES[kind]}, not a LoRA.`,
+    REMEDIES[kind] ?? "Take it out of --lora: nothing here uses such a file.",
+  );
+}
