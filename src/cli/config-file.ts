@@ -93,7 +93,7 @@ async function found(path: string, { section, key, flag }: ConfigOption, { path:
 const isPng = (bytes: Uint8Array): boolean => bytes[0] === 0x89 && bytes[1] === 0x50;
 
 /**
- * The options in a picture's settings; which of several it was is no option.
+ * The options in a picture's settings: of several that were made at once, those of this one alone, unless their number is given anew.
  * @throws UserError config/no-settings, config/not-in-picture
  */
 function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>): object {
@@ -104,10 +104,11 @@ function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>)
       `${path} does not say how it was made.`,
       "Give a PNG that photomaker wrote, or a JSON file.",
     );
-  const { request, load, missing } = requestFromSettings(settings);
+  const { request, load, index, missing } = requestFromSettings(settings);
   const lacking = missing.find(({ what, key }) => what !== "file" && !isGivenAnew(key, given));
   if (lacking !== undefined) throw notInPicture(path, lacking);
-  return { ...request, ...load };
+  const one = (request.numImagesPerPrompt ?? 1) > 1 && !given.has("numImagesPerPrompt") && { onlyImage: index };
+  return { ...request, ...load, ...one };
 }
 
 /** Who the person is can be said in another way than the picture's. */

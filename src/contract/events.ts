@@ -1,4 +1,5 @@
 import type { Notice } from "../core/notice.ts";
+import type { Seed } from "./seed.ts";
 
 /** What the pipeline is doing. `load` comes again whenever another model is needed, and within it `prepare`, in bytes, the first time in 8 bits. */
 export type Phase = "load" | "prepare" | "encode" | "denoise" | "decode";
@@ -35,7 +36,7 @@ export interface ImageEvent {
   readonly png: Uint8Array;
   readonly width: number;
   readonly height: number;
-  readonly seed: number;
+  readonly seed: Seed;
   /** All that is needed to make the picture again, but for the places of files: also in the PNG. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -61,7 +62,7 @@ export interface RunLatents {
 
 export interface DoneEvent {
   readonly type: "done";
-  readonly seed: number;
+  readonly seed: Seed;
   readonly timings: Timings;
   /** The most memory that the process of the models has held since they were opened, in bytes. */
   readonly modelMemory: number;
@@ -85,7 +86,7 @@ export type NumberedEvent = Numbered<GenerateEvent>;
 /** All that a request gave. */
 export interface GenerateResult {
   readonly images: readonly ImageEvent[];
-  readonly seed: number;
+  readonly seed: Seed;
   readonly notices: readonly Notice[];
   readonly timings: Timings;
   readonly latents: RunLatents;
