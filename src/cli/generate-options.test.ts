@@ -243,6 +243,18 @@ test("a picture's own settings make it again", async () => {
   await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "config/no-settings" });
 });
 
+test("a config may be written by an editor of Windows, and a seed in it may be larger than numbers are exact", async () => {
+  const text = '{"model": "m", "prompt": "a \\" 18446744073709551616", "seed": 18446744073709551615}\r\n';
+  const path = join(folder, "windows.json");
+  for (const bytes of [Buffer.from(`\ufeff${text}`), Buffer.from(`\ufeff${text}`, "utf16le")]) {
+    await writeFile(path, bytes);
+    const { request } = await optionsOf("--config", path);
+    expect(request).toMatchObject({ prompt: 'a " 18446744073709551616', seed: "18446744073709551615" });
+  }
+  await writeFile(path, Buffer.from('{"prompt": "Mädchen"}', "latin1"));
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "text/encoding" });
+});
+
 test("a picture of several that were made at once is made again alone, unless their number is given anew", async () => {
   const path = join(folder, "x.png");
   const settings = { prompt: "a", seed: "18446744073709551615", numImagesPerPrompt: 3, index: 1, load: { model: "org/name" } };
