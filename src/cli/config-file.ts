@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { nearestName } from "../contract/nearest-name.ts";
 import { type Missing, requestFromSettings } from "../contract/request-from-settings.ts";
+import { decodeText } from "../core/decode-text.ts";
 import { messageOf, UserError } from "../core/errors.ts";
 import { readPngSettings } from "../image/png-settings.ts";
 import { asReadError } from "../weights/file-access.node.ts";
@@ -19,14 +20,14 @@ export type Sections = Record<Section, Record<string, unknown>>;
  * then in the current folder. Options without a flag, such as `people`, are named as in code.
  *
  * @param given keys that flags give, whose values in the config do not matter
- * @throws UserError file/missing, config/not-json, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found, config/not-in-picture
+ * @throws UserError file/missing, config/not-json, text/encoding, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found, config/not-in-picture
  */
 export async function readConfig(path: string, given: ReadonlySet<string>): Promise<Sections> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw asReadError(error, path);
   });
   const picture = isPng(bytes);
-  const values = picture ? settingsOf(bytes, path, given) : parseJson(bytes.toString("utf8"), path);
+  const values = picture ? settingsOf(bytes, path, given) : parseJson(decodeText(bytes, path), path);
   const sections: Sections = { load: {}, request: {}, output: {} };
   for (const [name, value] of Object.entries(values)) {
     const option = BY_NAME.get(camelCase(name));
@@ -93,17 +94,18 @@ async function found(path: string, { section, key, flag }: ConfigOption, { path:
 const isPng = (bytes: Uint8Array): boolean => bytes[0] === 0x89 && bytes[1] === 0x50;
 
 /**
- * Reads the options from a picture's settings. Its index among several pictures is not one.
+ * Reads the options from a picture's settings: of several pictures made at once, those of this one alone, unless their number is given anew.
  * @throws UserError config/no-settings, config/not-in-picture
  */
 function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>): object {
   const { settings } = readPngSettings(bytes);
   if (typeof settings !== "object" || settings === null)
     throw new UserError("config/no-settings", `${path} holds no settings.`, "Use a PNG that photomaker wrote, or a JSON file.");
-  const { request, load, missing } = requestFromSettings(settings);
+  const { request, load, index, missing } = requestFromSettings(settings);
   const lacking = missing.find(({ what, key }) => what !== "file" && !isGivenAnew(key, given));
   if (lacking !== undefined) throw notInPicture(path, lacking);
-  return { ...request, ...load };
+  const one = (request.numImagesPerPrompt ?? 1) > 1 && !given.has("numImagesPerPrompt") && { onlyImage: index };
+  return { ...request, ...load, ...one };
 }
 
 /** Whether flags give a value anew; a person may also be given in another way. */
@@ -121,6 +123,12 @@ function notInPicture(path: string, { key, name, what }: Missing): UserError {
   );
 }
 
+/** Whole numbers that a number would round, such as large seeds, as text. */
+const withWholeSeeds = (json: string): string =>
+  json.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])\d{16,}(?![\d.eE])/g, (token) =>
+    token.startsWith('"') || Number.isSafeInteger(Number(token)) ? token : `"${token}"`,
+  );
+
 function parseJson(text: string, path: string): object {
   const refuse = (why: string, cause?: unknown) =>
     new UserError(
@@ -131,7 +139,7 @@ function parseJson(text: string, path: string): object {
     );
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(withWholeSeeds(text));
   } catch (error) {
     throw refuse(`: ${messageOf(error)}`, error);
   }

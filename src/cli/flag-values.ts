@@ -5,6 +5,10 @@ import { UserError } from "../core/errors.ts";
 export const numberOr = (text: string): number | string =>
   text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
 
+/** A seed: the digits of one that a number would round, else as {@link numberOr}. */
+export const seedOr = (text: string): number | string =>
+  /^\s*\d+\s*$/.test(text) && !Number.isSafeInteger(Number(text)) ? text.trim() : numberOr(text);
+
 /**
  * Parses a whole number within bounds.
  * @throws UserError such as people/not-whole

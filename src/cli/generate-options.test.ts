@@ -84,6 +84,7 @@ const CASES: readonly (readonly [
   ["--seed", ["42"], "request", "seed", 42],
   ["--generator-device", ["cuda"], "request", "generatorDevice", "cuda"],
   ["--num-images", ["2"], "request", "numImagesPerPrompt", 2],
+  ["--only-image", ["1", "--num-images", "2"], "request", "onlyImage", 1],
   ["--clip-skip", ["1"], "request", "clipSkip", 1],
   ["--original-size", ["768x512"], "request", "originalSize", [512, 768]],
   ["--target-size", ["64x32"], "request", "targetSize", [32, 64]],
@@ -134,6 +135,16 @@ test.each([
   [[...MINIMAL, "--steps", "many"], "steps/wrong-type", '--steps is "many"'],
   [[...MINIMAL, "--steps", ""], "steps/wrong-type", '--steps is ""'],
   [[...MINIMAL, "--seed", "1.5"], "seed/wrong-type", "--seed is 1.5"],
+  [
+    [...MINIMAL, "--seed", "18446744073709551616"],
+    "seed/out-of-range",
+    'is "18446744073709551616", and must be at most 18446744073709551615',
+  ],
+  [
+    [...MINIMAL, "--only-image", "2", "--num-images", "2"],
+    "only-image/out-of-range",
+    "--only-image is 2, and --num-images is 2: the last is 1.",
+  ],
   [[...MINIMAL, "--original-size", "512"], "original-size/wrong-form", "--original-size"],
   [[...MINIMAL, "--scheduler", "DDIM2"], "scheduler/unknown", '--scheduler is "DDIM2"'],
   [
@@ -230,6 +241,28 @@ test("a picture's own settings make it again", async () => {
   expect((await optionsOf("--config", path, "--lora", "elsewhere/l:2")).load.loras).toEqual([{ path: "elsewhere/l", scale: 2 }]);
   await writeFile(path, png);
   await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "config/no-settings" });
+});
+
+test("a config may be written by an editor of Windows, and a seed in it may be larger than numbers are exact", async () => {
+  const text = '{"model": "m", "prompt": "a \\" 18446744073709551616", "seed": 18446744073709551615}\r\n';
+  const path = join(folder, "windows.json");
+  for (const bytes of [Buffer.from(`\ufeff${text}`), Buffer.from(`\ufeff${text}`, "utf16le")]) {
+    await writeFile(path, bytes);
+    const { request } = await optionsOf("--config", path);
+    expect(request).toMatchObject({ prompt: 'a " 18446744073709551616', seed: "18446744073709551615" });
+  }
+  await writeFile(path, Buffer.from('{"prompt": "Mädchen"}', "latin1"));
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "text/encoding" });
+});
+
+test("a picture of several that were made at once is made again alone, unless their number is given anew", async () => {
+  const path = join(folder, "x.png");
+  const settings = { prompt: "a", seed: "18446744073709551615", numImagesPerPrompt: 3, index: 1, load: { model: "org/name" } };
+  await writeFile(path, withPngSettings(await encodePng(rgb8(1, 1, new Uint8Array(3))), { settings }));
+  const { request } = await optionsOf("--config", path, "--out", "again.png");
+  expect(request).toMatchObject({ seed: "18446744073709551615", numImagesPerPrompt: 3, onlyImage: 1 });
+  expect((await optionsOf("--config", path, "--num-images", "2")).request).not.toHaveProperty("onlyImage");
+  expect((await optionsOf("--config", path, "--only-image", "0")).request.onlyImage).toBe(0);
 });
 
 test("the config of a picture made from numbers or bytes: the message says what must be given again", async () => {

@@ -1,4 +1,5 @@
 import { extname } from "node:path";
+import { drawnImages } from "../contract/drawn-images.ts";
 import {
   checkPhotos,
   type GenerateRequest,
@@ -77,7 +78,7 @@ function readFlags(values: FlagValues): Sections {
 }
 
 /** @throws UserError out/wrong-type, out/not-png, out/one-file, out/stdout, out/json, and those of parseOptions */
-function readOutput(given: Readonly<Record<string, unknown>>, { numImagesPerPrompt, preview }: GenerateRequest): OutputOptions {
+function readOutput(given: Readonly<Record<string, unknown>>, request: GenerateRequest): OutputOptions {
   for (const name of ["out", "saveLatents"])
     if (given[name] !== undefined && (typeof given[name] !== "string" || given[name] === ""))
       throw new UserError(
@@ -87,6 +88,8 @@ function readOutput(given: Readonly<Record<string, unknown>>, { numImagesPerProm
       );
   const output = parseOptions(OutputOptions, given, flagName);
   const { out, saveLatents } = output;
+  const { preview } = request;
+  const count = drawnImages(request);
   if (saveLatents === STDOUT)
     throw new UserError("out/stdout", "--save-latents is -, but latents are not written to stdout.", "Name a file.");
   if (out === STDOUT && output.json)
@@ -108,10 +111,10 @@ function readOutput(given: Readonly<Record<string, unknown>>, { numImagesPerProm
       `--out is ${out}, but pictures are written as PNG.`,
       `Name a folder, or ${out.slice(0, -end.length)}.png.`,
     );
-  if ((end === ".png" || out === STDOUT) && numImagesPerPrompt > 1)
+  if ((end === ".png" || out === STDOUT) && count > 1)
     throw new UserError(
       "out/one-file",
-      `--out is ${out === STDOUT ? "stdout" : `the one file ${out}`}, but ${numImagesPerPrompt} pictures are requested.`,
+      `--out is ${out === STDOUT ? "stdout" : `the one file ${out}`}, but ${count} pictures are requested.`,
       "Name a folder.",
     );
   return output;

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { GenerateEvent, ProgressEvent, Timings } from "../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
+import type { Seed } from "../contract/seed.ts";
 import { checkWritable } from "../core/atomic-file.node.ts";
 import type { Notice } from "../core/notice.ts";
 import { writeLatents } from "../pipeline/denoise/read-latents.ts";
@@ -127,9 +128,9 @@ async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools):
 
 /** Output of --json. */
 interface Summary {
-  readonly images: { path: string; index: number; width: number; height: number; seed: number; settings: unknown }[];
+  readonly images: { path: string; index: number; width: number; height: number; seed: Seed; settings: unknown }[];
   readonly notices: Notice[];
-  seed?: number;
+  seed?: Seed;
   timings?: Timings;
   /** Bytes. */
   peakMemory?: number;

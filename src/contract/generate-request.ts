@@ -5,6 +5,7 @@ import { control } from "./control.ts";
 import { numbers } from "./numbers.ts";
 import { fileOrNumbers, person } from "./person.ts";
 import { photo } from "./photo.ts";
+import { seed } from "./seed.ts";
 
 /** Pixels along one side. */
 const side = z.int().min(8).max(16384).multipleOf(8);
@@ -239,12 +240,13 @@ const generateRequest = z.strictObject({
     otherwise: "0, or the few-step model's",
   }),
   /** Seed of the noise. When absent, it is drawn at random and reported. */
-  seed: z.int().min(0).optional().meta({
+  seed: seed.optional().meta({
     group: SAMPLING,
     flag: "--seed",
     value: "number",
-    description: "the same seed gives the same picture, as in diffusers",
+    description: "the same seed gives the same picture, as in diffusers; up to 2^64 - 1",
     otherwise: "random, and reported",
+    hint: "Give a whole number from 0 to 2^64 - 1, such as 42; beyond 2^53 - 1 as text or bigint, since numbers are not exact there.",
     infotext: "Seed",
   }),
   /** Random number generator that the seed is for: PyTorch's `torch.Generator("cpu")` or `torch.Generator("cuda")`. */
@@ -261,6 +263,15 @@ const generateRequest = z.strictObject({
     value: "count",
     description: "pictures to make at once",
     subject: "num-images",
+  }),
+  /** One picture of the `numImagesPerPrompt` alone, counted from 0: the same as among them, with its share of their noise. */
+  onlyImage: z.int().min(0).max(255).optional().meta({
+    group: SAMPLING,
+    flag: "--only-image",
+    value: "index",
+    description: "of the pictures that --num-images makes at once, this one alone; the first is 0",
+    otherwise: "all",
+    hint: "Count from 0: of 4 pictures the last is 3.",
   }),
   /** Number of last layers of the text encoders to skip, beyond the one that SDXL skips. */
   clipSkip: z.int().min(0).max(32).optional().meta({

@@ -1,3 +1,4 @@
+import { drawnImages } from "../contract/drawn-images.ts";
 import type { GenerateEvent, GenerateResult, ImageEvent } from "../contract/events.ts";
 import type { GenerateRequest } from "../contract/request.ts";
 import type { Notice } from "../core/notice.ts";
@@ -53,8 +54,8 @@ export async function generate(
     const timings = progress.timings();
     let from = 0;
     return plan.requests.map(({ request, seed }, i) => {
-      const own = ownLatents({ initialNoise, final }, dims, from, request.numImagesPerPrompt);
-      from += request.numImagesPerPrompt;
+      const own = ownLatents({ initialNoise, final }, dims, from, drawnImages(request));
+      from += drawnImages(request);
       told.one(i, { type: "done", seed, timings, modelMemory: opened.memory(), latents: own });
       return { images: images[i]!, seed, notices: told.notices(i), timings, latents: own };
     });
@@ -127,7 +128,8 @@ async function decodeAll(
   const images: ImageEvent[][] = [];
   for (const [i, one] of prepared.entries()) {
     const own: ImageEvent[] = [];
-    for (let index = 0; index < one.request.numImagesPerPrompt; index++) {
+    const first = one.request.onlyImage ?? 0;
+    for (let index = first; index < first + drawnImages(one.request); index++) {
       signal.throwIfAborted();
       progress.step("decode", at, count);
       const mergeStep = one.texts.identity && requests[i]!.mergeStep;

@@ -3,6 +3,7 @@ import { metaOf } from "../contract/option.ts";
 import { type Person, peopleOf } from "../contract/person.ts";
 import type { Photo } from "../contract/photo.ts";
 import { GenerateRequest, LoadOptions } from "../contract/request.ts";
+import type { Seed } from "../contract/seed.ts";
 import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
 import { isGuided } from "./denoise/text-guidance.ts";
@@ -11,7 +12,7 @@ import type { SettledRequest } from "./settle.ts";
 
 /** Settings that a picture was made with. */
 export interface PictureSettings {
-  readonly request: SettledRequest & { readonly width: number; readonly height: number; readonly seed: number };
+  readonly request: SettledRequest & { readonly width: number; readonly height: number; readonly seed: Seed };
   readonly load: LoadOptions;
   /** 0-based among the pictures of the request. */
   readonly index: number;

@@ -27,6 +27,7 @@ export { copyTensor, type TensorData, type TensorToWrite, writeSafetensors } fro
 export { COMPONENTS, type ComponentName } from "./sdxl-single-file.ts";
 export {
   byteLength,
+  type ComputedBytes,
   DTYPE_BYTES,
   elementCount,
   type FileRange,

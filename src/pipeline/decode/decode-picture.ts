@@ -1,5 +1,6 @@
 import type { ImageEvent } from "../../contract/events.ts";
 import type { LoadOptions } from "../../contract/request.ts";
+import type { Seed } from "../../contract/seed.ts";
 import { encodePng } from "../../image/index.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import { settingsJson, settingsText } from "../settings.ts";
@@ -10,7 +11,7 @@ import type { Plane } from "./tiles.ts";
 /** Data of a drawn picture that go into its PNG. */
 export interface Drawn {
   readonly request: SettledRequest;
-  readonly seed: number;
+  readonly seed: Seed;
   /** 0-based among the pictures of its request. */
   readonly index: number;
   readonly width: number; // pixels

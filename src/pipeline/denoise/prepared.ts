@@ -1,3 +1,4 @@
+import type { Seed } from "../../contract/seed.ts";
 import type { Texts } from "../encode/encode.ts";
 import type { SettledRequest } from "../settle.ts";
 
@@ -5,5 +6,5 @@ import type { SettledRequest } from "../settle.ts";
 export interface Prepared {
   readonly request: SettledRequest;
   readonly texts: Texts;
-  readonly seed: number;
+  readonly seed: Seed;
 }

@@ -1,3 +1,4 @@
+import { drawnImages } from "../../contract/drawn-images.ts";
 import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
 import { guide, rescale } from "./classifier-free-guidance.ts";
 import { type Evaluation, type Guidance, meanByPicture, type Told } from "./guidance.ts";
@@ -25,7 +26,7 @@ export function textGuidance(prepared: readonly Prepared[], pixels: readonly [nu
   const { guidanceScale, guidanceRescale, guidanceEnd } = prepared[0]!.request;
   const guided = guidedEvaluations({ guidanceScale, guidanceEnd }, total);
   const isGuidedAt = ({ index }: Evaluation): boolean => index < guided;
-  const requests = prepared.flatMap((one) => Array<Prepared>(one.request.numImagesPerPrompt).fill(one));
+  const requests = prepared.flatMap((one) => Array<Prepared>(drawnImages(one.request)).fill(one));
   const [two, one] = [timeIdRows(prepared, pixels, true), timeIdRows(prepared, pixels, false)];
   const told = (textOf: (of: Prepared) => TextEmbeds, ids: readonly (readonly number[])[]): Told[] =>
     requests.map((of, picture) => ({ ...textOf(of), picture, timeIds: ids[picture]! }));
@@ -64,7 +65,7 @@ export function textGuidance(prepared: readonly Prepared[], pixels: readonly [nu
 function timeIdRows(prepared: readonly Prepared[], pixels: readonly [number, number], guided: boolean): number[][] {
   const rows = prepared.map(({ request }) => {
     const sizes = { ...request, originalSize: request.originalSize ?? pixels, targetSize: request.targetSize ?? pixels };
-    return timeIds(sizes, request.numImagesPerPrompt, guided);
+    return timeIds(sizes, drawnImages(request), guided);
   });
   if (!guided) return rows.flat();
   return [...rows.flatMap((own) => own.slice(0, own.length / 2)), ...rows.flatMap((own) => own.slice(own.length / 2))];
