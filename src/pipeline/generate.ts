@@ -103,6 +103,7 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
   for (const [i, { request, seed }] of plan.requests.entries()) {
     const texts = await encode(opened, request, {
       guided: plan.guided,
+      evaluations: plan.sampler.timesteps.length,
       progress,
       note: (notices) => told.note(notices, i),
       signal,

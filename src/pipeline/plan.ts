@@ -2,6 +2,8 @@ import type { GenerateRequest } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Sampler } from "../samplers/sampler.ts";
+import { switchesOf } from "../text/prompt-pieces.ts";
+import { parsePrompt } from "../text/prompt-tree.ts";
 import { decoderOf } from "./decode/decode.ts";
 import { checkExtensions, extensionsOf } from "./denoise/extensions.ts";
 import { mergeStepNotices, mergeStepOf } from "./denoise/merge-step.ts";
@@ -84,7 +86,7 @@ export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan
 
 /**
  * What is said once for all requests that are drawn at once: what the sampler, guidance and the UNet are asked with.
- * With DeepCache the person comes in at the same evaluation, too, since then the deep layers are asked again.
+ * With DeepCache the person comes in at the same evaluation, too, and prompts change at the same steps, since then the deep layers are asked again.
  */
 function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<string, unknown>> {
   const { width, height } = sizeOf(models, request);
@@ -97,9 +99,16 @@ function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<str
     deepCache,
     tGate,
     tokenDownsampling,
-    ...(deepCache !== undefined && { startMergeStep: mergeStepOf(request) }),
+    ...(deepCache !== undefined && { startMergeStep: mergeStepOf(request), promptSchedule: scheduleOf(request) }),
   };
   return { width, height, ...sampling, ...guidance, ...shortcuts };
+}
+
+/** At which steps the texts change, as text: of all prompts. */
+function scheduleOf({ prompt, prompt2, negativePrompt, negativePrompt2, numInferenceSteps }: SettledRequest): string {
+  const texts = [prompt, prompt2, negativePrompt, negativePrompt2];
+  const steps = texts.flatMap((text) => (text === undefined ? [] : switchesOf(parsePrompt(text).nodes, numInferenceSteps)));
+  return [...new Set(steps)].toSorted((a, b) => a - b).join(" ");
 }
 
 function refuseDifferent(first: Readonly<Record<string, unknown>>, other: Readonly<Record<string, unknown>>): void {
