@@ -11,6 +11,7 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase } from "./generate-flags.ts";
+import { withPromptLoras } from "./lora-folder.ts";
 import { OutputOptions } from "./output-options.ts";
 import { photoFiles } from "./photo-files.ts";
 import { STDOUT } from "./picture-files.ts";
@@ -33,7 +34,7 @@ export const flagName = (path: readonly PropertyKey[]): string => FLAG_OF.get(St
 
 /**
  * What flags and config file ask for. Flags win.
- * @throws UserError those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, checkPhotos and readOutput
+ * @throws UserError those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, withPromptLoras, checkPhotos and readOutput
  */
 export async function generateOptions(values: FlagValues): Promise<GenerateOptions> {
   const given = readFlags(values);
@@ -56,6 +57,7 @@ export async function generateOptions(values: FlagValues): Promise<GenerateOptio
     request: parseGenerateRequest(request, flagName),
     output: { ...config?.output, ...given.output },
   };
+  options.load = await withPromptLoras(options.load, options.request);
   checkPhotos(options.load.adapter !== undefined, options.request, flagName);
   return { ...options, output: readOutput(options.output, options.request), notices };
 }

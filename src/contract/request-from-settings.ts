@@ -37,7 +37,8 @@ export function requestFromSettings(settings: unknown): FromSettings {
       "The picture does not say how it was made.",
       "Give the settings of a picture that photomaker made.",
     );
-  const { index, load, ...request } = settings as Record<string, unknown>;
+  const { index, load, chosen, ...rest } = settings as Record<string, unknown>;
+  const request = withTexts(rest, chosen);
   const { unloadAfterUse: _, encodingCacheBytes: __, ...models } = (load ?? {}) as Record<string, unknown>;
   const missing: Missing[] = [];
   return {
@@ -45,6 +46,19 @@ export function requestFromSettings(settings: unknown): FromSettings {
     load: held("load", models, missing) as LoadInput,
     index: typeof index === "number" ? index : 0,
     missing,
+  };
+}
+
+/**
+ * With what wildcards became, so that the folder is not needed again. Pictures that say nothing of a prompt's syntax were made when there was none.
+ */
+function withTexts(request: Record<string, unknown>, chosen: unknown): Record<string, unknown> {
+  const { wildcards, ...rest } = request;
+  const known = typeof chosen === "object" && chosen !== null;
+  return {
+    ...rest,
+    ...(known ? chosen : wildcards !== undefined && { wildcards }),
+    ...("prompt" in rest && !("promptSyntax" in rest) && { promptSyntax: "none" }),
   };
 }
 

@@ -105,7 +105,9 @@ function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<str
 }
 
 /** At which steps the texts change, as text: of all prompts. */
-function scheduleOf({ prompt, prompt2, negativePrompt, negativePrompt2, numInferenceSteps }: SettledRequest): string {
+function scheduleOf(request: SettledRequest): string {
+  if (request.promptSyntax === "none") return "";
+  const { prompt, prompt2, negativePrompt, negativePrompt2, numInferenceSteps } = request;
   const texts = [prompt, prompt2, negativePrompt, negativePrompt2];
   const steps = texts.flatMap((text) => (text === undefined ? [] : switchesOf(parsePrompt(text).nodes, numInferenceSteps)));
   return [...new Set(steps)].toSorted((a, b) => a - b).join(" ");

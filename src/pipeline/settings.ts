@@ -6,6 +6,7 @@ import { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
 import { isGuided } from "./denoise/text-guidance.ts";
+import type { ChosenTexts } from "./encode/choose-texts.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
 import type { SettledRequest } from "./settle.ts";
 
@@ -13,6 +14,8 @@ import type { SettledRequest } from "./settle.ts";
 export interface PictureSettings {
   readonly request: SettledRequest & { readonly width: number; readonly height: number; readonly seed: number };
   readonly load: LoadOptions;
+  /** What wildcards in its texts became. */
+  readonly chosen?: ChosenTexts | undefined;
   /** Which of the request's pictures it is. */
   readonly index: number;
   readonly sampler: string;
@@ -24,8 +27,8 @@ export interface PictureSettings {
  * without their folders, those of the hub by id and commit; what was given as bytes or numbers is only described.
  * `requestFromSettings` is the way back.
  */
-export function settingsJson({ request, load, index }: PictureSettings): Record<string, unknown> {
-  const { people, idEmbeds, idTokens, latents, inputIdImages, ...rest } = request;
+export function settingsJson({ request, load, index, chosen }: PictureSettings): Record<string, unknown> {
+  const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, ...rest } = request;
   return {
     ...rest,
     ...publicPerson({ inputIdImages: inputIdImages.map(photoName), idEmbeds, idTokens }),
@@ -33,6 +36,8 @@ export function settingsJson({ request, load, index }: PictureSettings): Record<
       people: people.map(({ photos, ...person }) => publicPerson({ ...person, photos: photos.map(photoName) })),
     }),
     ...(latents !== undefined && { latents: numbersName(latents) }),
+    ...(wildcards !== undefined && { wildcards: fileName(wildcards) }),
+    ...(chosen !== undefined && { chosen }),
     index,
     load: publicLoad(load),
   };
@@ -49,19 +54,20 @@ const publicPerson = <T extends Pick<Person, "idEmbeds" | "idTokens">>({ idEmbed
   ...(idTokens !== undefined && { idTokens: numbersName(idTokens) }),
 });
 
-function publicLoad({ model, modelConfig, adapter, tinyVae, loras, ...rest }: LoadOptions): LoadOptions {
+function publicLoad({ model, modelConfig, adapter, tinyVae, loras, loraFolder: _, embeddings, ...rest }: LoadOptions): LoadOptions {
   return {
     ...rest,
     model: publicName(model),
     ...(modelConfig === undefined ? {} : { modelConfig: fileName(modelConfig) }),
     ...(adapter === undefined ? {} : { adapter: publicName(adapter) }),
     ...(tinyVae === undefined ? {} : { tinyVae: publicName(tinyVae) }),
+    embeddings: embeddings.map(fileName),
     loras: loras.map(({ path, scale }) => ({ path: publicName(path), scale })),
   };
 }
 
 /** As the text that other tools read. Names are those that options have in the contract. */
-export function settingsText({ request, load, index, sampler, mergeStep }: PictureSettings): string {
+export function settingsText({ request, load, index, chosen, sampler, mergeStep }: PictureSettings): string {
   const people = peopleOf(request);
   const tokens = people.flatMap(({ idTokens }) => (idTokens === undefined ? [] : [idTokens.dims[0]!]));
   const adapter: [string, string | number][] =
@@ -87,8 +93,8 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
     value === undefined ? [] : [named(GenerateRequest, key, value)];
   const { guidanceEnd, clipSkip } = request;
   return infotext({
-    prompt: request.prompt,
-    negativePrompt: isGuided(request.guidanceScale) && guidanceEnd > 0 ? request.negativePrompt : undefined,
+    prompt: chosen?.prompt ?? request.prompt,
+    negativePrompt: isGuided(request.guidanceScale) && guidanceEnd > 0 ? (chosen?.negativePrompt ?? request.negativePrompt) : undefined,
     settings: [
       ...told("numInferenceSteps", request.numInferenceSteps),
       ...told("scheduler", sampler),
@@ -105,6 +111,9 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ...told("clipSkip", clipSkip === undefined ? undefined : clipSkip + 1),
       ...load.loras.map(({ path, scale }) => named(LoadOptions, "loras", `${shortName(path)}:${scale}`)),
       ...adapter,
+      // names of sd-dynamic-prompts
+      ...(chosen?.prompt === undefined ? [] : ([["Template", request.prompt]] as const)),
+      ...(chosen?.negativePrompt === undefined ? [] : ([["Negative Template", request.negativePrompt!]] as const)),
       ...(request.numImagesPerPrompt > 1 ? ([["Batch pos", index]] as const) : []),
     ],
   });

@@ -67,6 +67,10 @@ export function parsePrompt(prompt: string, what = "prompt"): PromptTree {
     if (last?.kind === "text") here()[here().length - 1] = { kind: "text", text: last.text + more };
     else here().push({ kind: "text", text: more });
   };
+  const close = (meaning: (nodes: readonly (PromptNode | Mark)[]) => readonly PromptNode[]): void => {
+    const { nodes } = open.pop()!;
+    here().push(...meaning(nodes));
+  };
   for (let at = 0; at < prompt.length; ) {
     const rest = prompt.slice(at, at + 500);
     const c = prompt[at]!;
@@ -79,8 +83,8 @@ export function parsePrompt(prompt: string, what = "prompt"): PromptTree {
     else if (written !== undefined) here().push({ kind: "break" });
     else if (c === "\\" && /^\\[()[\]\\]/.test(rest)) text(prompt[at + 1]!);
     else if (c === "(" || c === "[") open.push({ bracket: c, nodes: [], at });
-    else if (c === ")" && open.at(-1)!.bracket === "(") here().push(roundBracket(open.pop()!.nodes as PromptNode[], what));
-    else if (c === "]" && open.at(-1)!.bracket === "[") here().push(...squareBracket(open.pop()!.nodes, what));
+    else if (c === ")" && open.at(-1)!.bracket === "(") close((nodes) => [roundBracket(nodes as PromptNode[], what)]);
+    else if (c === "]" && open.at(-1)!.bracket === "[") close((nodes) => squareBracket(nodes, what));
     else if ((c === ":" || c === "|") && open.at(-1)!.bracket === "[") here().push({ kind: "mark", mark: c });
     else text(c);
     at += written?.length ?? (c === "\\" && /^\\[()[\]\\]/.test(rest) ? 2 : 1);

@@ -3,6 +3,7 @@ import type { LoadOptions } from "../../contract/request.ts";
 import { encodePng } from "../../image/index.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import { settingsJson, settingsText } from "../settings.ts";
+import type { ChosenTexts } from "../encode/choose-texts.ts";
 import type { SettledRequest } from "../settle.ts";
 import { type Decoders, decodeLatents, decoderOf } from "./decode.ts";
 import type { Plane } from "./tiles.ts";
@@ -11,6 +12,8 @@ import type { Plane } from "./tiles.ts";
 export interface Drawn {
   readonly request: SettledRequest;
   readonly seed: number;
+  /** What wildcards in its texts became. */
+  readonly chosen?: ChosenTexts | undefined;
   /** 0-based among the pictures of its request. */
   readonly index: number;
   readonly width: number; // pixels
@@ -24,7 +27,7 @@ export interface Drawn {
  */
 export async function decodePicture(
   decoders: Decoders & { readonly options: LoadOptions },
-  { request, seed, index, width, height, mergeStep }: Drawn,
+  { request, seed, chosen, index, width, height, mergeStep }: Drawn,
   latents: Plane,
   observer: LoadObserver,
 ): Promise<ImageEvent> {
@@ -32,6 +35,7 @@ export async function decodePicture(
   const made = {
     request: { ...request, width, height, seed },
     load: decoders.options,
+    chosen,
     index,
     sampler: request.scheduler ?? "the model's own",
     mergeStep,

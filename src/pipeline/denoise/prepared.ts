@@ -1,3 +1,4 @@
+import type { ChosenTexts } from "../encode/choose-texts.ts";
 import type { Texts } from "../encode/encode.ts";
 import type { SettledRequest } from "../settle.ts";
 
@@ -6,4 +7,6 @@ export interface Prepared {
   readonly request: SettledRequest;
   readonly texts: Texts;
   readonly seed: number;
+  /** What wildcards in its texts became. */
+  readonly chosen?: ChosenTexts | undefined;
 }

@@ -1,5 +1,5 @@
 import { type Person, peopleOf } from "../../contract/person.ts";
-import { checkPhotos, type GenerateRequest } from "../../contract/request.ts";
+import { checkPhotos, type GenerateRequest, type LoadOptions } from "../../contract/request.ts";
 import { type FloatArray, floats } from "../../core/array.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
@@ -12,6 +12,7 @@ import type { Progress } from "../progress.ts";
 import type { SettledRequest } from "../settle.ts";
 import { checkIdTokens, encodePhotos, type IdEncoder, stackIds } from "./id-stage.ts";
 import { idPixels, openPhoto } from "./photos.ts";
+import { tagNotices } from "./tag-notices.ts";
 
 /** What the denoiser is told before and after the identity is merged in. */
 export interface TextsOfPhase {
@@ -48,6 +49,8 @@ export interface EncodeOptions {
   readonly guided: boolean;
   /** How many the sampler makes in all. */
   readonly evaluations: number;
+  /** Those that are loaded, which prompts may ask for. */
+  readonly loras: LoadOptions["loras"];
   readonly progress: Progress;
   readonly note: (notices: readonly Notice[]) => void;
   readonly signal: AbortSignal;
@@ -62,7 +65,7 @@ export interface EncodeOptions {
  */
 export async function encode(encoders: Encoders, request: SettledRequest, options: EncodeOptions): Promise<Texts> {
   const { identity, text, cache, unloadAfterUse } = encoders;
-  const { guided, evaluations, progress, note, signal, onRead } = options;
+  const { guided, evaluations, loras, progress, note, signal, onRead } = options;
   checkPhotos(identity !== undefined, request);
   const [person] = peopleOf(request);
   const given = person?.idTokens && checkIdTokens(identity!.graph, person.idTokens);
@@ -76,10 +79,10 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
       everyToken: identity.everyToken,
     },
     encoders.emptyIsNothing,
-    { steps: request.numInferenceSteps, ...(encoders.embeddings && { embeddings: encoders.embeddings }) },
+    { syntax: request.promptSyntax, steps: request.numInferenceSteps, ...(encoders.embeddings && { embeddings: encoders.embeddings }) },
   );
   checkSchedule(request, ids.later?.at(-1)?.from, evaluations);
-  note(ids.notices);
+  note([...ids.notices, ...tagNotices(ids.tags, loras)]);
   // photos are read first: what is wrong with them is found before anything is loaded
   const seen = identity && person && (await readPerson(identity, person));
   onRead?.();

@@ -3,10 +3,12 @@ import type { Notice } from "../../core/notice.ts";
 import type { LoraPair } from "../../graph/lora.ts";
 import type { LoraPairs } from "../../sessions/graphs.ts";
 import type { AdapterFiles } from "../../weights/adapter.ts";
+import { identify } from "../../weights/identify.ts";
 import { type LoraLayer, matchLora } from "../../weights/lora-match.ts";
 import type { ModelFiles } from "../../weights/model.ts";
 import { openTensors } from "../../weights/open-tensors.node.ts";
 import type { ComponentName } from "../../weights/sdxl-single-file.ts";
+import type { Tensors } from "../../weights/tensor-entry.ts";
 
 export interface LoraRequest {
   readonly path: string;
@@ -15,7 +17,7 @@ export interface LoraRequest {
 
 /**
  * All low-rank changes of a model: the adapter's own and the user's, each with its strength, and the metadata of the user's files.
- * @throws UserError adapter/wrong-model when the adapter's LoRA does not fit, and those of openTensors and matchLora
+ * @throws UserError adapter/wrong-model when the adapter's LoRA does not fit, lora/textual-inversion, and those of openTensors and matchLora
  */
 export async function collectLoras(
   model: ModelFiles,
@@ -46,6 +48,7 @@ export async function collectLoras(
   for (const { path, scale } of loras) {
     const { tensors, metadata } = await openTensors(path);
     allMetadata.push(metadata);
+    refuseEmbedding(path, tensors);
     const { layers, unmatched } = await matchNamed(path, tensors, targets, metadata);
     if (unmatched.length > 0)
       notices.push({
@@ -55,6 +58,17 @@ export async function collectLoras(
     addAll(pairs, layers, scale);
   }
   return { pairs, metadata: allMetadata, notices };
+}
+
+/** @throws UserError lora/textual-inversion */
+function refuseEmbedding(path: string, tensors: Tensors): void {
+  if (identify(tensors) !== "textual-inversion") return;
+  const name = path.replace(/^.*[\\/]/, "").replace(/\.\w+$/, "");
+  throw new UserError(
+    "lora/textual-inversion",
+    `${path} is a textual inversion embedding, not a LoRA.`,
+    `Give it with --embeddings ${path} (embeddings in code), and write embedding:${name} in the prompt or the negative prompt.`,
+  );
 }
 
 /** What is wrong with one of several files says which one it is. */

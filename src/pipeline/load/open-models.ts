@@ -29,6 +29,7 @@ import { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { AdapterFiles } from "../../weights/adapter.ts";
 import { elementCount, type Tensors } from "../../weights/index.ts";
 import { openAdapter } from "../../weights/open-adapter.node.ts";
+import { openEmbeddings } from "../../weights/open-embeddings.node.ts";
 import { openModel } from "../../weights/open-model.node.ts";
 import { openTinyVae } from "../../weights/open-tiny-vae.node.ts";
 import { readJsonIfThere } from "../../weights/read-json.node.ts";
@@ -53,7 +54,7 @@ export interface OpenedModels {
  * @param options whose models all are here
  * @param deviceNotices what opening the device has shown
  * @throws UserError weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents,
- *   those of openModel, openAdapter, openTinyVae, collectLoras and choosePrecision
+ *   those of openModel, openAdapter, openTinyVae, openEmbeddings, collectLoras and choosePrecision
  */
 export async function openModels(
   runtimes: readonly [Runtime, Runtime],
@@ -72,7 +73,12 @@ export async function openModels(
     ),
   ]);
   const unet = unetGraph(model, pairs);
-  const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
+  const withVectors = options.embeddings.length > 0;
+  const text = [
+    textGraph(model, "text_encoder", pairs, withVectors),
+    textGraph(model, "text_encoder_2", pairs, withVectors),
+  ] as const;
+  const { embeddings, notices: left } = await openEmbeddings(options.embeddings, [text[0].settings.width, text[1].settings.width]);
   const vae = vaeGraph(model);
   const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
   const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
@@ -124,6 +130,7 @@ export async function openModels(
     scheduler: model.scheduler,
     fewStep,
     cache: new EncodingCache(options.encodingCacheBytes),
+    embeddings,
     emptyIsNothing: model.emptyPromptIsNothing,
     readers,
     text: [
@@ -160,6 +167,7 @@ export async function openModels(
       ...model.notices,
       ...read,
       ...notices,
+      ...left,
       ...chosen,
       ...deviceNotices,
       ...fewStepNotices(fewStep),

@@ -13,8 +13,8 @@ import {
 } from "../../text/prompt-tokens.ts";
 import { type PromptTag, parsePrompt } from "../../text/prompt-tree.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
-import { refuseTriggerInNegative } from "../../text/trigger.ts";
-import type { Window } from "../../text/window.ts";
+import { expandTrigger, refuseTriggerInNegative, type TriggerPrompt } from "../../text/trigger.ts";
+import { encodePlain, type Window } from "../../text/window.ts";
 import type { TextIds } from "./text-stage.ts";
 
 /** A tokenizer with the window of its encoder. */
@@ -49,6 +49,8 @@ export type IdentityOptions = PersonOptions;
 type Texts = Pick<GenerateRequest, "prompt" | "prompt2" | "negativePrompt" | "negativePrompt2">;
 
 export interface ReadingOptions {
+  /** Whether weights, schedules and tags are read, and texts may be of any length; with "none", texts are words that are cut to the window. */
+  readonly syntax?: "a1111" | "none";
   /** Denoising steps, for schedules. */
   readonly steps?: number;
   /** Textual inversions by {@link embeddingKey}. */
@@ -64,7 +66,7 @@ export function readPrompts(
   { prompt, prompt2, negativePrompt, negativePrompt2 }: Texts,
   identity: IdentityOptions | undefined,
   emptyIsNothing: boolean,
-  { steps = 1, embeddings = new Map() }: ReadingOptions = {},
+  { syntax = "a1111", steps = 1, embeddings = new Map() }: ReadingOptions = {},
 ): PromptIds {
   const notices = new Map<string, Notice>();
   const note = (more: readonly Notice[]): void => {
@@ -82,6 +84,11 @@ export function readPrompts(
       refuseTriggerInNegative(readers[0].tokenizer, text, identity.trigger);
   const second = prompt2 || prompt;
   const names: Named = { prompts: ["prompt", second === prompt ? "prompt" : "second prompt"] };
+  if (syntax === "none") {
+    const negatives = negativeText === undefined ? undefined : ([negativeText, negativePrompt2 || negativeText] as const);
+    const phase = plainPhase(readers, { prompts: [prompt, second], negatives, identity, names, note });
+    return { ...phase, tags: [], chunks: 1, notices: [...notices.values()] };
+  }
   const trees = [prompt, second].map((text, i) => parsePrompt(text, names.prompts[i]));
   const negatives =
     negativeText === undefined
@@ -116,6 +123,53 @@ export function readPrompts(
 
 interface Named {
   readonly prompts: readonly [string, string];
+}
+
+const misplaced = (): UserError =>
+  new UserError(
+    "prompt/second-misplaced",
+    "The person stands at another place in the second prompt than in the first, and the identity can be put into one place only.",
+    "Begin both prompts with the same words up to the trigger word.",
+  );
+
+interface PlainTexts {
+  readonly prompts: readonly [string, string];
+  readonly negatives: readonly [string, string] | undefined;
+  readonly identity: IdentityOptions | undefined;
+  readonly names: Named;
+  readonly note: (notices: readonly Notice[]) => void;
+}
+
+/** Texts as words alone, cut to the window: as the official code and diffusers read them. */
+function plainPhase(
+  readers: readonly [Reader, Reader],
+  { prompts, negatives, identity, names, note }: PlainTexts,
+): PromptPhase {
+  const both = (texts: readonly [string, string], what: readonly [string, string]): TextIds => {
+    const [first, second] = readers.map(({ tokenizer, window }, i) => encodePlain(tokenizer, texts[i]!, window, what[i]!)) as [
+      ReturnType<typeof encodePlain>,
+      ReturnType<typeof encodePlain>,
+    ];
+    note([...first.notices, ...second.notices]);
+    return { first: first.ids, second: second.ids };
+  };
+  const negative = negatives && both(negatives, ["negative prompt", "second negative prompt"]);
+  if (identity === undefined) return { text: both(prompts, names.prompts), negative };
+  const [first, other] = prompts.map((text, i) => {
+    const { tokenizer, window } = readers[i]!;
+    return expandTrigger(tokenizer, text, { ...identity, window, what: names.prompts[i]! });
+  }) as [TriggerPrompt, TriggerPrompt];
+  note([...first.notices, ...other.notices]);
+  if (first.classPlaces[0] !== other.classPlaces[0]) throw misplaced();
+  return {
+    // what is too long here has been reported for the whole prompt
+    text: {
+      first: encodePlain(readers[0].tokenizer, first.textOnly, readers[0].window, "prompt").ids,
+      second: encodePlain(readers[1].tokenizer, other.textOnly, readers[1].window, "prompt").ids,
+    },
+    identity: { ids: { first: first.ids, second: other.ids }, places: other.classPlaces },
+    negative,
+  };
 }
 
 /** Texts cut into chunks, which become ids when it is known how many chunks all have. */
@@ -167,12 +221,7 @@ function cutPhase(readers: readonly [Reader, Reader], { pieces, not, identity, e
       merged: chunksOf(person.merged, { length, comma, firstAtLeast: person.at + person.used }),
     };
   }
-  if (people !== undefined && people[0]!.at !== people[1]!.at)
-    throw new UserError(
-      "prompt/second-misplaced",
-      "The person stands at another place in the second prompt than in the first, and the identity can be put into one place only.",
-      "Begin both prompts with the same words up to the trigger word.",
-    );
+  if (people !== undefined && people[0]!.at !== people[1]!.at) throw misplaced();
   const text = people?.map((person) => person.plain) ?? twice(pieces, (i) => names.prompts[i]);
   const merged = people?.map((person) => person.merged);
   const empty = (i: 0 | 1): readonly number[] => windowsOf([], readers[i].tokenizer, readers[i].window, 1).ids;
