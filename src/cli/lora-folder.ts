@@ -27,7 +27,9 @@ export async function withPromptLoras(load: LoadOptions, request: GenerateReques
   });
   const files = there
     .filter((name) => ENDINGS.includes(extname(name).toLowerCase()))
-    .toSorted((a, b) => ENDINGS.indexOf(extname(a).toLowerCase()) - ENDINGS.indexOf(extname(b).toLowerCase()) || (a < b ? -1 : 1));
+    .toSorted(
+      (a, b) => ENDINGS.indexOf(extname(a).toLowerCase()) - ENDINGS.indexOf(extname(b).toLowerCase()) || (a < b ? -1 : 1),
+    );
   const known = new Set(loras.map(({ path }) => loraName(path).toLowerCase()));
   const more: { path: string; scale: number }[] = [];
   for (const text of [request.prompt, request.prompt2, request.negativePrompt, request.negativePrompt2])

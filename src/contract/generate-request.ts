@@ -60,7 +60,8 @@ const generateRequest = z.strictObject({
     group: DRAW,
     flag: "--prompt-syntax",
     value: "name",
-    description: "a1111: weights (word:1.2), BREAK, [from:to:0.4], any length; none: words alone, cut after 77 tokens, as in diffusers",
+    description:
+      "a1111: weights (word:1.2), BREAK, [from:to:0.4], any length; none: words alone, cut after 77 tokens, as in diffusers",
   }),
   /** A folder of lists: `__name__` in a prompt becomes a line of `name.txt`, chosen by the seed. */
   wildcards: z.string().min(1).optional().meta({

@@ -103,17 +103,21 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
   const prepared: Prepared[] = [];
   for (const [i, { request, seed }] of plan.requests.entries()) {
     const chosen = await chooseTexts(request, seed);
-    const texts = await encode(opened, { ...request, ...chosen }, {
-      guided: plan.guided,
-      evaluations: plan.sampler.timesteps.length,
-      loras: opened.options.loras,
-      progress,
-      note: (notices) => told.note(notices, i),
-      signal,
-      onRead: () => {
-        if (opened.apart) void sessions.loadAhead(extensionsOf(request), progress);
+    const texts = await encode(
+      opened,
+      { ...request, ...chosen },
+      {
+        guided: plan.guided,
+        evaluations: plan.sampler.timesteps.length,
+        loras: opened.options.loras,
+        progress,
+        note: (notices) => told.note(notices, i),
+        signal,
+        onRead: () => {
+          if (opened.apart) void sessions.loadAhead(extensionsOf(request), progress);
+        },
       },
-    });
+    );
     prepared.push({ request, texts, seed, chosen });
   }
   return prepared;

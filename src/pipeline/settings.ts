@@ -54,7 +54,16 @@ const publicPerson = <T extends Pick<Person, "idEmbeds" | "idTokens">>({ idEmbed
   ...(idTokens !== undefined && { idTokens: numbersName(idTokens) }),
 });
 
-function publicLoad({ model, modelConfig, adapter, tinyVae, loras, loraFolder: _, embeddings, ...rest }: LoadOptions): LoadOptions {
+function publicLoad({
+  model,
+  modelConfig,
+  adapter,
+  tinyVae,
+  loras,
+  loraFolder: _,
+  embeddings,
+  ...rest
+}: LoadOptions): LoadOptions {
   return {
     ...rest,
     model: publicName(model),
@@ -94,7 +103,8 @@ export function settingsText({ request, load, index, chosen, sampler, mergeStep 
   const { guidanceEnd, clipSkip } = request;
   return infotext({
     prompt: chosen?.prompt ?? request.prompt,
-    negativePrompt: isGuided(request.guidanceScale) && guidanceEnd > 0 ? (chosen?.negativePrompt ?? request.negativePrompt) : undefined,
+    negativePrompt:
+      isGuided(request.guidanceScale) && guidanceEnd > 0 ? (chosen?.negativePrompt ?? request.negativePrompt) : undefined,
     settings: [
       ...told("numInferenceSteps", request.numInferenceSteps),
       ...told("scheduler", sampler),

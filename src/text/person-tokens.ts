@@ -53,7 +53,7 @@ export function personTokens(
   const at = findTrigger([tokenizer.begin, ...flat], triggerId, { trigger, prompt, what, window: anywhere }) - 1;
   const given = `The ${what} is: "${prompt}".`;
   const before = tokens.slice(0, at);
-  const isWord = (token: TokenOrBreak): boolean => 
+  const isWord = (token: TokenOrBreak): boolean =>
     token !== "break" && (token.vector !== undefined || !isPunctuation(tokenizer.decode([token.id])));
   const classAt = before.findLastIndex(isWord);
   if (classAt < 0)

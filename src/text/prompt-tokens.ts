@@ -62,7 +62,8 @@ export const embeddingKey = (name: string): string => name.replace(/\.(safetenso
 
 function unknownEmbedding(name: string, known: ReadonlyMap<string, unknown>, what: string): Notice {
   const names = [...known.keys()];
-  const there = names.length === 0 ? "none is loaded" : `loaded are ${names.slice(0, 8).join(", ")}${names.length > 8 ? " …" : ""}`;
+  const there =
+    names.length === 0 ? "none is loaded" : `loaded are ${names.slice(0, 8).join(", ")}${names.length > 8 ? " …" : ""}`;
   return {
     code: "prompt/embedding-unknown",
     message: `The ${what} asks for embedding:${name}, which is not there (${there}), so it is left out. Give its file or folder with --embeddings (embeddings in code).`,
@@ -83,7 +84,11 @@ const COMMA_WITHIN = 20;
  */
 export function chunksOf(
   tokens: readonly TokenOrBreak[],
-  { length, comma, firstAtLeast = 0 }: { readonly length: number; readonly comma: number | undefined; readonly firstAtLeast?: number },
+  {
+    length,
+    comma,
+    firstAtLeast = 0,
+  }: { readonly length: number; readonly comma: number | undefined; readonly firstAtLeast?: number },
 ): WeightedToken[][] {
   const chunks: WeightedToken[][] = [];
   let current: WeightedToken[] = [];
@@ -132,7 +137,12 @@ export interface EncoderTokens {
 }
 
 /** @param count of chunks: empty ones are added to those that are there */
-export function windowsOf(chunks: readonly (readonly WeightedToken[])[], { begin, end }: Tokenizer, window: Window, count: number): EncoderTokens {
+export function windowsOf(
+  chunks: readonly (readonly WeightedToken[])[],
+  { begin, end }: Tokenizer,
+  window: Window,
+  count: number,
+): EncoderTokens {
   const vectors = new Map<number, Float32Array>();
   const ids: number[] = [];
   const weights: number[] = [];

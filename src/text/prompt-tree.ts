@@ -11,7 +11,12 @@ export type PromptNode =
   /** Brackets that weigh what is in them. */
   | { readonly kind: "weighted"; readonly weight: number; readonly nodes: readonly PromptNode[] }
   /** One text up to a step, another after it. */
-  | { readonly kind: "schedule"; readonly before: readonly PromptNode[]; readonly after: readonly PromptNode[]; readonly when: When }
+  | {
+      readonly kind: "schedule";
+      readonly before: readonly PromptNode[];
+      readonly after: readonly PromptNode[];
+      readonly when: When;
+    }
   /** Texts that take turns, a step each. */
   | { readonly kind: "alternate"; readonly turns: readonly (readonly PromptNode[])[] };
 
@@ -117,7 +122,11 @@ function roundBracket(nodes: readonly PromptNode[], what: string): PromptNode {
       'Write it with a point, as in "(word:1.2)", or \\( and \\) for the brackets themselves.',
     );
   const before = last.text.slice(0, -tail.length);
-  return { kind: "weighted", weight, nodes: [...nodes.slice(0, -1), ...(before === "" ? [] : [{ kind: "text", text: before } as const])] };
+  return {
+    kind: "weighted",
+    weight,
+    nodes: [...nodes.slice(0, -1), ...(before === "" ? [] : [{ kind: "text", text: before } as const])],
+  };
 }
 
 function squareBracket(nodes: readonly (PromptNode | Mark)[], what: string): readonly PromptNode[] {
@@ -203,7 +212,10 @@ function extremeNotices(nodes: readonly PromptNode[], what: string): Notice[] {
 /** What other programs would read otherwise than it is read here. */
 const FOREIGN: readonly (readonly [RegExp, string])[] = [
   [/(?<![\p{L}\p{N}_])AND(?![\p{L}\p{N}_])/u, "AND is a word like others here: prompts are not composed"],
-  [/\)[+-]+|\)\d*\.\d+|\)\.(blend|and|swap)\(/, "(…)+, (…)1.3, .blend() and .and() are InvokeAI's: write (words:1.3) for a weight"],
+  [
+    /\)[+-]+|\)\d*\.\d+|\)\.(blend|and|swap)\(/,
+    "(…)+, (…)1.3, .blend() and .and() are InvokeAI's: write (words:1.3) for a weight",
+  ],
   [/[\p{L}\p{N}](\+{1,}|-{2,})(?=[\s,.;)]|$)/u, 'plus and minus signs behind a word are no weights: write "(word:1.1)"'],
   [/\{[^{}|]+\}/, 'curly brackets are no weights: write "(word:1.05)"'],
 ];

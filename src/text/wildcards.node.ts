@@ -34,6 +34,7 @@ export function wildcardsIn(folder: string): Wildcards {
 /** Text as UTF-8, or UTF-16 where a byte order mark says so. */
 async function readText(path: string): Promise<string> {
   const bytes = await readFile(path);
-  const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "utf-8";
+  const wide =
+    bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "utf-8";
   return new TextDecoder(wide).decode(bytes);
 }

@@ -50,7 +50,11 @@ async function chooseLine(name: string, wildcards: Wildcards | undefined, random
       "Correct the name, or put the file into the folder of wildcards.",
     );
   if (lines.length === 0)
-    throw new UserError("wildcards/empty", `${name}.txt has no lines to choose from.`, "Write one choice a line; lines that begin with # do not count.");
+    throw new UserError(
+      "wildcards/empty",
+      `${name}.txt has no lines to choose from.`,
+      "Write one choice a line; lines that begin with # do not count.",
+    );
   return random.pick(lines);
 }
 

@@ -27,7 +27,8 @@ export async function textualInversionOf(
 ): Promise<TextualInversion> {
   const entries = [...tensors.values()].filter(({ name }) => !NOT_VECTORS.test(name));
   const kind = identify(tensors);
-  const looksLike = entries.length > 0 && entries.length <= 2 && entries.every(({ shape }) => shape.length === 1 || shape.length === 2);
+  const looksLike =
+    entries.length > 0 && entries.length <= 2 && entries.every(({ shape }) => shape.length === 1 || shape.length === 2);
   if ((kind !== "textual-inversion" && kind !== "unknown") || !looksLike)
     throw new UserError(
       "embedding/wrong-kind",

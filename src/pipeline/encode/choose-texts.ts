@@ -1,7 +1,7 @@
 import type { GenerateRequest } from "../../contract/request.ts";
 import { type Random, seededRandom } from "../../core/random/seeded-random.ts";
-import { expandChoices, hasChoices } from "../../text/wildcards.ts";
 import { wildcardsIn } from "../../text/wildcards.node.ts";
+import { expandChoices, hasChoices } from "../../text/wildcards.ts";
 
 const TEXTS = ["prompt", "prompt2", "negativePrompt", "negativePrompt2"] as const;
 

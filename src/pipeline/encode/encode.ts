@@ -79,7 +79,11 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
       everyToken: identity.everyToken,
     },
     encoders.emptyIsNothing,
-    { syntax: request.promptSyntax, steps: request.numInferenceSteps, ...(encoders.embeddings && { embeddings: encoders.embeddings }) },
+    {
+      syntax: request.promptSyntax,
+      steps: request.numInferenceSteps,
+      ...(encoders.embeddings && { embeddings: encoders.embeddings }),
+    },
   );
   checkSchedule(request, ids.later?.at(-1)?.from, evaluations);
   note([...ids.notices, ...tagNotices(ids.tags, loras)]);
@@ -108,9 +112,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
     if (negativeIds !== undefined) next("negative text");
     // the official code leaves clip_skip out of account for negative texts
     const negative =
-      negativeIds === undefined
-        ? noText(text, phase.text.first.length)
-        : await encodeText(text, negativeIds, 0, cache, progress);
+      negativeIds === undefined ? noText(text, phase.text.first.length) : await encodeText(text, negativeIds, 0, cache, progress);
     if (phase.identity !== undefined) next("text with the person");
     const person = phase.identity?.ids;
     const roomy = person && (await encodeText(text, person, skip, cache, progress, false));
@@ -126,7 +128,8 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
       next("fusion");
       const { ids: person, places } = phases[i]!.identity!;
       const fused = await stackIds(identity, roomy!.context, places, tokens, cache, progress);
-      const context = base === undefined ? fused : weighPerson(fused, roomy!.context, base.context, { ids: person, places, width });
+      const context =
+        base === undefined ? fused : weighPerson(fused, roomy!.context, base.context, { ids: person, places, width });
       merged.push({ context, pooled: roomy!.pooled });
     }
     if (unloadAfterUse) await Promise.all([identity.encode.unload(), identity.fuse.unload()]);

@@ -78,7 +78,10 @@ export async function openModels(
     textGraph(model, "text_encoder", pairs, withVectors),
     textGraph(model, "text_encoder_2", pairs, withVectors),
   ] as const;
-  const { embeddings, notices: left } = await openEmbeddings(options.embeddings, [text[0].settings.width, text[1].settings.width]);
+  const { embeddings, notices: left } = await openEmbeddings(options.embeddings, [
+    text[0].settings.width,
+    text[1].settings.width,
+  ]);
   const vae = vaeGraph(model);
   const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
   const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);

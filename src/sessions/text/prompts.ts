@@ -141,10 +141,7 @@ interface PlainTexts {
 }
 
 /** Texts as words alone, cut to the window: as the official code and diffusers read them. */
-function plainPhase(
-  readers: readonly [Reader, Reader],
-  { prompts, negatives, identity, names, note }: PlainTexts,
-): PromptPhase {
+function plainPhase(readers: readonly [Reader, Reader], { prompts, negatives, identity, names, note }: PlainTexts): PromptPhase {
   const both = (texts: readonly [string, string], what: readonly [string, string]): TextIds => {
     const [first, second] = readers.map(({ tokenizer, window }, i) => encodePlain(tokenizer, texts[i]!, window, what[i]!)) as [
       ReturnType<typeof encodePlain>,

@@ -52,8 +52,24 @@ export async function encodeText(
   weighted = true,
 ): Promise<TextEmbeds> {
   const [one, two] = encoders;
-  const first = await encodeChunks(one, ids.first, ids.first.length / (ids.chunks ?? 1), ids.vectors?.first, clipSkip, cache, observer);
-  const second = await encodeChunks(two, ids.second, ids.second.length / (ids.chunks ?? 1), ids.vectors?.second, clipSkip, cache, observer);
+  const first = await encodeChunks(
+    one,
+    ids.first,
+    ids.first.length / (ids.chunks ?? 1),
+    ids.vectors?.first,
+    clipSkip,
+    cache,
+    observer,
+  );
+  const second = await encodeChunks(
+    two,
+    ids.second,
+    ids.second.length / (ids.chunks ?? 1),
+    ids.vectors?.second,
+    clipSkip,
+    cache,
+    observer,
+  );
   const context = sideBySide(first.hidden, second.hidden);
   if (ids.weights === undefined || !weighted) return { context, pooled: second.pooled };
   const empty = await encodeText(encoders, ids.weights.empty, clipSkip, cache, observer);
@@ -85,10 +101,7 @@ export function weigh(context: FloatArray, base: FloatArray, { first, second }: 
 }
 
 /** An embedding of zeros: what SDXL takes for no negative prompt. @param rows as many as the prompt has tokens, one chunk when absent */
-export const noText = (
-  [one, two]: readonly [TextEncoder, TextEncoder],
-  rows = one.graph.settings.positions,
-): TextEmbeds => {
+export const noText = ([one, two]: readonly [TextEncoder, TextEncoder], rows = one.graph.settings.positions): TextEmbeds => {
   const [a, b] = [one.graph.settings, two.graph.settings];
   const width = a.width + b.width;
   return {
@@ -109,9 +122,7 @@ async function encodeChunks(
 ): Promise<Encoded> {
   const chunks: Encoded[] = [];
   for (let from = 0; from < ids.length; from += length) {
-    const own = [...vectors].flatMap(([at, vector]) =>
-      at >= from && at < from + length ? [[at - from, vector] as const] : [],
-    );
+    const own = [...vectors].flatMap(([at, vector]) => (at >= from && at < from + length ? [[at - from, vector] as const] : []));
     chunks.push(await encode(encoder, ids.slice(from, from + length), new Map(own), ...how));
   }
   const [first] = chunks as [Encoded];
