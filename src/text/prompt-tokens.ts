@@ -39,6 +39,7 @@ export function tokensOf(
   const notices: Notice[] = [];
   const tokens = pieces.flatMap(({ text, embedding, break: isBreak, weight, scheduled }): TokenOrBreak[] => {
     if (isBreak) return ["break"];
+    if (text !== undefined) notices.push(...namesAsWords(text, embeddings, what));
     if (text !== undefined)
       return tokenizer.words(text).flatMap((ids) => {
         const word = {};
@@ -49,6 +50,11 @@ export function tokensOf(
       notices.push(unknownEmbedding(embedding!, embeddings, what));
       return [];
     }
+    if (found.vectors[which] === undefined)
+      notices.push({
+        code: "prompt/embedding-one-encoder",
+        message: `embedding:${embedding} in the ${what} has vectors for text encoder ${2 - which} alone, so it says less than one that was made for SDXL.`,
+      });
     const word = {};
     // an encoder for which there are no vectors is given what pads its texts, so that both have the same number of tokens
     const id = tokenizer.pad === tokenizer.end ? (tokenizer.words(",").flat()[0] ?? tokenizer.pad) : tokenizer.pad;
@@ -69,6 +75,20 @@ function unknownEmbedding(name: string, known: ReadonlyMap<string, unknown>, wha
     message: `The ${what} asks for embedding:${name}, which is not there (${there}), so it is left out. Give its file or folder with --embeddings (embeddings in code).`,
   };
 }
+
+/** Names of embeddings that stand in a text as words, which A1111 would take for the embeddings. */
+const namesAsWords = (text: string, known: ReadonlyMap<string, unknown>, what: string): Notice[] =>
+  [...known.keys()].flatMap((name) => {
+    const at = text.toLowerCase().indexOf(name);
+    const around = at < 0 ? "x" : `${text[at - 1] ?? " "}${text[at + name.length] ?? " "}`;
+    if (/[\p{L}\p{N}_-]/u.test(around)) return [];
+    return [
+      {
+        code: "prompt/as-words",
+        message: `In the ${what}, "${name}" is taken as plain words, and there is an embedding of this name: write embedding:${name} for it.`,
+      },
+    ];
+  });
 
 /** Within so many tokens a chunk ends at a comma: A1111's comma_padding_backtrack. */
 const COMMA_WITHIN = 20;

@@ -173,6 +173,13 @@ describe("chunks", () => {
     const { tokens: read, notices } = tokens("a embedding:style b embedding:other");
     expect(read.map((token) => token !== "break" && token.vector?.[0])).toEqual([undefined, 1, 2, 3, undefined]);
     expect(notices.map((notice) => notice.code)).toEqual(["prompt/embedding-unknown"]);
+    const said = (prompt: string, which: 0 | 1) =>
+      tokensOf(piecesAt(parsePrompt(prompt).nodes, now), { tokenizer, which, embeddings, what: "prompt" }).notices.map(
+        (n) => n.code,
+      );
+    expect(said("embedding:style", 1)).toEqual(["prompt/embedding-one-encoder"]);
+    expect(said("in Style, huge_", 0)).toEqual(["prompt/as-words"]);
+    expect(said("stylecraft lifestyle", 0)).toEqual([]);
     expect(() => chunked("embedding:huge")).toThrow(code("prompt/embedding-long"));
   });
 });

@@ -145,7 +145,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
  * Weights of a text with the person in it: they act after the fusion, whose last layer is a norm that would undo them. Those of the person's
  * tokens lead away from the class word that stood there, so that they weigh the person and not the word.
  */
-function weighPerson(
+export function weighPerson(
   fused: FloatArray,
   roomy: FloatArray,
   empty: FloatArray,
