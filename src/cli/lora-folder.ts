@@ -16,6 +16,11 @@ const ENDINGS = [".safetensors", ".pt", ".bin"];
 export async function withPromptLoras(load: LoadOptions, request: GenerateRequest): Promise<LoadOptions> {
   const { loraFolder, loras } = load;
   if (loraFolder === undefined || request.promptSyntax === "none") return load;
+  const texts = [request.prompt, request.prompt2, request.negativePrompt, request.negativePrompt2];
+  const tags = texts.flatMap((text) =>
+    text === undefined ? [] : parsePrompt(text).tags.filter(({ kind }) => LORA_TAGS.has(kind)),
+  );
+  if (tags.length === 0) return load;
   const folder = resolve(loraFolder);
   const there = await readdir(folder, { recursive: true }).catch((error: unknown) => {
     throw new UserError(
@@ -32,13 +37,12 @@ export async function withPromptLoras(load: LoadOptions, request: GenerateReques
     );
   const known = new Set(loras.map(({ path }) => loraName(path).toLowerCase()));
   const more: { path: string; scale: number }[] = [];
-  for (const text of [request.prompt, request.prompt2, request.negativePrompt, request.negativePrompt2])
-    for (const { kind, name, weight } of text === undefined ? [] : parsePrompt(text).tags) {
-      const key = loraName(name).toLowerCase();
-      const found = files.find((file) => loraName(file).toLowerCase() === key);
-      if (!LORA_TAGS.has(kind) || known.has(key) || found === undefined) continue;
-      known.add(key);
-      more.push({ path: join(folder, found), scale: weight });
-    }
+  for (const { name, weight } of tags) {
+    const key = loraName(name).toLowerCase();
+    const found = files.find((file) => loraName(file).toLowerCase() === key);
+    if (known.has(key) || found === undefined) continue;
+    known.add(key);
+    more.push({ path: join(folder, found), scale: weight });
+  }
   return { ...load, loras: [...loras, ...more] };
 }

@@ -64,7 +64,7 @@ const loadOptions = z.strictObject({
     description: "where <lora:name:0.8> of a prompt is found: name.safetensors, also in folders below",
   }),
   /** Textual inversions, for `embedding:name` in prompts: files, and folders of them. */
-  embeddings: z.array(path).default([]).meta({
+  embeddings: z.array(path).optional().meta({
     group: MODELS,
     flag: "--embeddings",
     value: "paths...",

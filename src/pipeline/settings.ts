@@ -31,6 +31,7 @@ export function settingsJson({ request, load, index, chosen }: PictureSettings):
   const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, ...rest } = request;
   return {
     ...rest,
+    promptSyntax: request.promptSyntax ?? "a1111", // said, because pictures that do not say it were made without
     ...publicPerson({ inputIdImages: inputIdImages.map(photoName), idEmbeds, idTokens }),
     ...(people !== undefined && {
       people: people.map(({ photos, ...person }) => publicPerson({ ...person, photos: photos.map(photoName) })),
@@ -70,7 +71,7 @@ function publicLoad({
     ...(modelConfig === undefined ? {} : { modelConfig: fileName(modelConfig) }),
     ...(adapter === undefined ? {} : { adapter: publicName(adapter) }),
     ...(tinyVae === undefined ? {} : { tinyVae: publicName(tinyVae) }),
-    embeddings: embeddings.map(fileName),
+    ...(embeddings !== undefined && { embeddings: embeddings.map(fileName) }),
     loras: loras.map(({ path, scale }) => ({ path: publicName(path), scale })),
   };
 }

@@ -80,7 +80,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
     },
     encoders.emptyIsNothing,
     {
-      syntax: request.promptSyntax,
+      syntax: request.promptSyntax ?? "a1111",
       steps: request.numInferenceSteps,
       ...(encoders.embeddings && { embeddings: encoders.embeddings }),
     },

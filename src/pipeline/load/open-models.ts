@@ -73,12 +73,12 @@ export async function openModels(
     ),
   ]);
   const unet = unetGraph(model, pairs);
-  const withVectors = options.embeddings.length > 0;
+  const withVectors = (options.embeddings?.length ?? 0) > 0;
   const text = [
     textGraph(model, "text_encoder", pairs, withVectors),
     textGraph(model, "text_encoder_2", pairs, withVectors),
   ] as const;
-  const { embeddings, notices: left } = await openEmbeddings(options.embeddings, [
+  const { embeddings, notices: left } = await openEmbeddings(options.embeddings ?? [], [
     text[0].settings.width,
     text[1].settings.width,
   ]);
