@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { embeddingFile } from "../testing/embedding-file.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { makePickle, makeTorchZip, pickledTensor } from "../testing/made-files.ts";
+import { describe } from "./describe.node.ts";
 import { openEmbeddings } from "./open-embeddings.node.ts";
 
 const widths = [16, 24] as const;
@@ -46,6 +47,11 @@ test("the torch file of A1111 is read, with what it holds beside its vectors", a
   );
   await writeFile(file, makeTorchZip(pickle, { 0: Buffer.alloc(128) }));
   expect(await shapesOf(file)).toEqual([["a1111", 2, [16, 16], undefined]]);
+});
+
+test("inspect tells how an embedding is used", async () => {
+  const { kind, remarks } = await describe(await made("told.safetensors", { clip_l: [2, 16], clip_g: [2, 24] }));
+  expect([kind, ...remarks]).toEqual(["textual-inversion", expect.stringMatching(/--embeddings .*embedding:told/)]);
 });
 
 test("a folder is read with those below it; what is none of the model's is left out, and said", async () => {
