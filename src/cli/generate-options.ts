@@ -12,6 +12,7 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase } from "./generate-flags.ts";
+import { withPromptLoras } from "./lora-folder.ts";
 import { OutputOptions } from "./output-options.ts";
 import { photoFiles } from "./photo-files.ts";
 import { STDOUT } from "./picture-files.ts";
@@ -34,7 +35,7 @@ export const flagName = (path: readonly PropertyKey[]): string => FLAG_OF.get(St
 
 /**
  * Merges and checks flags and config file. Flags take precedence.
- * @throws UserError those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, checkPhotos and readOutput
+ * @throws UserError those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, withPromptLoras, checkPhotos and readOutput
  */
 export async function generateOptions(values: FlagValues): Promise<GenerateOptions> {
   const given = readFlags(values);
@@ -57,6 +58,7 @@ export async function generateOptions(values: FlagValues): Promise<GenerateOptio
     request: parseGenerateRequest(request, flagName),
     output: { ...config?.output, ...given.output },
   };
+  options.load = await withPromptLoras(options.load, options.request);
   checkPhotos(options.load.adapter !== undefined, options.request, flagName);
   return { ...options, output: readOutput(options.output, options.request), notices };
 }

@@ -53,6 +53,26 @@ const generateRequest = z.strictObject({
     description: "negative prompt for text encoder 2",
     otherwise: "the negative prompt",
   }),
+  /**
+   * How prompts are read: with the weights, schedules and tags of A1111, and of any length; or as words alone, of which what does not fit into the
+   * text encoder's window is left out, as in diffusers and the official code.
+   */
+  promptSyntax: z.enum(["a1111", "none"]).optional().meta({
+    group: DRAW,
+    flag: "--prompt-syntax",
+    value: "name",
+    description:
+      "a1111: weights (word:1.2), BREAK, [from:to:0.4], any length; none: words alone, cut after 77 tokens, as in diffusers",
+    otherwise: "a1111",
+  }),
+  /** A folder of lists: `__name__` in a prompt becomes a line of `name.txt`, chosen by the seed. */
+  wildcards: z.string().min(1).optional().meta({
+    group: DRAW,
+    flag: "--wildcards",
+    value: "folder",
+    file: true,
+    description: "lists for __name__ in prompts: a line of name.txt, chosen by the seed; {this|that} needs no list",
+  }),
   /** Photos of one person: paths, or the bytes of picture files. */
   inputIdImages: z.array(photo).max(64).default([]).meta({
     group: DRAW,

@@ -55,6 +55,22 @@ const loadOptions = z.strictObject({
       description: "LoRA files and their strengths (default strength: 1)",
       infotext: "Lora",
     }),
+  /** Where `<lora:name:0.8>` of a prompt is looked for, by the command line: of what is loaded, `loras` alone says which LoRAs. */
+  loraFolder: path.optional().meta({
+    group: MODELS,
+    flag: "--lora-folder",
+    value: "folder",
+    file: true,
+    description: "where <lora:name:0.8> of a prompt is found: name.safetensors, also in folders below",
+  }),
+  /** Textual inversions, for `embedding:name` in prompts: files, and folders of them. */
+  embeddings: z.array(path).optional().meta({
+    group: MODELS,
+    flag: "--embeddings",
+    value: "paths...",
+    file: true,
+    description: "textual inversions for embedding:name in prompts: files, or folders of them",
+  }),
   /** A tiny autoencoder (TAESD) for the model's latents: a diffusers folder, a decoder file, or a repository of the hub. */
   tinyVae: path.optional().meta({
     group: MODELS,

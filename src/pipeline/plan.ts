@@ -4,6 +4,8 @@ import type { Seed } from "../contract/seed.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Sampler } from "../samplers/sampler.ts";
+import { switchesOf } from "../text/prompt-pieces.ts";
+import { parsePrompt } from "../text/prompt-tree.ts";
 import { decoderOf } from "./decode/decode.ts";
 import { checkExtensions, extensionsOf } from "./denoise/extensions.ts";
 import { mergeStepNotices, mergeStepOf } from "./denoise/merge-step.ts";
@@ -91,7 +93,7 @@ export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan
 
 /**
  * Values that requests in one batch must share: options of the sampler, of guidance and of the UNet. With DeepCache they must share the
- * merge step as well, since the deep layers are evaluated when the identity is merged in.
+ * merge step as well, and the steps at which prompts change, since the deep layers are evaluated when the identity is merged in.
  */
 function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<string, unknown>> {
   const { width, height } = sizeOf(models, request);
@@ -104,9 +106,18 @@ function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<str
     deepCache,
     tGate,
     tokenDownsampling,
-    ...(deepCache !== undefined && { startMergeStep: mergeStepOf(request) }),
+    ...(deepCache !== undefined && { startMergeStep: mergeStepOf(request), promptSchedule: scheduleOf(request) }),
   };
   return { width, height, ...sampling, ...guidance, ...shortcuts };
+}
+
+/** At which steps the texts change, as text: of all prompts. */
+function scheduleOf(request: SettledRequest): string {
+  if (request.promptSyntax === "none") return "";
+  const { prompt, prompt2, negativePrompt, negativePrompt2, numInferenceSteps } = request;
+  const texts = [prompt, prompt2, negativePrompt, negativePrompt2];
+  const steps = texts.flatMap((text) => (text === undefined ? [] : switchesOf(parsePrompt(text).nodes, numInferenceSteps)));
+  return [...new Set(steps)].toSorted((a, b) => a - b).join(" ");
 }
 
 function refuseDifferent(first: Readonly<Record<string, unknown>>, other: Readonly<Record<string, unknown>>): void {

@@ -71,16 +71,23 @@ export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
   readonly unfinished: Unfinished;
   readonly settings: ClipTextModelConfig;
+  /** Whether it has the inputs `given` [B, S, C] and `keep` [B, S, 1]: vectors that stand in the place of tokens. */
+  readonly takesVectors?: boolean;
 }
 
-export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs): TextGraph {
+/** @param takesVectors for textual inversions */
+export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs, takesVectors = false): TextGraph {
   const { config, tensors } = model.components[name];
   const sizes = clipTextConfig(config, tensors, name);
-  const inputs = { ids: input("ids", [batch, tokens], "i64"), pooledAt: input("pooledAt", [batch], "i64") };
+  const inputs = {
+    ids: input("ids", [batch, tokens], "i64"),
+    pooledAt: input("pooledAt", [batch], "i64"),
+    ...(takesVectors && { given: input("given", [batch, tokens, sizes.width]), keep: input("keep", [batch, tokens, 1]) }),
+  };
   const { hiddenStates, pooled } = clipText(inputs, new Weights(new Checkpoint(tensors, name)), sizes);
   const outputs: Record<string, Tensor> = Object.fromEntries(hiddenStates.map((h, i) => [`hidden_${i}`, h]));
   if (name === "text_encoder_2" && pooled !== undefined) outputs.pooled = pooled;
-  return { unfinished: unfinished(name, outputs, loras), settings: sizes };
+  return { unfinished: unfinished(name, outputs, loras), settings: sizes, takesVectors };
 }
 
 export interface IdGraph {

@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import { messageOf, UserError } from "../core/errors.ts";
 import { LORA_APART, missingParts, NO_LORA, splitAdapter } from "./adapter.ts";
 import { readComponentFolder } from "./component-folder.node.ts";
@@ -91,10 +91,16 @@ async function describeFile(file: TensorFile): Promise<Description> {
     }
     case "lora":
       return { ...base, ...describeLora(tensors) };
+    case "textual-inversion":
+      return { ...base, components: byFirstSegment(tensors), remarks: [embeddingRemark(path)] };
     default:
       return { ...base, components: byFirstSegment(tensors) };
   }
 }
+
+/** How an embedding is used. */
+const embeddingRemark = (path: string): string =>
+  `Give it with --embeddings ${path}, and write embedding:${basename(path, extname(path))} in a prompt or a negative prompt.`;
 
 async function describeFolder(path: string): Promise<Description> {
   const base = { path, format: "folder" as const, metadata: {} };

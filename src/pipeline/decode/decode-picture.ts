@@ -3,6 +3,7 @@ import type { LoadOptions } from "../../contract/request.ts";
 import type { Seed } from "../../contract/seed.ts";
 import { encodePng } from "../../image/index.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
+import type { ChosenTexts } from "../encode/choose-texts.ts";
 import { settingsJson, settingsText } from "../settings.ts";
 import type { SettledRequest } from "../settle.ts";
 import { type Decoders, decodeLatents, decoderOf } from "./decode.ts";
@@ -12,6 +13,8 @@ import type { Plane } from "./tiles.ts";
 export interface Drawn {
   readonly request: SettledRequest;
   readonly seed: Seed;
+  /** What wildcards in its texts became. */
+  readonly chosen?: ChosenTexts | undefined;
   /** 0-based among the pictures of its request. */
   readonly index: number;
   readonly width: number; // pixels
@@ -25,7 +28,7 @@ export interface Drawn {
  */
 export async function decodePicture(
   decoders: Decoders & { readonly options: LoadOptions },
-  { request, seed, index, width, height, mergeStep }: Drawn,
+  { request, seed, chosen, index, width, height, mergeStep }: Drawn,
   latents: Plane,
   observer: LoadObserver,
 ): Promise<ImageEvent> {
@@ -33,6 +36,7 @@ export async function decodePicture(
   const made = {
     request: { ...request, width, height, seed },
     load: decoders.options,
+    chosen,
     index,
     sampler: request.scheduler ?? "the model's own",
     mergeStep,

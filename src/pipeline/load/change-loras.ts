@@ -79,7 +79,8 @@ export function changeLoras(
       return again(anew);
     }
     function textAfter(name: "text_encoder" | "text_encoder_2", one: TextEncoder): TextEncoder {
-      const again = (own: LivePairs) => textEncoder(name, textGraph(loras.model, name, pairs), one.changes, own);
+      const again = (own: LivePairs) =>
+        textEncoder(name, textGraph(loras.model, name, pairs, one.graph.takesVectors), one.changes, own);
       const after = changed(name, one, again, () => one.session.unload());
       return after === one ? one : { ...after, changes: one.changes + 1 };
     }

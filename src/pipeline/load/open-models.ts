@@ -15,6 +15,7 @@ import { readersOf } from "../../sessions/text/readers.node.ts";
 import type { AdapterFiles } from "../../weights/adapter.ts";
 import { elementCount, type Tensors } from "../../weights/index.ts";
 import { openAdapter } from "../../weights/open-adapter.node.ts";
+import { openEmbeddings } from "../../weights/open-embeddings.node.ts";
 import { openModel } from "../../weights/open-model.node.ts";
 import { openTinyVae } from "../../weights/open-tiny-vae.node.ts";
 import { readJsonIfThere } from "../../weights/read-json.node.ts";
@@ -41,7 +42,7 @@ export interface OpenedModels {
  * @param options options with local models only
  * @param deviceNotices notices from opening the device
  * @throws UserError weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents,
- *   those of openModel, openAdapter, openTinyVae, collectLoras and choosePrecision
+ *   those of openModel, openAdapter, openTinyVae, openEmbeddings, collectLoras and choosePrecision
  */
 export async function openModels(
   runtimes: readonly [Runtime, Runtime],
@@ -56,7 +57,15 @@ export async function openModels(
   const { pairs, metadata, notices } = loras;
   const fewStep = fewStepOf(model, options.loras, metadata);
   const unet = unetGraph(loras.model, pairs);
-  const text = [textGraph(loras.model, "text_encoder", pairs), textGraph(loras.model, "text_encoder_2", pairs)] as const;
+  const withVectors = (options.embeddings?.length ?? 0) > 0;
+  const text = [
+    textGraph(loras.model, "text_encoder", pairs, withVectors),
+    textGraph(loras.model, "text_encoder_2", pairs, withVectors),
+  ] as const;
+  const { embeddings, notices: left } = await openEmbeddings(options.embeddings ?? [], [
+    text[0].settings.width,
+    text[1].settings.width,
+  ]);
   const vae = vaeGraph(model);
   const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
   const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
@@ -92,6 +101,7 @@ export async function openModels(
     scheduler: model.scheduler,
     fewStep,
     cache: new EncodingCache(options.encodingCacheBytes),
+    embeddings,
     emptyPromptIsZeros: model.emptyPromptIsZeros,
     readers,
     text: [make.textEncoder("text_encoder", text[0]), make.textEncoder("text_encoder_2", text[1])],
@@ -121,6 +131,7 @@ export async function openModels(
       ...model.notices,
       ...read,
       ...notices,
+      ...left,
       ...chosen,
       ...deviceNotices,
       ...fewStepNotices(fewStep),
