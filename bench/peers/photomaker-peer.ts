@@ -34,7 +34,12 @@ const inPrecision = <Name extends string>(name: string, outputs: Outputs<Name>) 
     runtime,
     name,
     args.precision === "int8"
-      ? inEightBits({ model: name, from: "model", outputs, pairs: NO_PAIRS, weightRange }, outputs, prepareInCache, computeInCache)
+      ? inEightBits(
+          { model: name, from: "model", outputs, pairs: NO_PAIRS, weightRange },
+          outputs,
+          prepareInCache,
+          computeInCache,
+        )
       : outputs,
   );
 const sessions = {

@@ -59,10 +59,23 @@ export function heightAndWidth(text: string, flag: string): [number, number] {
 export const topAndLeft = (text: string, flag: string): [number, number] => pair(text, ",", flag, "Y,X in pixels", "0,128");
 
 /**
- * `path:scale`, or a path alone, whose scale is 1. Colons in the path (Windows drives, `org/name:file`) are no matter.
- * @throws UserError lora/scale
+ * `path:scale`, or a path alone, whose scale is 1. Colons in the path (Windows drives, `org/name:file`) are no matter. Behind `:lbw=` stand
+ * weights of blocks, as sd-webui-lora-block-weight writes them.
+ * @throws UserError lora/scale, lora/blocks
  */
-export function pathAndScale(text: string): { path: string; scale: number } {
+export function pathAndScale(text: string): { path: string; scale: number; blocks?: number[] } {
+  const [, before, list] = /^(.+):lbw=([^:/\\]*)$/.exec(text) ?? [];
+  if (before === undefined || list === undefined) return withScale(text);
+  const blocks = list.split(",").map((number) => (number.trim() === "" ? Number.NaN : Number(number)));
+  if (blocks.every(Number.isFinite)) return { ...withScale(before), blocks };
+  throw new UserError(
+    "lora/blocks",
+    `--lora ${text}: "${list}" are no weights of blocks.`,
+    `Write 12 or 20 numbers with commas between, as in ${before}:lbw=1,0,0,0,0,0,1,1,1,1,1,1.`,
+  );
+}
+
+function withScale(text: string): { path: string; scale: number } {
   const [, path, scale] = /^(.+):([^:/\\]*)$/.exec(text) ?? [];
   if (path === undefined || scale === undefined) return { path: text, scale: 1 };
   if (scale.trim() !== "" && Number.isFinite(Number(scale))) return { path, scale: Number(scale) };

@@ -45,14 +45,21 @@ const loadOptions = z.strictObject({
     description: "strength of the adapter's LoRA",
   }),
   loras: z
-    .array(z.strictObject({ path, scale: strength }))
+    .array(
+      z.strictObject({
+        path,
+        scale: strength,
+        /** How much of it each block takes: 12 or 20 numbers, as sd-webui-lora-block-weight has them for SDXL. */
+        blocks: z.array(z.number().min(-100).max(100)).optional(),
+      }),
+    )
     .default([])
     .meta({
       group: MODELS,
       flag: "--lora",
       value: "path:scale...",
       file: true,
-      description: "LoRA files with their strengths (default strength: 1)",
+      description: "LoRA files with their strengths (default strength: 1); of each block behind :lbw=, 12 or 20 numbers",
       infotext: "Lora",
     }),
   /** A tiny autoencoder (TAESD) for the model's latents: a diffusers folder, a decoder file, or a repository of the hub. */

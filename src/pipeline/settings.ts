@@ -56,7 +56,7 @@ function publicLoad({ model, modelConfig, adapter, tinyVae, loras, ...rest }: Lo
     ...(modelConfig === undefined ? {} : { modelConfig: fileName(modelConfig) }),
     ...(adapter === undefined ? {} : { adapter: publicName(adapter) }),
     ...(tinyVae === undefined ? {} : { tinyVae: publicName(tinyVae) }),
-    loras: loras.map(({ path, scale }) => ({ path: publicName(path), scale })),
+    loras: loras.map(({ path, ...one }) => ({ path: publicName(path), ...one })),
   };
 }
 
@@ -103,7 +103,9 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ...told("tokenDownsampling", request.tokenDownsampling),
       ...told("tGate", request.tGate),
       ...told("clipSkip", clipSkip === undefined ? undefined : clipSkip + 1),
-      ...load.loras.map(({ path, scale }) => named(LoadOptions, "loras", `${shortName(path)}:${scale}`)),
+      ...load.loras.map(({ path, scale, blocks }) =>
+        named(LoadOptions, "loras", `${shortName(path)}:${scale}${blocks === undefined ? "" : `:lbw=${blocks}`}`),
+      ),
       ...adapter,
       ...(request.numImagesPerPrompt > 1 ? ([["Batch pos", index]] as const) : []),
     ],
