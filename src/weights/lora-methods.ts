@@ -1,4 +1,4 @@
-import { addRows, product, transposed, tucker } from "./lora-products.ts";
+import { addRows, product, transposeMatrix, tucker } from "./lora-products.ts";
 import { elementCount } from "./tensor-entry.ts";
 
 /** A tensor of a LoRA file that has been read. */
@@ -70,7 +70,7 @@ const allOf =
 function tuckerOf(core: LoraPart, inner: LoraPart, outer: LoraPart): Float32Array {
   const [rank, rows] = flat(outer.shape);
   const [a, b, ...kernel] = core.shape as [number, number, ...number[]];
-  return tucker(transposed(outer.values, rank, rows), core.values, inner.values, [
+  return tucker(transposeMatrix(outer.values, rank, rows), core.values, inner.values, [
     rows,
     a,
     b,

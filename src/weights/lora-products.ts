@@ -34,7 +34,7 @@ export function product(a: Float32Array, b: Float32Array, rows: number, inner: n
 }
 
 /** @param values [rows, columns] */
-export function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
+export function transposeMatrix(values: Float32Array, rows: number, columns: number): Float32Array {
   const made = new Float32Array(values.length);
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) made[j * rows + i] = values[i * columns + j]!;
   return made;
