@@ -45,14 +45,21 @@ const loadOptions = z.strictObject({
     description: "strength of the adapter's LoRA",
   }),
   loras: z
-    .array(z.strictObject({ path, scale: strength }))
+    .array(
+      z.strictObject({
+        path,
+        scale: strength,
+        /** How much of it each block takes: 12 or 20 numbers, as sd-webui-lora-block-weight has them for SDXL. */
+        blocks: z.array(z.number().min(-100).max(100)).optional(),
+      }),
+    )
     .default([])
     .meta({
       group: MODELS,
       flag: "--lora",
       value: "path:scale...",
       file: true,
-      description: "LoRA files and their strengths (default strength: 1)",
+      description: "LoRA files and their strengths (default strength: 1); of each block behind :lbw=, 12 or 20 numbers",
       infotext: "Lora",
     }),
   /** Where `<lora:name:0.8>` of a prompt is looked for, by the command line: of what is loaded, `loras` alone says which LoRAs. */

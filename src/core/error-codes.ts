@@ -84,6 +84,7 @@ export const ERROR_CODES = {
   "latents/missing": "the file has no latents",
   "latents/shape": "the latents do not fit the size and number of pictures",
   "lora/alpha": "an alpha of a LoRA is no number",
+  "lora/blocks": "a LoRA has another number of block weights than SDXL's lists",
   "lora/duplicate": "a LoRA has two tensors for one weight",
   "lora/folder": "the folder of LoRAs cannot be read",
   "lora/incomplete": "a tensor of a LoRA lacks its counterpart",

@@ -72,7 +72,7 @@ function publicLoad({
     ...(adapter === undefined ? {} : { adapter: publicName(adapter) }),
     ...(tinyVae === undefined ? {} : { tinyVae: publicName(tinyVae) }),
     ...(embeddings !== undefined && { embeddings: embeddings.map(fileName) }),
-    loras: loras.map(({ path, scale }) => ({ path: publicName(path), scale })),
+    loras: loras.map(({ path, ...one }) => ({ path: publicName(path), ...one })),
   };
 }
 
@@ -120,7 +120,9 @@ export function settingsText({ request, load, index, chosen, sampler, mergeStep 
       ...told("tokenDownsampling", request.tokenDownsampling),
       ...told("tGate", request.tGate),
       ...told("clipSkip", clipSkip === undefined ? undefined : clipSkip + 1),
-      ...load.loras.map(({ path, scale }) => named(LoadOptions, "loras", `${shortName(path)}:${scale}`)),
+      ...load.loras.map(({ path, scale, blocks }) =>
+        named(LoadOptions, "loras", `${shortName(path)}:${scale}${blocks === undefined ? "" : `:lbw=${blocks}`}`),
+      ),
       ...adapter,
       // names of sd-dynamic-prompts
       ...(chosen?.prompt === undefined ? [] : ([["Template", request.prompt]] as const)),

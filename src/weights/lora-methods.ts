@@ -1,4 +1,4 @@
-import { product, transposedMatrix, tucker } from "./lora-products.ts";
+import { addRows, product, transposeMatrix, tucker } from "./lora-products.ts";
 import { elementCount } from "./tensor-entry.ts";
 
 /** A tensor of a LoRA file that has been read. */
@@ -70,7 +70,7 @@ const allOf =
 function tuckerOf(core: LoraPart, inner: LoraPart, outer: LoraPart): Float32Array {
   const [rank, rows] = flat(outer.shape);
   const [a, b, ...kernel] = core.shape as [number, number, ...number[]];
-  return tucker(transposedMatrix(outer.values, rank, rows), core.values, inner.values, [
+  return tucker(transposeMatrix(outer.values, rank, rows), core.values, inner.values, [
     rows,
     a,
     b,
@@ -311,24 +311,20 @@ function cayley(skew: Float64Array, made: Float64Array, from: number, size: numb
     made[from + at] = strength * right[at]! + (1 - strength) * unit(Math.floor(at / size), at % size);
 }
 
-/** Rows `from` + 0 … of `rows`, `size` of them, become block·rows, or its transpose·rows. */
-function turnRows(
-  rows: Float64Array,
-  columns: number,
-  block: Float64Array,
-  at: number,
-  from: number,
-  size: number,
-  transpose: boolean,
-): void {
-  const before = rows.slice(from * columns, (from + size) * columns);
-  rows.fill(0, from * columns, (from + size) * columns);
-  for (let i = 0; i < size; i++)
-    for (let j = 0; j < size; j++) {
-      const factor = block[at + (transpose ? j * size + i : i * size + j)]!;
-      if (factor === 0) continue;
-      for (let c = 0; c < columns; c++) rows[(from + i) * columns + c]! += factor * before[j * columns + c]!;
-    }
+/** Each block of rows becomes its turn times the block, or the turn's transpose times it. @param turns [blocks, size, size] */
+function turnRows(rows: Float32Array, columns: number, turns: Float64Array, size: number, transpose: boolean): Float32Array {
+  const made = new Float32Array(rows.length);
+  const sum = new Float64Array(columns);
+  const factors = new Float64Array(size);
+  for (let row = 0; row < rows.length / columns; row++) {
+    const [inside, first] = [row % size, row - (row % size)];
+    const at = first * size;
+    for (let j = 0; j < size; j++) factors[j] = turns[at + (transpose ? j * size + inside : inside * size + j)]!;
+    sum.fill(0);
+    addRows(sum, factors, rows, first);
+    made.set(sum, row * columns);
+  }
+  return made;
 }
 
 /**
@@ -353,26 +349,25 @@ const OFT: LoraMethod = {
   },
   change({ oft_blocks, rescale }, { shape, values }, strength, alpha) {
     const [out, columns] = flat(shape);
-    const [count, size] = oft_blocks!.shape.slice(-3) as [number, number];
+    const size = oft_blocks!.shape.at(-1)!;
     const turns = rotations(oft_blocks!, alpha * out, strength);
-    const rows = Float64Array.from(values);
-    if (oft_blocks!.shape.length === 3)
-      for (let n = 0; n < count; n++) turnRows(rows, columns, turns, n * size * size, n * size, size, true);
+    let rows = values;
+    if (oft_blocks!.shape.length === 3) rows = turnRows(rows, columns, turns, size, true);
     else
       for (let stage = 0; stage < oft_blocks!.shape[0]!; stage++) {
         const apart = 2 ** stage * (size / 2);
         const swapped = swapRows(rows, columns, out, 2, apart);
-        for (let n = 0; n < count; n++)
-          turnRows(swapped, columns, turns, (stage * count + n) * size * size, n * size, size, false);
-        rows.set(swapRows(swapped, columns, out, apart, 2));
+        const turned = turnRows(swapped, columns, turns.subarray(stage * out * size), size, false);
+        rows = swapRows(turned, columns, out, apart, 2);
       }
-    return Float32Array.from(rows, (w, at) => w * (rescale?.values[Math.floor(at / columns)] ?? 1));
+    if (rescale !== undefined) for (let at = 0; at < rows.length; at++) rows[at]! *= rescale.values[Math.floor(at / columns)]!;
+    return rows;
   },
 };
 
 /** Rows as [groups, g, k, columns] become [groups, k, g, columns]. */
-function swapRows(rows: Float64Array, columns: number, out: number, g: number, k: number): Float64Array {
-  const made = new Float64Array(rows.length);
+function swapRows(rows: Float32Array, columns: number, out: number, g: number, k: number): Float32Array {
+  const made = new Float32Array(rows.length);
   for (let row = 0; row < out; row++) {
     const [group, inside] = [row - (row % (g * k)), row % (g * k)];
     const to = group + (inside % k) * g + Math.floor(inside / k);

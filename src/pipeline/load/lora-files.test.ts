@@ -180,3 +180,40 @@ test("an ID encoder alone lacks the LoRA alone, and it is told how to give it: a
     expect(remarks.join()).toContain("--lora");
   }
 });
+
+test("weights of blocks: BASE is what stands in no block, and blocks that a list does not name take nothing", async () => {
+  const path = goldenPath(KOHYA);
+  const of = async (blocks: number[]) => {
+    const { pairs } = await collectLoras(model, undefined, 1, [{ path, scale: 2, blocks }]);
+    return (component: "unet" | "text_encoder", name: string) => pairs.get(component)?.get(`${name}.weight`)?.[0]?.scale;
+  };
+  const query = "transformer_blocks.0.attn1.to_q";
+  const all = await of(Array<number>(20).fill(1));
+  const twelve = await of([0.1, 0.4, 0.5, 0.7, 0.8, 0.9, 10, 11, 12, 13, 14, 15]);
+  const expected: [string, number][] = [
+    [`down_blocks.1.attentions.0.${query}`, 0.4],
+    [`down_blocks.1.attentions.1.${query}`, 0.5],
+    [`down_blocks.2.attentions.0.${query}`, 0.7],
+    [`down_blocks.2.attentions.1.${query}`, 0.8],
+    [`mid_block.attentions.0.${query}`, 0.9],
+    [`up_blocks.0.attentions.0.${query}`, 10],
+    [`up_blocks.0.attentions.2.${query}`, 12],
+    [`up_blocks.1.attentions.2.${query}`, 15],
+  ];
+  for (const [name, factor] of expected) expect(twelve("unet", name), name).toBeCloseTo(factor * all("unet", name)!, 6);
+  const text = "text_model.encoder.layers.0.self_attn.q_proj";
+  expect(twelve("text_encoder", text)).toBeCloseTo(0.1 * all("text_encoder", text)!, 6);
+  const convolutions = { path: goldenPath("lora", "kin", "loha.safetensors"), scale: 1 };
+  const changes = async (blocks: number[]) =>
+    (await collectLoras(model, undefined, 1, [{ ...convolutions, blocks }])).changes.get("unet");
+  expect(await changes(Array<number>(12).fill(1))).not.toContain("resnets"); // IN01 is not among the twelve
+  expect(await changes(Array<number>(20).fill(1))).toContain("down_blocks.0.resnets.0.conv1.weight");
+});
+
+test("another number of block weights: lora/blocks", async () => {
+  const lora = { path: goldenPath(KOHYA), scale: 1, blocks: Array<number>(17).fill(1) };
+  await expect(collectLoras(model, undefined, 1, [lora])).rejects.toMatchObject({
+    code: "lora/blocks",
+    message: expect.stringContaining("17 block weights"),
+  });
+});

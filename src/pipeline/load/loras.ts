@@ -3,6 +3,7 @@ import type { Notice } from "../../core/notice.ts";
 import type { LoraPair } from "../../graph/lora.ts";
 import type { LoraPairs } from "../../sessions/graphs.ts";
 import { type AdapterFiles, LORA_APART, NO_LORA } from "../../weights/adapter.ts";
+import { blockWeights } from "../../weights/block-weights.ts";
 import { changedWeight, type PatchWithStrength } from "../../weights/changed-weight.ts";
 import { identify } from "../../weights/identify.ts";
 import { loraTensors } from "../../weights/lora-file.ts";
@@ -15,6 +16,8 @@ import type { TensorEntry, Tensors } from "../../weights/tensor-entry.ts";
 export interface LoraRequest {
   readonly path: string;
   readonly scale: number;
+  /** How much of it each block takes: see {@link blockWeights}. */
+  readonly blocks?: readonly number[] | undefined;
 }
 
 export interface CollectedLoras {
@@ -57,12 +60,13 @@ export async function collectLoras(
       );
     changes.push(...changesOf(found, adapterScale, "adapter"));
   }
-  for (const [i, { path, scale }] of loras.entries()) {
+  for (const [i, { path, scale, blocks }] of loras.entries()) {
     const file = await openTensors(path);
     const { metadata } = file;
     const tensors = loraTensors(file);
     allMetadata.push(metadata);
     refuseEmbedding(path, tensors);
+    const factorOf = blocks && blockWeights(blocks, model.components.unet.tensors.keys());
     const found = await matchNamed(path, tensors, targets, metadata);
     const { unmatched } = found;
     if (unmatched.length > 0)
@@ -70,7 +74,7 @@ export async function collectLoras(
         code: "lora/unmatched",
         message: `${path}: ${unmatched.length} of its ${tensors.size} tensors match nothing in the model and are not used: ${listed(unmatched)}.`,
       });
-    changes.push(...changesOf(found, scale, `${i}`));
+    changes.push(...changesOf(found, scale, `${i}`, factorOf));
   }
   if (adapter !== undefined && adapter.lora.size === 0) notices.push(loraApart(model, adapter, loras, changes));
   return { ...apply(model, changes), metadata: allMetadata, notices };
@@ -126,16 +130,29 @@ interface Change extends PatchWithStrength {
   readonly file: string;
 }
 
-/** @param file stands for it among all files */
-function changesOf({ layers, patches }: MatchedLora, strength: number, file: string): Change[] {
-  if (strength === 0) return [];
+/**
+ * @param file stands for it among all files
+ * @param factorOf how much of it a layer takes, by component and path
+ */
+function changesOf(
+  { layers, patches }: MatchedLora,
+  strength: number,
+  file: string,
+  factorOf: (component: string, path: string) => number = () => 1,
+): Change[] {
   return [
     ...layers.map((layer): Change => {
-      const { down, up, scale } = layer;
-      return { patch: patchOf(layer), strength, file, pair: { down, up, scale: scale * strength, group: `${file}:${scale}` } };
+      const { component, path, down, up, scale } = layer;
+      const factor = factorOf(component, path);
+      const own = strength * factor;
+      const group = factor === 1 ? `${file}:${scale}` : `${file}:${scale}:${factor}`;
+      return { patch: patchOf(layer), strength: own, file, pair: { down, up, scale: scale * own, group } };
     }),
-    ...patches.map((patch): Change => ({ patch, strength, file })),
-  ];
+    ...patches.map((patch): Change => {
+      const path = patch.target.replace(/\.(weight|bias)$/, "");
+      return { patch, strength: strength * factorOf(patch.component, path), file };
+    }),
+  ].filter((change) => change.strength !== 0);
 }
 
 function apply(model: ModelFiles, changes: readonly Change[]): Pick<CollectedLoras, "pairs" | "model" | "changes"> {
