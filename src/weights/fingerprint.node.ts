@@ -23,8 +23,9 @@ export async function fingerprint(entries: readonly TensorEntry[], ...more: read
   return hash.digest("hex");
 }
 
-async function digest({ source }: TensorEntry): Promise<string> {
+async function digest({ source, scale }: TensorEntry): Promise<string> {
   const hash = createHash("sha256");
+  if (scale !== undefined) hash.update(await digest(scale));
   if (source.kind === "bytes") return hash.update(source.bytes).digest("hex");
   const { file, offset, length } = source;
   const size = Math.min(SAMPLE, length);

@@ -46,6 +46,8 @@ export interface TensorEntry {
   readonly source: FileRange | InlineBytes;
   /** Stored as [b, a] although the shape says [a, b]. */
   readonly transposed?: true;
+  /** What the stored numbers are multiplied by: one number, shape [], or one for each row as stored, shape [rows]. */
+  readonly scale?: TensorEntry;
 }
 
 export type Tensors = ReadonlyMap<string, TensorEntry>;
@@ -60,10 +62,11 @@ export function sliceRows(entry: TensorEntry, from: number, to: number): TensorE
   if (entry.transposed || rows === undefined || from < 0 || to > rows || from > to)
     throw new RangeError(`rows ${from} to ${to} of ${entry.name} [${entry.shape}]`);
   const row = elementCount(rest) * DTYPE_BYTES[entry.dtype];
-  const { source } = entry;
+  const { source, scale } = entry;
   return {
     ...entry,
     shape: [to - from, ...rest],
+    ...(scale !== undefined && scale.shape.length > 0 && { scale: sliceRows(scale, from, to) }),
     source:
       source.kind === "file"
         ? { ...source, offset: source.offset + from * row, length: (to - from) * row }
