@@ -2,6 +2,7 @@ import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
 import { type LoraPair, lora } from "../graph/lora.ts";
 import { input } from "../graph/ops/source.ts";
+import { Recorder } from "../graph/recorder.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
@@ -15,7 +16,7 @@ import { tinyDecode } from "../models/tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
 import { unet } from "../models/unet.ts";
 import { type UNetSettings, unetConfig } from "../models/unet-config.ts";
-import { vaeDecode } from "../models/vae.ts";
+import { type VaeConfig, vaeDecode, vaeEncode } from "../models/vae.ts";
 import { vaeConfig } from "../models/vae-config.ts";
 import type { AdapterFiles } from "../weights/adapter.ts";
 import type { ModelFiles } from "../weights/model.ts";
@@ -59,16 +60,19 @@ export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
   readonly unfinished: Unfinished;
   readonly settings: ClipTextSettings;
+  /** Names of tensors that the encoder has no place for. */
+  readonly unused: readonly string[];
 }
 
 export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs): TextGraph {
   const { config, tensors } = model.components[name];
   const sizes = clipTextConfig(config, tensors, name);
   const inputs = { ids: input("ids", [batch, tokens], "i64"), pooledAt: input("pooledAt", [batch], "i64") };
-  const { hiddenStates, pooled } = clipText(inputs, new Weights(new Checkpoint(tensors, name)), sizes);
+  const checkpoint = new Checkpoint(tensors, name);
+  const { hiddenStates, pooled } = clipText(inputs, new Weights(checkpoint), sizes);
   const outputs: Record<string, Tensor> = Object.fromEntries(hiddenStates.map((h, i) => [`hidden_${i}`, h]));
   if (name === "text_encoder_2" && pooled !== undefined) outputs.pooled = pooled;
-  return { unfinished: unfinished(name, outputs, loras), settings: sizes };
+  return { unfinished: unfinished(name, outputs, loras), settings: sizes, unused: checkpoint.unused() };
 }
 
 export interface IdGraph {
@@ -107,6 +111,8 @@ export interface UNetGraph {
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly unfinished: Unfinished<"noise">;
   readonly settings: UNetSettings;
+  /** Names of tensors that the UNet has no place for. */
+  readonly unused: readonly string[];
 }
 
 export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
@@ -119,8 +125,9 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
     pooled: input("pooled", [batch, settings.pooledDim]),
     timeIds: input("timeIds", [batch, 6]),
   };
-  const noise = unet(inputs, new Weights(new Checkpoint(tensors, "unet")), settings);
-  return { unfinished: unfinished("unet", { noise }, loras), settings };
+  const checkpoint = new Checkpoint(tensors, "unet");
+  const noise = unet(inputs, new Weights(checkpoint), settings);
+  return { unfinished: unfinished("unet", { noise }, loras), settings, unused: checkpoint.unused() };
 }
 
 /** What makes pictures of latents: the VAE, or a tiny autoencoder in its place. */
@@ -139,26 +146,41 @@ export interface DecoderGraph {
   readonly parameters: number;
   /** Of its last block, at the picture's size. */
   readonly channels: number;
+  /** Names of tensors that neither decoder nor encoder has a place for. */
+  readonly unused: readonly string[];
 }
 
 export function vaeGraph(model: ModelFiles): DecoderGraph {
   const { config: json, tensors } = model.components.vae;
   const config = vaeConfig(json, tensors);
   const latents = input("latents", [batch, config.latentChannels, height, width]);
-  const picture = vaeDecode(latents, new Weights(new Checkpoint(tensors, "vae")), config);
+  const checkpoint = new Checkpoint(tensors, "vae");
+  const picture = vaeDecode(latents, new Weights(checkpoint), config);
+  const encoder = namesOfEncoder(config);
   return {
     ...{ decode: { picture }, config, factor: 2 ** (config.channels.length - 1) },
     ...{ parameters: decoderParameters(tensors), channels: config.channels[0]! },
+    unused: checkpoint.unused().filter((name) => !encoder.has(name)),
   };
+}
+
+/** Names of all that a VAE's encoder has: it is in the file for pictures to start from, and no graph here asks for it. */
+function namesOfEncoder(config: VaeConfig): ReadonlySet<string> {
+  const recorder = new Recorder();
+  const side = 2 ** config.channels.length;
+  vaeEncode(input("pixels", [1, config.imageChannels, side, side]), new Weights(recorder), config);
+  return new Set(recorder.params.keys());
 }
 
 export function tinyVaeGraph({ config: json, tensors }: TinyVaeFiles): DecoderGraph {
   const config = tinyAutoencoderConfig(json, tensors);
   const latents = input("latents", [batch, config.latentChannels, height, width]);
-  const picture = tinyDecode(latents, new Weights(new Checkpoint(tensors, "the tiny VAE")), config);
+  const checkpoint = new Checkpoint(tensors, "the tiny VAE");
+  const picture = tinyDecode(latents, new Weights(checkpoint), config);
   return {
     ...{ decode: { picture }, config, factor: 2 ** (config.blocks.length - 1) },
     ...{ parameters: decoderParameters(tensors), channels: config.channels },
+    unused: checkpoint.unused(),
   };
 }
 
