@@ -16,7 +16,8 @@ export async function readTensorFile(file: ByteSource): Promise<TensorFile> {
   return { ...read, tensors: await withScales(read.tensors, read.path) };
 }
 
-async function readAsStored(file: ByteSource): Promise<TensorFile> {
+/** As {@link readTensorFile}, for files of this program: integers are no sign of another program's quantisation there. */
+export async function readAsStored(file: ByteSource): Promise<TensorFile> {
   const { id: path, size } = file;
   if (size === 0) throw new UserError("weights/empty", `${path} is empty.`, "Download or copy it again.");
   const head = await file.read(0, Math.min(size, 64));

@@ -21,7 +21,7 @@ import { fingerprint } from "../../../weights/fingerprint.node.ts";
 import {
   DTYPE_BYTES,
   elementCount,
-  openTensors,
+  openStored,
   readFloats,
   sliceRows,
   type TensorEntry,
@@ -129,7 +129,7 @@ async function openPrepared(folder: string, key: string, { onNote }: PrepareOpti
   const note = await readNote(folder, key);
   if (note === undefined) return undefined;
   try {
-    const { tensors } = await openTensors(weightsPath(folder, key));
+    const { tensors } = await openStored(weightsPath(folder, key));
     if ((await fingerprint([...tensors.values()])) === note.content) return tensors;
     onNote?.(`The prepared ${note.model} was changed since it was made: it is prepared again.`);
   } catch (error) {
@@ -176,7 +176,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, total: number, opt
       { model: what.model, policy: policyOf(what) },
       { asGiven: true },
     );
-    const { tensors } = await openTensors(path);
+    const { tensors } = await openStored(path);
     const content = await fingerprint([...tensors.values()]);
     await writeNote(folder, { key, model: what.model, precision: "int8", from: what.from, content });
     await evict(cache, new Set([key]));
