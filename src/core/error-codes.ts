@@ -222,6 +222,8 @@ export const ERROR_CODES = {
   "weights/empty": "a weight file is empty",
   "weights/lfs-pointer": "the file is a pointer of git-lfs and holds no weights",
   "weights/missing": "a weight is missing",
+  "weights/number-format": "weights are stored in a number format that is not supported",
+  "weights/scale": "the scales of weights do not fit them",
   "weights/several-drives": "the files of one model lie on several drives",
   "weights/shape": "a weight has another shape than the model needs",
   "weights/unknown-format": "the format of a weight file is not known",

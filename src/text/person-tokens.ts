@@ -1,11 +1,11 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
-import { type Piece, plainText } from "./prompt-pieces.ts";
+import { type PromptPiece, plainText } from "./prompt-pieces.ts";
 import type { TokenOrBreak, WeightedToken } from "./prompt-tokens.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { findTrigger } from "./trigger.ts";
 
-export interface PersonOptions {
+export interface PersonTokenOptions {
   readonly trigger: string;
   /** Number of ID tokens: photos, times the adapter's tokens per photo. */
   readonly repeats: number;
@@ -37,8 +37,8 @@ export interface PersonTokens {
  */
 export function personTokens(
   tokens: readonly TokenOrBreak[],
-  pieces: readonly Piece[],
-  options: PersonOptions & {
+  pieces: readonly PromptPiece[],
+  options: PersonTokenOptions & {
     readonly triggerId: number;
     /** That does not know the trigger word. */
     readonly tokenizer: Tokenizer;

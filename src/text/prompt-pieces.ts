@@ -1,7 +1,7 @@
 import type { PromptNode } from "./prompt-tree.ts";
 
 /** A run of a prompt that is weighted alike. */
-export interface Piece {
+export interface PromptPiece {
   /** Absent for an embedding and a break. */
   readonly text?: string;
   /** Name of a textual inversion. */
@@ -20,9 +20,9 @@ export interface AtStep {
 }
 
 /** What a prompt says at a step, nested weights multiplied, neighbours of the same weight joined. */
-export function piecesAt(nodes: readonly PromptNode[], at: AtStep): readonly Piece[] {
-  const pieces: Piece[] = [];
-  const add = (piece: Piece): void => {
+export function piecesAt(nodes: readonly PromptNode[], at: AtStep): readonly PromptPiece[] {
+  const pieces: PromptPiece[] = [];
+  const add = (piece: PromptPiece): void => {
     const last = pieces.at(-1);
     const joins =
       last?.text !== undefined && piece.text !== undefined && last.weight === piece.weight && last.scheduled === piece.scheduled;
@@ -59,7 +59,7 @@ export function piecesAt(nodes: readonly PromptNode[], at: AtStep): readonly Pie
 }
 
 /** The text of pieces, without weights. */
-export const plainText = (pieces: readonly Piece[]): string =>
+export const plainText = (pieces: readonly PromptPiece[]): string =>
   pieces.map(({ text, embedding, break: isBreak }) => text ?? (isBreak ? " " : ` ${embedding} `)).join("");
 
 /** The steps at which a prompt says something else than at the one before. */

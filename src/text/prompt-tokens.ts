@@ -1,6 +1,6 @@
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
-import type { Piece } from "./prompt-pieces.ts";
+import type { PromptPiece } from "./prompt-pieces.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { Window } from "./window.ts";
 
@@ -33,7 +33,7 @@ export interface TokensOptions {
 
 /** Tokens of pieces; an embedding that is not loaded is left out, and said. */
 export function tokensOf(
-  pieces: readonly Piece[],
+  pieces: readonly PromptPiece[],
   { tokenizer, which, embeddings, what }: TokensOptions,
 ): { readonly tokens: readonly TokenOrBreak[]; readonly notices: readonly Notice[] } {
   const notices: Notice[] = [];

@@ -23,8 +23,9 @@ export async function fingerprint(entries: readonly TensorEntry[], ...more: read
   return hash.digest("hex");
 }
 
-async function digest({ source }: TensorEntry): Promise<string> {
+async function digest({ source, scale }: TensorEntry): Promise<string> {
   const hash = createHash("sha256");
+  if (scale !== undefined) hash.update(await digest(scale));
   if (source.kind === "computed") {
     hash.update(source.recipe);
     for (const entry of source.of) addTo(hash, [entry.name, entry.dtype, entry.shape, entry.transposed, await digest(entry)]);

@@ -10,7 +10,7 @@ export { type LoraLayer, type LoraTargets, type MatchedLora, matchLora } from ".
 export type { ModelComponent, ModelFiles } from "./model.ts";
 export { openAdapter } from "./open-adapter.node.ts";
 export { type OpenModelOptions, openModel } from "./open-model.node.ts";
-export { openTensors, readSafetensorsFile } from "./open-tensors.node.ts";
+export { openStored, openTensors, readSafetensorsFile } from "./open-tensors.node.ts";
 export type { JsonObject } from "./parse-json.ts";
 export { readJsonObject } from "./read-json.node.ts";
 export {

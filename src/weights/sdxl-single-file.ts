@@ -20,6 +20,7 @@ const IGNORED: readonly RegExp[] = [
   /(^|\.)position_ids$/, // 0, 1, 2 …
   /(^|\.)logit_scale$/, // of CLIP's training loss
   /^denoiser\.sigmas$/, // the training schedule, which the scheduler's config gives
+  /(^|\.)(num_updates|decay)$/, // of an average over training
   /^model_ema\./, // a second copy of the UNet
   /^first_stage_model\.loss\./,
   /^first_stage_model\.model_ema\./,

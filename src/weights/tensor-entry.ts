@@ -56,6 +56,8 @@ export interface TensorEntry {
   readonly source: FileRange | InlineBytes | ComputedBytes;
   /** Stored as [b, a] although the shape says [a, b]. */
   readonly transposed?: true;
+  /** What the stored numbers are multiplied by: one number, shape [], or one for each row as stored, shape [rows]. */
+  readonly scale?: TensorEntry;
 }
 
 export type Tensors = ReadonlyMap<string, TensorEntry>;
@@ -70,7 +72,13 @@ export function sliceRows(entry: TensorEntry, from: number, to: number): TensorE
   if (entry.transposed || rows === undefined || from < 0 || to > rows || from > to)
     throw new RangeError(`rows ${from} to ${to} of ${entry.name} [${entry.shape}]`);
   const row = elementCount(rest) * DTYPE_BYTES[entry.dtype];
-  return { ...entry, shape: [to - from, ...rest], source: sliceBytes(entry.source, from * row, (to - from) * row) };
+  const { scale } = entry;
+  return {
+    ...entry,
+    shape: [to - from, ...rest],
+    ...(scale !== undefined && scale.shape.length > 0 && { scale: sliceRows(scale, from, to) }),
+    source: sliceBytes(entry.source, from * row, (to - from) * row),
+  };
 }
 
 function sliceBytes(source: TensorEntry["source"], offset: number, length: number): TensorEntry["source"] {

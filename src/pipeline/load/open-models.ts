@@ -129,6 +129,13 @@ export async function openModels(
     precision,
     notices: [
       ...model.notices,
+      ...unusedNotices({
+        unet,
+        vae,
+        text_encoder: text[0],
+        text_encoder_2: text[1],
+        ...(tinyVae && { "the tiny VAE": tinyVae }),
+      }),
       ...read,
       ...notices,
       ...left,
@@ -142,6 +149,16 @@ export async function openModels(
 
 const numbersIn = (tensors: Tensors = new Map()): number =>
   [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+
+/** What is left out may be what makes a picture right: scales of a quantisation, or an adapter's layers that were saved with the model. */
+const unusedNotices = (graphs: Readonly<Record<string, { readonly unused: readonly string[] }>>): Notice[] =>
+  Object.entries(graphs).flatMap(([name, { unused }]) => {
+    const names = unused.filter((tensor) => !(name === "text_encoder" && tensor === "text_projection.weight"));
+    if (names.length === 0) return [];
+    const some = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
+    const are = names.length === 1 ? "1 tensor is" : `${names.length} tensors are`;
+    return [{ code: "model/unknown-names", message: `${name}: ${are} not used: ${some}.` }];
+  });
 
 async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph> {
   const tiny = tinyVaeGraph(await openTinyVae(path));

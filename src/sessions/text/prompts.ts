@@ -1,8 +1,8 @@
 import type { GenerateRequest } from "../../contract/request.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
-import { type PersonOptions, personTokens } from "../../text/person-tokens.ts";
-import { type Piece, piecesAt } from "../../text/prompt-pieces.ts";
+import { type PersonTokenOptions, personTokens } from "../../text/person-tokens.ts";
+import { type PromptPiece, piecesAt } from "../../text/prompt-pieces.ts";
 import {
   chunksOf,
   type EmbeddingVectors,
@@ -44,7 +44,7 @@ export interface PromptIds extends PromptPhase {
   readonly notices: readonly Notice[];
 }
 
-export type IdentityOptions = PersonOptions;
+export type IdentityOptions = PersonTokenOptions;
 
 type Texts = Pick<GenerateRequest, "prompt" | "prompt2" | "negativePrompt" | "negativePrompt2">;
 
@@ -176,8 +176,8 @@ interface Cut {
 }
 
 interface PhaseTexts {
-  readonly pieces: readonly (readonly Piece[])[];
-  readonly not: readonly (readonly Piece[])[] | undefined;
+  readonly pieces: readonly (readonly PromptPiece[])[];
+  readonly not: readonly (readonly PromptPiece[])[] | undefined;
   readonly identity: IdentityOptions | undefined;
   readonly embeddings: ReadonlyMap<string, EmbeddingVectors>;
   readonly names: Named;
@@ -190,18 +190,18 @@ function cutPhase(readers: readonly [Reader, Reader], { pieces, not, identity, e
     const ids = tokenizer.words(",").flat();
     return ids.length === 1 ? ids[0] : undefined;
   };
-  const plain = (list: readonly Piece[], which: 0 | 1, what: string): WeightedToken[][] => {
+  const plain = (list: readonly PromptPiece[], which: 0 | 1, what: string): WeightedToken[][] => {
     const reader = readers[which];
     const { tokens, notices } = tokensOf(list, { tokenizer: reader.tokenizer, which, embeddings, what });
     note(notices);
     return chunksOf(tokens, { length: body(reader), comma: commaOf(reader) });
   };
-  const twice = (lists: readonly (readonly Piece[])[], what: (i: 0 | 1) => string) =>
+  const twice = (lists: readonly (readonly PromptPiece[])[], what: (i: 0 | 1) => string) =>
     [plain(lists[0]!, 0, what(0)), plain(lists[1]!, 1, what(1))] as const;
   const negative = not && twice(not, (i) => (i === 0 ? "negative prompt" : "second negative prompt"));
 
   const people = identity && pieces.map((list, i) => personOf(readers[i]!, list, i as 0 | 1));
-  function personOf(reader: Reader, list: readonly Piece[], which: 0 | 1) {
+  function personOf(reader: Reader, list: readonly PromptPiece[], which: 0 | 1) {
     const what = names.prompts[which];
     const { tokenizer, id } = reader.tokenizer.withToken(identity!.trigger);
     const { tokens, notices } = tokensOf(list, { tokenizer, which, embeddings, what });
