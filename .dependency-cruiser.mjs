@@ -1,7 +1,7 @@
 import { builtinModules } from "node:module";
 
 // The import order of the folders under src/: a folder imports only from rows below its own.
-const ROWS = [
+export const ROWS = [
   ["cli"],
   ["miniature"],
   ["train", "bench"],

@@ -1,7 +1,7 @@
 // Measures what each speed option costs in likeness and text: the miniature generates people not seen in training with fewer steps, shortcuts
 // and 8 bits, and the judge compares the pictures with those of 25 steps in float32, for the same people, prompts and seeds.
 //
-//   npx tsx bench/quality/run.ts quality.jsonl --plot docs/quality
+//   npx tsx bench/quality/run.ts quality.jsonl --plot quality
 //
 // Writes a line of JSON per configuration. Those in the file are not measured again, so a stopped run can be resumed. Prints the
 // table in Markdown, fastest first, and with --plot writes FILE.svg and FILE.png. --show only prints existing results.

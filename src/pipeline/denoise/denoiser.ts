@@ -19,7 +19,7 @@ export interface DenoiserOptions {
 
 /**
  * Latent pixels of the rows that are evaluated at once. On the processor two of 384x384: in 8 bits two rows of 256x256 together take 0.8 of the time of
- * one after the other, two of 512x512 take 1.1 (docs/performance.md). On a graphics card two of 1024x1024: more would only cost memory.
+ * one after the other, two of 512x512 take 1.1 (photomaker bench --batch 1,2). On a graphics card two of 1024x1024: more would only cost memory.
  */
 const PIXELS_AT_ONCE: Readonly<Record<Device, number>> = { cpu: 2 * 48 ** 2, webgpu: 2 * 128 ** 2, cuda: 2 * 128 ** 2 };
 
