@@ -1,10 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { withExactIntegers } from "../contract/exact-integers.ts";
+import { type ForeignSettings, foreignSettings } from "../contract/foreign-settings.ts";
 import { nearestName } from "../contract/nearest-name.ts";
 import { type Missing, requestFromSettings } from "../contract/request-from-settings.ts";
 import { decodeText } from "../core/decode-text.ts";
 import { messageOf, UserError } from "../core/errors.ts";
-import { readPngSettings } from "../image/png-settings.ts";
+import type { Notice } from "../core/notice.ts";
+import { readPngSettings, readPngTexts } from "../image/png-settings.ts";
 import { asReadError } from "../weights/file-access.node.ts";
 import { parseHubId } from "../weights/hub/index.ts";
 import { exists } from "../weights/read-json.node.ts";
@@ -14,6 +17,13 @@ import { isPattern, matchesOf } from "./path-pattern.ts";
 /** Values for each section, not yet checked. */
 export type Sections = Record<Section, Record<string, unknown>>;
 
+/** What a config gives. */
+export interface Config {
+  readonly sections: Sections;
+  /** What is to be said of a picture of another program. */
+  readonly notices: readonly Notice[];
+}
+
 /**
  * Reads options from a JSON file, or from a PNG that was made here. An option is named as in code (`numInferenceSteps`),
  * as in diffusers (`num_inference_steps`) or as the flag (`steps`, `id-image`). A file that is not found from here
@@ -22,12 +32,15 @@ export type Sections = Record<Section, Record<string, unknown>>;
  * @param given keys that flags give, which the config need not have right
  * @throws UserError file/missing, config/not-json, text/encoding, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found, config/not-in-picture
  */
-export async function readConfig(path: string, given: ReadonlySet<string>): Promise<Sections> {
+export async function readConfig(path: string, given: ReadonlySet<string>): Promise<Config> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw asReadError(error, path);
   });
   const picture = isPng(bytes);
-  const values = picture ? settingsOf(bytes, path, given) : parseJson(decodeText(bytes, path), path);
+  const notices: Notice[] = [];
+  const values = picture
+    ? settingsOf(bytes, path, given, (notice) => notices.push(notice))
+    : parseJson(decodeText(bytes, path), path);
   const sections: Sections = { load: {}, request: {}, output: {} };
   for (const [name, value] of Object.entries(values)) {
     const option = BY_NAME.get(camelCase(name));
@@ -39,7 +52,7 @@ export async function readConfig(path: string, given: ReadonlySet<string>): Prom
     if (value === null || given.has(key)) continue;
     sections[section][key] = await read(option, value, { path, picture });
   }
-  return sections;
+  return { sections, notices };
 }
 
 const BY_NAME: ReadonlyMap<string, ConfigOption> = new Map(
@@ -97,19 +110,33 @@ const isPng = (bytes: Uint8Array): boolean => bytes[0] === 0x89 && bytes[1] === 
  * The options in a picture's settings: of several that were made at once, those of this one alone, unless their number is given anew.
  * @throws UserError config/no-settings, config/not-in-picture
  */
-function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>): object {
+function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>, note: (notice: Notice) => void): object {
   const { settings } = readPngSettings(bytes);
-  if (typeof settings !== "object" || settings === null)
-    throw new UserError(
-      "config/no-settings",
-      `${path} does not say how it was made.`,
-      "Give a PNG that photomaker wrote, or a JSON file.",
-    );
+  if (typeof settings !== "object" || settings === null) {
+    const foreign = foreignSettings(readPngTexts(bytes));
+    if (foreign === undefined)
+      throw new UserError(
+        "config/no-settings",
+        `${path} does not say how it was made.`,
+        "Give a PNG that photomaker wrote, or one of A1111, Fooocus, ComfyUI or InvokeAI, or a JSON file.",
+      );
+    note(foreignNotice(path, foreign));
+    return { ...foreign.request, ...foreign.load };
+  }
   const { request, load, index, missing } = requestFromSettings(settings);
   const lacking = missing.find(({ what, key }) => what !== "file" && !isGivenAnew(key, given));
   if (lacking !== undefined) throw notInPicture(path, lacking);
   const one = (request.numImagesPerPrompt ?? 1) > 1 && !given.has("numImagesPerPrompt") && { onlyImage: index };
   return { ...request, ...load, ...one };
+}
+
+function foreignNotice(path: string, { program, left, load }: ForeignSettings): Notice {
+  const rest = left.length === 0 ? "" : ` Without a counterpart here, and left out: ${left.join("; ")}.`;
+  const model = load.model === undefined ? " It does not name a model: give one with --model." : "";
+  return {
+    code: "config/other-program",
+    message: `${path} was made by ${program}: its settings are taken, and the picture will be like it, not the same.${rest}${model}`,
+  };
 }
 
 /** Who the person is can be said in another way than the picture's. */
@@ -127,12 +154,6 @@ function notInPicture(path: string, { key, name, what }: Missing): UserError {
   );
 }
 
-/** Whole numbers that a number would round, such as large seeds, as text. */
-const withWholeSeeds = (json: string): string =>
-  json.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])\d{16,}(?![\d.eE])/g, (token) =>
-    token.startsWith('"') || Number.isSafeInteger(Number(token)) ? token : `"${token}"`,
-  );
-
 function parseJson(text: string, path: string): object {
   const refuse = (why: string, cause?: unknown) =>
     new UserError(
@@ -143,7 +164,7 @@ function parseJson(text: string, path: string): object {
     );
   let value: unknown;
   try {
-    value = JSON.parse(withWholeSeeds(text));
+    value = JSON.parse(withExactIntegers(text));
   } catch (error) {
     throw refuse(`: ${messageOf(error)}`, error);
   }

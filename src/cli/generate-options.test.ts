@@ -265,6 +265,29 @@ test("a picture of several that were made at once is made again alone, unless th
   expect((await optionsOf("--config", path, "--only-image", "0")).request.onlyImage).toBe(0);
 });
 
+test("a picture of A1111 gives its settings, says what is left out, and asks for its model", async () => {
+  const path = join(folder, "a1111.png");
+  const parameters =
+    "a cat\nNegative prompt: ugly\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 9007199254740993, Size: 64x72, Model: other, Hires upscale: 2";
+  await writeFile(path, withPngSettings(await encodePng(rgb8(1, 1, new Uint8Array(3))), { parameters }));
+  const { request, load, notices } = await optionsOf("--config", path, "--model", "m", "--steps", "4");
+  expect(load.model).toBe("m");
+  expect(request).toMatchObject({
+    prompt: "a cat",
+    seed: "9007199254740993",
+    scheduler: "euler_a",
+    numInferenceSteps: 4,
+    height: 72,
+  });
+  expect(notices).toMatchObject([
+    { code: "config/other-program", message: expect.stringMatching(/A1111.*left out: Hires upscale: 2/) },
+  ]);
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({
+    code: "config/file-not-found",
+    message: expect.stringContaining("other.safetensors"),
+  });
+});
+
 test("a picture from numbers or bytes says what must be given again", async () => {
   const path = join(folder, "x.png");
   const png = await encodePng(rgb8(1, 1, new Uint8Array(3)));

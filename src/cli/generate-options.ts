@@ -39,9 +39,10 @@ export const flagName = (path: readonly PropertyKey[]): string => FLAG_OF.get(St
 export async function generateOptions(values: FlagValues): Promise<GenerateOptions> {
   const given = readFlags(values);
   const keys = new Set(Object.values(given).flatMap((section) => Object.keys(section)));
-  const config = typeof values.config === "string" ? await readConfig(values.config, keys) : undefined;
+  const read = typeof values.config === "string" ? await readConfig(values.config, keys) : undefined;
+  const config = read?.sections;
   const request: Record<string, unknown> = { ...config?.request, ...given.request };
-  const notices: Notice[] = [];
+  const notices: Notice[] = [...(read?.notices ?? [])];
   if (isTexts(request.inputIdImages)) {
     const photos = await photoFiles(request.inputIdImages, { repeated: request.idEmbeds !== undefined });
     request.inputIdImages = photos.paths;

@@ -2,6 +2,7 @@ import type { ImageEvent } from "../../contract/events.ts";
 import type { LoadOptions } from "../../contract/request.ts";
 import type { Seed } from "../../contract/seed.ts";
 import { encodePng } from "../../image/index.ts";
+import { samplerLabel } from "../../samplers/sampler-labels.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import { settingsJson, settingsText } from "../settings.ts";
 import type { SettledRequest } from "../settle.ts";
@@ -24,7 +25,7 @@ export interface Drawn {
  * @throws UserError output/nan
  */
 export async function decodePicture(
-  decoders: Decoders & { readonly options: LoadOptions },
+  decoders: Decoders & { readonly options: LoadOptions; readonly scheduler: unknown },
   { request, seed, index, width, height, mergeStep }: Drawn,
   latents: Plane,
   observer: LoadObserver,
@@ -34,7 +35,7 @@ export async function decodePicture(
     request: { ...request, width, height, seed },
     load: decoders.options,
     index,
-    sampler: request.scheduler ?? "the model's own",
+    sampler: samplerLabel(request.scheduler, decoders.scheduler),
     mergeStep,
   };
   const settings = settingsJson(made);
