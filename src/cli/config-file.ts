@@ -40,19 +40,28 @@ export async function readConfig(path: string, given: ReadonlySet<string>): Prom
   const notices: Notice[] = [];
   const values = picture
     ? settingsOf(bytes, path, given, (notice) => notices.push(notice))
-    : parseJson(decodeText(bytes, path), path);
+    : parseObject(decodeText(bytes, path), path);
+  return { sections: await optionsFrom(values, { path, name: path, picture }, given), notices };
+}
+
+/**
+ * Named options by their sections.
+ * @param given keys that are given elsewhere, and left out
+ * @throws UserError config/unknown-key, config/given-twice, config/file-not-found
+ */
+export async function optionsFrom(values: object, source: Source, given: ReadonlySet<string>): Promise<Sections> {
   const sections: Sections = { load: {}, request: {}, output: {} };
   for (const [name, value] of Object.entries(values)) {
     const option = BY_NAME.get(camelCase(name));
-    if (option === undefined) throw unknownKey(path, name);
+    if (option === undefined) throw unknownKey(source.name, name);
     const { key, section } = option;
     if (key in sections[section])
-      throw new UserError("config/given-twice", `${path} gives ${key} twice, once as "${name}".`, "Keep one.");
+      throw new UserError("config/given-twice", `${source.name} gives ${key} twice, once as "${name}".`, "Keep one.");
     // null is what Python writes for None
     if (value === null || given.has(key)) continue;
-    sections[section][key] = await read(option, value, { path, picture });
+    sections[section][key] = await read(option, value, source);
   }
-  return { sections, notices };
+  return sections;
 }
 
 const BY_NAME: ReadonlyMap<string, ConfigOption> = new Map(
@@ -61,8 +70,11 @@ const BY_NAME: ReadonlyMap<string, ConfigOption> = new Map(
   ),
 );
 
-interface Source {
+export interface Source {
+  /** The file beside which those that it names are looked for. */
   readonly path: string;
+  /** How it is called in errors. */
+  readonly name: string;
   /** A picture knows its files by name only. */
   readonly picture: boolean;
 }
@@ -154,7 +166,12 @@ function notInPicture(path: string, { key, name, what }: Missing): UserError {
   );
 }
 
-function parseJson(text: string, path: string): object {
+/**
+ * A JSON object with options.
+ * @param path how it is called in errors
+ * @throws UserError config/not-json
+ */
+export function parseObject(text: string, path: string): Readonly<Record<string, unknown>> {
   const refuse = (why: string, cause?: unknown) =>
     new UserError(
       "config/not-json",
@@ -169,7 +186,7 @@ function parseJson(text: string, path: string): object {
     throw refuse(`: ${messageOf(error)}`, error);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw refuse("");
-  return value;
+  return value as Readonly<Record<string, unknown>>;
 }
 
 function unknownKey(path: string, name: string): UserError {

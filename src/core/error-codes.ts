@@ -137,6 +137,8 @@ export const ERROR_CODES = {
   "prompt/trigger-in-negative": "the negative prompt contains the trigger word",
   "prompt/trigger-missing": "the prompt has no trigger word",
   "prompt/trigger-repeated": "the trigger word occurs several times",
+  "prompts/none": "a list of prompts is empty",
+  "prompts/not-a-request": "a line of a list of prompts has an option that all prompts share",
   "quality/not-results": "the file has no results of the measurement of quality",
   "quality/other-settings": "the results of the measurement of quality are of other settings",
   "request/unknown-key": "a request has an option that there is not",
