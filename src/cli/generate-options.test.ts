@@ -51,6 +51,7 @@ const CASES: readonly (readonly [
   ["--prompt-2", ["b"], "request", "prompt2", "b"],
   ["--negative-prompt", [""], "request", "negativePrompt", ""],
   ["--negative-prompt-2", ["c"], "request", "negativePrompt2", "c"],
+  ["--style", ["Lowpoly"], "request", "prompt", expect.stringContaining("low-poly")],
   ["--id-image", ["a.png", "b c.png", "--adapter", "x"], "request", "inputIdImages", ["a.png", "b c.png"]],
   ["--id-embeds", ["e.safetensors", "--adapter", "x", "--id-image", "a"], "request", "idEmbeds", "e.safetensors"],
   ["--model", ["org/name"], "load", "model", "org/name"],

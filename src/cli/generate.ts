@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { GenerateEvent, ProgressEvent, Timings } from "../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import type { Seed } from "../contract/seed.ts";
+import { stylesWith } from "../contract/styles.ts";
 import { checkWritable } from "../core/atomic-file.node.ts";
 import type { Notice } from "../core/notice.ts";
 import { writeLatents } from "../pipeline/denoise/read-latents.ts";
@@ -66,6 +67,7 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
     command.optionsGroup(heading);
     if (heading === "Input and output:")
       command
+        .option("--list-styles [word]", "show all styles, or those with this word, and end")
         .option("--prompts <file>", "many prompts on one loaded model: a .txt with one a line, or a .jsonl (see below)")
         .option("-c, --config <file>", "options from a JSON file, or from a PNG made here; flags win (see below)");
     for (const { flags: spelling, help } of flags) command.option(spelling, help);
@@ -74,6 +76,12 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
 }
 
 async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools): Promise<void> {
+  if (values.listStyles !== undefined) {
+    const styles = stylesWith(typeof values.listStyles === "string" ? values.listStyles : "");
+    const width = Math.max(0, ...styles.map(({ name }) => name.length));
+    for (const { name, prompt } of styles) io.stdout.write(`${name.padEnd(width)}  ${prompt}\n`);
+    return;
+  }
   const { load: models, requests, lines, output, notices } = await generateOptions(values);
   const progress = createProgress(io, output);
   const files = await openPictureFiles(output.out, io.stdout);

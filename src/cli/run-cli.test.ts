@@ -107,6 +107,13 @@ test("generate writes the pictures and prints their paths; the rest goes to stde
   expect(disposed).toBe(1);
 });
 
+test("--list-styles shows styles, all or those with a word, and loads nothing", async () => {
+  const { code, out } = await run("generate", "--list-styles", "brush");
+  expect([code, loaded.length]).toEqual([0, 0]);
+  expect(out).toMatch(/^Oil painting +oil painting of \{prompt\}.*\n$/);
+  expect((await run("generate", "--list-styles")).out).toContain("Disney Charactor");
+});
+
 test("--prompts draws every line on one loaded model, with a line for each", async () => {
   const list = join(folder, "list.txt");
   await writeFile(list, "\ufeffa cat\r\n\r\na dog\r\n", "utf16le");

@@ -53,6 +53,14 @@ const generateRequest = z.strictObject({
     description: "another one for text encoder 2",
     otherwise: "the same",
   }),
+  /** Words put around the prompt and before the negative prompt, by name: see `STYLES`. */
+  style: z.string().min(1).optional().meta({
+    group: DRAW,
+    flag: "--style",
+    value: "name",
+    description: "words put around the prompt, such as Cinematic; --list-styles shows all",
+    hint: "--list-styles shows all.",
+  }),
   /** Photos of one person: paths, or the bytes of picture files. */
   inputIdImages: z.array(photo).max(64).default([]).meta({
     group: DRAW,

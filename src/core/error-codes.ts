@@ -168,6 +168,7 @@ export const ERROR_CODES = {
   "sizes/wrong-form": "a size to measure is not written as one",
   "steps/invalid": "the sampler cannot make so many steps",
   "strength/invalid": "the strength is no share from 0 to 1",
+  "style/unknown": "there is no such style",
   "t-gate/before-person": "T-GATE begins before the text with the person was seen",
   "t-gate/never": "T-GATE begins after the last evaluation",
   "t-gate/no-cross-attention": "T-GATE needs a UNet with cross-attention",
