@@ -53,7 +53,7 @@ const generateRequest = z.strictObject({
     description: "another one for text encoder 2",
     otherwise: "the same",
   }),
-  /** Words put around the prompt and before the negative prompt, by name: see `STYLES`. */
+  /** Words put around the prompt and before the negative prompt, by name: see `STYLE_PRESETS`. */
   style: z.string().min(1).optional().meta({
     group: DRAW,
     flag: "--style",

@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 import { parseGenerateRequest } from "./request.ts";
-import { STYLES, stylesWith } from "./styles.ts";
+import { STYLE_PRESETS, stylesWith } from "./styles.ts";
 
 test("the official demo has eleven styles, ours have other names, and each has one place for the prompt", () => {
-  expect(STYLES.slice(0, 11).map(({ name }) => name)).toEqual([
+  expect(STYLE_PRESETS.slice(0, 11).map(({ name }) => name)).toEqual([
     ...["(No style)", "Cinematic", "Disney Charactor", "Digital Art", "Photographic (Default)", "Fantasy art"],
     ...["Neonpunk", "Enhance", "Comic book", "Lowpoly", "Line art"],
   ]);
-  expect(new Set(STYLES.map(({ name }) => name.toLowerCase())).size).toBe(STYLES.length);
-  for (const { prompt } of STYLES) expect(prompt.split("{prompt}")).toHaveLength(2);
+  expect(new Set(STYLE_PRESETS.map(({ name }) => name.toLowerCase())).size).toBe(STYLE_PRESETS.length);
+  for (const { prompt } of STYLE_PRESETS) expect(prompt.split("{prompt}")).toHaveLength(2);
 });
 
 test("a style is put around the prompt and before the negative prompt", () => {
@@ -24,7 +24,7 @@ test("a style is put around the prompt and before the negative prompt", () => {
 
 test("styles are found by a word of theirs", () => {
   expect(stylesWith("Brush").map(({ name }) => name)).toEqual(["Oil painting"]);
-  expect(stylesWith()).toHaveLength(STYLES.length);
+  expect(stylesWith()).toHaveLength(STYLE_PRESETS.length);
 });
 
 test("an unknown style is refused, and the nearest named", () => {

@@ -2,7 +2,7 @@ import { UserError } from "../core/errors.ts";
 import { nearestName } from "./nearest-name.ts";
 
 /** Words around a prompt that make a style. */
-export interface Style {
+export interface StylePreset {
   readonly name: string;
   /** With `{prompt}` where the prompt goes. */
   readonly prompt: string;
@@ -99,13 +99,17 @@ const OWN: readonly (readonly [string, string, string])[] = [
   ["Space", "{prompt} in space, stars, nebula, cinematic", "blurry, deformed"],
 ];
 
-export const STYLES: readonly Style[] = [...OFFICIAL, ...OWN].map(([name, prompt, negative]) => ({ name, prompt, negative }));
+export const STYLE_PRESETS: readonly StylePreset[] = [...OFFICIAL, ...OWN].map(([name, prompt, negative]) => ({
+  name,
+  prompt,
+  negative,
+}));
 
 const keyOf = (name: string): string => name.toLowerCase().replace(/\(default\)|[^a-z]/g, "");
 
 /** Styles whose name or words have this text in them; all without one. */
-export const stylesWith = (word = ""): Style[] =>
-  STYLES.filter(({ name, prompt }) => `${name} ${prompt}`.toLowerCase().includes(word.toLowerCase()));
+export const stylesWith = (word = ""): StylePreset[] =>
+  STYLE_PRESETS.filter(({ name, prompt }) => `${name} ${prompt}`.toLowerCase().includes(word.toLowerCase()));
 
 /**
  * A request with its style put into its prompts, as the official demo does; without its name.
@@ -116,11 +120,11 @@ export function withStyle<T extends { prompt: string; negativePrompt?: string | 
 ): T {
   const { style: name, ...rest } = request;
   if (name === undefined) return request;
-  const style = STYLES.find((each) => keyOf(each.name) === keyOf(name));
+  const style = STYLE_PRESETS.find((each) => keyOf(each.name) === keyOf(name));
   if (style === undefined) {
     const nearest = nearestName(
       name,
-      STYLES.map((each) => each.name),
+      STYLE_PRESETS.map((each) => each.name),
     );
     throw new UserError(
       "style/unknown",
