@@ -53,6 +53,7 @@ const CASES: readonly (readonly [
   ["--negative-prompt-2", ["c"], "request", "negativePrompt2", "c"],
   ["--prompt-syntax", ["none"], "request", "promptSyntax", "none"],
   ["--wildcards", ["lists"], "request", "wildcards", "lists"],
+  ["--style", ["Lowpoly"], "request", "prompt", expect.stringContaining("low-poly")],
   ["--id-image", ["a.png", "b c.png", "--adapter", "x"], "request", "inputIdImages", ["a.png", "b c.png"]],
   ["--id-embeds", ["e.safetensors", "--adapter", "x", "--id-image", "a"], "request", "idEmbeds", "e.safetensors"],
   ["--model", ["org/name"], "load", "model", "org/name"],
@@ -267,6 +268,29 @@ test("a picture of several that were made at once is made again alone, unless th
   expect(request).toMatchObject({ seed: "18446744073709551615", numImagesPerPrompt: 3, onlyImage: 1 });
   expect((await optionsOf("--config", path, "--num-images", "2")).request).not.toHaveProperty("onlyImage");
   expect((await optionsOf("--config", path, "--only-image", "0")).request.onlyImage).toBe(0);
+});
+
+test("a picture of A1111 gives its settings, says what is left out, and asks for its model", async () => {
+  const path = join(folder, "a1111.png");
+  const parameters =
+    "a cat\nNegative prompt: ugly\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 9007199254740993, Size: 64x72, Model: other, Hires upscale: 2";
+  await writeFile(path, withPngSettings(await encodePng(rgb8(1, 1, new Uint8Array(3))), { parameters }));
+  const { request, load, notices } = await optionsOf("--config", path, "--model", "m", "--steps", "4");
+  expect(load.model).toBe("m");
+  expect(request).toMatchObject({
+    prompt: "a cat",
+    seed: "9007199254740993",
+    scheduler: "euler_a",
+    numInferenceSteps: 4,
+    height: 72,
+  });
+  expect(notices).toMatchObject([
+    { code: "config/other-program", message: expect.stringMatching(/A1111.*left out: Hires upscale: 2/) },
+  ]);
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({
+    code: "config/file-not-found",
+    message: expect.stringContaining("other.safetensors"),
+  });
 });
 
 test("the config of a picture made from numbers or bytes: the message says what must be given again", async () => {

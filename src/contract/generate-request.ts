@@ -73,6 +73,14 @@ const generateRequest = z.strictObject({
     file: true,
     description: "lists for __name__ in prompts: a line of name.txt, chosen by the seed; {this|that} needs no list",
   }),
+  /** Words put around the prompt and before the negative prompt, by name: see `STYLE_PRESETS`. */
+  style: z.string().min(1).optional().meta({
+    group: DRAW,
+    flag: "--style",
+    value: "name",
+    description: "words put around the prompt, such as Cinematic; --list-styles shows all",
+    hint: "--list-styles shows all.",
+  }),
   /** Photos of one person: paths, or the bytes of picture files. */
   inputIdImages: z.array(photo).max(64).default([]).meta({
     group: DRAW,

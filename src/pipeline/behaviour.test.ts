@@ -171,7 +171,7 @@ test("a picture contains its settings, and they make it again", async () => {
   const { images, latents } = await pm.generate({ ...base, negativePrompt: "ugly, bad" });
   const { parameters, settings } = readPngSettings(images[0]!.png);
   expect(parameters).toBe(
-    "a photo of a man img, wearing a hat\nNegative prompt: ugly, bad\nSteps: 3, Sampler: the model's own, CFG scale: 5, Seed: 1, Size: 64x64, Model: tiny-sdxl, PhotoMaker: tiny-photomaker-v1.bin, ID images: 1, Start merge step: 0",
+    "a photo of a man img, wearing a hat\nNegative prompt: ugly, bad\nSteps: 3, Sampler: Euler, CFG scale: 5, Seed: 1, Size: 64x64, Model: tiny-sdxl, PhotoMaker: tiny-photomaker-v1.bin, ID images: 1, Start merge step: 0",
   );
   const { index, load, ...request } = settings as { index: number; load: LoadInput; inputIdImages: string[] };
   expect(index).toBe(0);

@@ -2,6 +2,7 @@ import type { ImageEvent } from "../../contract/events.ts";
 import type { LoadOptions } from "../../contract/request.ts";
 import type { Seed } from "../../contract/seed.ts";
 import { encodePng } from "../../image/index.ts";
+import { samplerLabel } from "../../samplers/sampler-labels.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import type { ChosenTexts } from "../encode/choose-texts.ts";
 import { settingsJson, settingsText } from "../settings.ts";
@@ -27,7 +28,7 @@ export interface Drawn {
  * @throws UserError output/nan
  */
 export async function decodePicture(
-  decoders: Decoders & { readonly options: LoadOptions },
+  decoders: Decoders & { readonly options: LoadOptions; readonly scheduler: unknown },
   { request, seed, chosen, index, width, height, mergeStep }: Drawn,
   latents: Plane,
   observer: LoadObserver,
@@ -38,7 +39,7 @@ export async function decodePicture(
     load: decoders.options,
     chosen,
     index,
-    sampler: request.scheduler ?? "the model's own",
+    sampler: samplerLabel(request.scheduler, decoders.scheduler),
     mergeStep,
   };
   const settings = settingsJson(made);
