@@ -90,7 +90,6 @@ export const ERROR_CODES = {
   "lora/incomplete": "a tensor of a LoRA lacks its counterpart",
   "lora/metadata": "the metadata of a LoRA is not JSON",
   "lora/scale": "the strength of a LoRA is no number",
-  "lora/textual-inversion": "an embedding is given as a LoRA",
   "lora/unsupported": "a LoRA uses a method that is not supported",
   "lora/wrong-architecture": "a LoRA is made for another architecture",
   "lora/wrong-kind": "what is given as a LoRA is something else",

@@ -214,7 +214,7 @@ describe("the command line", () => {
     const refused = await generate("--lora", file, "-s", "2", "-p", "a cat", "-o", join(folder, "c.png"));
     expect(refused.code).toBe(1);
     expect(JSON.parse(refused.out).error).toMatchObject({
-      code: "lora/textual-inversion",
+      code: "lora/wrong-kind",
       remedy: expect.stringContaining(`--embeddings ${file}`),
     });
     const drawn = async (name: string, ...args: string[]) => {

@@ -14,7 +14,7 @@ import { prepareInCache } from "../runtime/node/prepare/prepare-in-cache.ts";
 import { decibels } from "../testing/decibels.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { silent } from "../testing/tiny-model.ts";
-import { openModel, openTensors, readRowMajor } from "../weights/index.ts";
+import { openModel, openStored, readRowMajor } from "../weights/index.ts";
 import { NO_PAIRS, vaeGraph } from "./graphs.ts";
 import { chooseDevice, choosePrecision, inEightBits } from "./precision.ts";
 
@@ -199,7 +199,7 @@ test("weights of the paired range have a file of their own, no pair sums to more
   expect(decibels(pictures[0]!, pictures[1]!)).toBeGreaterThan(30);
   const most = async (key: string): Promise<number> => {
     let most = 0;
-    for (const entry of (await openTensors(weightsPath(folder, key))).tensors.values()) {
+    for (const entry of (await openStored(weightsPath(folder, key))).tensors.values()) {
       if (entry.dtype !== "I8") continue;
       const [rows, columns] = entry.shape as [number, number];
       const bytes = await readRowMajor(entry);

@@ -4,16 +4,17 @@ import { unwrapStateDict } from "./model.ts";
 import type { Tensors } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
-/** What is to be done with a file of another kind. */
-const REMEDIES: { readonly [K in Kind]?: string } = {
-  "photomaker-v1": "Give it with --adapter.",
-  "photomaker-v2": "Give it with --adapter.",
-  sdxl: "Give it with --model.",
-  "tiny-vae": "Give it with --tiny-vae.",
-  vae: "Give it with --vae.",
-  "unet-sdxl": "Give it with --unet.",
-  "textual-inversion": "Give it with --embeddings, and name it in the prompt as embedding:<name of the file>.",
+/** Remedies for files of other kinds that are given as a LoRA. */
+const REMEDIES: { readonly [K in Kind]?: (path: string) => string } = {
+  "photomaker-v1": () => "Give it with --adapter.",
+  "photomaker-v2": () => "Give it with --adapter.",
+  sdxl: () => "Give it with --model.",
+  "tiny-vae": () => "Give it with --tiny-vae.",
+  "textual-inversion": (path) =>
+    `Give it with --embeddings ${path} (embeddings in code), and write embedding:${nameOf(path)} in the prompt or the negative prompt.`,
 };
+
+const nameOf = (path: string): string => path.replace(/^.*[\\/]/, "").replace(/\.\w+$/, "");
 
 /**
  * The tensors of a file that is given as a LoRA.
@@ -26,6 +27,6 @@ export function loraTensors(file: TensorFile): Tensors {
   throw new UserError(
     "lora/wrong-kind",
     `${file.path} is ${KIND_NAMES[kind]}, not a LoRA.`,
-    REMEDIES[kind] ?? "Take it out of --lora: nothing here uses such a file.",
+    REMEDIES[kind]?.(file.path) ?? "Take it out of --lora: nothing here uses such a file.",
   );
 }

@@ -108,7 +108,7 @@ test.each<[string, string, string, Record<string, readonly number[]>]>([
   ["a textual inversion", "textual inversion", "--embeddings", { clip_l: [2, 16], clip_g: [2, 24] }],
   ["an IP-Adapter", "IP-Adapter", "--lora", { "image_proj.proj.weight": [2, 4], "ip_adapter.1.to_k_ip.weight": [2, 4] }],
   ["a ControlNet", "ControlNet", "--lora", { "controlnet_cond_embedding.conv_in.weight": [2, 3, 3, 3] }],
-  ["a VAE", "a VAE alone", "--vae", { "decoder.conv_in.weight": [2, 4, 3, 3], "encoder.conv_in.weight": [2, 4, 3, 3] }],
+  ["a VAE", "a VAE alone", "--lora", { "decoder.conv_in.weight": [2, 4, 3, 3], "encoder.conv_in.weight": [2, 4, 3, 3] }],
   [
     "a whole checkpoint",
     "an SDXL checkpoint",

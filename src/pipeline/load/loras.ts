@@ -5,13 +5,12 @@ import type { LoraPairs } from "../../sessions/graphs.ts";
 import { type AdapterFiles, LORA_APART, NO_LORA } from "../../weights/adapter.ts";
 import { blockWeights } from "../../weights/block-weights.ts";
 import { changedWeight, type PatchWithStrength } from "../../weights/changed-weight.ts";
-import { identify } from "../../weights/identify.ts";
 import { loraTensors } from "../../weights/lora-file.ts";
 import { type MatchedLora, matchLora, patchOf } from "../../weights/lora-match.ts";
 import type { ModelFiles } from "../../weights/model.ts";
 import { openTensors } from "../../weights/open-tensors.node.ts";
 import type { ComponentName } from "../../weights/sdxl-single-file.ts";
-import type { TensorEntry, Tensors } from "../../weights/tensor-entry.ts";
+import type { TensorEntry } from "../../weights/tensor-entry.ts";
 
 export interface LoraRequest {
   readonly path: string;
@@ -35,7 +34,7 @@ export interface CollectedLoras {
 /**
  * Collects all changes of a model: the adapter's own and the user's, each with its strength. Where all files change a weight by low-rank products,
  * these become branches beside the layer; else they change the weight itself, in the order of the files.
- * @throws UserError adapter/wrong-model when the adapter's LoRA does not fit, lora/textual-inversion, and those of openTensors and matchLora
+ * @throws UserError adapter/wrong-model when the adapter's LoRA does not fit, and those of openTensors, loraTensors and matchLora
  */
 export async function collectLoras(
   model: ModelFiles,
@@ -65,7 +64,6 @@ export async function collectLoras(
     const { metadata } = file;
     const tensors = loraTensors(file);
     allMetadata.push(metadata);
-    refuseEmbedding(path, tensors);
     const factorOf = blocks && blockWeights(blocks, model.components.unet.tensors.keys());
     const found = await matchNamed(path, tensors, targets, metadata);
     const { unmatched } = found;
@@ -78,17 +76,6 @@ export async function collectLoras(
   }
   if (adapter !== undefined && adapter.lora.size === 0) notices.push(loraApart(model, adapter, loras, changes));
   return { ...apply(model, changes), metadata: allMetadata, notices };
-}
-
-/** @throws UserError lora/textual-inversion */
-function refuseEmbedding(path: string, tensors: Tensors): void {
-  if (identify(tensors) !== "textual-inversion") return;
-  const name = path.replace(/^.*[\\/]/, "").replace(/\.\w+$/, "");
-  throw new UserError(
-    "lora/textual-inversion",
-    `${path} is a textual inversion embedding, not a LoRA.`,
-    `Give it with --embeddings ${path} (embeddings in code), and write embedding:${name} in the prompt or the negative prompt.`,
-  );
 }
 
 /** Matches a LoRA; errors name the file, since there may be several. */
