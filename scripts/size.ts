@@ -1,4 +1,4 @@
-// Prints lines of code and of tests by folder.
+// Prints lines of code and of tests by room: a folder of src, or a folder in one, and each room's share of all code.
 //
 //   npm run size
 import "./show-help.ts";
@@ -6,18 +6,19 @@ import { readdirSync, readFileSync } from "node:fs";
 
 type Kind = "code" | "tests";
 
-const folders = new Map<string, Record<Kind, number>>();
+const rooms = new Map<string, Record<Kind, number>>();
 for (const path of readdirSync("src", { recursive: true, encoding: "utf8" }).map((name) => name.replaceAll("\\", "/"))) {
   if (!/\.(ts|js)$/.test(path) || path.endsWith("onnx_pb.ts")) continue;
-  const folder = path.includes("/") ? path.split("/")[0]! : ".";
-  const kind: Kind = path.endsWith(".test.ts") || folder === "testing" ? "tests" : "code";
-  const row = folders.get(folder) ?? { code: 0, tests: 0 };
+  const room = path.includes("/") ? path.split("/").slice(0, -1).slice(0, 2).join("/") : ".";
+  const kind: Kind = path.endsWith(".test.ts") || room.startsWith("testing") ? "tests" : "code";
+  const row = rooms.get(room) ?? { code: 0, tests: 0 };
   row[kind] += readFileSync(`src/${path}`, "utf8").split("\n").length - 1;
-  folders.set(folder, row);
+  rooms.set(room, row);
 }
-const line = (...cells: [string, unknown, unknown]): void =>
-  console.log(cells.map((cell, i) => (i === 0 ? String(cell).padEnd(10) : String(cell).padStart(7))).join(""));
-const sum = (kind: Kind): number => [...folders.values()].reduce((all, row) => all + row[kind], 0);
-line("src/", "code", "tests");
-for (const [name, { code, tests }] of [...folders].sort()) line(name, code, tests);
-line("all", sum("code"), sum("tests"));
+const sum = (kind: Kind): number => [...rooms.values()].reduce((all, row) => all + row[kind], 0);
+const all = sum("code");
+const line = (name: string, ...cells: (string | number)[]): void =>
+  console.log(name.padEnd(18) + cells.map((cell) => String(cell).padStart(8)).join(""));
+line("src/", "code", "tests", "share");
+for (const [name, { code, tests }] of [...rooms].sort()) line(name, code, tests, `${((100 * code) / all).toFixed(1)} %`);
+line("all", all, sum("tests"));

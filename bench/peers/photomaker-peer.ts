@@ -9,6 +9,7 @@ import { TorchCpuGenerator } from "../../src/core/random/torch-cpu-generator.ts"
 import { probeEightBits } from "../../src/runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../../src/runtime/node/ort-runtime.ts";
 import { ortVersion } from "../../src/runtime/node/ort-version.ts";
+import { computeInCache } from "../../src/runtime/node/prepare/compute-in-cache.ts";
 import { prepareInCache } from "../../src/runtime/node/prepare/prepare-in-cache.ts";
 import { NO_PAIRS, type Outputs, unetGraph, vaeGraph } from "../../src/sessions/graphs.ts";
 import { LazySession } from "../../src/sessions/lazy-session.ts";
@@ -33,7 +34,12 @@ const inPrecision = <Name extends string>(name: string, outputs: Outputs<Name>) 
     runtime,
     name,
     args.precision === "int8"
-      ? inEightBits({ model: name, from: "model", outputs, pairs: NO_PAIRS, weightRange }, outputs, prepareInCache)
+      ? inEightBits(
+          { model: name, from: "model", outputs, pairs: NO_PAIRS, weightRange },
+          outputs,
+          prepareInCache,
+          computeInCache,
+        )
       : outputs,
   );
 const sessions = {

@@ -1,9 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { withExactIntegers } from "../contract/exact-integers.ts";
+import { type ForeignSettings, foreignSettings } from "../contract/foreign-settings.ts";
 import { nearestName } from "../contract/nearest-name.ts";
 import { type Missing, requestFromSettings } from "../contract/request-from-settings.ts";
+import { decodeText } from "../core/decode-text.ts";
 import { messageOf, UserError } from "../core/errors.ts";
-import { readPngSettings } from "../image/png-settings.ts";
+import type { Notice } from "../core/notice.ts";
+import { readPngSettings, readPngTexts } from "../image/png-settings.ts";
 import { asReadError } from "../weights/file-access.node.ts";
 import { parseHubId } from "../weights/hub/index.ts";
 import { exists } from "../weights/read-json.node.ts";
@@ -13,30 +17,49 @@ import { isPattern, matchesOf } from "./path-pattern.ts";
 /** Values by section, not yet checked. */
 export type Sections = Record<Section, Record<string, unknown>>;
 
+/** What a config gives. */
+export interface Config {
+  readonly sections: Sections;
+  /** What is to be said of a picture of another program. */
+  readonly notices: readonly Notice[];
+}
+
 /**
  * Reads options from a JSON file, or from a PNG that photomaker wrote. An option is named as in code (`numInferenceSteps`),
  * as in diffusers (`num_inference_steps`) or as the flag (`steps`, `id-image`). Files are looked for beside the config,
  * then in the current folder. Options without a flag, such as `people`, are named as in code.
  *
  * @param given keys that flags give, whose values in the config do not matter
- * @throws UserError file/missing, config/not-json, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found, config/not-in-picture
+ * @throws UserError file/missing, config/not-json, text/encoding, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found, config/not-in-picture
  */
-export async function readConfig(path: string, given: ReadonlySet<string>): Promise<Sections> {
+export async function readConfig(path: string, given: ReadonlySet<string>): Promise<Config> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw asReadError(error, path);
   });
   const picture = isPng(bytes);
-  const values = picture ? settingsOf(bytes, path, given) : parseJson(bytes.toString("utf8"), path);
+  const notices: Notice[] = [];
+  const values = picture
+    ? settingsOf(bytes, path, given, (notice) => notices.push(notice))
+    : parseObject(decodeText(bytes, path), path);
+  return { sections: await optionsFrom(values, { path, name: path, picture }, given), notices };
+}
+
+/**
+ * Named options by their sections.
+ * @param given keys that are given elsewhere, and left out
+ * @throws UserError config/unknown-key, config/given-twice, config/file-not-found
+ */
+export async function optionsFrom(values: object, source: Source, given: ReadonlySet<string>): Promise<Sections> {
   const sections: Sections = { load: {}, request: {}, output: {} };
   for (const [name, value] of Object.entries(values)) {
     const option = BY_NAME.get(camelCase(name));
-    if (option === undefined) throw unknownKey(path, name);
+    if (option === undefined) throw unknownKey(source.name, name);
     const { key, section } = option;
     if (key in sections[section])
-      throw new UserError("config/given-twice", `${path} gives ${key} twice, once as "${name}".`, "Keep one.");
+      throw new UserError("config/given-twice", `${source.name} gives ${key} twice, once as "${name}".`, "Keep one.");
     // Python writes None as null
     if (value === null || given.has(key)) continue;
-    sections[section][key] = await read(option, value, { path, picture });
+    sections[section][key] = await read(option, value, source);
   }
   return sections;
 }
@@ -47,8 +70,11 @@ const BY_NAME: ReadonlyMap<string, ConfigOption> = new Map(
   ),
 );
 
-interface Source {
+export interface Source {
+  /** The file beside which those that it names are looked for. */
   readonly path: string;
+  /** Its name in errors. */
+  readonly name: string;
   /** Whether it is a picture, which records names of files without their folders. */
   readonly picture: boolean;
 }
@@ -93,17 +119,36 @@ async function found(path: string, { section, key, flag }: ConfigOption, { path:
 const isPng = (bytes: Uint8Array): boolean => bytes[0] === 0x89 && bytes[1] === 0x50;
 
 /**
- * Reads the options from a picture's settings. Its index among several pictures is not one.
+ * Reads the options from a picture's settings: of several pictures made at once, those of this one alone, unless their number is given anew.
  * @throws UserError config/no-settings, config/not-in-picture
  */
-function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>): object {
+function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>, note: (notice: Notice) => void): object {
   const { settings } = readPngSettings(bytes);
-  if (typeof settings !== "object" || settings === null)
-    throw new UserError("config/no-settings", `${path} holds no settings.`, "Use a PNG that photomaker wrote, or a JSON file.");
-  const { request, load, missing } = requestFromSettings(settings);
+  if (typeof settings !== "object" || settings === null) {
+    const foreign = foreignSettings(readPngTexts(bytes));
+    if (foreign === undefined)
+      throw new UserError(
+        "config/no-settings",
+        `${path} holds no settings.`,
+        "Use a PNG that photomaker wrote, or one of A1111, Fooocus, ComfyUI or InvokeAI, or a JSON file.",
+      );
+    note(foreignNotice(path, foreign));
+    return { ...foreign.request, ...foreign.load };
+  }
+  const { request, load, index, missing } = requestFromSettings(settings);
   const lacking = missing.find(({ what, key }) => what !== "file" && !isGivenAnew(key, given));
   if (lacking !== undefined) throw notInPicture(path, lacking);
-  return { ...request, ...load };
+  const one = (request.numImagesPerPrompt ?? 1) > 1 && !given.has("numImagesPerPrompt") && { onlyImage: index };
+  return { ...request, ...load, ...one };
+}
+
+function foreignNotice(path: string, { program, left, load }: ForeignSettings): Notice {
+  const rest = left.length === 0 ? "" : ` Without a counterpart here, and left out: ${left.join("; ")}.`;
+  const model = load.model === undefined ? " It does not name a model: give one with --model." : "";
+  return {
+    code: "config/other-program",
+    message: `${path} was made by ${program}: its settings are taken, and the picture will be like it, not the same.${rest}${model}`,
+  };
 }
 
 /** Whether flags give a value anew; a person may also be given in another way. */
@@ -121,7 +166,12 @@ function notInPicture(path: string, { key, name, what }: Missing): UserError {
   );
 }
 
-function parseJson(text: string, path: string): object {
+/**
+ * A JSON object with options.
+ * @param path how it is called in errors
+ * @throws UserError config/not-json
+ */
+export function parseObject(text: string, path: string): Readonly<Record<string, unknown>> {
   const refuse = (why: string, cause?: unknown) =>
     new UserError(
       "config/not-json",
@@ -131,12 +181,12 @@ function parseJson(text: string, path: string): object {
     );
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(withExactIntegers(text));
   } catch (error) {
     throw refuse(`: ${messageOf(error)}`, error);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw refuse("");
-  return value;
+  return value as Readonly<Record<string, unknown>>;
 }
 
 function unknownKey(path: string, name: string): UserError {

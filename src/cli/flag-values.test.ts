@@ -40,3 +40,16 @@ test.each(["512", "512x", "x512", "512,512", "-1x5", "1.5x2", ""])("%j is not a 
     }),
   );
 });
+
+test("--lora with weights of blocks", () => {
+  expect(pathAndScale("C:\\loras\\a.safetensors:0.5:lbw=1,0, 0.5")).toEqual({
+    path: "C:\\loras\\a.safetensors",
+    scale: 0.5,
+    blocks: [1, 0, 0.5],
+  });
+  expect(pathAndScale("a:lbw=1")).toEqual({ path: "a", scale: 1, blocks: [1] });
+});
+
+test.each(["a:1:lbw=OUTALL", "a:lbw=", "a:lbw=1,,0"])("--lora %s has no weights of blocks", (text) => {
+  expect(() => pathAndScale(text)).toThrow(expect.objectContaining({ name: "UserError", code: "lora/blocks" }));
+});

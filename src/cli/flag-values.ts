@@ -5,6 +5,10 @@ import { UserError } from "../core/errors.ts";
 export const numberOr = (text: string): number | string =>
   text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
 
+/** A seed: the digits of one that a number would round, else as {@link numberOr}. */
+export const seedOr = (text: string): number | string =>
+  /^\s*\d+\s*$/.test(text) && !Number.isSafeInteger(Number(text)) ? text.trim() : numberOr(text);
+
 /**
  * Parses a whole number within bounds.
  * @throws UserError such as people/not-whole
@@ -59,10 +63,23 @@ export function heightAndWidth(text: string, flag: string): [number, number] {
 export const topAndLeft = (text: string, flag: string): [number, number] => pair(text, ",", flag, "Y,X in pixels", "0,128");
 
 /**
- * Parses `path:scale`, or a path alone with scale 1. The path may contain colons (Windows drives, `org/name:file`).
- * @throws UserError lora/scale
+ * Parses `path:scale`, or a path alone with scale 1. The path may contain colons (Windows drives, `org/name:file`). Behind `:lbw=` stand
+ * weights of blocks, as sd-webui-lora-block-weight writes them.
+ * @throws UserError lora/scale, lora/blocks
  */
-export function pathAndScale(text: string): { path: string; scale: number } {
+export function pathAndScale(text: string): { path: string; scale: number; blocks?: number[] } {
+  const [, before, list] = /^(.+):lbw=([^:/\\]*)$/.exec(text) ?? [];
+  if (before === undefined || list === undefined) return withScale(text);
+  const blocks = list.split(",").map((number) => (number.trim() === "" ? Number.NaN : Number(number)));
+  if (blocks.every(Number.isFinite)) return { ...withScale(before), blocks };
+  throw new UserError(
+    "lora/blocks",
+    `--lora ${text}: "${list}" are no weights of blocks.`,
+    `Write 12 or 20 numbers with commas between, as in ${before}:lbw=1,0,0,0,0,0,1,1,1,1,1,1.`,
+  );
+}
+
+function withScale(text: string): { path: string; scale: number } {
   const [, path, scale] = /^(.+):([^:/\\]*)$/.exec(text) ?? [];
   if (path === undefined || scale === undefined) return { path: text, scale: 1 };
   if (scale.trim() !== "" && Number.isFinite(Number(scale))) return { path, scale: Number(scale) };

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { metaOf, type OptionMeta, valueSchema } from "../contract/option.ts";
 import { GenerateRequest, LoadOptions } from "../contract/request.ts";
-import { heightAndWidth, numberOr, pathAndScale, topAndLeft } from "./flag-values.ts";
+import { seed } from "../contract/seed.ts";
+import { heightAndWidth, numberOr, pathAndScale, seedOr, topAndLeft } from "./flag-values.ts";
 import { OutputOptions } from "./output-options.ts";
 
 /** Sections of options, in the order in which help lists them within a group. */
@@ -42,7 +43,7 @@ const GROUPS = [
   "What to draw:",
   "Models:",
   "Size and sampling:",
-  "What SDXL is told about sizes:",
+  "Size conditioning of SDXL:",
   "How to run:",
   "Faster, with slightly different pictures:",
   "Input and output:",
@@ -67,6 +68,7 @@ function optionOf(section: Section, key: string, schema: z.ZodType): ConfigOptio
 
 function parserOf(meta: OptionMeta, value: z.core.$ZodType): ConfigOption["parse"] {
   const ofForm = { WxH: heightAndWidth, "Y,X": topAndLeft, "path:scale...": pathAndScale }[meta.value ?? ""];
+  if (value === seed) return seedOr;
   return ofForm ?? (value instanceof z.ZodNumber ? numberOr : undefined);
 }
 

@@ -51,6 +51,9 @@ const CASES: readonly (readonly [
   ["--prompt-2", ["b"], "request", "prompt2", "b"],
   ["--negative-prompt", [""], "request", "negativePrompt", ""],
   ["--negative-prompt-2", ["c"], "request", "negativePrompt2", "c"],
+  ["--prompt-syntax", ["none"], "request", "promptSyntax", "none"],
+  ["--wildcards", ["lists"], "request", "wildcards", "lists"],
+  ["--style", ["Lowpoly"], "request", "prompt", expect.stringContaining("low-poly")],
   ["--id-image", ["a.png", "b c.png", "--adapter", "x"], "request", "inputIdImages", ["a.png", "b c.png"]],
   ["--id-embeds", ["e.safetensors", "--adapter", "x", "--id-image", "a"], "request", "idEmbeds", "e.safetensors"],
   ["--model", ["org/name"], "load", "model", "org/name"],
@@ -68,6 +71,8 @@ const CASES: readonly (readonly [
       { path: "c", scale: -1 },
     ],
   ],
+  ["--lora-folder", ["loras"], "load", "loraFolder", "loras"],
+  ["--embeddings", ["a.pt", "folder"], "load", "embeddings", ["a.pt", "folder"]],
   ["--tiny-vae", ["madebyollin/taesdxl"], "load", "tinyVae", "madebyollin/taesdxl"],
   ["--trigger-word", ["pic"], "load", "triggerWord", "pic"],
   ["--width", ["512"], "request", "width", 512],
@@ -84,6 +89,7 @@ const CASES: readonly (readonly [
   ["--seed", ["42"], "request", "seed", 42],
   ["--generator-device", ["cuda"], "request", "generatorDevice", "cuda"],
   ["--num-images", ["2"], "request", "numImagesPerPrompt", 2],
+  ["--only-image", ["1", "--num-images", "2"], "request", "onlyImage", 1],
   ["--clip-skip", ["1"], "request", "clipSkip", 1],
   ["--original-size", ["768x512"], "request", "originalSize", [512, 768]],
   ["--target-size", ["64x32"], "request", "targetSize", [32, 64]],
@@ -134,6 +140,16 @@ test.each([
   [[...MINIMAL, "--steps", "many"], "steps/wrong-type", '--steps is "many"'],
   [[...MINIMAL, "--steps", ""], "steps/wrong-type", '--steps is ""'],
   [[...MINIMAL, "--seed", "1.5"], "seed/wrong-type", "--seed is 1.5"],
+  [
+    [...MINIMAL, "--seed", "18446744073709551616"],
+    "seed/out-of-range",
+    'is "18446744073709551616", and must be at most 18446744073709551615',
+  ],
+  [
+    [...MINIMAL, "--only-image", "2", "--num-images", "2"],
+    "only-image/out-of-range",
+    "--only-image is 2, and --num-images is 2: the last is 1.",
+  ],
   [[...MINIMAL, "--original-size", "512"], "original-size/wrong-form", "--original-size"],
   [[...MINIMAL, "--scheduler", "DDIM2"], "scheduler/unknown", '--scheduler is "DDIM2"'],
   [
@@ -230,6 +246,51 @@ test("a picture's own settings make it again", async () => {
   expect((await optionsOf("--config", path, "--lora", "elsewhere/l:2")).load.loras).toEqual([{ path: "elsewhere/l", scale: 2 }]);
   await writeFile(path, png);
   await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "config/no-settings" });
+});
+
+test("a config may be written by an editor of Windows, and a seed in it may be larger than numbers are exact", async () => {
+  const text = '{"model": "m", "prompt": "a \\" 18446744073709551616", "seed": 18446744073709551615}\r\n';
+  const path = join(folder, "windows.json");
+  for (const bytes of [Buffer.from(`\ufeff${text}`), Buffer.from(`\ufeff${text}`, "utf16le")]) {
+    await writeFile(path, bytes);
+    const { request } = await optionsOf("--config", path);
+    expect(request).toMatchObject({ prompt: 'a " 18446744073709551616', seed: "18446744073709551615" });
+  }
+  await writeFile(path, Buffer.from('{"prompt": "Mädchen"}', "latin1"));
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "text/encoding" });
+});
+
+test("a picture of several that were made at once is made again alone, unless their number is given anew", async () => {
+  const path = join(folder, "x.png");
+  const settings = { prompt: "a", seed: "18446744073709551615", numImagesPerPrompt: 3, index: 1, load: { model: "org/name" } };
+  await writeFile(path, withPngSettings(await encodePng(rgb8(1, 1, new Uint8Array(3))), { settings }));
+  const { request } = await optionsOf("--config", path, "--out", "again.png");
+  expect(request).toMatchObject({ seed: "18446744073709551615", numImagesPerPrompt: 3, onlyImage: 1 });
+  expect((await optionsOf("--config", path, "--num-images", "2")).request).not.toHaveProperty("onlyImage");
+  expect((await optionsOf("--config", path, "--only-image", "0")).request.onlyImage).toBe(0);
+});
+
+test("a picture of A1111 gives its settings, says what is left out, and asks for its model", async () => {
+  const path = join(folder, "a1111.png");
+  const parameters =
+    "a cat\nNegative prompt: ugly\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 9007199254740993, Size: 64x72, Model: other, Hires upscale: 2";
+  await writeFile(path, withPngSettings(await encodePng(rgb8(1, 1, new Uint8Array(3))), { parameters }));
+  const { request, load, notices } = await optionsOf("--config", path, "--model", "m", "--steps", "4");
+  expect(load.model).toBe("m");
+  expect(request).toMatchObject({
+    prompt: "a cat",
+    seed: "9007199254740993",
+    scheduler: "euler_a",
+    numInferenceSteps: 4,
+    height: 72,
+  });
+  expect(notices).toMatchObject([
+    { code: "config/other-program", message: expect.stringMatching(/A1111.*left out: Hires upscale: 2/) },
+  ]);
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({
+    code: "config/file-not-found",
+    message: expect.stringContaining("other.safetensors"),
+  });
 });
 
 test("the config of a picture made from numbers or bytes: the message says what must be given again", async () => {

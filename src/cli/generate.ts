@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import type { GenerateEvent, ProgressEvent, Timings } from "../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
+import type { Seed } from "../contract/seed.ts";
+import { stylesWith } from "../contract/styles.ts";
 import { checkWritable } from "../core/atomic-file.node.ts";
 import type { Notice } from "../core/notice.ts";
 import { writeLatents } from "../pipeline/denoise/read-latents.ts";
@@ -44,6 +46,10 @@ Options from a file:
   --config picture.png reproduces a picture from the settings stored in it. It records only the names of files: they are
   looked for beside the picture and in the current folder, or can be given again (-m, -a, -i …).
 
+Many prompts:
+  --prompts list.txt draws each line of a text; --prompts list.jsonl takes JSON a line: "a prompt", or {"prompt": "...", "seed": 1, "steps": 20}
+  with options of the request, which win over flags. The model is loaded once. With --json a line of JSON is printed for each prompt.
+
 Examples:
   photomaker generate -m SG161222/RealVisXL_V4.0 -a TencentARC/PhotoMaker -i a.jpg b.jpg \\
     -p "a photo of a man img wearing a spacesuit" -n "lowres, bad anatomy" --seed 42
@@ -61,20 +67,29 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
   for (const [heading, flags] of Object.entries(GENERATE_FLAGS)) {
     command.optionsGroup(heading);
     if (heading === "Input and output:")
-      command.option(
-        "-c, --config <file>",
-        "read options from a JSON file or from a PNG made by photomaker; flags take precedence (see below)",
-      );
+      command
+        .option("--list-styles [word]", "show all styles, or those with this word, and end")
+        .option("--prompts <file>", "many prompts on one loaded model: a .txt with one a line, or a .jsonl (see below)")
+        .option(
+          "-c, --config <file>",
+          "read options from a JSON file or from a PNG made by photomaker; flags take precedence (see below)",
+        );
     for (const { flags: spelling, help } of flags) command.option(spelling, help);
   }
   command.action((values: FlagValues) => generate(values, io, tools));
 }
 
 async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools): Promise<void> {
-  const { load: models, request, output, notices } = await generateOptions(values);
+  if (values.listStyles !== undefined) {
+    const styles = stylesWith(typeof values.listStyles === "string" ? values.listStyles : "");
+    const width = Math.max(0, ...styles.map(({ name }) => name.length));
+    for (const { name, prompt } of styles) io.stdout.write(`${name.padEnd(width)}  ${prompt}\n`);
+    return;
+  }
+  const { load: models, requests, lines, output, notices } = await generateOptions(values);
   const progress = createProgress(io, output);
   const files = await openPictureFiles(output.out, io.stdout);
-  const summary: Summary = { images: [], notices: [] };
+  let summary: Summary = { images: [], notices: [] };
   const tell = (notice: Notice) => {
     summary.notices.push(notice);
     progress.note(notice.message);
@@ -85,51 +100,64 @@ async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools):
     await using generator = await load(models, loading(io, progress));
     io.signal.throwIfAborted();
     for (const notice of generator.notices) tell(notice);
-    for await (const event of generator.generate(request, { signal: io.signal })) {
-      switch (event.type) {
-        case "progress":
-          progress.show(lineOf(event));
-          break;
-        case "notice":
-          tell(event.notice);
-          break;
-        case "preview":
-          for (const [index, png] of event.images.entries()) await files.writePreview(index, png);
-          break;
-        case "image": {
-          const { index, png, width, height, seed, settings } = event;
-          const path = await files.write(png);
-          summary.images.push({ path, index, width, height, seed, settings });
-          if (!output.json && path !== STDOUT) tellImage(path, progress, io);
-          break;
-        }
-        case "done":
-          summary.seed = event.seed;
-          summary.timings = event.timings;
-          summary.peakMemory = io.peakMemory() + event.modelMemory;
-          if (output.saveLatents === undefined) break;
-          await writeLatents(output.saveLatents, event.latents.initialNoise, event.latents.final, event.latents.dims);
-          summary.latents = output.saveLatents;
+    for (const [i, request] of requests.entries()) {
+      if (lines !== undefined) {
+        summary = { line: lines[i]!, prompt: request.prompt, images: [], notices: i === 0 ? summary.notices : [] };
+        if (!output.quiet && !output.json) io.stderr.write(`prompt ${i + 1}/${requests.length}: ${request.prompt}\n`);
       }
+      for await (const event of generator.generate(request, { signal: io.signal })) {
+        switch (event.type) {
+          case "progress":
+            progress.show(lineOf(event));
+            break;
+          case "notice":
+            tell(event.notice);
+            break;
+          case "preview":
+            for (const [index, png] of event.images.entries()) await files.writePreview(index, png);
+            break;
+          case "image": {
+            const { index, png, width, height, seed, settings } = event;
+            const path = await files.write(png);
+            summary.images.push({ path, index, width, height, seed, settings });
+            if (!output.json && path !== STDOUT) tellImage(path, progress, io);
+            break;
+          }
+          case "done":
+            summary.seed = event.seed;
+            summary.timings = event.timings;
+            summary.peakMemory = io.peakMemory() + event.modelMemory;
+            if (output.saveLatents === undefined) break;
+            await writeLatents(output.saveLatents, event.latents.initialNoise, event.latents.final, event.latents.dims);
+            summary.latents = output.saveLatents;
+        }
+      }
+      io.signal.throwIfAborted();
+      progress.clear();
+      if (lines !== undefined && output.json) io.stdout.write(`${JSON.stringify(summary)}\n`);
+      else if (!output.json && !output.quiet && request.seed === undefined)
+        progress.note(`The seed was ${summary.seed}: give --seed ${summary.seed} to make the same again.`);
     }
     io.signal.throwIfAborted();
   } finally {
     progress.clear();
     await files.tidy();
   }
+  if (lines !== undefined && output.json) return;
   if (output.json) io.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
   else if (summary.seed !== undefined && !output.quiet) {
-    if (request.seed === undefined)
-      progress.note(`The seed was ${summary.seed}. Use --seed ${summary.seed} to make the same picture again.`);
     progress.note(timingText(summary.timings!, summary.peakMemory!));
   }
 }
 
 /** Output of --json. */
 interface Summary {
-  readonly images: { path: string; index: number; width: number; height: number; seed: number; settings: unknown }[];
+  /** Of the list of prompts. */
+  readonly line?: number;
+  readonly prompt?: string;
+  readonly images: { path: string; index: number; width: number; height: number; seed: Seed; settings: unknown }[];
   readonly notices: Notice[];
-  seed?: number;
+  seed?: Seed;
   timings?: Timings;
   /** Bytes. */
   peakMemory?: number;

@@ -24,7 +24,7 @@ test("a description is shown as a table, with missing parts and remarks", () => 
     metadata: { "modelspec.title": `${"long ".repeat(40)}\nend` },
     missing: ["text_encoder"],
     remarks: ["It lacks a text encoder."],
-    lora: { spelling: "PEFT", ranks: [4, 8], layers: 12 },
+    lora: { spelling: "PEFT", methods: ["LoRA", "LoHa"], ranks: [4, 8], layers: 12 },
   });
   expect(text).toContain(
     [
@@ -34,7 +34,7 @@ test("a description is shown as a table, with missing parts and remarks", () => 
       "all         4     2.651 B    5.3 GB  F16",
     ].join("\n"),
   );
-  expect(text).toContain("LoRA: PEFT; 12 layers; rank 4, 8");
+  expect(text).toContain("LoRA, LoHa: PEFT; 12 layers; rank 4, 8");
   expect(text).toContain("missing: text_encoder\n\nIt lacks a text encoder.");
   for (const line of text.split("\n")) expect(line.length).toBeLessThan(125);
 });

@@ -45,7 +45,11 @@ export function inspectTable({ path, title, format, components, metadata, missin
   return [
     path,
     `${title} (${format})`,
-    ...(lora ? [`LoRA: ${lora.spelling}; ${lora.layers} layers; rank ${lora.ranks.join(", ") || "unknown"}`] : []),
+    ...(lora
+      ? [
+          `${lora.methods.join(", ") || "LoRA"}: ${lora.spelling}; ${lora.layers} layers; ${lora.ranks.length > 0 ? `rank ${lora.ranks.join(", ")}` : "no rank"}`,
+        ]
+      : []),
     ...table,
     ...(missing.length > 0 ? ["", `missing: ${missing.join(", ")}`] : []),
     ...(remarks.length > 0 ? ["", ...remarks] : []),

@@ -107,6 +107,38 @@ test("generate writes the pictures and prints their paths; the rest goes to stde
   expect(disposed).toBe(1);
 });
 
+test("--list-styles shows styles, all or those with a word, and loads nothing", async () => {
+  const { code, out } = await run("generate", "--list-styles", "brush");
+  expect([code, loaded.length]).toEqual([0, 0]);
+  expect(out).toMatch(/^Oil painting +oil painting of \{prompt\}.*\n$/);
+  expect((await run("generate", "--list-styles")).out).toContain("Disney Charactor");
+});
+
+test("--prompts draws every line on one loaded model, with a line for each", async () => {
+  const list = join(folder, "list.txt");
+  await writeFile(list, "\ufeffa cat\r\n\r\na dog\r\n", "utf16le");
+  const args = ["generate", "-m", "m", "--out", join(folder, "out"), "--prompts", list];
+  const { code, out, err } = await run(...args);
+  expect(code).toBe(0);
+  expect(out.trim().split("\n")).toHaveLength(4);
+  expect(err).toContain("prompt 1/2: a cat\n");
+  expect(err).toContain("prompt 2/2: a dog\n");
+  expect([loaded.length, disposed]).toEqual([1, 1]);
+  expect(loaded).toMatchObject([{ unloadAfterUse: false }]);
+
+  const json = await run(...args, "--json");
+  expect(json.err).toBe("");
+  expect(
+    json.out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line)),
+  ).toMatchObject([
+    { line: 1, prompt: "a cat", seed: 7, images: [{ index: 0 }, { index: 1 }] },
+    { line: 3, prompt: "a dog", seed: 7 },
+  ]);
+});
+
 test("--json prints one object and nothing else", async () => {
   const { code, out, err } = await generate("--json", "--save-latents", join(folder, "l.safetensors"));
   expect([code, err]).toEqual([0, ""]);

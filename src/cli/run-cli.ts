@@ -7,6 +7,7 @@ import { addDownload, type DownloadTools } from "./download.ts";
 import { addEvaluate, type EvaluateTools } from "./evaluate.ts";
 import { addGenerate, type GenerateTools } from "./generate.ts";
 import { addInspect, type InspectTools } from "./inspect.ts";
+import { addInspectPrompt } from "./inspect-prompt.ts";
 import type { CliIo } from "./io.ts";
 import { withNamedCommand } from "./named-command.ts";
 import { EXIT, reportError } from "./report-error.ts";
@@ -68,6 +69,7 @@ export function commandLine(io: CliIo, tools: CliTools): Command {
   addDownload(program, io, tools);
   addCache(program, io, tools);
   addInspect(program, io, tools);
+  addInspectPrompt(program, io);
   addTrain(program, io, tools);
   addWorld(program, io, tools);
   addDemo(program, io, tools);

@@ -1,4 +1,5 @@
 import type { Notice } from "../core/notice.ts";
+import type { Seed } from "./seed.ts";
 
 /** Phase of the pipeline. `load` repeats whenever another model is needed; `prepare`, counted in bytes, is part of it when a model is first used in 8 bits. */
 export type Phase = "load" | "prepare" | "encode" | "denoise" | "decode";
@@ -35,7 +36,7 @@ export interface ImageEvent {
   readonly png: Uint8Array;
   readonly width: number;
   readonly height: number;
-  readonly seed: number;
+  readonly seed: Seed;
   /** Everything needed to make the picture again, except the folders of files; also stored in the PNG. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -61,7 +62,7 @@ export interface RunLatents {
 
 export interface DoneEvent {
   readonly type: "done";
-  readonly seed: number;
+  readonly seed: Seed;
   readonly timings: Timings;
   /** Peak memory of the process that runs the models since they were opened, in bytes. */
   readonly modelMemory: number;
@@ -85,7 +86,7 @@ export type NumberedEvent = Numbered<GenerateEvent>;
 /** Complete result of a request. */
 export interface GenerateResult {
   readonly images: readonly ImageEvent[];
-  readonly seed: number;
+  readonly seed: Seed;
   readonly notices: readonly Notice[];
   readonly timings: Timings;
   readonly latents: RunLatents;

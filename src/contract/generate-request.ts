@@ -5,6 +5,7 @@ import { control } from "./control.ts";
 import { numbers } from "./numbers.ts";
 import { fileOrNumbers, person } from "./person.ts";
 import { photo } from "./photo.ts";
+import { seed } from "./seed.ts";
 
 /** Pixels along one side. */
 const side = z.int().min(8).max(16384).multipleOf(8);
@@ -15,7 +16,7 @@ const topAndLeft = z.tuple([z.int().min(0).max(100_000), z.int().min(0).max(100_
 
 const DRAW = "What to draw:";
 const SAMPLING = "Size and sampling:";
-const SIZES = "What SDXL is told about sizes:";
+const SIZES = "Size conditioning of SDXL:";
 const RUN = "How to run:";
 const FASTER = "Faster, with slightly different pictures:";
 const FILES = "Input and output:";
@@ -26,7 +27,7 @@ const generateRequest = z.strictObject({
     flag: "--prompt",
     short: "-p",
     value: "text",
-    description: 'with the trigger word after the class word: "a photo of a man img as an astronaut"',
+    description: 'what to draw, with the trigger word after the class word: "a photo of a man img as an astronaut"',
     hint: 'Say what to draw, as in "a photo of a man img wearing a spacesuit".',
   }),
   /** Prompt for text encoder 2; the same as `prompt` when absent. */
@@ -34,8 +35,8 @@ const generateRequest = z.strictObject({
     group: DRAW,
     flag: "--prompt-2",
     value: "text",
-    description: "another prompt for text encoder 2",
-    otherwise: "the same",
+    description: "prompt for text encoder 2",
+    otherwise: "the prompt",
   }),
   /** When absent, the embedding is zeros; "" is encoded as an empty text, which differs. */
   negativePrompt: z.string().optional().meta({
@@ -43,14 +44,42 @@ const generateRequest = z.strictObject({
     flag: "--negative-prompt",
     short: "-n",
     value: "text",
-    description: 'what to keep out (none and "" differ, as in diffusers)',
+    description: 'what to avoid (leaving it out and "" differ, as in diffusers)',
   }),
   negativePrompt2: z.string().optional().meta({
     group: DRAW,
     flag: "--negative-prompt-2",
     value: "text",
-    description: "another one for text encoder 2",
-    otherwise: "the same",
+    description: "negative prompt for text encoder 2",
+    otherwise: "the negative prompt",
+  }),
+  /**
+   * How prompts are read: with the weights, schedules and tags of A1111, and of any length; or as words alone, of which what does not fit into the
+   * text encoder's window is left out, as in diffusers and the official code.
+   */
+  promptSyntax: z.enum(["a1111", "none"]).optional().meta({
+    group: DRAW,
+    flag: "--prompt-syntax",
+    value: "name",
+    description:
+      "a1111: weights (word:1.2), BREAK, [from:to:0.4], any length; none: words alone, cut after 77 tokens, as in diffusers",
+    otherwise: "a1111",
+  }),
+  /** A folder of lists: `__name__` in a prompt becomes a line of `name.txt`, chosen by the seed. */
+  wildcards: z.string().min(1).optional().meta({
+    group: DRAW,
+    flag: "--wildcards",
+    value: "folder",
+    file: true,
+    description: "lists for __name__ in prompts: a line of name.txt, chosen by the seed; {this|that} needs no list",
+  }),
+  /** Words put around the prompt and before the negative prompt, by name: see `STYLE_PRESETS`. */
+  style: z.string().min(1).optional().meta({
+    group: DRAW,
+    flag: "--style",
+    value: "name",
+    description: "words put around the prompt, such as Cinematic; --list-styles shows all",
+    hint: "--list-styles shows all.",
   }),
   /** Photos of one person: paths, or the bytes of picture files. */
   inputIdImages: z.array(photo).max(64).default([]).meta({
@@ -63,13 +92,13 @@ const generateRequest = z.strictObject({
     subject: "id-images",
     infotext: "ID images",
   }),
-  /** V2's face embeddings, one row of `id_embeds` [photos, 512] for each photo: a safetensors file, or the numbers. */
+  /** V2's face embeddings, one row of `id_embeds` [photos, 512] for each photo: a file (safetensors, .npy), or the numbers. */
   idEmbeds: fileOrNumbers.optional().meta({
     group: DRAW,
     flag: "--id-embeds",
     value: "file",
     file: true,
-    description: "face embeddings for a V2 adapter: safetensors with id_embeds [photos, 512]",
+    description: "face embeddings for a V2 adapter, [photos, 512]: .npy, or safetensors with id_embeds or one tensor alone",
   }),
   /** ID tokens [tokens, width] instead of photos, from `PhotoMaker.encodeIdImages`; they may be selected or mixed. */
   idTokens: numbers.optional().meta({
@@ -102,7 +131,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--width",
     value: "pixels",
-    description: "a multiple of 8",
+    description: "width, a multiple of 8",
     otherwise: "the model's, 1024 for SDXL",
     subject: "size",
   }),
@@ -110,7 +139,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--height",
     value: "pixels",
-    description: "a multiple of 8",
+    description: "height, a multiple of 8",
     otherwise: "the model's, 1024 for SDXL",
     subject: "size",
   }),
@@ -132,7 +161,7 @@ const generateRequest = z.strictObject({
     flag: "--guidance-scale",
     short: "-g",
     value: "number",
-    description: "how closely to follow the text; 1 is without guidance",
+    description: "how closely to follow the prompt; 1 turns guidance off",
     otherwise: "5, or the few-step model's",
     hint: "Take about 5; 1 turns guidance off.",
     infotext: "CFG scale",
@@ -142,7 +171,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--guidance-rescale",
     value: "number",
-    description: "0 to 1, against overexposure",
+    description: "0 to 1, reduces overexposure",
   }),
   /** Share of the steps that use guidance, from the first, rounded to whole steps: Kynkäänniemi et al. 2024 (arXiv 2404.07724). */
   guidanceEnd: z.number().min(0).max(1).default(1).meta({
@@ -166,7 +195,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--style-strength",
     value: "percent",
-    description: "the same as a share of the steps",
+    description: "the same as a percentage of the steps",
     otherwise: "20; see below",
     hint: "Take 15 to 50 percent; more follows the text, less the face.",
   }),
@@ -239,12 +268,13 @@ const generateRequest = z.strictObject({
     otherwise: "0, or the few-step model's",
   }),
   /** Seed of the noise. When absent, it is drawn at random and reported. */
-  seed: z.int().min(0).optional().meta({
+  seed: seed.optional().meta({
     group: SAMPLING,
     flag: "--seed",
     value: "number",
-    description: "same seed, same picture, also as in diffusers",
+    description: "the same seed gives the same picture, as in diffusers; up to 2^64 - 1",
     otherwise: "random, and reported",
+    hint: "Give a whole number from 0 to 2^64 - 1, such as 42; beyond 2^53 - 1 as text or bigint, since numbers are not exact there.",
     infotext: "Seed",
   }),
   /** Random number generator that the seed is for: PyTorch's `torch.Generator("cpu")` or `torch.Generator("cuda")`. */
@@ -252,7 +282,7 @@ const generateRequest = z.strictObject({
     group: SAMPLING,
     flag: "--generator-device",
     value: "name",
-    description: "cpu or cuda: a diffusers script's torch.Generator",
+    description: "cpu or cuda: the device of the torch.Generator in a diffusers script",
     infotext: "RNG",
   }),
   numImagesPerPrompt: z.int().min(1).max(256).default(1).meta({
@@ -261,6 +291,15 @@ const generateRequest = z.strictObject({
     value: "count",
     description: "pictures to make at once",
     subject: "num-images",
+  }),
+  /** One picture of the `numImagesPerPrompt` alone, counted from 0: the same as among them, with its share of their noise. */
+  onlyImage: z.int().min(0).max(255).optional().meta({
+    group: SAMPLING,
+    flag: "--only-image",
+    value: "index",
+    description: "of the pictures that --num-images makes at once, this one alone; the first is 0",
+    otherwise: "all",
+    hint: "Count from 0: of 4 pictures the last is 3.",
   }),
   /** Number of last layers of the text encoders to skip, beyond the one that SDXL skips. */
   clipSkip: z.int().min(0).max(32).optional().meta({
@@ -275,21 +314,21 @@ const generateRequest = z.strictObject({
     group: SIZES,
     flag: "--original-size",
     value: "WxH",
-    description: "original size that SDXL is told, before cropping",
-    otherwise: "its size",
+    description: "size before cropping",
+    otherwise: "the picture's size",
   }),
   targetSize: heightAndWidth.optional().meta({
     group: SIZES,
     flag: "--target-size",
     value: "WxH",
-    description: "target size that SDXL is told",
-    otherwise: "its size",
+    description: "size after cropping",
+    otherwise: "the picture's size",
   }),
   cropsCoordsTopLeft: topAndLeft.default([0, 0]).meta({
     group: SIZES,
     flag: "--crops-coords-top-left",
     value: "Y,X",
-    description: "corner of the crop that SDXL is told",
+    description: "top left corner of the crop",
   }),
   /** Size conditioning of the negative prompt. It takes effect only if `negativeTargetSize` is given as well. */
   negativeOriginalSize: heightAndWidth.optional().meta({
@@ -326,7 +365,7 @@ const generateRequest = z.strictObject({
     flag: "--decoder",
     value: "name",
     after: "precision",
-    description: "vae, or tiny-vae: far quicker, a little less sharp; needs --tiny-vae",
+    description: "vae, or tiny-vae: much faster, slightly less sharp; needs --tiny-vae",
     infotext: "VAE Decoder",
   }),
   /** Whether to send a preview after each step, decoded by the tiny VAE if one is loaded. */

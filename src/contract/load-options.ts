@@ -14,7 +14,7 @@ const loadOptions = z.strictObject({
     short: "-m",
     value: "path",
     file: true,
-    description: "SDXL: a diffusers folder, a .safetensors file, or org/name on the Hugging Face hub",
+    description: "SDXL model: a diffusers folder, a .safetensors file, or org/name on the Hugging Face hub",
     hint: "Name an SDXL model: a diffusers folder, a .safetensors file, or a repository of the Hugging Face hub.",
     infotext: "Model",
   }),
@@ -24,8 +24,8 @@ const loadOptions = z.strictObject({
     flag: "--model-config",
     value: "folder",
     file: true,
-    description: "configs for a single-file model",
-    otherwise: "looked for beside it",
+    description: "folder with the configs of a single-file model",
+    otherwise: "those beside it",
   }),
   /** A PhotoMaker adapter: a file, a folder, or a repository of the hub. Plain SDXL when absent. */
   adapter: path.optional().meta({
@@ -34,7 +34,7 @@ const loadOptions = z.strictObject({
     short: "-a",
     value: "path",
     file: true,
-    description: "PhotoMaker V1 or V2: a file, a folder, or org/name; without it, plain SDXL",
+    description: "PhotoMaker V1 or V2 adapter: a file, a folder or org/name; without it, plain SDXL",
     infotext: "PhotoMaker",
   }),
   /** Strength of the adapter's LoRA. */
@@ -45,16 +45,39 @@ const loadOptions = z.strictObject({
     description: "strength of the adapter's LoRA",
   }),
   loras: z
-    .array(z.strictObject({ path, scale: strength }))
+    .array(
+      z.strictObject({
+        path,
+        scale: strength,
+        /** How much of it each block takes: 12 or 20 numbers, as sd-webui-lora-block-weight has them for SDXL. */
+        blocks: z.array(z.number().min(-100).max(100)).optional(),
+      }),
+    )
     .default([])
     .meta({
       group: MODELS,
       flag: "--lora",
       value: "path:scale...",
       file: true,
-      description: "LoRA files with their strengths (default strength: 1)",
+      description: "LoRA files and their strengths (default strength: 1); of each block behind :lbw=, 12 or 20 numbers",
       infotext: "Lora",
     }),
+  /** Where `<lora:name:0.8>` of a prompt is looked for, by the command line: of what is loaded, `loras` alone says which LoRAs. */
+  loraFolder: path.optional().meta({
+    group: MODELS,
+    flag: "--lora-folder",
+    value: "folder",
+    file: true,
+    description: "where <lora:name:0.8> of a prompt is found: name.safetensors, also in folders below",
+  }),
+  /** Textual inversions, for `embedding:name` in prompts: files, and folders of them. */
+  embeddings: z.array(path).optional().meta({
+    group: MODELS,
+    flag: "--embeddings",
+    value: "paths...",
+    file: true,
+    description: "textual inversions for embedding:name in prompts: files, or folders of them",
+  }),
   /** A tiny autoencoder (TAESD) for the model's latents: a diffusers folder, a decoder file, or a repository of the hub. */
   tinyVae: path.optional().meta({
     group: MODELS,
@@ -91,7 +114,7 @@ const loadOptions = z.strictObject({
     group: RUN,
     flag: "--threads",
     value: "count",
-    description: "of the processor",
+    description: "processor threads",
     otherwise: "chosen by the runtime",
   }),
   /** Whether to unload each model after its use, so that about one at a time is in memory: for single pictures on small machines. */

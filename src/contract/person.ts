@@ -17,7 +17,7 @@ const square = z.strictObject({ x: z.int().min(0), y: z.int().min(0), size: z.in
 export const person = z.strictObject({
   /** Paths, or the bytes of picture files. */
   photos: z.array(photo).max(64).default([]),
-  /** V2's face embeddings, one row of `id_embeds` [photos, 512] for each photo: a safetensors file, or the numbers. */
+  /** V2's face embeddings, one row of `id_embeds` [photos, 512] for each photo: a file (safetensors, .npy), or the numbers. */
   idEmbeds: fileOrNumbers.optional(),
   /** ID tokens [tokens, width] instead of photos, from `PhotoMaker.encodeIdImages`; they may be selected or mixed. */
   idTokens: numbers.optional(),

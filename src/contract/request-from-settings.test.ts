@@ -22,7 +22,7 @@ test("request and models come back, and what is missing is named", () => {
   };
   const { request, load: models, index, missing } = requestFromSettings(JSON.parse(JSON.stringify(settings)));
   expect(index).toBe(2);
-  expect(request).toEqual({ prompt: "<numbers [1]> a man img", inputIdImages: ["a.jpg"], seed: 3 });
+  expect(request).toEqual({ prompt: "<numbers [1]> a man img", inputIdImages: ["a.jpg"], seed: 3, promptSyntax: "none" });
   const { unloadAfterUse: _, encodingCacheBytes: __, ...kept } = load;
   expect(models).toEqual(kept);
   expect(missing).toEqual([

@@ -46,7 +46,8 @@ export function requestFromSettings(settings: unknown): FromSettings {
       "The picture does not say how it was made.",
       "Give the settings of a picture that photomaker made.",
     );
-  const { index, load, ...request } = settings as Record<string, unknown>;
+  const { index, load, chosen, ...rest } = settings as Record<string, unknown>;
+  const request = withTexts(rest, chosen);
   const { unloadAfterUse: _, encodingCacheBytes: __, ...models } = (load ?? {}) as Record<string, unknown>;
   const missing: Missing[] = [];
   return {
@@ -54,6 +55,26 @@ export function requestFromSettings(settings: unknown): FromSettings {
     load: held("load", models, missing) as LoadInput,
     index: typeof index === "number" ? index : 0,
     missing,
+  };
+}
+
+/**
+ * What prompts may have that would be read otherwise than before there was a syntax: its signs, marks before a trigger word, and more words than one
+ * chunk takes.
+ */
+const READ_OTHERWISE = /[()[\]\\{}<]|\bBREAK\b|embedding:|__|[^\p{L}\p{N}\s] ?\S+|[\s\S]{75}/u;
+
+/**
+ * With what wildcards became, so that the folder is not needed again. Pictures that say nothing of a prompt's syntax were made when there was none.
+ */
+function withTexts(request: Record<string, unknown>, chosen: unknown): Record<string, unknown> {
+  const { wildcards, ...rest } = request;
+  const known = typeof chosen === "object" && chosen !== null;
+  const texts = [rest.prompt, rest.prompt2, rest.negativePrompt, rest.negativePrompt2].map((text) => String(text ?? ""));
+  return {
+    ...rest,
+    ...(known ? chosen : wildcards !== undefined && { wildcards }),
+    ...(!("promptSyntax" in rest) && texts.some((text) => READ_OTHERWISE.test(text)) && { promptSyntax: "none" }),
   };
 }
 

@@ -5,6 +5,7 @@ import { LoadOptions } from "./load-options.ts";
 import { refuseNotYet } from "./not-yet.ts";
 import { peopleOf, type WithPeople } from "./person.ts";
 import { type NameOf, plainName, requestError } from "./request-error.ts";
+import { withStyle } from "./styles.ts";
 
 export { type GenerateInput, GenerateRequest } from "./generate-request.ts";
 export { type LoadInput, LoadOptions } from "./load-options.ts";
@@ -13,7 +14,7 @@ export { type LoadInput, LoadOptions } from "./load-options.ts";
  * Checks a request and fills in its defaults.
  * @param nameOf gives the user's name of a value
  * @throws UserError request/unknown-key, and `<subject>/<what is wrong>` such as size/not-multiple-of-8, steps/out-of-range,
- *   prompt/missing, prompt/empty, scheduler/unknown; merge-step/given-twice, people/given-twice, people/not-yet, image/not-yet,
+ *   prompt/missing, prompt/empty, only-image/out-of-range, scheduler/unknown; merge-step/given-twice, people/given-twice, style/unknown, people/not-yet, image/not-yet,
  *   control/not-yet
  */
 export function parseGenerateRequest(value: unknown, nameOf: NameOf = plainName): GenerateRequest {
@@ -24,6 +25,12 @@ export function parseGenerateRequest(value: unknown, nameOf: NameOf = plainName)
       `Both ${nameOf(["startMergeStep"])} and ${nameOf(["styleStrength"])} are given, and both say when the identity comes in.`,
       "Give one of them.",
     );
+  if (request.onlyImage !== undefined && request.onlyImage >= request.numImagesPerPrompt)
+    throw new UserError(
+      "only-image/out-of-range",
+      `${nameOf(["onlyImage"])} is ${request.onlyImage}, and ${nameOf(["numImagesPerPrompt"])} is ${request.numImagesPerPrompt}: the last is ${request.numImagesPerPrompt - 1}.`,
+      "Count from 0, and give as many pictures as were made at once.",
+    );
   if (request.people !== undefined && peopleOf({ ...request, people: [] }).length > 0)
     throw new UserError(
       "people/given-twice",
@@ -31,7 +38,7 @@ export function parseGenerateRequest(value: unknown, nameOf: NameOf = plainName)
       "Give people alone, or the person without people.",
     );
   refuseNotYet(request);
-  return request;
+  return withStyle(request);
 }
 
 const idPhotos = GenerateRequest.pick({ inputIdImages: true, idEmbeds: true });

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { UserError } from "../core/errors.ts";
 import type { NumberedEvent, RunLatents } from "./events.ts";
 import { photoJson } from "./photo.ts";
+import { writtenSeed } from "./seed.ts";
 
 const id = z.int().min(0).meta({ description: "number of the event within its generation, from 0" });
 const count = z.number().min(0);
@@ -39,13 +40,13 @@ const wireEvent = z.discriminatedUnion("type", [
     png,
     width: z.int().min(1),
     height: z.int().min(1),
-    seed: z.int().min(0),
+    seed: writtenSeed,
     settings: z.record(z.string(), z.json()),
   }),
   z.strictObject({
     id,
     type: z.literal("done"),
-    seed: z.int().min(0),
+    seed: writtenSeed,
     timings,
     modelMemory: count,
     /** Address of the latents. */
@@ -103,5 +104,5 @@ export function toWireError(error: unknown): WireError {
   if (error instanceof UserError) return { code: error.code, message: error.message, remedy: error.remedy };
   if (error instanceof Error && error.name === "AbortError")
     return { code: "interrupted", message: "The work was stopped.", remedy: "Ask for it again when you like." };
-  return { code: "internal", message: "photomaker has a fault.", remedy: "Please report it, with what was asked for." };
+  return { code: "internal", message: "Internal error.", remedy: "Please report it, with what was asked for." };
 }

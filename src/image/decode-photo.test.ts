@@ -5,6 +5,8 @@ import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
+import { type TiffField, tiff } from "../testing/tiff.ts";
+import { clipCrop } from "./clip-preprocess.ts";
 import { type DecodeOptions, decodePhoto } from "./decode-photo.ts";
 import { readPngChunks, writePngChunks } from "./png-chunks.ts";
 import type { Rgb8 } from "./rgb8.ts";
@@ -210,4 +212,77 @@ test("a photo that is shorter or narrower than asked for is refused with its siz
 
 test("an error calls bytes by the name that the caller gave", async () => {
   expect(String(await refusal(new Uint8Array(), { name: "photo 2" }))).toContain("photo 2 is empty");
+});
+
+const text = (value: string): number[] => [...Buffer.from(value, "latin1")];
+const scan = { width: 40, height: 48, pixels: Uint8Array.from({ length: 40 * 48 * 3 }, (_, i) => i % 251) };
+
+test.each<[string, TiffField[]]>([
+  ["a description with a NUL in it", [{ tag: 270, type: 2, values: text("a\0b\0") }]],
+  ["a description without its end", [{ tag: 270, type: 2, values: text("abcdef") }]],
+  [
+    "one tag twice",
+    [
+      { tag: 270, type: 2, values: text("abcd\0") },
+      { tag: 270, type: 2, values: text("efgh\0") },
+    ],
+  ],
+  ["a resolution of another type", [{ tag: 282, type: 3, values: [72] }]],
+  ["a private tag", [{ tag: 65001, type: 3, values: [1] }]],
+  ["an EXIF part that is not there", [{ tag: 34665, type: 4, values: [99_999] }]],
+])("a TIFF with %s is read whole, and refused where pixels are cut off", async (_, more) => {
+  const file = tiff({ ...scan, more });
+  expect(Buffer.compare((await decodePhoto(file)).data, scan.pixels)).toBe(0);
+  for (const part of [0.2, 0.5, 0.9, 0.97, 0.999]) {
+    const error = await refusal(file.subarray(0, Math.floor(file.length * part)));
+    expect(error, `cut at ${part}`).toEqual(userError("truncated"));
+    expect(String(error)).not.toContain("failOn");
+  }
+});
+
+test("a TIFF in L*a*b* is read, with a and b signed or shifted", async () => {
+  // L*, a*, b* under D50 of white, black, grey, and sRGB's red
+  const colours = [[100, 0, 0], [0, 0, 0], [53.585, 0, 0], [54.29, 80.8, 69.89]] as const; // biome-ignore format: a table
+  const expected = [255, 255, 255, 0, 0, 0, 128, 128, 128, 255, 0, 0];
+  for (const [photometric, shift] of [
+    [8, 0],
+    [9, 128],
+  ] as const) {
+    // biome-ignore format: a table
+    const pixels = Uint8Array.from(colours.flatMap(([l, a, b]) => [Math.round(l * 2.55), Math.round(a) + shift, Math.round(b) + shift]));
+    const file = tiff({ width: 4, height: 1, pixels, photometric });
+    expect((await decodePhoto(file)).data).toMatchGolden(expected, 3);
+    expect(await refusal(file.subarray(0, file.length - 4))).toEqual(userError("truncated"));
+  }
+});
+
+test.each([1, 6])(
+  "a JPEG with very many pixels is decoded at a quarter of its sides, upright: EXIF orientation %i",
+  async (orientation) => {
+    const large = await sharp(photo("person_0_444.jpg"))
+      .resize(4005, 3003, { fit: "fill" })
+      .withMetadata({ orientation })
+      .jpeg()
+      .toBuffer();
+    const [whole, quarter] = [await decodePhoto(large), await decodePhoto(large, { maxPixels: 12e6 })];
+    expect(size(whole)).toEqual(orientation === 1 ? [4005, 3003] : [3003, 4005]);
+    expect(size(quarter)).toEqual(orientation === 1 ? [1002, 751] : [751, 1002]);
+    // what the ID encoder sees, in levels of 255
+    const [a, b] = [clipCrop(whole), clipCrop(quarter)];
+    const apart = Array.from(a.data, (value, i) => Math.abs(value - b.data[i]!));
+    expect(apart.reduce((sum, each) => sum + each, 0) / apart.length).toBeLessThan(0.5);
+    expect(apart.reduce((most, each) => Math.max(most, each))).toBeLessThanOrEqual(16);
+    expect(await refusal(large.subarray(0, large.length - 200), { maxPixels: 12e6 })).toEqual(userError("truncated"));
+    expect(await refusal(large, { maxPixels: 3_000_000 })).toEqual(userError("enormous"));
+  },
+);
+
+test("a photo of 108 megapixels is read", async () => {
+  const { data, info } = await sharp({ create: { width: 12_000, height: 9000, channels: 3, background: "#c08040" } })
+    .jpeg()
+    .toBuffer({ resolveWithObject: true });
+  expect(info.width * info.height).toBe(108e6);
+  const picture = await decodePhoto(data);
+  expect(size(picture)).toEqual([3000, 2250]);
+  expect([...picture.data.subarray(0, 3)]).toMatchGolden([0xc0, 0x80, 0x40], 2);
 });

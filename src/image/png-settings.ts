@@ -38,6 +38,23 @@ export function readPngSettings(png: Uint8Array): PngSettings {
   };
 }
 
+/** Keywords under which programs write how a picture was made. */
+const KEYWORDS = [PARAMETERS, "prompt", "workflow", "invokeai_metadata", "fooocus_scheme"];
+
+/**
+ * What other programs wrote into a PNG, by keyword.
+ * @throws UserError png/unreadable, png/compressed-text
+ */
+export function readPngTexts(png: Uint8Array): Record<string, string> {
+  const chunks = readPngChunks(png);
+  return Object.fromEntries(
+    KEYWORDS.flatMap((keyword) => {
+      const text = findText(chunks, keyword);
+      return text === undefined ? [] : [[keyword, text]];
+    }),
+  );
+}
+
 function parseSettings(json: string): unknown {
   try {
     return JSON.parse(json);

@@ -50,11 +50,26 @@ test("the way up may have attention at other levels than the way down", () => {
 });
 
 test.each([
-  ["reverse_transformer_layers_per_block", [1, 1, 1, 2]],
   ["layers_per_block", [1, 1, 2, 2]],
   ["cross_attention_dim", [32, 32, 32, 16]],
 ])("a field that would change the network is refused: %s", (field, value) => {
   expect(() => recorded({ ...CONFIG, [field]: value })).toThrow(
     expect.objectContaining({ code: "model/config", message: expect.stringContaining(field) }),
   );
+});
+
+test("SSD-1B's depths are each block's own, and its middle is one residual block", () => {
+  const { params } = recorded({
+    ...CONFIG,
+    transformer_layers_per_block: [2, 1, 3, 1],
+    reverse_transformer_layers_per_block: [1, [3, 1], 1, [1, 2]],
+    mid_block_type: "UNetMidBlock2D",
+  });
+  const blocks = (prefix: string) =>
+    [...params.keys()].filter(
+      (name) => name.startsWith(prefix) && name.endsWith(".norm1.weight") && name.includes("transformer_blocks"),
+    ).length;
+  expect(["up_blocks.1.attentions.0.", "up_blocks.1.attentions.1."].map(blocks)).toEqual([3, 1]);
+  expect(["up_blocks.3.attentions.0.", "up_blocks.3.attentions.1.", "mid_block."].map(blocks)).toEqual([1, 2, 0]);
+  expect([...params.keys()].some((name) => name.startsWith("mid_block.resnets.1."))).toBe(false);
 });

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import type { Tensors } from "../weights/tensor-entry.ts";
 import { countOf, dimOf, needsConfig, only, parseConfig } from "./parse-config.ts";
-import type { UNetConfig } from "./unet.ts";
+import type { Depth, UNetConfig } from "./unet.ts";
 
 const NAME = "unet";
 const perLevel = z.union([z.int().positive(), z.array(z.int().positive())]);
+/** Numbers of transformer blocks: one for all, or level by level, there also block by block. A level without attention may say 0. */
+const perBlock = z.union([z.int().min(0), z.array(z.union([z.int().min(0), z.array(z.int().positive())]))]);
 
 /** The network's sizes, and the size of the pictures that it was trained on. */
 export interface UNetModelConfig extends UNetConfig {
@@ -20,10 +22,10 @@ const schema = z.looseObject({
   block_out_channels: z.array(z.int().positive()).min(1),
   down_block_types: z.array(z.enum(["DownBlock2D", "CrossAttnDownBlock2D"])),
   up_block_types: z.array(z.enum(["UpBlock2D", "CrossAttnUpBlock2D"])),
-  mid_block_type: only("UNetMidBlock2DCrossAttn"),
+  mid_block_type: z.enum(["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"]).nullable().default("UNetMidBlock2DCrossAttn"),
   layers_per_block: z.int().positive().default(2),
-  transformer_layers_per_block: perLevel.default(1),
-  reverse_transformer_layers_per_block: z.null().default(null),
+  transformer_layers_per_block: perBlock.default(1),
+  reverse_transformer_layers_per_block: perBlock.nullable().default(null),
   attention_head_dim: perLevel, // diffusers keeps the number of heads under this name
   num_attention_heads: z.null().default(null),
   norm_num_groups: z.int().positive().default(32),
@@ -62,15 +64,20 @@ function fromConfig(json: unknown): UNetModelConfig {
   const c = parseConfig(schema, json, NAME);
   const channels = c.block_out_channels;
   const levels = <T>(value: T | readonly T[]): readonly T[] => (Array.isArray(value) ? value : channels.map(() => value as T));
-  const blocks = levels(c.transformer_layers_per_block);
+  const blocks = levels<Depth>(c.transformer_layers_per_block);
+  const backwards = c.reverse_transformer_layers_per_block;
+  const upBlocks = backwards === null ? blocks : levels<Depth>(backwards).toReversed();
+  const crossed = c.mid_block_type === "UNetMidBlock2DCrossAttn";
+  const deepest = blocks.at(-1)!;
   return {
     sampleSize: c.sample_size,
     inChannels: c.in_channels,
     outChannels: c.out_channels,
     channels,
     depth: c.down_block_types.map((type, i) => (type === "DownBlock2D" ? 0 : blocks[i]!)),
-    midDepth: blocks.at(-1)!,
-    upDepth: c.up_block_types.toReversed().map((type, i) => (type === "UpBlock2D" ? 0 : blocks[i]!)),
+    midDepth: !crossed ? 0 : typeof deepest === "number" ? deepest : deepest[0]!,
+    upDepth: c.up_block_types.toReversed().map((type, i) => (type === "UpBlock2D" ? 0 : upBlocks[i]!)),
+    ...(!crossed && { middle: c.mid_block_type === null ? "none" : "resnet" }),
     heads: levels(c.attention_head_dim),
     layersPerBlock: c.layers_per_block,
     groups: c.norm_num_groups,
@@ -91,22 +98,29 @@ function fromTensors(tensors: Tensors): UNetModelConfig {
   const levels = countOf(tensors, "down_blocks.");
   const channels = Array.from({ length: levels }, (_, i) => dim(`down_blocks.${i}.resnets.0.conv1.weight`, 0));
   if (channels.some((c) => c % HEAD_WIDTH !== 0)) throw needsConfig(NAME, "the number of attention heads and norm groups");
-  const depthOf = (block: string): number => countOf(tensors, `${block}.attentions.0.transformer_blocks.`);
-  const middle = "mid_block.attentions.0";
+  const layersPerBlock = countOf(tensors, "down_blocks.0.resnets.");
+  const depthOf = (block: string, resnets: number): Depth => {
+    const each = Array.from({ length: resnets }, (_, i) => countOf(tensors, `${block}.attentions.${i}.transformer_blocks.`));
+    return each.every((depth) => depth === each[0]) ? each[0]! : each;
+  };
+  const residual = countOf(tensors, "mid_block.resnets.");
+  const transformer = [...tensors.keys()].find((name) => name.endsWith(".proj_in.weight"))?.slice(0, -".proj_in.weight".length);
+  if (transformer === undefined) throw needsConfig(NAME, "where the text goes, since no block has attention");
   return {
     sampleSize: SAMPLE_SIZE,
     inChannels: dim("conv_in.weight", 1),
     outChannels: dim("conv_out.weight", 0),
     channels,
-    depth: channels.map((_, i) => depthOf(`down_blocks.${i}`)),
-    midDepth: depthOf("mid_block"),
-    upDepth: channels.map((_, i) => depthOf(`up_blocks.${levels - 1 - i}`)),
+    depth: channels.map((_, i) => depthOf(`down_blocks.${i}`, layersPerBlock)),
+    midDepth: countOf(tensors, "mid_block.attentions.0.transformer_blocks."),
+    upDepth: channels.map((_, i) => depthOf(`up_blocks.${levels - 1 - i}`, layersPerBlock + 1)),
+    ...(residual < 2 && { middle: residual === 0 ? "none" : "resnet" }),
     heads: channels.map((c) => c / HEAD_WIDTH),
-    layersPerBlock: countOf(tensors, "down_blocks.0.resnets."),
+    layersPerBlock,
     groups: GROUPS,
-    contextDim: dim(`${middle}.transformer_blocks.0.attn2.to_k.weight`, 1),
+    contextDim: dim(`${transformer}.transformer_blocks.0.attn2.to_k.weight`, 1),
     pooledDim: dim("add_embedding.linear_1.weight", 1) - 6 * TIME_ID_DIM,
     timeIdDim: TIME_ID_DIM,
-    linearProjection: tensors.get(`${middle}.proj_in.weight`)?.shape.length === 2,
+    linearProjection: tensors.get(`${transformer}.proj_in.weight`)?.shape.length === 2,
   };
 }

@@ -9,17 +9,24 @@ import { sinusoid } from "../nn/sinusoid.ts";
 import { resnetBlock } from "./resnet-block.ts";
 import { spatialTransformer } from "./spatial-transformer.ts";
 
+/** Transformer blocks after each residual block of a level: as many after each, or one number for each, in their order. */
+export type Depth = number | readonly number[];
+
+const depthAt = (depth: Depth, i: number): number => (typeof depth === "number" ? depth : depth[i]!);
+
 export interface UNetConfig {
   readonly inChannels: number;
   readonly outChannels: number;
   /** Channels, level by level from the finest. */
   readonly channels: readonly number[];
   /** Transformer blocks after each residual block of a level, on the way down; 0: the level has no attention. */
-  readonly depth: readonly number[];
+  readonly depth: readonly Depth[];
   /** Transformer blocks of the middle block, whose level may have none on the way down. */
   readonly midDepth: number;
   /** Transformer blocks on the way up, also from the finest level on. */
-  readonly upDepth: readonly number[];
+  readonly upDepth: readonly Depth[];
+  /** What the middle has: two residual blocks around its transformers, unless said otherwise; one alone in SSD-1B and Segmind Vega, none in KOALA-700M. */
+  readonly middle?: "resnet" | "none";
   /** Attention heads, level by level. */
   readonly heads: readonly number[];
   readonly layersPerBlock: number;
@@ -34,7 +41,7 @@ export interface UNetConfig {
 
 /** Whether any level has transformers. */
 export const hasAttention = ({ depth, midDepth, upDepth }: Pick<UNetConfig, "depth" | "midDepth" | "upDepth">): boolean =>
-  [...depth, midDepth, ...upDepth].some((blocks) => blocks > 0);
+  [...depth, midDepth, ...upDepth].flat().some((blocks) => blocks > 0);
 
 export interface UNetInputs {
   readonly latents: Tensor; // [B, inChannels, H, W]
@@ -78,7 +85,7 @@ export function unet({ latents, timestep, context, pooled, timeIds }: UNetInputs
   for (let level = 0; level <= last; level++) {
     const at = w.at("down_blocks", level);
     for (let i = 0; i < layersPerBlock; i++) {
-      x = block(x, at, i, level, config.depth[level]!);
+      x = block(x, at, i, level, depthAt(config.depth[level]!, i));
       skips.push(x);
     }
     if (level === last) continue;
@@ -87,12 +94,13 @@ export function unet({ latents, timestep, context, pooled, timeIds }: UNetInputs
   }
 
   const mid = w.at("mid_block");
-  x = block(x, mid, 0, last, config.midDepth);
-  x = resnet(x, mid.at("resnets", 1), channels[last]!);
+  if (config.middle !== "none") x = block(x, mid, 0, last, config.midDepth);
+  if (config.middle === undefined) x = resnet(x, mid.at("resnets", 1), channels[last]!);
 
   for (let level = last; level >= 0; level--) {
     const at = w.at("up_blocks", last - level);
-    for (let i = 0; i <= layersPerBlock; i++) x = block(concat([x, skips.pop()!], 1), at, i, level, config.upDepth[level]!);
+    for (let i = 0; i <= layersPerBlock; i++)
+      x = block(concat([x, skips.pop()!], 1), at, i, level, depthAt(config.upDepth[level]!, i));
     if (level === 0) continue;
     const next = skips.at(-1)!;
     const fitted = slice(slice(upsample(x, 2), 2, 0, size(next, 2)), 3, 0, size(next, 3));

@@ -171,7 +171,7 @@ test("a picture contains its settings, and they make it again", async () => {
   const { images, latents } = await pm.generate({ ...base, negativePrompt: "ugly, bad" });
   const { parameters, settings } = readPngSettings(images[0]!.png);
   expect(parameters).toBe(
-    "a photo of a man img, wearing a hat\nNegative prompt: ugly, bad\nSteps: 3, Sampler: the model's own, CFG scale: 5, Seed: 1, Size: 64x64, Model: tiny-sdxl, PhotoMaker: tiny-photomaker-v1.bin, ID images: 1, Start merge step: 0",
+    "a photo of a man img, wearing a hat\nNegative prompt: ugly, bad\nSteps: 3, Sampler: Euler, CFG scale: 5, Seed: 1, Size: 64x64, Model: tiny-sdxl, PhotoMaker: tiny-photomaker-v1.bin, ID images: 1, Start merge step: 0",
   );
   const { index, load, ...request } = settings as { index: number; load: LoadInput; inputIdImages: string[] };
   expect(index).toBe(0);
@@ -318,4 +318,54 @@ test("a seed is for PyTorch's CPU generator, or on request for its CUDA generato
   expect(parameters).toContain("RNG: NV");
   expect(settings).toMatchObject({ generatorDevice: "cuda" });
   expect(notices.map((n) => n.code)).not.toContain("seed/depends-on-gpu");
+});
+
+test("a seed of 64 bits is in the picture as it was given", async () => {
+  const { images, seed } = await pm.generate({ ...base, numInferenceSteps: 1, seed: 2n ** 64n - 1n });
+  const { parameters, settings } = readPngSettings(images[0]!.png);
+  expect(seed).toBe("18446744073709551615");
+  expect(parameters).toContain("Seed: 18446744073709551615,");
+  expect(settings).toMatchObject({ seed });
+});
+
+test.each(["euler_a", "dpmpp_2m_sde"] as const)(
+  "one picture of several at once is drawn again alone with %s",
+  async (scheduler) => {
+    for (const generatorDevice of ["cpu", "cuda"] as const) {
+      const input: GenerateInput = { ...base, width: 64, height: 72, scheduler, generatorDevice, numImagesPerPrompt: 3 };
+      const all = await pm.generate(input);
+      const alone = await pm.generate({ ...input, onlyImage: 1 });
+      const size = all.latents.final.length / 3;
+      expect(alone.latents.dims).toEqual([1, ...all.latents.dims.slice(1)]);
+      expect(alone.latents.initialNoise).toEqual(all.latents.initialNoise.slice(size, 2 * size));
+      expect(alone.latents.final).toMatchGolden(all.latents.final.slice(size, 2 * size), 1e-4);
+      expect(alone.images).toHaveLength(1);
+      expect(alone.images[0]).toMatchObject({ index: 1, settings: { index: 1, onlyImage: 1 } });
+      const pixels = await Promise.all([alone.images[0]!, all.images[1]!].map(({ png }) => sharp(png).raw().toBuffer()));
+      expect(pixels[0]).toMatchGolden(pixels[1]!, 1);
+      const { initialNoise, final, dims } = all.latents;
+      const path = join(folder, "three.safetensors");
+      await writeLatents(path, initialNoise, final, dims);
+      expect((await pm.generate({ ...input, latents: path, onlyImage: 1 })).latents.initialNoise).toEqual(
+        alone.latents.initialNoise,
+      );
+    }
+  },
+);
+
+test("as many layers may be left out as the text encoders have, and more are refused before anything is loaded", async () => {
+  await pm.generate({ ...base, numInferenceSteps: 1, clipSkip: 2 });
+  const fresh = await PhotoMaker.load(TINY_V1);
+  await expect(fresh.generate({ ...base, clipSkip: 3 })).rejects.toMatchObject({
+    code: "clip-skip/out-of-range",
+    message: expect.stringMatching(/--clip-skip.* is 3\. .*have 3 and \d layers.*at most 2/),
+  });
+  const seen: GenerateEvent[] = [];
+  await expect(
+    (async () => {
+      for await (const event of fresh.generate({ ...base, clipSkip: 32 })) seen.push(event);
+    })(),
+  ).rejects.toThrow(code("clip-skip/out-of-range"));
+  expect(seen).toEqual([]);
+  await fresh.close();
 });

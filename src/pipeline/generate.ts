@@ -1,3 +1,4 @@
+import { drawnImages } from "../contract/drawn-images.ts";
 import type { GenerateEvent, GenerateResult, ImageEvent } from "../contract/events.ts";
 import type { GenerateRequest } from "../contract/request.ts";
 import type { Notice } from "../core/notice.ts";
@@ -6,6 +7,7 @@ import { previewOf } from "./decode/preview.ts";
 import { denoise, pictureOf } from "./denoise/denoise.ts";
 import { extensionsOf } from "./denoise/extensions.ts";
 import type { Prepared } from "./denoise/prepared.ts";
+import { chooseTexts } from "./encode/choose-texts.ts";
 import { encode } from "./encode/encode.ts";
 import type { Opened } from "./load/opened.ts";
 import { type Plan, planOf } from "./plan.ts";
@@ -17,7 +19,7 @@ import { Progress } from "./progress.ts";
  * Several requests are drawn in one batch; each gives the same pictures as alone, except for the rounding of sums.
  * @param given one or more requests; with more than one, events carry the index of theirs
  * @returns the result of each request
- * @throws UserError those of planOf, previewOf, encode, denoise and decodePicture
+ * @throws UserError those of planOf, previewOf, chooseTexts, encode, denoise and decodePicture
  * @see TencentARC/PhotoMaker 060b4fc photomaker/pipeline.py __call__
  */
 export async function generate(
@@ -53,8 +55,8 @@ export async function generate(
     const timings = progress.timings();
     let from = 0;
     return plan.requests.map(({ request, seed }, i) => {
-      const own = ownLatents({ initialNoise, final }, dims, from, request.numImagesPerPrompt);
-      from += request.numImagesPerPrompt;
+      const own = ownLatents({ initialNoise, final }, dims, from, drawnImages(request));
+      from += drawnImages(request);
       told.one(i, { type: "done", seed, timings, modelMemory: opened.memory(), latents: own });
       return { images: images[i]!, seed, notices: told.notices(i), timings, latents: own };
     });
@@ -101,16 +103,23 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
   const { sessions } = opened.unet;
   const prepared: Prepared[] = [];
   for (const [i, { request, seed }] of plan.requests.entries()) {
-    const texts = await encode(opened, request, {
-      guided: plan.guided,
-      progress,
-      note: (notices) => told.note(notices, i),
-      signal,
-      onRead: () => {
-        if (opened.apart) void sessions.loadAhead(extensionsOf(request), progress);
+    const chosen = await chooseTexts(request, BigInt(seed));
+    const texts = await encode(
+      opened,
+      { ...request, ...chosen },
+      {
+        guided: plan.guided,
+        evaluations: plan.sampler.timesteps.length,
+        loras: opened.options.loras,
+        progress,
+        note: (notices) => told.note(notices, i),
+        signal,
+        onRead: () => {
+          if (opened.apart) void sessions.loadAhead(extensionsOf(request), progress);
+        },
       },
-    });
-    prepared.push({ request, texts, seed });
+    );
+    prepared.push({ request, texts, seed, chosen });
   }
   return prepared;
 }
@@ -127,7 +136,8 @@ async function decodeAll(
   const images: ImageEvent[][] = [];
   for (const [i, one] of prepared.entries()) {
     const own: ImageEvent[] = [];
-    for (let index = 0; index < one.request.numImagesPerPrompt; index++) {
+    const first = one.request.onlyImage ?? 0;
+    for (let index = first; index < first + drawnImages(one.request); index++) {
       signal.throwIfAborted();
       progress.step("decode", at, count);
       const mergeStep = one.texts.identity && requests[i]!.mergeStep;

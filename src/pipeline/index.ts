@@ -19,6 +19,7 @@ export type { Person } from "../contract/person.ts";
 export { type GenerateInput, GenerateRequest, type LoadInput, LoadOptions } from "../contract/request.ts";
 export { type FromSettings, type Missing, requestFromSettings } from "../contract/request-from-settings.ts";
 export { type Json, requestJson } from "../contract/request-json.ts";
+export type { Seed } from "../contract/seed.ts";
 export { toWire, toWireError, type WireError, WireEvent, type WireNames } from "../contract/wire.ts";
 export { writeLatents } from "./denoise/read-latents.ts";
 export type { Generation, StartGeneration } from "./generation.ts";

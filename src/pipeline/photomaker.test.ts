@@ -34,6 +34,7 @@ function fromCase(folder: string, name: string): { options: LoadInput; request: 
     },
     request: {
       prompt: a.prompt,
+      promptSyntax: "none",
       ...set("prompt2", a.prompt_2),
       ...set("negativePrompt", a.negative_prompt),
       ...set("negativePrompt2", a.negative_prompt_2),

@@ -157,13 +157,24 @@ export class PhotoMaker implements AsyncDisposable {
    * Counts the operations of one evaluation of the denoiser.
    * @param rows rows of the evaluation: one for each picture, two with guidance
    * @param width width of the picture in pixels, as `height`
+   * @param chunks number of chunks of 75 tokens in the prompt
    * @throws UserError size/…, num-images/…
    */
-  evaluationWork({ width, height, rows }: { readonly width: number; readonly height: number; readonly rows: number }): Work {
+  evaluationWork({
+    width,
+    height,
+    rows,
+    chunks = 1,
+  }: {
+    readonly width: number;
+    readonly height: number;
+    readonly rows: number;
+    readonly chunks?: number;
+  }): Work {
     parseGenerateRequest({ prompt: "any", width, height, numImagesPerPrompt: rows });
     const { unet, vae, text } = this.#opened;
     const { outputs, pairs } = unet.graph.unfinished;
-    const sizes = { batch: rows, tokens: text[0].graph.settings.positions };
+    const sizes = { batch: rows, tokens: chunks * text[0].graph.settings.positions };
     const latents = { height: height / vae.graph.factor, width: width / vae.graph.factor };
     // in 8 bits the LoRAs are part of the weights
     const { noise } = this.runsOn.precision === "int8" ? outputs : withLoras(outputs, pairs);

@@ -1,11 +1,16 @@
+import { drawnImages } from "../contract/drawn-images.ts";
 import type { GenerateRequest } from "../contract/request.ts";
+import type { Seed } from "../contract/seed.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Sampler } from "../samplers/sampler.ts";
+import { switchesOf } from "../text/prompt-pieces.ts";
+import { parsePrompt } from "../text/prompt-tree.ts";
 import { decoderOf } from "./decode/decode.ts";
 import { checkExtensions, extensionsOf } from "./denoise/extensions.ts";
 import { mergeStepNotices, mergeStepOf } from "./denoise/merge-step.ts";
 import { guidedEvaluations } from "./denoise/text-guidance.ts";
+import { checkClipSkip } from "./encode/clip-skip.ts";
 import { checkRoom } from "./load/check-room.ts";
 import type { Opened } from "./load/opened.ts";
 import { type SettledRequest, samplerOf, settle } from "./settle.ts";
@@ -21,7 +26,7 @@ export interface Size {
 
 export interface PlannedRequest {
   readonly request: SettledRequest;
-  readonly seed: number;
+  readonly seed: Seed;
   /** Last evaluation without the person, counted from 0; undefined without an adapter. */
   readonly mergeStep: number | undefined;
 }
@@ -38,12 +43,15 @@ export interface Plan {
   readonly notices: readonly Notice[];
 }
 
-type Planned = Pick<Opened, "fewStep" | "scheduler" | "identity" | "unet" | "vae" | "tinyVae" | "room" | "unloadAfterUse">;
+type Planned = Pick<
+  Opened,
+  "text" | "fewStep" | "scheduler" | "identity" | "unet" | "vae" | "tinyVae" | "room" | "unloadAfterUse"
+>;
 
 /**
  * Plans how requests are drawn, and refuses those that cannot be.
  * @param given one or more requests
- * @throws UserError requests/differ, size/not-multiple-of-…, decoder/no-tiny-vae, memory/too-little; those of createSampler and of the checks of
+ * @throws UserError clip-skip/out-of-range, requests/differ, size/not-multiple-of-…, decoder/no-tiny-vae, memory/too-little; those of createSampler and of the checks of
  *   DeepCache, T-GATE and token downsampling
  */
 export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan {
@@ -59,8 +67,9 @@ export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan
     checkExtensions(extensionsOf(request), { config, evaluations });
     decoderOf(models, request);
   }
+  for (const request of requests) checkClipSkip(models.text, request);
   const guided = guidedEvaluations(first, evaluations) > 0;
-  const count = requests.reduce((sum, { numImagesPerPrompt }) => sum + numImagesPerPrompt, 0);
+  const count = requests.reduce((sum, request) => sum + drawnImages(request), 0);
   const picture = { width: size.width, height: size.height, rows: count * (guided ? 2 : 1) };
   const person = models.identity !== undefined;
   const notices = [
@@ -84,7 +93,7 @@ export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan
 
 /**
  * Values that requests in one batch must share: options of the sampler, of guidance and of the UNet. With DeepCache they must share the
- * merge step as well, since the deep layers are evaluated when the identity is merged in.
+ * merge step as well, and the steps at which prompts change, since the deep layers are evaluated when the identity is merged in.
  */
 function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<string, unknown>> {
   const { width, height } = sizeOf(models, request);
@@ -97,9 +106,18 @@ function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<str
     deepCache,
     tGate,
     tokenDownsampling,
-    ...(deepCache !== undefined && { startMergeStep: mergeStepOf(request) }),
+    ...(deepCache !== undefined && { startMergeStep: mergeStepOf(request), promptSchedule: scheduleOf(request) }),
   };
   return { width, height, ...sampling, ...guidance, ...shortcuts };
+}
+
+/** At which steps the texts change, as text: of all prompts. */
+function scheduleOf(request: SettledRequest): string {
+  if (request.promptSyntax === "none") return "";
+  const { prompt, prompt2, negativePrompt, negativePrompt2, numInferenceSteps } = request;
+  const texts = [prompt, prompt2, negativePrompt, negativePrompt2];
+  const steps = texts.flatMap((text) => (text === undefined ? [] : switchesOf(parsePrompt(text).nodes, numInferenceSteps)));
+  return [...new Set(steps)].toSorted((a, b) => a - b).join(" ");
 }
 
 function refuseDifferent(first: Readonly<Record<string, unknown>>, other: Readonly<Record<string, unknown>>): void {
@@ -112,7 +130,7 @@ function refuseDifferent(first: Readonly<Record<string, unknown>>, other: Readon
   );
 }
 
-const seedOf = ({ seed }: GenerateRequest): number => seed ?? Math.floor(Math.random() * 2 ** 32);
+const seedOf = ({ seed }: GenerateRequest): Seed => seed ?? Math.floor(Math.random() * 2 ** 32);
 
 function sizeOf({ unet, vae }: Pick<Opened, "unet" | "vae">, request: GenerateRequest): Size {
   const { sampleSize } = unet.graph.settings;

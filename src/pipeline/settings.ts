@@ -3,16 +3,20 @@ import { metaOf } from "../contract/option.ts";
 import { type Person, peopleOf } from "../contract/person.ts";
 import type { Photo } from "../contract/photo.ts";
 import { GenerateRequest, LoadOptions } from "../contract/request.ts";
+import type { Seed } from "../contract/seed.ts";
 import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
 import { isGuided } from "./denoise/text-guidance.ts";
+import type { ChosenTexts } from "./encode/choose-texts.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
 import type { SettledRequest } from "./settle.ts";
 
 /** Settings that a picture was made with. */
 export interface PictureSettings {
-  readonly request: SettledRequest & { readonly width: number; readonly height: number; readonly seed: number };
+  readonly request: SettledRequest & { readonly width: number; readonly height: number; readonly seed: Seed };
   readonly load: LoadOptions;
+  /** What wildcards in its texts became. */
+  readonly chosen?: ChosenTexts | undefined;
   /** 0-based among the pictures of the request. */
   readonly index: number;
   readonly sampler: string;
@@ -23,15 +27,18 @@ export interface PictureSettings {
  * Settings as plain JSON, for the PNG and for programs: with the files, they make the picture again. Files are named without their folders,
  * those of the hub by id and commit; bytes and numbers are only described. `requestFromSettings` is the inverse.
  */
-export function settingsJson({ request, load, index }: PictureSettings): Record<string, unknown> {
-  const { people, idEmbeds, idTokens, latents, inputIdImages, ...rest } = request;
+export function settingsJson({ request, load, index, chosen }: PictureSettings): Record<string, unknown> {
+  const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, ...rest } = request;
   return {
     ...rest,
+    promptSyntax: request.promptSyntax ?? "a1111", // said, because pictures that do not say it were made without
     ...publicPerson({ inputIdImages: inputIdImages.map(photoName), idEmbeds, idTokens }),
     ...(people !== undefined && {
       people: people.map(({ photos, ...person }) => publicPerson({ ...person, photos: photos.map(photoName) })),
     }),
     ...(latents !== undefined && { latents: numbersName(latents) }),
+    ...(wildcards !== undefined && { wildcards: fileName(wildcards) }),
+    ...(chosen !== undefined && { chosen }),
     index,
     load: publicLoad(load),
   };
@@ -48,19 +55,29 @@ const publicPerson = <T extends Pick<Person, "idEmbeds" | "idTokens">>({ idEmbed
   ...(idTokens !== undefined && { idTokens: numbersName(idTokens) }),
 });
 
-function publicLoad({ model, modelConfig, adapter, tinyVae, loras, ...rest }: LoadOptions): LoadOptions {
+function publicLoad({
+  model,
+  modelConfig,
+  adapter,
+  tinyVae,
+  loras,
+  loraFolder: _,
+  embeddings,
+  ...rest
+}: LoadOptions): LoadOptions {
   return {
     ...rest,
     model: publicName(model),
     ...(modelConfig === undefined ? {} : { modelConfig: fileName(modelConfig) }),
     ...(adapter === undefined ? {} : { adapter: publicName(adapter) }),
     ...(tinyVae === undefined ? {} : { tinyVae: publicName(tinyVae) }),
-    loras: loras.map(({ path, scale }) => ({ path: publicName(path), scale })),
+    ...(embeddings !== undefined && { embeddings: embeddings.map(fileName) }),
+    loras: loras.map(({ path, ...one }) => ({ path: publicName(path), ...one })),
   };
 }
 
 /** Settings as the text that other tools read, with the infotext names of the contract. */
-export function settingsText({ request, load, index, sampler, mergeStep }: PictureSettings): string {
+export function settingsText({ request, load, index, chosen, sampler, mergeStep }: PictureSettings): string {
   const people = peopleOf(request);
   const tokens = people.flatMap(({ idTokens }) => (idTokens === undefined ? [] : [idTokens.dims[0]!]));
   const adapter: [string, string | number][] =
@@ -86,8 +103,9 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
     value === undefined ? [] : [named(GenerateRequest, key, value)];
   const { guidanceEnd, clipSkip } = request;
   return infotext({
-    prompt: request.prompt,
-    negativePrompt: isGuided(request.guidanceScale) && guidanceEnd > 0 ? request.negativePrompt : undefined,
+    prompt: chosen?.prompt ?? request.prompt,
+    negativePrompt:
+      isGuided(request.guidanceScale) && guidanceEnd > 0 ? (chosen?.negativePrompt ?? request.negativePrompt) : undefined,
     settings: [
       ...told("numInferenceSteps", request.numInferenceSteps),
       ...told("scheduler", sampler),
@@ -102,8 +120,13 @@ export function settingsText({ request, load, index, sampler, mergeStep }: Pictu
       ...told("tokenDownsampling", request.tokenDownsampling),
       ...told("tGate", request.tGate),
       ...told("clipSkip", clipSkip === undefined ? undefined : clipSkip + 1),
-      ...load.loras.map(({ path, scale }) => named(LoadOptions, "loras", `${shortName(path)}:${scale}`)),
+      ...load.loras.map(({ path, scale, blocks }) =>
+        named(LoadOptions, "loras", `${shortName(path)}:${scale}${blocks === undefined ? "" : `:lbw=${blocks}`}`),
+      ),
       ...adapter,
+      // names of sd-dynamic-prompts
+      ...(chosen?.prompt === undefined ? [] : ([["Template", request.prompt]] as const)),
+      ...(chosen?.negativePrompt === undefined ? [] : ([["Negative Template", request.negativePrompt!]] as const)),
       ...(request.numImagesPerPrompt > 1 ? ([["Batch pos", index]] as const) : []),
     ],
   });

@@ -75,6 +75,13 @@ export function fewStepNotices(detected: Detected | undefined): Notice[] {
   return [{ code: "few-step/detected", message }];
 }
 
+/** What a single file alone says of its prediction, with the schedule that SDXL shares. With zero terminal SNR the last timestep counts. */
+function completed(config: unknown): unknown {
+  if (typeof config !== "object" || config === null || "_class_name" in config) return config;
+  const zeroSnr = (config as SchedulerConfig).rescale_betas_zero_snr === true;
+  return { ...SDXL_SCHEDULER, ...(zeroSnr && { timestep_spacing: "trailing" }), ...config };
+}
+
 /**
  * Creates the sampler of a settled request.
  * @param config content of the model's scheduler_config.json
@@ -87,7 +94,8 @@ export function samplerOf(request: SettledRequest, config: unknown, detected: De
     ...(timestepSpacing && { timestep_spacing: timestepSpacing }),
     ...(predictionType && { prediction_type: predictionType }),
   };
-  const own = Object.keys(changes).length === 0 ? config : { ...(config ?? SDXL_SCHEDULER), ...changes };
+  const full = completed(config);
+  const own = Object.keys(changes).length === 0 ? full : { ...(full ?? SDXL_SCHEDULER), ...changes };
   const timesteps = scheduler === detected?.fewStep.scheduler ? detected?.fewStep.timesteps : undefined;
   return createSampler(scheduler, own, steps, timesteps?.length === steps ? timesteps : undefined);
 }

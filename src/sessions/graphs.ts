@@ -3,6 +3,7 @@ import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
 import { type LoraPair, lora, scaleOf } from "../graph/lora.ts";
 import { input } from "../graph/ops/source.ts";
+import { Recorder } from "../graph/recorder.ts";
 import { rewriteNamed } from "../graph/rewrite.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
@@ -16,7 +17,7 @@ import { tinyDecode } from "../models/tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
 import { unet } from "../models/unet.ts";
 import { type UNetModelConfig, unetConfig } from "../models/unet-config.ts";
-import { vaeDecode } from "../models/vae.ts";
+import { type VaeConfig, vaeDecode, vaeEncode } from "../models/vae.ts";
 import { vaeConfig } from "../models/vae-config.ts";
 import type { AdapterFiles } from "../weights/adapter.ts";
 import type { ModelFiles } from "../weights/model.ts";
@@ -71,16 +72,26 @@ export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
   readonly unfinished: Unfinished;
   readonly settings: ClipTextModelConfig;
+  /** Whether it has the inputs `given` [B, S, C] and `keep` [B, S, 1]: vectors that stand in the place of tokens. */
+  readonly takesVectors?: boolean;
+  /** Names of tensors that the encoder has no place for. */
+  readonly unused: readonly string[];
 }
 
-export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs): TextGraph {
+/** @param takesVectors for textual inversions */
+export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs, takesVectors = false): TextGraph {
   const { config, tensors } = model.components[name];
   const sizes = clipTextConfig(config, tensors, name);
-  const inputs = { ids: input("ids", [batch, tokens], "i64"), pooledAt: input("pooledAt", [batch], "i64") };
-  const { hiddenStates, pooled } = clipText(inputs, new Weights(new Checkpoint(tensors, name)), sizes);
+  const inputs = {
+    ids: input("ids", [batch, tokens], "i64"),
+    pooledAt: input("pooledAt", [batch], "i64"),
+    ...(takesVectors && { given: input("given", [batch, tokens, sizes.width]), keep: input("keep", [batch, tokens, 1]) }),
+  };
+  const checkpoint = new Checkpoint(tensors, name);
+  const { hiddenStates, pooled } = clipText(inputs, new Weights(checkpoint), sizes);
   const outputs: Record<string, Tensor> = Object.fromEntries(hiddenStates.map((h, i) => [`hidden_${i}`, h]));
   if (name === "text_encoder_2" && pooled !== undefined) outputs.pooled = pooled;
-  return { unfinished: unfinished(name, outputs, loras), settings: sizes };
+  return { unfinished: unfinished(name, outputs, loras), settings: sizes, takesVectors, unused: checkpoint.unused() };
 }
 
 export interface IdGraph {
@@ -119,6 +130,8 @@ export interface UNetGraph {
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly unfinished: Unfinished<"noise">;
   readonly settings: UNetModelConfig;
+  /** Names of tensors that the UNet has no place for. */
+  readonly unused: readonly string[];
 }
 
 export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
@@ -131,8 +144,9 @@ export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
     pooled: input("pooled", [batch, settings.pooledDim]),
     timeIds: input("timeIds", [batch, 6]),
   };
-  const noise = unet(inputs, new Weights(new Checkpoint(tensors, "unet")), settings);
-  return { unfinished: unfinished("unet", { noise }, loras), settings };
+  const checkpoint = new Checkpoint(tensors, "unet");
+  const noise = unet(inputs, new Weights(checkpoint), settings);
+  return { unfinished: unfinished("unet", { noise }, loras), settings, unused: checkpoint.unused() };
 }
 
 /** Graph of a decoder: the VAE, or a tiny autoencoder in its place. */
@@ -151,32 +165,47 @@ export interface DecoderGraph {
   readonly parameters: number;
   /** Channels of the last block, which computes at the picture's size. */
   readonly channels: number;
+  /** Names of tensors that neither decoder nor encoder has a place for. */
+  readonly unused: readonly string[];
 }
 
 export function vaeGraph(model: ModelFiles): DecoderGraph {
   const { config: json, tensors } = model.components.vae;
   const config = vaeConfig(json, tensors);
   const latents = input("latents", [batch, config.latentChannels, height, width]);
-  const picture = vaeDecode(latents, new Weights(new Checkpoint(tensors, "vae")), config);
+  const checkpoint = new Checkpoint(tensors, "vae");
+  const picture = vaeDecode(latents, new Weights(checkpoint), config);
+  const encoder = namesOfEncoder(config);
   return {
     decode: { picture },
     config,
     factor: 2 ** (config.channels.length - 1),
     parameters: decoderParameters(tensors),
     channels: config.channels[0]!,
+    unused: checkpoint.unused().filter((name) => !encoder.has(name)),
   };
+}
+
+/** Names of all that a VAE's encoder has: it is in the file for pictures to start from, and no graph here asks for it. */
+function namesOfEncoder(config: VaeConfig): ReadonlySet<string> {
+  const recorder = new Recorder();
+  const side = 2 ** config.channels.length;
+  vaeEncode(input("pixels", [1, config.imageChannels, side, side]), new Weights(recorder), config);
+  return new Set(recorder.params.keys());
 }
 
 export function tinyVaeGraph({ config: json, tensors }: TinyVaeFiles): DecoderGraph {
   const config = tinyAutoencoderConfig(json, tensors);
   const latents = input("latents", [batch, config.latentChannels, height, width]);
-  const picture = tinyDecode(latents, new Weights(new Checkpoint(tensors, "the tiny VAE")), config);
+  const checkpoint = new Checkpoint(tensors, "the tiny VAE");
+  const picture = tinyDecode(latents, new Weights(checkpoint), config);
   return {
     decode: { picture },
     config,
     factor: 2 ** (config.blocks.length - 1),
     parameters: decoderParameters(tensors),
     channels: config.channels,
+    unused: checkpoint.unused(),
   };
 }
 

@@ -9,11 +9,12 @@ import { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { WeightRange } from "../runtime/eight-bit-probe.ts";
 import { ortRuntime } from "../runtime/node/ort-runtime.ts";
 import { listPrepared, preparedIn, weightsPath } from "../runtime/node/prepare/cache-folder.ts";
+import { computeInCache } from "../runtime/node/prepare/compute-in-cache.ts";
 import { prepareInCache } from "../runtime/node/prepare/prepare-in-cache.ts";
 import { decibels } from "../testing/decibels.ts";
 import { goldenPath } from "../testing/golden.ts";
 import { silent } from "../testing/tiny-model.ts";
-import { openModel, openTensors, readRowMajor } from "../weights/index.ts";
+import { openModel, openStored, readRowMajor } from "../weights/index.ts";
 import { NO_PAIRS, vaeGraph } from "./graphs.ts";
 import { chooseDevice, choosePrecision, inEightBits } from "./precision.ts";
 
@@ -190,7 +191,7 @@ test("weights of the paired range have a file of their own, no pair sums to more
   const pictures: Float32Array[] = [];
   for (const weightRange of ["full", "paired"] as const) {
     const whole = { model: "vae", from: "miniature", outputs: decode, pairs: NO_PAIRS, weightRange };
-    const session = await runtime.load((await inEightBits(whole, decode, prepareInCache)(silent)).outputs);
+    const session = await runtime.load((await inEightBits(whole, decode, prepareInCache, computeInCache)(silent)).outputs);
     pictures.push((await session.run({ latents })).picture.data as Float32Array);
   }
   await runtime.close();
@@ -198,7 +199,7 @@ test("weights of the paired range have a file of their own, no pair sums to more
   expect(decibels(pictures[0]!, pictures[1]!)).toBeGreaterThan(30);
   const most = async (key: string): Promise<number> => {
     let most = 0;
-    for (const entry of (await openTensors(weightsPath(folder, key))).tensors.values()) {
+    for (const entry of (await openStored(weightsPath(folder, key))).tensors.values()) {
       if (entry.dtype !== "I8") continue;
       const [rows, columns] = entry.shape as [number, number];
       const bytes = await readRowMajor(entry);

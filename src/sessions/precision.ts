@@ -4,6 +4,7 @@ import type { Notice } from "../core/notice.ts";
 import type { Device } from "../runtime/device.ts";
 import type { WeightRange } from "../runtime/eight-bit-probe.ts";
 import type { PrepareWeights, ToPrepare } from "../runtime/prepare.ts";
+import { hasComputed, preparingOf, withComputed } from "./computed-weights.ts";
 import type { Outputs } from "./graphs.ts";
 import type { Prepare } from "./lazy-session.ts";
 import { gb, type ProcessorPrecision } from "./memory.ts";
@@ -94,14 +95,19 @@ const PAIRED =
  * @param whole the whole model, from which the prepared weights are named
  * @param outputs the graph to load, over the same weights
  * @param prepare the runtime's function that prepares weights
+ * @param compute the runtime's function that computes weights, for changed ones that stay out of 8 bits
  */
 export const inEightBits =
-  <Name extends string>(whole: ToPrepare, outputs: Outputs<Name>, prepare: PrepareWeights): Prepare<Name> =>
+  <Name extends string>(
+    whole: ToPrepare,
+    outputs: Outputs<Name>,
+    prepare: PrepareWeights,
+    compute: PrepareWeights,
+  ): Prepare<Name> =>
   async (observer) => {
-    const { over, keep } = await prepare(whole, {
-      signal: observer.signal,
-      preparing: (done, total) => observer.preparing(whole.model, done, total),
-      noted: (notice) => observer.noted(notice),
-    });
-    return { outputs: over(outputs), keep };
+    const { over, keep } = await prepare(whole, preparingOf(whole.model, observer));
+    if (!hasComputed(whole.outputs)) return { outputs: over(outputs), keep };
+    const rest = { ...whole, outputs: over(whole.outputs) };
+    const computed = await withComputed(rest, over(outputs), compute)(observer);
+    return { ...computed, keep };
   };

@@ -5,6 +5,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 
 // The only module above the runtime that knows which runtime is used: ONNX Runtime in processes of Node.
 export { availableMemory } from "../runtime/node/available-memory.ts";
+export { computeInCache } from "../runtime/node/prepare/compute-in-cache.ts";
 export { prepareInCache } from "../runtime/node/prepare/prepare-in-cache.ts";
 
 interface Threads {

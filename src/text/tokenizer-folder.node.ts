@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, systemCode, UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
+import { readText as readTextFile } from "../core/read-text.node.ts";
 import { clipMerges } from "./clip-merges.node.ts";
 import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
 
@@ -16,7 +16,7 @@ export const sdxlTokenizer = (name: TokenizerName): Tokenizer =>
 /**
  * The tokenizer of a diffusers folder: vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json. Where both
  * vocabulary files are missing, CLIP's vocabulary is used, and a notice says so.
- * @throws UserError tokenizer/incomplete, tokenizer/unreadable, tokenizer/config, tokenizer/vocabulary
+ * @throws UserError tokenizer/incomplete, tokenizer/unreadable, tokenizer/config, tokenizer/vocabulary, text/encoding
  */
 export async function readTokenizerFolder(
   folder: string,
@@ -38,9 +38,10 @@ export async function readTokenizerFolder(
 
 async function readText(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, "utf8");
+    return await readTextFile(path);
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
+    if (error instanceof UserError) throw error;
     throw new UserError(
       "tokenizer/unreadable",
       `${path} cannot be read: ${messageOf(error)}.`,

@@ -26,6 +26,8 @@ const schema = z.looseObject({
 export interface Tokenizer {
   /** Ids with begin and end token, without padding. */
   encode(text: string): number[];
+  /** The same ids without begin and end, those of each word together. */
+  words(text: string): number[][];
   /** The text of ids; encoding it again gives the same ids. Lower case, spaces tidied. */
   decode(ids: readonly number[]): string;
   /** The same tokenizer, which also knows `word` as a token, wherever it occurs in a text. */
@@ -112,23 +114,23 @@ function tokenizerOf(state: State): Tokenizer {
   const escaped = special.toSorted((a, b) => b.length - a.length).map((s) => s.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   const specials = new RegExp(`(${escaped.join("|")})`, "u");
 
-  function plain(text: string): number[] {
+  function plain(text: string): number[][] {
     const words = cleanText(text).match(WORDS) ?? [];
-    return words.flatMap((word) => {
+    return words.map((word) => {
       const letters = Array.from(new TextEncoder().encode(word), (byte) => letterOf.get(byte)!).join("");
       return bpe.split(letters).map((piece) => idOf(piece) ?? unknown);
     });
   }
+  /** Splitting by a group puts the special tokens at odd indices. */
+  const words = (text: string): number[][] =>
+    text.split(specials).flatMap((part, i) => (i % 2 === 1 ? [[idOf(part)!]] : plain(part)));
   return {
     begin,
     end,
     pad,
     maxLength,
-    encode(text) {
-      // splitting by a group puts the special tokens at odd indices
-      const parts = text.split(specials);
-      return [begin, ...parts.flatMap((part, i) => (i % 2 === 1 ? [idOf(part)!] : plain(part))), end];
-    },
+    words,
+    encode: (text) => [begin, ...words(text).flat(), end],
     decode(list) {
       const wanted = new Set(list);
       const pieces = new Map<number, string>();

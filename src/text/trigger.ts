@@ -61,7 +61,7 @@ export function expandTrigger(
 ): TriggerPrompt {
   const { tokenizer, id } = plain.withToken(trigger);
   const all = tokenizer.encode(prompt);
-  const at = findTrigger(all, id, { tokenizer, trigger, prompt, window, what });
+  const at = findTrigger(all, id, { trigger, prompt, window, what });
   const kept = truncate(all, window.length);
   const { ids, positions } = repeatClassWord(kept, id, repeats, window.length);
   const notices: Notice[] = [];
@@ -134,15 +134,19 @@ export function refuseTriggerInNegative(plain: Tokenizer, text: string, trigger:
     );
 }
 
-interface Search {
-  readonly tokenizer: Tokenizer;
+export interface Search {
   readonly trigger: string;
   readonly prompt: string;
   readonly window: Window;
   readonly what: string;
 }
 
-function findTrigger(ids: readonly number[], id: number, { trigger, prompt, window, what }: Search): number {
+/**
+ * Where the trigger word stands.
+ * @param ids with the begin token
+ * @throws UserError prompt/trigger-missing, prompt/trigger-repeated, prompt/class-missing, prompt/trigger-cut
+ */
+export function findTrigger(ids: readonly number[], id: number, { trigger, prompt, window, what }: Search): number {
   const at = ids.flatMap((x, i) => (x === id ? [i] : []));
   const given = `The ${what} is: "${prompt}".`;
   const other = otherSpelling(prompt, trigger);

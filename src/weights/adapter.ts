@@ -1,7 +1,7 @@
 import { UserError } from "../core/errors.ts";
-import { identify, KIND_NAMES } from "./identify.ts";
+import { identify, isLoraKey, KIND_NAMES } from "./identify.ts";
 import { unwrapStateDict } from "./model.ts";
-import { type Tensors, withoutPrefix } from "./tensor-entry.ts";
+import type { TensorEntry, Tensors } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
 export interface AdapterFiles {
@@ -10,7 +10,7 @@ export interface AdapterFiles {
   readonly path: string;
   /** Tensors by names such as `vision_model.…`, `visual_projection.weight`, `fuse_module.…`, `qformer_perceiver.…`. */
   readonly idEncoder: Tensors;
-  /** Tensors by names such as `unet.….attn1.processor.to_q_lora.down.weight`. */
+  /** Tensors by names such as `unet.….attn1.processor.to_q_lora.down.weight`; none where the LoRA is a file of its own. */
   readonly lora: Tensors;
 }
 
@@ -19,8 +19,32 @@ const PARTS: Readonly<Record<AdapterFiles["version"], readonly string[]>> = {
   v2: ["vision_model.", "visual_projection.", "visual_projection_2.", "fuse_module.", "qformer_perceiver."],
 };
 
+export const NO_LORA = "It has the ID encoder alone, and lacks the LoRA that belongs to it (lora_weights).";
+export const LORA_APART = "Give that file too, with --lora, or the adapter as it is published, which has both.";
+
+/** What stands before the names of an ID encoder's tensors: nothing, in files whose writers took it off. */
+const ENCODERS = ["id_encoder.", "pmid.", "photomaker.id_encoder.", ""] as const;
+
+/** The ID encoder and the LoRA among an adapter's tensors, as far as they are there. */
+export function splitAdapter(
+  tensors: Tensors,
+): Pick<AdapterFiles, "idEncoder" | "lora"> & { readonly unused: readonly string[] } {
+  const names = [...tensors.keys()];
+  const prefix = ENCODERS.find((start) => names.some((name) => name.startsWith(`${start}fuse_module.`))) ?? "id_encoder.";
+  const named = names.filter((name) => name.startsWith("lora_weights."));
+  const isLora = (name: string): boolean => (named.length > 0 ? name.startsWith("lora_weights.") : isLoraKey(name));
+  const [idEncoder, lora, unused] = [new Map<string, TensorEntry>(), new Map<string, TensorEntry>(), [] as string[]];
+  for (const [name, entry] of tensors) {
+    const [into, start] = isLora(name) ? [lora, "lora_weights."] : [idEncoder, prefix];
+    const short = name.startsWith(start) ? name.slice(start.length) : name;
+    if (into === idEncoder && !name.startsWith(prefix)) unused.push(name);
+    else into.set(short, { ...entry, name: short });
+  }
+  return { idEncoder, lora, unused };
+}
+
 /**
- * The parts of a PhotoMaker adapter, out of the file that holds it.
+ * The parts of a PhotoMaker adapter, out of the file that holds it. Its LoRA may be missing: it can be a file of its own.
  * @throws UserError adapter/wrong-kind, adapter/incomplete
  */
 export function adapterOf(file: TensorFile): AdapterFiles {
@@ -33,15 +57,15 @@ export function adapterOf(file: TensorFile): AdapterFiles {
       `${file.path} is ${KIND_NAMES[kind]}, not a PhotoMaker adapter.`,
       "Give photomaker-v1.bin or photomaker-v2.bin, such as those of TencentARC/PhotoMaker and TencentARC/PhotoMaker-V2.",
     );
-  const idEncoder = withoutPrefix(tensors, "id_encoder.");
-  const lora = withoutPrefix(tensors, "lora_weights.");
-  const missing = PARTS[version].filter((prefix) => ![...idEncoder.keys()].some((name) => name.startsWith(prefix)));
-  if (lora.size === 0) missing.push("lora_weights.");
+  const { idEncoder, lora } = splitAdapter(tensors);
+  const missing = missingParts(version, idEncoder);
   if (missing.length > 0)
-    throw new UserError(
-      "adapter/incomplete",
-      `${file.path} lacks ${missing.map((prefix) => prefix.slice(0, -1)).join(", ")}.`,
-      "Download the adapter again.",
-    );
+    throw new UserError("adapter/incomplete", `${file.path} lacks ${missing.join(", ")}.`, "Download the adapter again.");
   return { version, path: file.path, idEncoder, lora };
 }
+
+/** Parts of an ID encoder that are not there, such as "vision_model". */
+export const missingParts = (version: AdapterFiles["version"], idEncoder: Tensors): string[] =>
+  PARTS[version]
+    .filter((prefix) => ![...idEncoder.keys()].some((name) => name.startsWith(prefix)))
+    .map((prefix) => prefix.slice(0, -1));

@@ -1,10 +1,11 @@
-import { readdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { readdir, readlink } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { type ErrorCode, UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { openTensors } from "./open-tensors.node.ts";
 import { readJsonObject } from "./read-json.node.ts";
 import type { TensorEntry, Tensors } from "./tensor-entry.ts";
+import type { TensorFile } from "./tensor-file.ts";
 
 export interface ComponentWeights {
   readonly tensors: Tensors;
@@ -13,38 +14,80 @@ export interface ComponentWeights {
   readonly notices: readonly Notice[];
 }
 
-/** File names of a component's weights, best first: safetensors before pickles, full before reduced precision. */
-const CANDIDATES: readonly string[] = ["safetensors", "bin"].flatMap((end) =>
-  (end === "bin" ? ["diffusion_pytorch_model", "pytorch_model"] : ["diffusion_pytorch_model", "model"]).flatMap((base) => [
-    `${base}.${end}`,
-    `${base}.${end}.index.json`,
-    `${base}.fp16.${end}`,
-    `${base}.${end}.index.fp16.json`,
-    `${base}.fp16.${end}.index.json`,
-  ]),
-);
+/** A file of a component's weights, by its name. */
+interface Candidate {
+  readonly name: string;
+  /** Such as "fp16"; empty for the weights as they were trained. */
+  readonly variant: string;
+  /** Lower is better: safetensors before pickles, then whole before variants, fp16 and bf16 before others. */
+  readonly rank: number;
+}
+
+const SAFETENSORS = /^(diffusion_pytorch_model|model)(?:\.([\w-]+))?\.safetensors(\.index(?:\.([\w-]+))?\.json)?$/;
+const PICKLED = /^(diffusion_pytorch_model|pytorch_model)(?:\.([\w-]+))?\.bin(\.index(?:\.([\w-]+))?\.json)?$/;
+const PART = /-\d+-of-\d+/;
+const VARIANTS = ["", "fp16", "bf16"];
+
+/** What a file is by its name: `model.bf16.safetensors`, `model.safetensors.index.bf16.json` and `model.bf16.safetensors.index.json`. */
+function candidateOf(name: string): Candidate | undefined {
+  const found = SAFETENSORS.exec(name) ?? PICKLED.exec(name);
+  if (found === null || PART.test(name)) return undefined;
+  const [, base, before, index, behind] = found;
+  const variant = before ?? behind ?? "";
+  const known = VARIANTS.indexOf(variant);
+  const place = known < 0 ? VARIANTS.length : known;
+  const rank =
+    (SAFETENSORS.test(name) ? 0 : 100) +
+    (base === "diffusion_pytorch_model" ? 0 : 50) +
+    10 * place +
+    (index === undefined ? 0 : before === undefined ? 1 : 2);
+  return { name, variant, rank };
+}
 
 /**
  * Opens the weights in the folder of a diffusers component: one file, or shards with their index.
  *
  * @returns undefined if there are none
- * @throws UserError model/shard-missing, model/shard-index, config/not-json, config/too-large; file/*, weights/*, safetensors/*, torch/*, zip/*,
+ * @throws UserError model/broken-link, model/shard-missing, model/shard-index, config/not-json, config/too-large; file/*, weights/*, safetensors/*, torch/*, zip/*,
  *   pickle/*
  */
 export async function readComponentFolder(folder: string): Promise<ComponentWeights | undefined> {
-  const present = new Set(await readdir(folder).catch(() => []));
-  const [chosen, ...others] = CANDIDATES.filter((name) => present.has(name));
-  if (chosen === undefined) return undefined;
+  const present = (await readdir(folder).catch(() => [])).sort();
+  const candidates = present.flatMap((name) => candidateOf(name) ?? []).sort((a, b) => a.rank - b.rank);
+  const [best] = candidates;
+  if (best === undefined) return undefined;
+  const chosen = best.name;
+  const others = candidates.slice(1).map(({ name }) => name);
   const notices: Notice[] = [];
-  if (others.length > 0 || chosen.includes(".fp16."))
+  if (others.length > 0 || best.variant !== "")
     notices.push({
       code: "model/weights-chosen",
       message: `${basename(folder)}: ${chosen} is used${others.length > 0 ? `, not ${others.join(", ")}` : ""}.`,
     });
   const path = join(folder, chosen);
   if (chosen.endsWith(".json")) return { ...(await readShards(path, folder)), notices };
-  const file = await openTensors(path);
+  const file = await openLinked(path);
   return { tensors: file.tensors, files: [file.path], notices };
+}
+
+/**
+ * Opens a file of weights, and tells a link whose file is gone, as an interrupted download leaves it in the hub's cache, from a file that
+ * is not there.
+ * @throws UserError model/broken-link, and those of openTensors
+ */
+export async function openLinked(path: string): Promise<TensorFile> {
+  try {
+    return await openTensors(path);
+  } catch (error) {
+    const target =
+      error instanceof UserError && error.code === "file/missing" ? await readlink(path).catch(() => undefined) : undefined;
+    if (target === undefined) throw error;
+    throw new UserError(
+      "model/broken-link",
+      `${path} is a link to ${resolve(dirname(path), target)}, which does not exist.`,
+      "Download the model again: the file is missing from the hub's cache.",
+    );
+  }
 }
 
 async function readShards(index: string, folder: string): Promise<{ tensors: Tensors; files: string[] }> {
@@ -58,7 +101,7 @@ async function readShards(index: string, folder: string): Promise<{ tensors: Ten
   for (const shard of new Set<unknown>(wanted.map(([, file]) => file))) {
     if (typeof shard !== "string" || basename(shard) !== shard || shard === "..")
       throw refuse("model/shard-index", `${JSON.stringify(shard)} is not the name of a file beside it.`);
-    const file = await openTensors(join(folder, shard)).catch((error: unknown) => {
+    const file = await openLinked(join(folder, shard)).catch((error: unknown) => {
       throw error instanceof UserError && error.code === "file/missing"
         ? refuse("model/shard-missing", `the part ${shard} is missing.`)
         : error;

@@ -1,9 +1,11 @@
 import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import { messageOf, UserError } from "../core/errors.ts";
+import { LORA_APART, missingParts, NO_LORA, splitAdapter } from "./adapter.ts";
 import { readComponentFolder } from "./component-folder.node.ts";
 import { identify, KIND_NAMES, type Kind } from "./identify.ts";
-import { parseLoraKey, unsupportedMethod } from "./lora-key.ts";
+import { parseLoraKey, unsupportedRole } from "./lora-key.ts";
+import { loraMethods } from "./lora-methods.ts";
 import { type ModelFiles, unwrapStateDict } from "./model.ts";
 import { openModel } from "./open-model.node.ts";
 import { openTensors } from "./open-tensors.node.ts";
@@ -35,7 +37,13 @@ export interface Description {
   readonly missing: readonly string[];
   /** Facts that the user should know: unused tensors, which of several files is used, why it would be refused. */
   readonly remarks: readonly string[];
-  readonly lora?: { readonly spelling: string; readonly ranks: readonly number[]; readonly layers: number };
+  readonly lora?: {
+    readonly spelling: string;
+    /** Such as "LoRA" and "LoHa" */
+    readonly methods: readonly string[];
+    readonly ranks: readonly number[];
+    readonly layers: number;
+  };
 }
 
 /**
@@ -74,16 +82,25 @@ async function describeFile(file: TensorFile): Promise<Description> {
     }
     case "photomaker-v1":
     case "photomaker-v2": {
-      const parts = ["id_encoder", "lora_weights"];
-      const components = parts.map((name) => count(name, withoutPrefix(tensors, `${name}.`).values()));
-      return { ...base, components, missing: components.filter((part) => part.tensors === 0).map((part) => part.name) };
+      const version = kind === "photomaker-v1" ? "v1" : "v2";
+      const { idEncoder, lora, unused: others } = splitAdapter(tensors);
+      const components = [count("id_encoder", idEncoder.values()), count("lora_weights", lora.values())];
+      const missing = [...missingParts(version, idEncoder), ...(lora.size === 0 ? ["lora_weights"] : [])];
+      const apart = lora.size === 0 ? [`${NO_LORA} ${LORA_APART}`] : [];
+      return { ...base, components, missing, remarks: [...unused(others), ...apart] };
     }
     case "lora":
       return { ...base, ...describeLora(tensors) };
+    case "textual-inversion":
+      return { ...base, components: byFirstSegment(tensors), remarks: [embeddingRemark(path)] };
     default:
       return { ...base, components: byFirstSegment(tensors) };
   }
 }
+
+/** How an embedding is used. */
+const embeddingRemark = (path: string): string =>
+  `Give it with --embeddings ${path}, and write embedding:${basename(path, extname(path))} in a prompt or a negative prompt.`;
 
 async function describeFolder(path: string): Promise<Description> {
   const base = { path, format: "folder" as const, metadata: {} };
@@ -157,23 +174,41 @@ function describeLora(tensors: Tensors): Pick<Description, "components" | "remar
   const byComponent = new Map<string, TensorEntry[]>();
   const ranks = new Set<number>();
   const remarks = new Set<string>();
-  let layers = 0;
+  const unknown: string[] = [];
+  const modules = new Map<string, Map<string, readonly number[]>>();
   for (const entry of tensors.values()) {
-    const method = unsupportedMethod(entry.name);
-    if (method !== undefined) remarks.add(`It uses ${method}, which is not supported.`);
     const key = parseLoraKey(entry.name);
     const name = key?.component ?? "other";
     const group = byComponent.get(name);
     if (group) group.push(entry);
     else byComponent.set(name, [entry]);
-    if (key?.role !== "down") continue;
-    layers++;
-    ranks.add(entry.shape[0] ?? 0);
+    if (key === undefined) {
+      unknown.push(entry.name);
+      continue;
+    }
+    const method = unsupportedRole(key.role);
+    if (method !== undefined) remarks.add(`It uses ${method}, which is not supported.`);
+    const id = `${key.component}/${key.module}`;
+    const parts = modules.get(id) ?? new Map<string, readonly number[]>();
+    modules.set(id, parts.set(key.role, entry.shape));
+  }
+  const methods = new Set<string>();
+  for (const parts of modules.values()) {
+    const found = loraMethods(parts);
+    for (const { name, rank } of found) {
+      methods.add(name);
+      if (rank !== undefined) ranks.add(rank);
+    }
   }
   return {
     components: [...byComponent].map(([name, entries]) => count(name, entries)),
-    remarks: [...remarks],
-    lora: { spelling: spellingOf(tensors), ranks: [...ranks].sort((a, b) => a - b), layers },
+    remarks: [...unused(unknown), ...remarks],
+    lora: {
+      spelling: spellingOf(tensors),
+      methods: [...methods],
+      ranks: [...ranks].sort((a, b) => a - b),
+      layers: modules.size,
+    },
   };
 }
 
@@ -181,10 +216,12 @@ function spellingOf(tensors: Tensors): string {
   const names = [...tensors.keys()];
   const any = (pattern: RegExp) => names.some((name) => pattern.test(name));
   if (any(/^lora_unet_(input_blocks|middle_block|output_blocks)_/)) return "kohya, names of the original UNet";
-  if (any(/^lora_(unet|te[12]?)_/)) return "kohya, names of diffusers";
+  if (any(/^(lora_(unet|te[12]?)|oft_unet)[_.]/)) return "kohya, names of diffusers";
+  if (any(/^lycoris_/)) return "LyCORIS";
   if (any(/\.lora_[AB]\./)) return "PEFT";
   if (any(/\.processor\./)) return "old diffusers";
   if (any(/\.lora(_linear_layer)?\.(down|up)\./)) return "diffusers";
+  if (any(/^(text_encoders\.)?clip_[lg]\.|^diffusion_model\./)) return "names of node programs";
   return "unknown";
 }
 

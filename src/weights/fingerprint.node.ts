@@ -23,8 +23,14 @@ export async function fingerprint(entries: readonly TensorEntry[], ...more: read
   return hash.digest("hex");
 }
 
-async function digest({ source }: TensorEntry): Promise<string> {
+async function digest({ source, scale }: TensorEntry): Promise<string> {
   const hash = createHash("sha256");
+  if (scale !== undefined) hash.update(await digest(scale));
+  if (source.kind === "computed") {
+    hash.update(source.recipe);
+    for (const entry of source.of) addTo(hash, [entry.name, entry.dtype, entry.shape, entry.transposed, await digest(entry)]);
+    return hash.digest("hex");
+  }
   if (source.kind === "bytes") return hash.update(source.bytes).digest("hex");
   const { file, offset, length } = source;
   const size = Math.min(SAMPLE, length);

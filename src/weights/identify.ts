@@ -1,3 +1,4 @@
+import { parseLoraKey } from "./lora-key.ts";
 import type { Tensors } from "./tensor-entry.ts";
 
 /** What a set of tensors is, as far as names and shapes show. */
@@ -53,10 +54,14 @@ export const KIND_NAMES: Readonly<Record<Kind, string>> = {
   unknown: "something else",
 };
 
-const LORA_KEY =
-  /\.lora_(down|up|mid|A|B)\.|\.lora_(linear_layer|magnitude_vector)\b|[._]lora\.(down|up)\.|\.(hada_w[12]_[ab]|lokr_w[12](_[ab])?|oft_blocks|oft_diag|glora)\b|\.dora_scale$/;
+/** Roles whose names other files use as well. */
+const COMMON_ROLES: ReadonlySet<string> = new Set(["alpha", "rescale", "ia3", "a1", "a2", "b1", "b2", "bm"]);
 
-export const isLoraKey = (name: string): boolean => LORA_KEY.test(name);
+/** Whether a tensor's name is one of LoRA's and its kin's alone. */
+export function isLoraKey(name: string): boolean {
+  const key = parseLoraKey(name);
+  return key !== undefined && (!COMMON_ROLES.has(key.role) || /^(lora|lycoris)_/.test(name));
+}
 
 /** The kind of a file or component, by its tensors' names and shapes. */
 export function identify(tensors: Tensors): Kind {
@@ -64,8 +69,8 @@ export function identify(tensors: Tensors): Kind {
   const any = (pattern: RegExp) => names.some((name) => pattern.test(name));
   const inputs = (name: string) => tensors.get(name)?.shape[1];
 
-  if (any(/^(id_encoder\.)?qformer_perceiver\./)) return "photomaker-v2";
-  if (any(/^(id_encoder\.)?fuse_module\./)) return "photomaker-v1";
+  if (any(/^((photomaker\.)?id_encoder\.|pmid\.)?qformer_perceiver\./)) return "photomaker-v2";
+  if (any(/^((photomaker\.)?id_encoder\.|pmid\.)?fuse_module\./)) return "photomaker-v1";
   if (any(/^ip_adapter\.|^image_proj\./)) return "ip-adapter";
   if (any(/^(control_model\.|controlnet_cond_embedding\.|input_hint_block\.|(controlnet_)?down_blocks\.\d+\.zero_conv)/))
     return "controlnet";

@@ -6,11 +6,11 @@ export { type Description, describe, type PartDescription } from "./describe.nod
 export { FileSource, withFile } from "./file-access.node.ts";
 export { identify, KIND_NAMES, type Kind } from "./identify.ts";
 export type { LoraComponent } from "./lora-key.ts";
-export { type LoraLayer, type LoraTargets, type MatchedLora, matchLora } from "./lora-match.ts";
+export { type LoraLayer, type LoraPatch, type LoraTargets, type MatchedLora, matchLora } from "./lora-match.ts";
 export type { ModelComponent, ModelFiles } from "./model.ts";
 export { openAdapter } from "./open-adapter.node.ts";
 export { type OpenModelOptions, openModel } from "./open-model.node.ts";
-export { openTensors, readSafetensorsFile } from "./open-tensors.node.ts";
+export { openStored, openTensors, readSafetensorsFile } from "./open-tensors.node.ts";
 export type { JsonObject } from "./parse-json.ts";
 export { readJsonObject } from "./read-json.node.ts";
 export {
@@ -27,6 +27,7 @@ export { copyTensor, type TensorData, type TensorToWrite, writeSafetensors } fro
 export { COMPONENTS, type ComponentName } from "./sdxl-single-file.ts";
 export {
   byteLength,
+  type ComputedBytes,
   DTYPE_BYTES,
   elementCount,
   type FileRange,

@@ -128,6 +128,8 @@ test("tensors that match nothing are reported", async () => {
 });
 
 const kv = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k";
+const withAlpha = (alpha: number) =>
+  made({ [`${kv}.lora_down.weight`]: [4, 40], [`${kv}.lora_up.weight`]: [24, 4], [`${kv}.alpha`]: alpha });
 test.each<[string, string, string, Tensors]>([
   [
     "of Stable Diffusion 1.5",
@@ -157,10 +159,61 @@ test.each<[string, string, string, Tensors]>([
       ...pair(`unet.${toQ}.lora.down.weight`, `unet.${toQ}.lora.up.weight`),
     ]),
   ],
-  ["of the kind LoHa", "lora/unsupported", "LoHa", made({ "lora_unet_x.hada_w1_a": [4, 4] })],
-  ["of the kind LoKr", "lora/unsupported", "LoKr", made({ "lora_unet_x.lokr_w1": [4, 4] })],
-  ["of the kind DoRA", "lora/unsupported", "DoRA", made({ "lora_unet_x.dora_scale": [4, 1] })],
-  ["in Tucker form", "lora/unsupported", "Tucker", made({ "lora_unet_x.lora_mid.weight": [4, 4, 3, 3] })],
+  ["of a method that is not known", "lora/unsupported", "set_weight", made({ [`${kv}.set_weight`]: [24, 40] })],
+  [
+    "of unknown methods alone",
+    "lora/unsupported",
+    "OFT as PEFT writes it",
+    made({ "base_model.model.nowhere.oft_R.weight": [4, 6] }),
+  ],
+  [
+    "of BOFT as PEFT writes it",
+    "lora/unsupported",
+    "BOFT as PEFT writes it",
+    made({ [`base_model.model.${toQ}.boft_R`]: [1, 4, 6, 6] }),
+  ],
+  ["whose alpha is no number", "lora/alpha", "is NaN", withAlpha(Number.NaN)],
+  ["whose alpha is several numbers", "lora/alpha", "holds 2", new Map([...withAlpha(1), ...made({ [`${kv}.alpha`]: [2] })])],
+  [
+    "of two methods for one layer",
+    "lora/duplicate",
+    "by LoRA and full differences",
+    new Map([...withAlpha(4), ...made({ [`${kv}.diff`]: [24, 40] })]),
+  ],
+  [
+    "whose LoHa lacks a factor",
+    "lora/incomplete",
+    "hada_w2_b",
+    made({ [`${kv}.hada_w1_a`]: [24, 4], [`${kv}.hada_w1_b`]: [4, 40], [`${kv}.hada_w2_a`]: [24, 4] }),
+  ],
+  ["whose LoKr lacks a factor", "lora/incomplete", "lokr_w2_a, lokr_w2_b", made({ [`${kv}.lokr_w1`]: [4, 4] })],
+  [
+    "whose LoKr has another shape",
+    "lora/wrong-architecture",
+    "is [24,40]",
+    made({ [`${kv}.lokr_w1`]: [4, 4], [`${kv}.lokr_w2`]: [6, 11] }),
+  ],
+  ["whose blocks do not fit (OFT)", "lora/wrong-architecture", "(OFT)", made({ [`${kv}.oft_blocks`]: [3, 6, 6] })],
+  [
+    "whose vector does not fit ((IA)3)",
+    "lora/wrong-architecture",
+    "(IA)3",
+    made({ [`${kv}.weight`]: [23], [`${kv}.on_input`]: 0 }),
+  ],
+  ["whose difference does not fit", "lora/wrong-architecture", "full differences", made({ [`${kv}.diff`]: [24, 41] })],
+  [
+    "whose magnitude does not fit",
+    "lora/wrong-architecture",
+    "no magnitude (DoRA)",
+    new Map([...withAlpha(4), ...made({ [`${kv}.dora_scale`]: [7, 1] })]),
+  ],
+  ["with a magnitude and nothing else", "lora/incomplete", "no counterpart", made({ [`${kv}.dora_scale`]: [24, 1] })],
+  [
+    "with a bias for a layer without one",
+    "lora/wrong-architecture",
+    "which has none",
+    new Map([...withAlpha(4), ...made({ [`${kv}.diff_b`]: [24] })]),
+  ],
 ])("refuses a LoRA %s: %s", async (_, code, words, tensors) => {
   await expect(matchLora(tensors, targets)).rejects.toMatchObject({
     name: "UserError",

@@ -35,7 +35,7 @@ async function copyOfTiny(): Promise<string> {
 type Spec = Record<string, readonly [StoredDType, readonly number[]]>;
 
 /** A safetensors file of zeros. */
-const writeZeros = (path: string, spec: Spec) =>
+const writeZeros = (path: string, spec: Spec, metadata: Record<string, string> = {}) =>
   writeSafetensors(
     path,
     Object.entries(spec).map(([name, [dtype, shape]]) => ({
@@ -44,6 +44,7 @@ const writeZeros = (path: string, spec: Spec) =>
       shape,
       data: async () => new Uint8Array(elementCount(shape) * DTYPE_BYTES[dtype]),
     })),
+    metadata,
   );
 
 const single: Spec = JSON.parse(await readFile(goldenPath("tiny-sdxl.header.json"), "utf8")).tensors;
@@ -71,6 +72,32 @@ test("a variant of reduced precision is used only where there is nothing else, w
   expect(both.notices.map(({ message }) => message)).toContain(
     "unet: diffusion_pytorch_model.safetensors is used, not diffusion_pytorch_model.fp16.safetensors.",
   );
+});
+
+test.each(["bf16", "ema", "non_ema"])("the variant %s alone is used, with a notice", async (variant) => {
+  const tiny = await copyOfTiny();
+  for (const part of ["unet/diffusion_pytorch_model", "text_encoder/model"])
+    await move(join(tiny, `${part}.safetensors`), join(tiny, `${part}.${variant}.safetensors`));
+  const model = await openModel(tiny);
+  expect(model.notices.map(({ message }) => message)).toContain(`unet: diffusion_pytorch_model.${variant}.safetensors is used.`);
+  expect(model.components.text_encoder.files).toEqual([join(tiny, `text_encoder/model.${variant}.safetensors`)]);
+});
+
+test("model_index.json, a component and its file lead to their model", async () => {
+  const tiny = await copyOfTiny();
+  for (const inside of ["model_index.json", "unet", "unet/diffusion_pytorch_model.safetensors"])
+    expect(await openModel(join(tiny, inside))).toMatchObject({ kind: "folder", path: tiny });
+});
+
+test("a link without its file is named", async () => {
+  const tiny = await copyOfTiny();
+  const weights = join(tiny, "vae/diffusion_pytorch_model.safetensors");
+  await rm(weights);
+  await symlink(join(folder, "blob"), weights);
+  await expect(openModel(tiny)).rejects.toMatchObject({
+    code: "model/broken-link",
+    message: expect.stringContaining(join(folder, "blob")),
+  });
 });
 
 async function shard(tiny: string): Promise<{ index: string; parts: string[] }> {
@@ -162,6 +189,28 @@ test("a single file may say that it predicts velocity, and may have unknown tens
   expect(model.scheduler).toEqual({ prediction_type: "v_prediction", rescale_betas_zero_snr: true });
   expect(model.notices.map(({ code }) => code)).toEqual(["model/unknown-names", "model/v-prediction"]);
   expect(model.notices[0]!.message).toContain("1 tensor is not used: strange.");
+});
+
+test.each([
+  ["modelspec.prediction_type", "v"],
+  ["modelspec.predict_key", "v"],
+  ["ss_v_parameterization", "True"],
+])("the metadata %s: %s say that it predicts velocity", async (key, value) => {
+  const path = join(folder, "x.safetensors");
+  await writeZeros(path, single, { [key]: value });
+  const model = await openModel(path);
+  expect(model.scheduler).toEqual({ prediction_type: "v_prediction" });
+  expect(model.notices.map(({ code }) => code)).toEqual(["model/v-prediction"]);
+});
+
+test.each<[string, Spec, Record<string, string>]>([
+  ["CosXL", { ...single, "edm_vpred.sigma_max": ["F32", []], "edm_vpred.sigma_min": ["F32", []] }, {}],
+  ["Playground 2.5", { ...single, edm_mean: ["F32", [4]], edm_std: ["F32", [4]] }, {}],
+  ['"flow"', single, { "modelspec.prediction_type": "flow" }],
+])("%s is refused by its name", async (name, spec, metadata) => {
+  const path = join(folder, "x.safetensors");
+  await writeZeros(path, spec, metadata);
+  await expect(openModel(path)).rejects.toMatchObject({ code: "model/prediction", message: expect.stringContaining(name) });
 });
 
 test("a .ckpt is unwrapped from its state_dict", async () => {

@@ -1,12 +1,11 @@
 import { readdir } from "node:fs/promises";
-import { extname, join, resolve } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { checkSdxl, refuseOtherKinds } from "./check-sdxl.ts";
-import { readComponentFolder } from "./component-folder.node.ts";
+import { openLinked, readComponentFolder } from "./component-folder.node.ts";
 import { identify } from "./identify.ts";
 import { type ModelComponent, type ModelFiles, unwrapStateDict } from "./model.ts";
-import { openTensors } from "./open-tensors.node.ts";
 import type { JsonObject } from "./parse-json.ts";
 import { exists, isFolder, readJsonIfThere, readJsonObject } from "./read-json.node.ts";
 import { COMPONENTS, type ComponentName, isIgnored, MARKS, modernVae, splitSingleFile } from "./sdxl-single-file.ts";
@@ -21,13 +20,27 @@ export interface OpenModelOptions {
  * Opens an SDXL model: a diffusers folder, or one file in the original layout (safetensors or .ckpt). Checks names
  * and shapes; reads no weights.
  *
- * @throws UserError model/missing-component, model/not-sdxl, model/refiner, model/inpainting, model/wrong-kind,
+ * The path may also be the folder's model_index.json, or one of its components.
+ *
+ * @throws UserError model/broken-link, model/prediction, model/missing-component, model/not-sdxl, model/refiner, model/inpainting, model/wrong-kind,
  *   model/wrong-component, model/not-a-model, model/shard-missing, model/shard-index, config/not-json, file/missing,
  *   and those of openTensors
  */
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<ModelFiles> {
-  const absolute = resolve(path);
+  const absolute = await wholeModel(resolve(path));
   return (await isFolder(absolute)) ? openFolder(absolute) : openSingleFile(absolute, options);
+}
+
+/** The folder of the model that `path` is a component of, or a file in; any other path as it is. */
+async function wholeModel(path: string): Promise<string> {
+  if (basename(path) === "model_index.json") return dirname(path);
+  const above = (await isFolder(path)) ? dirname(path) : dirname(dirname(path));
+  const component = (await isFolder(path)) ? path : dirname(path);
+  const isComponent =
+    COMPONENTS.some((name) => basename(component) === name) &&
+    !(await exists(join(component, "model_index.json"))) &&
+    (await exists(join(above, "model_index.json")));
+  return isComponent ? above : path;
 }
 
 async function openFolder(path: string): Promise<ModelFiles> {
@@ -68,7 +81,7 @@ async function openFolder(path: string): Promise<ModelFiles> {
 }
 
 async function openSingleFile(path: string, { config }: OpenModelOptions): Promise<ModelFiles> {
-  const file = await openTensors(path);
+  const file = await openLinked(path);
   const tensors = unwrapStateDict(file);
   refuseOtherKinds(identify(tensors), path);
   const { components: parts, unknown } = splitSingleFile(tensors);
@@ -93,17 +106,46 @@ async function openSingleFile(path: string, { config }: OpenModelOptions): Promi
     path,
     components,
     ...rest,
-    ...prediction(tensors, rest.scheduler, notices),
+    ...prediction(path, tensors, file.metadata, rest.scheduler, notices),
     emptyPromptIsZeros: true,
     metadata: file.metadata,
     notices,
   };
 }
 
-/** What trainers mark in the weights themselves outweighs a config that was taken from elsewhere. */
-function prediction(tensors: Tensors, scheduler: JsonObject | undefined, notices: Notice[]): { scheduler?: JsonObject } {
-  if (!tensors.has(MARKS.vPrediction)) return {};
-  const zeroSnr = tensors.has(MARKS.zeroSnr);
+/**
+ * What trainers mark in the weights themselves, or say in the metadata, outweighs a config that was taken from elsewhere.
+ * @see huggingface.co/stabilityai/cosxl; huggingface.co/playgroundai/playground-v2.5-1024px-aesthetic; Stability-AI/ModelSpec
+ * @throws UserError model/prediction for Playground 2.5, and predictions that are unknown
+ */
+function prediction(
+  path: string,
+  tensors: Tensors,
+  metadata: Readonly<Record<string, string>>,
+  scheduler: JsonObject | undefined,
+  notices: Notice[],
+): { scheduler?: JsonObject } {
+  const refuse = (what: string): UserError =>
+    new UserError(
+      "model/prediction",
+      `${path} ${what}, which is not supported.`,
+      "Give an SDXL checkpoint that predicts noise (epsilon) or velocity (v).",
+    );
+  if (tensors.has(MARKS.edmMean) || tensors.has(MARKS.edmDeviation))
+    throw refuse("is Playground 2.5 or trained like it: its latents have a mean and deviation of their own (edm_mean, edm_std)");
+  if (tensors.has(MARKS.edmMax) || tensors.has(MARKS.edmMin))
+    throw refuse("is CosXL or trained like it: it predicts velocity over continuous noise levels (edm_vpred.sigma_max)");
+  const said = (metadata["modelspec.prediction_type"] ?? metadata["modelspec.predict_key"])?.toLowerCase();
+  const velocity =
+    tensors.has(MARKS.vPrediction) ||
+    said === "v" ||
+    said === "v_prediction" ||
+    metadata.ss_v_parameterization?.toLowerCase() === "true";
+  if (!velocity) {
+    if (said === undefined || said === "" || said === "epsilon" || said === "eps") return {};
+    throw refuse(`says in its metadata that it predicts "${said}"`);
+  }
+  const zeroSnr = tensors.has(MARKS.zeroSnr) || metadata.ss_zero_terminal_snr?.toLowerCase() === "true";
   notices.push({
     code: "model/v-prediction",
     message: `The file says that it predicts velocity${zeroSnr ? " with zero terminal SNR" : ""}.`,

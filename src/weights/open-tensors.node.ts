@@ -1,6 +1,6 @@
 import { withFile } from "./file-access.node.ts";
 import { readAllValues, type TensorValues } from "./read-tensor.ts";
-import { readTensorFile } from "./read-tensor-file.ts";
+import { readAsStored, readTensorFile } from "./read-tensor-file.ts";
 import { parseSafetensors } from "./safetensors-read.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
@@ -11,6 +11,9 @@ import type { TensorFile } from "./tensor-file.ts";
  * @throws UserError file/missing, file/is-folder, file/denied, and those of readTensorFile
  */
 export const openTensors = (path: string): Promise<TensorFile> => withFile(path, readTensorFile);
+
+/** As {@link openTensors}, a file that this program has written: each tensor as it is stored. */
+export const openStored = (path: string): Promise<TensorFile> => withFile(path, readAsStored);
 
 /** Every tensor of a small safetensors file, read: name to values. */
 export const readSafetensorsFile = async (path: string): Promise<Map<string, TensorValues>> =>

@@ -1,21 +1,30 @@
 import { UserError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
+import { NPY_MAGIC, readNpy } from "./npy.ts";
 import { parseSafetensors } from "./safetensors-read.ts";
+import { withScales } from "./scaled.ts";
 import type { TensorFile } from "./tensor-file.ts";
 import { LEGACY_MAGIC, readTorchLegacy, readTorchZip } from "./torch-file.ts";
 
 /**
  * Reads the header of weights, safetensors or torch, by what they contain: a name does not matter.
  *
- * @throws UserError weights/empty, weights/lfs-pointer, weights/web-page, weights/unknown-format; and those of safetensors, zip,
- *   pickle and torch
+ * @throws UserError weights/empty, weights/lfs-pointer, weights/web-page, weights/unknown-format; those of withScales, and those of
+ *   safetensors, zip, pickle and torch
  */
 export async function readTensorFile(file: ByteSource): Promise<TensorFile> {
+  const read = await readAsStored(file);
+  return { ...read, tensors: await withScales(read.tensors, read.path) };
+}
+
+/** As {@link readTensorFile}, for files of this program: integers are no sign of another program's quantisation there. */
+export async function readAsStored(file: ByteSource): Promise<TensorFile> {
   const { id: path, size } = file;
   if (size === 0) throw new UserError("weights/empty", `${path} is empty.`, "Download or copy it again.");
   const head = await file.read(0, Math.min(size, 64));
   if (startsWith(head, [0x50, 0x4b, 3, 4])) return readTorchZip(file);
   if (startsWith(head, LEGACY_MAGIC)) return readTorchLegacy(file);
+  if (startsWith(head, NPY_MAGIC)) return readNpy(file);
   const text = new TextDecoder("latin1").decode(head);
   if (text.startsWith("version https://git-lfs"))
     throw new UserError(

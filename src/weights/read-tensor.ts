@@ -4,6 +4,7 @@ import { DTYPE_BYTES, type StoredDType, type TensorEntry, type Tensors } from ".
 /** Bytes of a tensor as stored: with `transposed`, in the order of the stored shape. */
 export async function readBytes(entry: TensorEntry): Promise<Uint8Array> {
   const { source } = entry;
+  if (source.kind === "computed") return source.compute();
   return source.kind === "bytes" ? source.bytes : source.file.read(source.offset, source.length);
 }
 
@@ -15,7 +16,14 @@ export async function readRowMajor(entry: TensorEntry): Promise<Uint8Array> {
 
 /** Values of a tensor of any float type, row-major. */
 export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
-  return toFloats(entry.name, entry.dtype, await readRowMajor(entry));
+  const { name, dtype, scale, transposed, shape } = entry;
+  if (scale === undefined) return toFloats(name, dtype, await readRowMajor(entry));
+  const bytes = await readBytes(entry);
+  const values = dtype === "I8" ? Float32Array.from(new Int8Array(aligned(bytes))) : toFloats(name, dtype, bytes);
+  const factors = await readFloats(scale);
+  const row = values.length / factors.length;
+  for (let i = 0; i < values.length; i++) values[i]! *= factors[Math.floor(i / row)]!;
+  return transposed ? new Float32Array(aligned(transposeBytes(new Uint8Array(values.buffer), shape, 4))) : values;
 }
 
 /** Tensors that are read side by side. */
@@ -51,6 +59,7 @@ export interface TensorValues {
 /** Values of a tensor in the closest array type, row-major. */
 export async function readValues(entry: TensorEntry): Promise<TensorValues> {
   const { dtype, shape } = entry;
+  if (entry.scale !== undefined) return { dtype: "F32", shape, values: await readFloats(entry) };
   const bytes = await readRowMajor(entry);
   const of = <A>(Kind: { new (buffer: ArrayBuffer): A }) => new Kind(aligned(bytes));
   const integers: { readonly [K in StoredDType]?: () => Values } = {

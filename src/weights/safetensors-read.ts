@@ -54,6 +54,12 @@ export async function parseSafetensors(file: ByteSource): Promise<TensorFile> {
     }
     if (!isRecord(value)) return fail("safetensors/entry", `the entry "${name}" is not an object.`);
     const { dtype, shape, data_offsets: offsets } = value;
+    if (typeof dtype === "string" && /^F(4|6|8)_?/.test(dtype) && !isStoredDType(dtype))
+      return fail(
+        "weights/number-format",
+        `"${name}" is stored as ${dtype}, which is not supported.`,
+        "Give the weights in float32, float16, bfloat16 or 8-bit floats (F8_E4M3, F8_E5M2).",
+      );
     if (!isStoredDType(dtype))
       return fail(
         "safetensors/dtype",

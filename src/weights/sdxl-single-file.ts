@@ -20,6 +20,7 @@ const IGNORED: readonly RegExp[] = [
   /(^|\.)position_ids$/, // 0, 1, 2 …
   /(^|\.)logit_scale$/, // of CLIP's training loss
   /^denoiser\.sigmas$/, // the training schedule, which the scheduler's config gives
+  /(^|\.)(num_updates|decay)$/, // of an average over training
   /^model_ema\./, // a second copy of the UNet
   /^first_stage_model\.loss\./,
   /^first_stage_model\.model_ema\./,
@@ -31,8 +32,15 @@ const IGNORED: readonly RegExp[] = [
 /** Whether a tensor is known to be unnecessary for making pictures. */
 export const isIgnored = (name: string): boolean => IGNORED.some((pattern) => pattern.test(name));
 
-/** Empty tensors by which trainers mark a checkpoint that predicts velocity, and one trained with zero terminal SNR. */
-export const MARKS = { vPrediction: "v_pred", zeroSnr: "ztsnr" } as const;
+/** Tensors by which trainers mark a checkpoint that predicts velocity, zero terminal SNR, CosXL's noise levels, and Playground 2.5's latents. */
+export const MARKS = {
+  vPrediction: "v_pred",
+  zeroSnr: "ztsnr",
+  edmMax: "edm_vpred.sigma_max",
+  edmMin: "edm_vpred.sigma_min",
+  edmMean: "edm_mean",
+  edmDeviation: "edm_std",
+} as const;
 
 export interface SingleFileParts {
   /** Tensors by the names of diffusers and transformers; a component that the file lacks is empty. */

@@ -38,21 +38,33 @@ export interface InlineBytes {
   readonly bytes: Uint8Array;
 }
 
+/** Bytes that are computed each time when they are read, from other tensors. */
+export interface ComputedBytes {
+  readonly kind: "computed";
+  readonly length: number;
+  /** What is computed, and of which tensors: the same gives the same bytes. */
+  readonly recipe: string;
+  readonly of: readonly TensorEntry[];
+  readonly compute: () => Promise<Uint8Array>;
+}
+
 /** A named tensor and where its bytes are; nothing is read until asked for. Bytes are contiguous, little-endian. */
 export interface TensorEntry {
   readonly name: string;
   readonly dtype: StoredDType;
   readonly shape: readonly number[];
-  readonly source: FileRange | InlineBytes;
+  readonly source: FileRange | InlineBytes | ComputedBytes;
   /** Stored as [b, a] although the shape says [a, b]. */
   readonly transposed?: true;
+  /** What the stored numbers are multiplied by: one number, shape [], or one for each row as stored, shape [rows]. */
+  readonly scale?: TensorEntry;
 }
 
 export type Tensors = ReadonlyMap<string, TensorEntry>;
 
 export const elementCount = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
-export const byteLength = ({ source }: TensorEntry): number => (source.kind === "file" ? source.length : source.bytes.length);
+export const byteLength = ({ source }: TensorEntry): number => (source.kind === "bytes" ? source.bytes.length : source.length);
 
 /** Rows `from` to `to` (exclusive) along the first axis, as a tensor of its own; no bytes are copied. */
 export function sliceRows(entry: TensorEntry, from: number, to: number): TensorEntry {
@@ -60,14 +72,23 @@ export function sliceRows(entry: TensorEntry, from: number, to: number): TensorE
   if (entry.transposed || rows === undefined || from < 0 || to > rows || from > to)
     throw new RangeError(`rows ${from} to ${to} of ${entry.name} [${entry.shape}]`);
   const row = elementCount(rest) * DTYPE_BYTES[entry.dtype];
-  const { source } = entry;
+  const { scale } = entry;
   return {
     ...entry,
     shape: [to - from, ...rest],
-    source:
-      source.kind === "file"
-        ? { ...source, offset: source.offset + from * row, length: (to - from) * row }
-        : { ...source, bytes: source.bytes.subarray(from * row, to * row) },
+    ...(scale !== undefined && scale.shape.length > 0 && { scale: sliceRows(scale, from, to) }),
+    source: sliceBytes(entry.source, from * row, (to - from) * row),
+  };
+}
+
+function sliceBytes(source: TensorEntry["source"], offset: number, length: number): TensorEntry["source"] {
+  if (source.kind === "file") return { ...source, offset: source.offset + offset, length };
+  if (source.kind === "bytes") return { ...source, bytes: source.bytes.subarray(offset, offset + length) };
+  return {
+    ...source,
+    length,
+    recipe: `${source.recipe} ${offset}+${length}`,
+    compute: async () => (await source.compute()).subarray(offset, offset + length),
   };
 }
 

@@ -2,7 +2,7 @@ import type { Tensors } from "./tensor-entry.ts";
 
 /** Content of a weight file, not yet identified as a model, an adapter or a LoRA. */
 export interface TensorFile {
-  readonly format: "safetensors" | "torch-zip" | "torch-legacy";
+  readonly format: "safetensors" | "torch-zip" | "torch-legacy" | "npy";
   /** The id of its source. */
   readonly path: string;
   /** Tensors by name; names of nested dictionaries are joined by dots: `state_dict.conv_in.weight`. */

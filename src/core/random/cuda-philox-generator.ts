@@ -10,7 +10,7 @@ export class CudaPhiloxGenerator implements NormalSource {
   #calls = 0;
 
   /** @throws UserError seed/invalid */
-  constructor(seed: number | bigint) {
+  constructor(seed: number | bigint | string) {
     const bits = seedBits(seed);
     this.#key = [Number(bits & 0xffffffffn), Number(bits >> 32n)];
   }

@@ -6,11 +6,11 @@ export interface NormalSource {
 }
 
 /**
- * A seed as 64 bits, negative ones wrapped as PyTorch does.
+ * A seed as 64 bits, negative ones wrapped as PyTorch does; a text is its decimal digits.
  * @throws UserError seed/invalid
  */
-export function seedBits(seed: number | bigint): bigint {
-  const whole = typeof seed === "bigint" || Number.isSafeInteger(seed);
+export function seedBits(seed: number | bigint | string): bigint {
+  const whole = typeof seed === "number" ? Number.isSafeInteger(seed) : typeof seed === "bigint" || /^-?\d+$/.test(seed);
   const value = whole ? BigInt(seed) : undefined;
   if (value === undefined || value < -(2n ** 63n) || value >= 2n ** 64n)
     throw new UserError(

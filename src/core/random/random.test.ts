@@ -35,6 +35,22 @@ test.each(cpu.sequences as { seed: string; calls: Draw[] }[])(
   },
 );
 
+test.each(goldenJson("rng", "large_seeds.json").cases as { seed: string; calls: Draw[] }[])(
+  "torch's CPU generator takes seeds of 64 bits, as text and as bigint: $seed",
+  ({ seed, calls }) => {
+    for (const given of [seed, BigInt(seed)]) {
+      const generator = new TorchCpuGenerator(given);
+      for (const draw of calls) expectDraw(generator.randn(count(draw)), draw, 5e-6);
+    }
+  },
+);
+
+test("a seed of 64 bits is the whole key of Philox", () => {
+  const [largest, half] = [2n ** 64n - 1n, 2n ** 32n - 1n];
+  expect(new CudaPhiloxGenerator(String(largest)).randn(4)).toEqual(new CudaPhiloxGenerator(largest).randn(4));
+  expect(new CudaPhiloxGenerator(largest).randn(4)).not.toEqual(new CudaPhiloxGenerator(half).randn(4));
+});
+
 test("whole draws of torch's CPU generator", async () => {
   const golden = await goldenTensors("rng", "randn_full.safetensors");
   for (const name of golden.names()) {
@@ -49,7 +65,7 @@ test("seeds wrap as in torch", () => {
   expect(new TorchCpuGenerator(-1).randn(20)).toEqual(new TorchCpuGenerator(2n ** 64n - 1n).randn(20));
 });
 
-test.each([0.5, Number.NaN, 2n ** 64n, -(2n ** 63n) - 1n, 2 ** 60])("the seed %s is refused", (seed) => {
+test.each([0.5, Number.NaN, "1.5", "", 2n ** 64n, -(2n ** 63n) - 1n, 2 ** 60])("the seed %s is refused", (seed) => {
   expect(() => new TorchCpuGenerator(seed)).toThrow(expect.objectContaining({ code: "seed/invalid" }));
 });
 

@@ -15,7 +15,7 @@ export class TorchCpuGenerator implements NormalSource {
   #spare: number | undefined;
 
   /** @throws UserError seed/invalid */
-  constructor(seed: number | bigint) {
+  constructor(seed: number | bigint | string) {
     this.#bits = new Mt19937(Number(seedBits(seed) & 0xffffffffn));
   }
 

@@ -26,6 +26,6 @@ export const afterLowerings: Lowerings = new Map([
   lower(widenedParamOp, (y, names, e) => {
     const { name, isFloat32 } = e.weight(y.attrs);
     const late = e.node("Reshape", [name, shapeAfter(y, y.inputs, names, e)]);
-    return isFloat32 ? late : e.widen(late);
+    return e.scaled(isFloat32 ? late : e.widen(late), y.attrs);
   }),
 ]);

@@ -24,6 +24,8 @@ export interface Emitter {
   weight(attrs: ParamAttrs): { readonly name: string; readonly isFloat32: boolean };
   /** A value of any type as float32. */
   widen(name: string): string;
+  /** A weight that is float32 by now, times its scale where it has one. */
+  scaled(name: string, attrs: ParamAttrs): string;
   /** A vector of sizes, computed at run time where they are symbolic. */
   dims(shape: readonly Dim[]): string;
 }

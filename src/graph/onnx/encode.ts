@@ -30,6 +30,8 @@ const STORED: Partial<Record<StoredType, TensorProto_DataType>> = {
   F16: TensorProto_DataType.FLOAT16,
   BF16: TensorProto_DataType.BFLOAT16,
   F64: TensorProto_DataType.DOUBLE,
+  F8_E4M3: TensorProto_DataType.FLOAT8E4M3FN,
+  F8_E5M2: TensorProto_DataType.FLOAT8E5M2,
   I8: TensorProto_DataType.INT8,
   U8: TensorProto_DataType.UINT8,
 };
@@ -252,7 +254,8 @@ class Writer implements Emitter {
     if (is(t, constantOp)) return this.#constant(t.attrs.dtype, t.attrs.values, t.attrs.shape);
     if (is(t, paramOp)) {
       const { name, isFloat32 } = this.weight(t.attrs);
-      return isFloat32 || this.#halves.has(name) ? name : this.widen(name);
+      const wide = isFloat32 || this.#halves.has(name) ? name : this.widen(name);
+      return this.scaled(wide, t.attrs);
     }
     const value = this.#lowered(t);
     if (value !== undefined) return value;
@@ -311,6 +314,7 @@ class Writer implements Emitter {
     if (known !== undefined) return { name: known, isFloat32 };
     const dims = entry.shape.map((d) => BigInt(d));
     const { source } = entry;
+    if (source.kind === "computed") throw new TypeError(`${path} is still to be computed, and ONNX Runtime reads bytes`);
     const name = this.#weightName(path);
     this.#stored.set(entry, name);
     if (this.#options.arithmetic !== undefined && entry.dtype === "F16") this.#halves.add(name);
@@ -332,6 +336,14 @@ class Writer implements Emitter {
       }),
     );
     return { name, isFloat32 };
+  }
+
+  /** A weight in float32 times its scale, if it has one. ONNX Runtime computes it once, while it loads the model. */
+  scaled(name: string, { path, entry: { scale, shape } }: ParamAttrs): string {
+    if (scale === undefined) return name;
+    const rows = scale.shape.length === 0 ? scale.shape : [scale.shape[0]!, ...shape.slice(1).map(() => 1)];
+    const factor = this.weight({ path: `${path}:scale`, entry: { ...scale, shape: rows } });
+    return this.node("Mul", [name, factor.isFloat32 ? factor.name : this.widen(factor.name)]);
   }
 
   widen(name: string): string {

@@ -1,7 +1,10 @@
 import type { ImageEvent } from "../../contract/events.ts";
 import type { LoadOptions } from "../../contract/request.ts";
+import type { Seed } from "../../contract/seed.ts";
 import { encodePng } from "../../image/index.ts";
+import { samplerLabel } from "../../samplers/sampler-labels.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
+import type { ChosenTexts } from "../encode/choose-texts.ts";
 import { settingsJson, settingsText } from "../settings.ts";
 import type { SettledRequest } from "../settle.ts";
 import { type Decoders, decodeLatents, decoderOf } from "./decode.ts";
@@ -10,7 +13,9 @@ import type { Plane } from "./tiles.ts";
 /** Data of a drawn picture that go into its PNG. */
 export interface Drawn {
   readonly request: SettledRequest;
-  readonly seed: number;
+  readonly seed: Seed;
+  /** What wildcards in its texts became. */
+  readonly chosen?: ChosenTexts | undefined;
   /** 0-based among the pictures of its request. */
   readonly index: number;
   readonly width: number; // pixels
@@ -23,8 +28,8 @@ export interface Drawn {
  * @throws UserError output/nan
  */
 export async function decodePicture(
-  decoders: Decoders & { readonly options: LoadOptions },
-  { request, seed, index, width, height, mergeStep }: Drawn,
+  decoders: Decoders & { readonly options: LoadOptions; readonly scheduler: unknown },
+  { request, seed, chosen, index, width, height, mergeStep }: Drawn,
   latents: Plane,
   observer: LoadObserver,
 ): Promise<ImageEvent> {
@@ -32,8 +37,9 @@ export async function decodePicture(
   const made = {
     request: { ...request, width, height, seed },
     load: decoders.options,
+    chosen,
     index,
-    sampler: request.scheduler ?? "the model's own",
+    sampler: samplerLabel(request.scheduler, decoders.scheduler),
     mergeStep,
   };
   const settings = settingsJson(made);

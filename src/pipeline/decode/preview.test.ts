@@ -68,6 +68,7 @@ const decoder = (latentChannels: number, scalingFactor: number, parameters: numb
     factor: 8,
     parameters,
     channels: 128,
+    unused: [],
   },
   session: { get: () => Promise.reject(new Error("not to be loaded")) } as unknown as LazySession<"picture">,
   largestWhole: 1e6,

@@ -1,3 +1,4 @@
+import { drawnImages } from "../../contract/drawn-images.ts";
 import type { GenerateEvent } from "../../contract/events.ts";
 import { UserError } from "../../core/errors.ts";
 import { CudaPhiloxGenerator } from "../../core/random/cuda-philox-generator.ts";
@@ -11,6 +12,7 @@ import type { Decoder } from "../decode/decode.ts";
 import type { Preview } from "../decode/preview.ts";
 import type { Plane } from "../decode/tiles.ts";
 import type { Progress } from "../progress.ts";
+import type { SettledRequest } from "../settle.ts";
 import { type DenoiserOptions, evaluate } from "./denoiser.ts";
 import { extensionsOf } from "./extensions.ts";
 import type { Prepared } from "./prepared.ts";
@@ -49,18 +51,19 @@ export async function denoise(
 ): Promise<{ initialNoise: Float32Array; final: Float32Array }> {
   const [images, channels, height, width] = dims;
   const sources = prepared.map(({ request, seed }) =>
-    request.generatorDevice === "cuda" ? new CudaPhiloxGenerator(seed) : new TorchCpuGenerator(seed),
+    ofDrawn(request, request.generatorDevice === "cuda" ? new CudaPhiloxGenerator(seed) : new TorchCpuGenerator(seed)),
   );
   const noise = sideBySide(
     sources,
-    prepared.map(({ request }) => request.numImagesPerPrompt / images),
+    prepared.map(({ request }) => drawnImages(request) / images),
   );
   const initialNoise = new Float32Array(images * channels * height * width);
   let filled = 0;
   for (const [i, { request }] of prepared.entries()) {
-    const own = [request.numImagesPerPrompt, channels, height, width];
-    const size = own.reduce((a, b) => a * b, 1);
-    const latents = request.latents === undefined ? sources[i]!.randn(size) : await readLatents(request.latents, own);
+    const size = drawnImages(request) * channels * height * width;
+    const all = [request.numImagesPerPrompt, channels, height, width];
+    const latents =
+      request.latents === undefined ? sources[i]!.randn(size) : shareOf(await readLatents(request.latents, all), request);
     initialNoise.set(latents, filled);
     filled += size;
   }
@@ -100,6 +103,19 @@ export function pictureOf(latents: Float32Array, dims: readonly number[], index:
   const [, channels, height, width] = dims as [number, number, number, number];
   const size = channels * height * width;
   return { channels, height, width, data: latents.slice(index * size, (index + 1) * size) };
+}
+
+/** What is drawn for all pictures of a request, as far as it is for those that are wanted. */
+function ofDrawn(request: SettledRequest, source: NormalSource): NormalSource {
+  if (request.onlyImage === undefined) return source;
+  return { randn: (count) => shareOf(source.randn(count * request.numImagesPerPrompt), request) };
+}
+
+/** The wanted picture's share of what belongs to all pictures of a request. */
+function shareOf(all: Float32Array, { onlyImage, numImagesPerPrompt }: SettledRequest): Float32Array {
+  if (onlyImage === undefined) return all;
+  const size = all.length / numImagesPerPrompt;
+  return all.slice(onlyImage * size, (onlyImage + 1) * size);
 }
 
 /** Each source's numbers for its own share of what is drawn. */

@@ -42,8 +42,9 @@ export async function evaluate(
   const size = channels * height * width;
   const atOnce = rowsAtOnce(height * width, device);
   const answers = new Float32Array(rows.length * size);
-  for (let from = 0; from < rows.length; from += atOnce) {
-    const run: Run = { at, rows: rows.slice(from, from + atOnce), from };
+  for (let from = 0, next = 0; from < rows.length; from = next) {
+    next = Math.min(rows.length, from + atOnce, endOfLength(rows, from));
+    const run: Run = { at, rows: rows.slice(from, next), from };
     let feeds = feedsOf(sample, timestep, run.rows, dims);
     for (const extension of extensions) feeds = { ...feeds, ...(await extension.feeds?.(feeds, run)) };
     const answer = await unet.run(feeds, ["noise", ...extensions.flatMap((extension) => extension.wants?.(run) ?? [])]);
@@ -51,6 +52,13 @@ export async function evaluate(
     answers.set(answer.noise!.data as Float32Array, from * size);
   }
   return guided.combine(answers, at);
+}
+
+/** The first row after `from` whose text has another number of tokens: such rows are no one batch. */
+function endOfLength(rows: readonly Told[], from: number): number {
+  const [tokens] = rows[from]!.context.dims;
+  const other = rows.findIndex(({ context }, i) => i > from && context.dims[0] !== tokens);
+  return other < 0 ? rows.length : other;
 }
 
 function feedsOf(sample: Float32Array, timestep: number, rows: readonly Told[], dims: DenoiserOptions["dims"]): Feeds {

@@ -1,3 +1,5 @@
+import type { Seed } from "../../contract/seed.ts";
+import type { ChosenTexts } from "../encode/choose-texts.ts";
 import type { Texts } from "../encode/encode.ts";
 import type { SettledRequest } from "../settle.ts";
 
@@ -5,5 +7,7 @@ import type { SettledRequest } from "../settle.ts";
 export interface Prepared {
   readonly request: SettledRequest;
   readonly texts: Texts;
-  readonly seed: number;
+  readonly seed: Seed;
+  /** What wildcards in its texts became. */
+  readonly chosen?: ChosenTexts | undefined;
 }

@@ -3,6 +3,7 @@ import { UserError } from "../../core/errors.ts";
 import { openTensors } from "../../weights/open-tensors.node.ts";
 import { readFloats } from "../../weights/read-tensor.ts";
 import { writeSafetensors } from "../../weights/safetensors-write.node.ts";
+import type { TensorEntry } from "../../weights/tensor-entry.ts";
 
 /** Names that a file of latents may have, the best first. */
 const NAMES = ["initial_noise", "latents"];
@@ -51,19 +52,35 @@ export async function writeLatents(
   await writeSafetensors(path, [tensor("initial_noise", initialNoise), tensor("latents", final)]);
 }
 
+/** Names under which programs save face embeddings. */
+const FACES = ["id_embeds", "pmid.id_embeds"];
+
 /**
- * Face embeddings for a V2 adapter: from a safetensors file with the tensor `id_embeds`, or as they are.
+ * Face embeddings for a V2 adapter: from a file, in the tensor `id_embeds` or the only one [photos, width], or as they are. A vector alone is
+ * that of one photo.
  * @throws UserError id-embeds/unnamed, and those of openTensors
  */
 export async function readIdEmbeds(source: string | FloatArray): Promise<FloatArray> {
   if (typeof source !== "string") return source;
   const { tensors } = await openTensors(source);
-  const entry = tensors.get("id_embeds");
-  if (entry === undefined)
+  const possible = [...tensors.values()].filter(
+    ({ dtype, shape }) => /^B?F/.test(dtype) && shape.length >= 1 && shape.slice(1, -1).every((n) => n === 1),
+  );
+  const named = FACES.flatMap((name) => tensors.get(name) ?? [])[0];
+  const entry = named ?? (possible.length === 1 ? possible[0] : undefined);
+  if (entry === undefined || !possible.includes(entry))
     throw new UserError(
       "id-embeds/unnamed",
-      `${source} has no tensor "id_embeds".`,
-      "Save the face embeddings under this name, [photos, width].",
+      `${source} has no tensor that is recognised as face embeddings: ${tensorList([...tensors.values()])}.`,
+      "Save them as id_embeds, or alone in a file, as floats [photos, width].",
     );
-  return floats(await readFloats(entry), ...entry.shape);
+  const { shape } = entry;
+  return floats(await readFloats(entry), shape.length === 1 ? 1 : shape[0]!, shape.at(-1)!);
 }
+
+const tensorList = (entries: readonly TensorEntry[]): string => {
+  const shown = entries.slice(0, 5).map(({ name, dtype, shape }) => `${name} ${dtype} [${shape}]`);
+  return entries.length === 0
+    ? "it has none"
+    : `it has ${shown.join(", ")}${entries.length > 5 ? ` and ${entries.length - 5} more` : ""}`;
+};

@@ -1,4 +1,6 @@
+import { drawnImages } from "../../contract/drawn-images.ts";
 import type { TextEmbeds } from "../../sessions/text/text-stage.ts";
+import type { TextsOfPhase } from "../encode/encode.ts";
 import { guide, rescale } from "./classifier-free-guidance.ts";
 import { type Evaluation, type Guidance, meanByPicture, type Told } from "./guidance.ts";
 import { mergeStepOf } from "./merge-step.ts";
@@ -25,20 +27,30 @@ export function textGuidance(prepared: readonly Prepared[], pixels: readonly [nu
   const { guidanceScale, guidanceRescale, guidanceEnd } = prepared[0]!.request;
   const guided = guidedEvaluations({ guidanceScale, guidanceEnd }, total);
   const isGuidedAt = ({ index }: Evaluation): boolean => index < guided;
-  const requests = prepared.flatMap((one) => Array<Prepared>(one.request.numImagesPerPrompt).fill(one));
+  const requests = prepared.flatMap((one) => Array<Prepared>(drawnImages(one.request)).fill(one));
   const [two, one] = [timeIdRows(prepared, pixels, true), timeIdRows(prepared, pixels, false)];
-  const told = (textOf: (of: Prepared) => TextEmbeds, ids: readonly (readonly number[])[]): Told[] =>
-    requests.map((of, picture) => ({ ...textOf(of), picture, timeIds: ids[picture]! }));
-  const negatives = told(({ texts }) => texts.negative, two.slice(0, requests.length));
+  const ofPhase = new Map<TextsOfPhase, number>(); // a number for each, so that what is told again is the same object
+  const rowsWith = (ids: readonly (readonly number[])[], textOf: (of: TextsOfPhase) => TextEmbeds) => {
+    const known = new Map<string, Told>();
+    return (at: Evaluation, picture: number): Told => {
+      const texts = textsAt(requests[picture]!, at, total);
+      const key = `${picture} ${ofPhase.get(texts) ?? ofPhase.set(texts, ofPhase.size).get(texts)}`;
+      const told = known.get(key) ?? { ...textOf(texts), picture, timeIds: ids[picture]! };
+      known.set(key, told);
+      return told;
+    };
+  };
+  const negative = rowsWith(two.slice(0, requests.length), (texts) => texts.negative);
+  const negatives = (at: Evaluation): Told[] => requests.map((_, picture) => negative(at, picture));
   const promptsWith = (ids: readonly (readonly number[])[]) => {
-    const plain = told(({ texts }) => texts.text, ids);
-    const merged = told(({ texts: { text, identity } }) => identity ?? text, ids);
-    return ({ index }: Evaluation): Told[] =>
-      requests.map(({ request }, i) => (index <= mergeStepOf(request) ? plain : merged)[i]!);
+    const plain = rowsWith(ids, ({ text }) => text);
+    const merged = rowsWith(ids, ({ text, identity }) => identity ?? text);
+    return (at: Evaluation): Told[] =>
+      requests.map(({ request }, i) => (at.index <= mergeStepOf(request) ? plain : merged)(at, i));
   };
   const [beside, alone] = [promptsWith(two.slice(requests.length)), promptsWith(one)];
   const prompts = (at: Evaluation): Told[] => (isGuidedAt(at) ? beside : alone)(at);
-  const rows = (at: Evaluation): Told[] => (isGuidedAt(at) ? [...negatives, ...prompts(at)] : prompts(at));
+  const rows = (at: Evaluation): Told[] => (isGuidedAt(at) ? [...negatives(at), ...prompts(at)] : prompts(at));
 
   const unguided: Guidance = {
     rows: prompts,
@@ -60,11 +72,20 @@ export function textGuidance(prepared: readonly Prepared[], pixels: readonly [nu
   };
 }
 
+/**
+ * What a request is told at an evaluation. Schedules count steps, of which some samplers make more than one evaluation each.
+ * @param total evaluations in all
+ */
+function textsAt({ request, texts }: Prepared, { index }: Evaluation, total: number): TextsOfPhase {
+  const step = Math.floor((index * request.numInferenceSteps) / total);
+  return texts.later?.findLast(({ from }) => from <= step)?.texts ?? texts;
+}
+
 /** With guidance, the first half of each request's rows goes to its negative text, the second to its prompt. */
 function timeIdRows(prepared: readonly Prepared[], pixels: readonly [number, number], guided: boolean): number[][] {
   const rows = prepared.map(({ request }) => {
     const sizes = { ...request, originalSize: request.originalSize ?? pixels, targetSize: request.targetSize ?? pixels };
-    return timeIds(sizes, request.numImagesPerPrompt, guided);
+    return timeIds(sizes, drawnImages(request), guided);
   });
   if (!guided) return rows.flat();
   return [...rows.flatMap((own) => own.slice(0, own.length / 2)), ...rows.flatMap((own) => own.slice(own.length / 2))];

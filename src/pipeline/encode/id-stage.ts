@@ -77,7 +77,7 @@ function checkFaces({ faceWidth }: IdGraph, photos: number, faces: FloatArray | 
     throw new UserError(
       "id-embeds/missing",
       "A V2 adapter needs the face embedding of every photo.",
-      `Give a safetensors file with the tensor id_embeds [photos, ${faceWidth}] (InsightFace, not normalised): --id-embeds <file> (idEmbeds in code).`,
+      `Give a file with them, [photos, ${faceWidth}] (InsightFace, not normalised; .npy, or safetensors with id_embeds or that tensor alone): --id-embeds <file> (idEmbeds in code).`,
     );
   if (faces.dims.length !== 2 || faces.dims[0] !== photos || faces.dims[1] !== faceWidth)
     throw new UserError(

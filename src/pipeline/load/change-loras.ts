@@ -9,7 +9,7 @@ import type { ModelFiles } from "../../weights/model.ts";
 import type { ComponentName } from "../../weights/sdxl-single-file.ts";
 import { fewStepNotices } from "../settle.ts";
 import { detectFewStep } from "./few-step.ts";
-import { collectLoras } from "./loras.ts";
+import { type CollectedLoras, collectLoras } from "./loras.ts";
 import type { LivePairs, MakeSessions } from "./make-sessions.ts";
 import type { Opened } from "./opened.ts";
 
@@ -40,11 +40,14 @@ export function changeLoras(
   adapter: AdapterFiles | undefined,
   precision: Precision,
   { textEncoder, denoiser }: Pick<MakeSessions, "textEncoder" | "denoiser">,
+  atLoad: CollectedLoras["changes"],
 ): ChangeLoras {
   /** LoRAs of models that were made anew since the load. */
   const live = new Map<ComponentName, LivePairs>();
+  let weightChanges = atLoad;
   return async (before, options) => {
-    const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
+    const loras = await collectLoras(model, adapter, options.adapterScale, options.loras);
+    const { pairs, metadata, notices } = loras;
     const fewStep = fewStepOf(model, options.loras, metadata);
     const unloads: (() => Promise<void>)[] = [];
     const changes: (() => void)[] = [];
@@ -56,9 +59,11 @@ export function changeLoras(
     ): M {
       const after = pairs.get(name) ?? NO_PAIRS;
       const { unfinished } = one.graph;
-      if (isDeepStrictEqual(unfinished.pairs, after)) return one;
+      const sameWeights = weightChanges.get(name) === loras.changes.get(name);
+      if (sameWeights && isDeepStrictEqual(unfinished.pairs, after)) return one;
       const there = live.get(name);
       if (
+        sameWeights &&
         precision !== "int8" &&
         there !== undefined &&
         isDeepStrictEqual(withoutScales(unfinished.pairs), withoutScales(after))
@@ -74,7 +79,8 @@ export function changeLoras(
       return again(anew);
     }
     function textAfter(name: "text_encoder" | "text_encoder_2", one: TextEncoder): TextEncoder {
-      const again = (own: LivePairs) => textEncoder(name, textGraph(model, name, pairs), one.changes, own);
+      const again = (own: LivePairs) =>
+        textEncoder(name, textGraph(loras.model, name, pairs, one.graph.takesVectors), one.changes, own);
       const after = changed(name, one, again, () => one.session.unload());
       return after === one ? one : { ...after, changes: one.changes + 1 };
     }
@@ -87,12 +93,13 @@ export function changeLoras(
       unet: changed(
         "unet",
         unet,
-        (own) => denoiser(unetGraph(model, pairs), own),
+        (own) => denoiser(unetGraph(loras.model, pairs), own),
         () => unet.sessions.unload(),
       ),
     };
     for (const unload of unloads) await unload();
     for (const change of changes) change();
+    weightChanges = loras.changes;
     return { opened, notices: [...notices, ...fewStepNotices(fewStep)] };
   };
 }

@@ -56,7 +56,7 @@ const UNGUIDED = { guidanceScale: 1, guidanceUpTo: 1 };
  */
 const FAMILIES: readonly Family[] = [
   {
-    model: /\blightning\b/,
+    model: /lightning/,
     lora: /\b(sdxl|xl) lightning\b|\blightning \d+ ?steps?\b/,
     settings: (_, said = 8) => ({
       name: "SDXL-Lightning",
@@ -68,7 +68,7 @@ const FAMILIES: readonly Family[] = [
     }),
   },
   {
-    model: /\bhyper ?(sd|sdxl)\b/,
+    model: /\bhyper ?(sd|sdxl|xl)\b|\bhyper( safetensors| ckpt)?$|\bhyper \d+ ?steps?\b/,
     lora: /\bhyper ?(sd|sdxl)\b/,
     settings(words, said = 8, kind) {
       const name = "Hyper-SD";
@@ -103,12 +103,12 @@ const FAMILIES: readonly Family[] = [
     settings: () => ({ name: "TCD", scheduler: "tcd", eta: 0.3, steps: 4, stepsRange: [2, 50], ...UNGUIDED }),
   },
   {
-    model: /\blcm\b/,
+    model: /\b(sdxl|xl)?lcm(xl)?\b/,
     lora: /\blcm\b/,
     settings: () => ({ name: "LCM", scheduler: "lcm", steps: 4, stepsRange: [2, 8], guidanceScale: 1, guidanceUpTo: 2 }),
   },
   {
-    model: /\bturbo\b/,
+    model: /turbo(?!charge)/,
     lora: /\b(sdxl|xl) turbo\b/,
     settings: () => ({
       name: "SDXL-Turbo",
@@ -154,6 +154,7 @@ export function detectFewStep(sources: readonly ModelSource[]): Detected | undef
 
 function byText(text: string, kind: ModelSource["kind"]): FewStep | undefined {
   const words = wordsOf(text);
+  if (kind === "lora" && DRAWN.test(words) && !/\d ?steps?\b/.test(words)) return undefined;
   const family = FAMILIES.find((each) => each[kind].test(words));
   if (family === undefined) return undefined;
   const said = /\b(\d+) ?steps?\b/.exec(words)?.[1];
@@ -167,10 +168,14 @@ function byScheduler(config: unknown): FewStep | undefined {
   return name === "TCDScheduler" ? byText("tcd", "model") : undefined;
 }
 
-/** Words of a name in lower case: `Hyper-SDXL_8steps` becomes "hyper sdxl 8steps". */
+/** Words by which the name of a LoRA says that it is about what is drawn. */
+const DRAWN = /\b(styles?|styled|aesthetic|art|effects?|storms?|strikes?|bolts?|cars?|concept|character|clothes|outfit)\b/;
+
+/** Words of a name in lower case: `Hyper-SDXL_8steps` becomes "hyper sdxl 8steps", `v21TurboDPM` "v21 turbo dpm". */
 const wordsOf = (text: string): string =>
   text
-    .replace(/([a-z])([A-Z])/g, "$1 $2")
+    .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
+    .replace(/([A-Z])([A-Z][a-z])/g, "$1 $2")
     .replace(/[^A-Za-z0-9]+/g, " ")
     .toLowerCase();
 

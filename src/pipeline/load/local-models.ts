@@ -28,7 +28,7 @@ export async function localModels(
     model: await resolve(model, { ...how, revision }),
     ...(adapter !== undefined && { adapter: await resolve(adapter, how) }),
     ...(tinyVae !== undefined && { tinyVae: await resolve(tinyVae, how) }),
-    loras: await inTurn(loras, async ({ path, scale }) => ({ path: await resolve(path, how), scale })),
+    loras: await inTurn(loras, async ({ path, ...rest }) => ({ path: await resolve(path, how), ...rest })),
   };
 }
 

@@ -1,10 +1,11 @@
 import type { WeightRange } from "../../runtime/eight-bit-probe.ts";
 import type { ToPrepare } from "../../runtime/prepare.ts";
 import type { Feeds, Runtime } from "../../runtime/runtime.ts";
+import { hasComputed, withComputed } from "../../sessions/computed-weights.ts";
 import { loraScales, type Outputs, type TextGraph, type UNetGraph, type Unfinished, withLoras } from "../../sessions/graphs.ts";
 import { LazySession, type Prepare } from "../../sessions/lazy-session.ts";
 import { inEightBits, type Precision } from "../../sessions/precision.ts";
-import { prepareInCache } from "../../sessions/runtimes.node.ts";
+import { computeInCache, prepareInCache } from "../../sessions/runtimes.node.ts";
 import type { TextEncoder } from "../../sessions/text/text-stage.ts";
 import { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { Opened } from "./opened.ts";
@@ -54,9 +55,11 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
     outputs: Outputs<Name>,
     { name = whole.model, half = precision === "f16", on = runtime, live }: SessionOptions = {},
   ): LazySession<Name> {
-    if (precision === "int8") return lazy(name, inEightBits({ ...whole, weightRange }, outputs, prepareInCache), false, on);
-    if (live === undefined) return lazy(name, withLoras(outputs, whole.pairs), half, on);
-    return lazy(name, withLoras(outputs, whole.pairs, true), half, on, () => loraScales(live.pairs));
+    if (precision === "int8")
+      return lazy(name, inEightBits({ ...whole, weightRange }, outputs, prepareInCache, computeInCache), false, on);
+    const graph = withLoras(outputs, whole.pairs, live !== undefined);
+    const ready = hasComputed(whole.outputs) ? withComputed(whole, graph, computeInCache) : graph;
+    return lazy(name, ready, half, on, live && (() => loraScales(live.pairs)));
   }
 
   /** Makes a text encoder. @param changes number of changes of the encoder's LoRAs since the load */

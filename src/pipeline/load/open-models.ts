@@ -15,6 +15,7 @@ import { readersOf } from "../../sessions/text/readers.node.ts";
 import type { AdapterFiles } from "../../weights/adapter.ts";
 import { elementCount, type Tensors } from "../../weights/index.ts";
 import { openAdapter } from "../../weights/open-adapter.node.ts";
+import { openEmbeddings } from "../../weights/open-embeddings.node.ts";
 import { openModel } from "../../weights/open-model.node.ts";
 import { openTinyVae } from "../../weights/open-tiny-vae.node.ts";
 import { readJsonIfThere } from "../../weights/read-json.node.ts";
@@ -41,7 +42,7 @@ export interface OpenedModels {
  * @param options options with local models only
  * @param deviceNotices notices from opening the device
  * @throws UserError weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents,
- *   those of openModel, openAdapter, openTinyVae, collectLoras and choosePrecision
+ *   those of openModel, openAdapter, openTinyVae, openEmbeddings, collectLoras and choosePrecision
  */
 export async function openModels(
   runtimes: readonly [Runtime, Runtime],
@@ -52,10 +53,19 @@ export async function openModels(
   const [runtime, beside] = runtimes;
   const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
   const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
-  const { pairs, metadata, notices } = await collectLoras(model, adapter, options.adapterScale, options.loras);
+  const loras = await collectLoras(model, adapter, options.adapterScale, options.loras);
+  const { pairs, metadata, notices } = loras;
   const fewStep = fewStepOf(model, options.loras, metadata);
-  const unet = unetGraph(model, pairs);
-  const text = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
+  const unet = unetGraph(loras.model, pairs);
+  const withVectors = (options.embeddings?.length ?? 0) > 0;
+  const text = [
+    textGraph(loras.model, "text_encoder", pairs, withVectors),
+    textGraph(loras.model, "text_encoder_2", pairs, withVectors),
+  ] as const;
+  const { embeddings, notices: left } = await openEmbeddings(options.embeddings ?? [], [
+    text[0].settings.width,
+    text[1].settings.width,
+  ]);
   const vae = vaeGraph(model);
   const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
   const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
@@ -91,6 +101,7 @@ export async function openModels(
     scheduler: model.scheduler,
     fewStep,
     cache: new EncodingCache(options.encodingCacheBytes),
+    embeddings,
     emptyPromptIsZeros: model.emptyPromptIsZeros,
     readers,
     text: [make.textEncoder("text_encoder", text[0]), make.textEncoder("text_encoder_2", text[1])],
@@ -114,12 +125,20 @@ export async function openModels(
   };
   return {
     opened,
-    changeLoras: changeLoras(model, adapter, precision, make),
+    changeLoras: changeLoras(model, adapter, precision, make, loras.changes),
     precision,
     notices: [
       ...model.notices,
+      ...unusedNotices({
+        unet,
+        vae,
+        text_encoder: text[0],
+        text_encoder_2: text[1],
+        ...(tinyVae && { "the tiny VAE": tinyVae }),
+      }),
       ...read,
       ...notices,
+      ...left,
       ...chosen,
       ...deviceNotices,
       ...fewStepNotices(fewStep),
@@ -130,6 +149,16 @@ export async function openModels(
 
 const numbersIn = (tensors: Tensors = new Map()): number =>
   [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+
+/** What is left out may be what makes a picture right: scales of a quantisation, or an adapter's layers that were saved with the model. */
+const unusedNotices = (graphs: Readonly<Record<string, { readonly unused: readonly string[] }>>): Notice[] =>
+  Object.entries(graphs).flatMap(([name, { unused }]) => {
+    const names = unused.filter((tensor) => !(name === "text_encoder" && tensor === "text_projection.weight"));
+    if (names.length === 0) return [];
+    const some = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
+    const are = names.length === 1 ? "1 tensor is" : `${names.length} tensors are`;
+    return [{ code: "model/unknown-names", message: `${name}: ${are} not used: ${some}.` }];
+  });
 
 async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph> {
   const tiny = tinyVaeGraph(await openTinyVae(path));

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { UserError } from "../../core/errors.ts";
 import type { ClipVisionConfig } from "../../models/clip-vision.ts";
 import { idEncoderV1Config } from "../../models/id-encoder-config.ts";
+import { NO_LORA } from "../../weights/adapter.ts";
 import {
   type AdapterFiles,
   type ModelFiles,
@@ -89,7 +90,15 @@ function visionOf(tensors: Tensors, json: unknown): Pick<StartWeights, "vision" 
 
 /** An adapter's LoRA under the trainer's names. @throws UserError train/lora-scale, train/start-shape */
 async function loraStart({ path: file, lora }: AdapterFiles, model: ModelFiles, rank: number): Promise<Tensors> {
-  const { layers } = await matchLora(lora, { unet: model.components.unet.tensors });
+  if (lora.size === 0)
+    throw new UserError(
+      "adapter/incomplete",
+      `${file}: ${NO_LORA}`,
+      "Start from the adapter as it is published, which has both.",
+    );
+  const { layers, patches } = await matchLora(lora, { unet: model.components.unet.tensors });
+  const [patch] = patches;
+  if (patch !== undefined) throw wrongKind(file, `an adapter whose LoRA holds ${patch.method.name} (${patch.target})`);
   return new Map(
     layers.flatMap(({ path, down, up, scale }): (readonly [string, TensorEntry])[] => {
       if (scale !== 1)

@@ -1,7 +1,8 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, extname, join, resolve } from "node:path";
 import { z } from "zod";
 import { messageOf, systemCode, UserError } from "../../core/errors.ts";
+import { readText } from "../../core/read-text.node.ts";
 
 /** A picture as a folder describes it, not yet checked. */
 export interface Candidate {
@@ -60,7 +61,7 @@ async function fromPerson(root: string, person: string): Promise<Candidate[]> {
   const captions = names.has("captions.jsonl") ? await jsonLines(join(folder, "captions.jsonl"), captionLine) : [];
   const captionOf = new Map(captions.map(({ file, caption }) => [basename(file), caption]));
   const about = names.has("person.json")
-    ? parse(await readFile(join(folder, "person.json"), "utf8"), personFile, join(folder, "person.json"))
+    ? parse(await readText(join(folder, "person.json")), personFile, join(folder, "person.json"))
     : {};
   const maskOf = maskNames(names, (name) => names.has(`${stemOf(name)}.txt`) || captionOf.has(name));
   const masks = new Set([...names].map(maskOf));
@@ -68,7 +69,7 @@ async function fromPerson(root: string, person: string): Promise<Candidate[]> {
   return Promise.all(
     pictures.map(async (name) => {
       const stem = stemOf(name);
-      const caption = names.has(`${stem}.txt`) ? await readFile(join(folder, `${stem}.txt`), "utf8") : captionOf.get(name);
+      const caption = names.has(`${stem}.txt`) ? await readText(join(folder, `${stem}.txt`)) : captionOf.get(name);
       const mask = maskOf(name);
       return {
         person,
@@ -95,7 +96,7 @@ function maskNames(names: ReadonlySet<string>, hasCaption: (name: string) => boo
 }
 
 async function jsonLines<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>[]> {
-  const lines = (await readFile(path, "utf8")).split("\n");
+  const lines = (await readText(path)).split("\n");
   return lines.flatMap((line, i) => (line.trim() === "" ? [] : [parse(line, schema, `line ${i + 1} of ${path}`)]));
 }
 

@@ -68,7 +68,7 @@ export async function openFolder(folder: string): Promise<void> {
     throw new UserError(
       "cache/folder",
       `The folder of prepared models, ${folder}, cannot be made: ${messageOf(error)}`,
-      "Set PHOTOMAKER_CACHE to a folder that you may write, or give --precision f32, which prepares nothing.",
+      "Set PHOTOMAKER_CACHE to a folder that you may write, or give --precision f32, which prepares nothing but what LoHa, DoRA and their like change.",
       { cause: error },
     );
   }

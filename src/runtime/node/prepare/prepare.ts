@@ -21,7 +21,7 @@ import { fingerprint } from "../../../weights/fingerprint.node.ts";
 import {
   DTYPE_BYTES,
   elementCount,
-  openTensors,
+  openStored,
   readFloats,
   sliceRows,
   type TensorEntry,
@@ -124,11 +124,15 @@ async function keyOf(what: ToPrepare, { all, rounded, slices }: Plan): Promise<s
 }
 
 /** Opens weights that were prepared before, if intact; damaged ones are removed, with a notice. */
-async function openPrepared(folder: string, key: string, { onNotice }: PrepareOptions): Promise<Tensors | undefined> {
+export async function openPrepared(
+  folder: string,
+  key: string,
+  { onNotice }: Pick<PrepareOptions, "onNotice">,
+): Promise<Tensors | undefined> {
   const record = await readRecord(folder, key);
   if (record === undefined) return undefined;
   try {
-    const { tensors } = await openTensors(weightsPath(folder, key));
+    const { tensors } = await openStored(weightsPath(folder, key));
     if ((await fingerprint([...tensors.values()])) === record.content) return tensors;
     onNotice?.(`The prepared ${record.model} was changed since it was made: it is prepared again.`);
   } catch (error) {
@@ -175,7 +179,7 @@ async function make(what: ToPrepare, plan: Plan, key: string, total: number, opt
       { model: what.model, policy: policyOf(what) },
       { asGiven: true },
     );
-    const { tensors } = await openTensors(path);
+    const { tensors } = await openStored(path);
     const content = await fingerprint([...tensors.values()]);
     await writeRecord(folder, { key, model: what.model, precision: "int8", from: what.from, content });
     await evict(cache, new Set([key]));

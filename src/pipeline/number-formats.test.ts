@@ -1,0 +1,226 @@
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { goldenPath } from "../testing/golden.ts";
+import { allMade, type Made, safetensorsOf, single, small, valuesIn } from "../testing/number-formats.ts";
+import { singleFileBytes, singleFileHeader } from "../testing/single-file.ts";
+import { MAN_WITH_HAT, TINY_V1 } from "../testing/tiny-model.ts";
+import { openTensors } from "../weights/open-tensors.node.ts";
+import { PhotoMaker } from "./photomaker.ts";
+
+let folder: string;
+/** The tiny model as a single file. */
+let checkpoint: Map<string, Made>;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "formats-"));
+  const bytes = await singleFileBytes();
+  checkpoint = new Map([...bytes].map(([name, data]) => [name, { dtype: "F16", shape: singleFileHeader[name]![1], data }]));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const write = async (name: string, tensors: ReadonlyMap<string, Made>): Promise<string> => {
+  const path = join(folder, `${name}.safetensors`);
+  await writeFile(path, safetensorsOf(tensors));
+  return path;
+};
+
+const CONFIG = { modelConfig: goldenPath("tiny-sdxl") };
+
+async function pictureOf(load: Parameters<typeof PhotoMaker.load>[0]): Promise<Uint8Array> {
+  const pm = await PhotoMaker.load(load);
+  try {
+    const { images } = await pm.generate(
+      load.adapter === undefined
+        ? { prompt: "a man with a hat", width: 64, height: 64, numInferenceSteps: 2, seed: 1 }
+        : { ...MAN_WITH_HAT, numInferenceSteps: 2 },
+    );
+    return new Uint8Array(await sharp(images[0]!.png).raw().toBuffer());
+  } finally {
+    await pm.close();
+  }
+}
+
+const largestDifference = (a: Uint8Array, b: Uint8Array): number =>
+  a.length === b.length ? a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0) : Number.POSITIVE_INFINITY;
+
+/** A checkpoint whose tensors are stored otherwise, and the same numbers in float32. */
+async function both(store: (name: string, tensor: Made) => Promise<Map<string, Made>>, numbers: typeof store) {
+  const [odd, equal] = [new Map<string, Made>(), new Map<string, Made>()];
+  for (const [name, tensor] of checkpoint) {
+    for (const [key, made] of await store(name, tensor)) odd.set(key, made);
+    for (const [key, made] of await numbers(name, tensor)) equal.set(key, made);
+  }
+  return { odd, equal };
+}
+
+const inFloat32 = async ({ shape, ...tensor }: Made): Promise<Made> => single([...(await valuesIn({ shape, ...tensor }))], shape);
+
+test.each(["F8_E4M3", "F8_E5M2"] as const)(
+  "a checkpoint whose every tensor is %s is drawn as its numbers in float32",
+  async (dtype) => {
+    const cast = async (tensor: Made) => small(tensor.shape, await valuesIn(tensor), dtype);
+    const { odd, equal } = await both(
+      async (name, tensor) => new Map([[name, await cast(tensor)]]),
+      async (name, tensor) => new Map([[name, await inFloat32(await cast(tensor))]]),
+    );
+    const got = await pictureOf({ model: await write(dtype, odd), ...CONFIG });
+    const want = await pictureOf({ model: await write(`${dtype}-equal`, equal), ...CONFIG });
+    expect(largestDifference(got, want)).toBeLessThanOrEqual(1);
+  },
+);
+
+interface Spelling {
+  readonly name: string;
+  readonly dtype: "F8_E4M3" | "I8";
+  readonly scale: string;
+  readonly perRow?: boolean;
+  readonly beside?: (layer: string) => [string, Made][];
+  readonly mark?: [string, Made];
+}
+
+const note = (text: string): Made => {
+  const data = new TextEncoder().encode(text);
+  return { dtype: "U8", shape: [data.length], data };
+};
+
+const SPELLINGS: readonly Spelling[] = [
+  {
+    name: "old names",
+    dtype: "F8_E4M3",
+    scale: "scale_weight",
+    beside: (layer) => [[`${layer}scale_input`, single([0.5])]],
+    mark: ["model.diffusion_model.scaled_fp8", { dtype: "F8_E4M3", shape: [0], data: new Uint8Array() }],
+  },
+  {
+    name: "new names",
+    dtype: "F8_E4M3",
+    scale: "weight_scale",
+    beside: (layer) => [
+      [`${layer}comfy_quant`, note('{"format": "float8_e4m3fn"}')],
+      [`${layer}input_scale`, single([0.5])],
+    ],
+  },
+  { name: "a scale for each row", dtype: "F8_E4M3", scale: "weight_scale", perRow: true },
+  { name: "integers with a scale for each row", dtype: "I8", scale: "weight_scale", perRow: true },
+];
+
+const isLayer = (name: string, { shape }: Made): boolean =>
+  /^(model\.diffusion_model|conditioner)\..*weight$/.test(name) && shape.length === 2;
+
+/** A layer's weight and its scales. */
+async function scaledLayer(tensor: Made, { dtype, perRow }: Spelling): Promise<{ weight: Made; scales: number[] }> {
+  const values = await valuesIn(tensor);
+  const rows = perRow ? tensor.shape[0]! : 1;
+  const row = values.length / rows;
+  const scales = Array.from({ length: rows }, (_, i) =>
+    Math.fround(
+      values.subarray(i * row, (i + 1) * row).reduce((most, x) => Math.max(most, Math.abs(x)), 1e-6) /
+        (dtype === "I8" ? 127 : 448),
+    ),
+  );
+  const divided = values.map((x, i) => x / scales[Math.floor(i / row)]!);
+  const weight: Made =
+    dtype === "I8"
+      ? { dtype, shape: tensor.shape, data: new Uint8Array(Int8Array.from(divided, Math.round).buffer) }
+      : small(tensor.shape, divided, dtype);
+  return { weight, scales };
+}
+
+const numbersOf = async (weight: Made): Promise<Float32Array> =>
+  weight.dtype === "I8" ? Float32Array.from(new Int8Array(weight.data.buffer)) : valuesIn(weight);
+
+test.each(SPELLINGS)("scaled numbers are computed with their scales: $name", async (spelling) => {
+  const { odd, equal } = await both(
+    async (name, tensor) => {
+      if (!isLayer(name, tensor)) return new Map([[name, tensor]]);
+      const { weight, scales } = await scaledLayer(tensor, spelling);
+      const layer = name.slice(0, -"weight".length);
+      return new Map([
+        [name, weight],
+        [`${layer}${spelling.scale}`, single(scales, spelling.perRow ? [scales.length, 1] : [])],
+        ...((layer.endsWith(".") && spelling.beside?.(layer)) || []),
+      ]);
+    },
+    async (name, tensor) => {
+      if (!isLayer(name, tensor)) return new Map([[name, await inFloat32(tensor)]]);
+      const { weight, scales } = await scaledLayer(tensor, spelling);
+      const numbers = await numbersOf(weight);
+      const row = numbers.length / scales.length;
+      return new Map([[name, single([...numbers.map((x, i) => x * scales[Math.floor(i / row)]!)], tensor.shape)]]);
+    },
+  );
+  if (spelling.mark) odd.set(...spelling.mark);
+  const model = await write(`scaled-${spelling.name}`, odd);
+  const pm = await PhotoMaker.load({ model, ...CONFIG });
+  const said = pm.notices.map(({ code }) => code);
+  await pm.close();
+  expect(said).not.toContain("model/unknown-names");
+  const got = await pictureOf({ model, ...CONFIG });
+  const want = await pictureOf({ model: await write(`equal-${spelling.name}`, equal), ...CONFIG });
+  expect(largestDifference(got, want)).toBeLessThanOrEqual(1);
+});
+
+test("an adapter and a LoRA in 8-bit floats are drawn as their numbers in float32", async () => {
+  const files = { adapter: goldenPath("tiny-photomaker-v1.bin"), lora: goldenPath("lora", "kohya_diffusers_names.safetensors") };
+  const paths: Record<string, string[]> = { small: [], equal: [] };
+  for (const [name, path] of Object.entries(files)) {
+    const [odd, equal] = [new Map<string, Made>(), new Map<string, Made>()];
+    for (const [key, tensor] of await allMade((await openTensors(path)).tensors)) {
+      const cast = /^F/.test(tensor.dtype) ? small(tensor.shape, await valuesIn(tensor), "F8_E4M3") : tensor;
+      odd.set(key, cast);
+      equal.set(key, /^F/.test(cast.dtype) ? await inFloat32(cast) : cast);
+    }
+    paths.small!.push(await write(`${name}-small`, odd));
+    paths.equal!.push(await write(`${name}-equal`, equal));
+  }
+  await copyFile(goldenPath("photomaker-config.json"), join(folder, "photomaker-config.json"));
+  const load = ([adapter, lora]: string[]) => pictureOf({ ...TINY_V1, adapter: adapter!, loras: [{ path: lora!, scale: 1 }] });
+  expect(largestDifference(await load(paths.small!), await load(paths.equal!))).toBeLessThanOrEqual(1);
+});
+
+const ATTENTION = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.";
+const bytes = (dtype: Made["dtype"], ...shape: number[]): Made => ({
+  dtype,
+  shape,
+  data: new Uint8Array(shape.reduce((a, b) => a * b, 1)),
+});
+
+test.each<[string, Record<string, Made>, RegExp]>([
+  [
+    "bitsandbytes nf4",
+    { "weight.quant_state.bitsandbytes__nf4": bytes("U8", 8), weight: bytes("U8", 8, 1) },
+    /bitsandbytes' 4 bits/,
+  ],
+  ["bitsandbytes int8", { SCB: single([1]), weight: bytes("I8", 16, 16) }, /bitsandbytes' int8/],
+  ["nvfp4", { weight_scale_2: single([1]), weight: bytes("U8", 16, 8) }, /nvfp4/],
+  ["mxfp8", { weight_scale: bytes("U8", 16, 1), weight: bytes("F8_E4M3", 16, 16) }, /mxfp8/],
+  ["mxfp8 by its note", { comfy_quant: note('{"format":"mxfp8"}'), weight: bytes("F8_E4M3", 16, 16) }, /as mxfp8/],
+  ["a note that cannot be read", { comfy_quant: note("{"), weight: bytes("F8_E4M3", 16, 16) }, /unreadable format/],
+  [
+    "a scale for each block",
+    { weight_scale: single(Array(32).fill(1), [16, 2]), weight: bytes("F8_E4M3", 16, 16) },
+    /each block/,
+  ],
+  ["raw integers", { weight: bytes("I8", 16, 16) }, /integers \(I8\) without scales/],
+])("%s is refused by its name", async (_, tensors, named) => {
+  const model = await write(
+    "refused",
+    new Map([...checkpoint, ...Object.entries(tensors).map(([k, v]): [string, Made] => [ATTENTION + k, v])]),
+  );
+  const error = await PhotoMaker.load({ model, ...CONFIG }).catch((error: unknown) => error);
+  expect(error).toMatchObject({ code: "weights/number-format", message: expect.stringMatching(named) });
+});
+
+test("a scale that does not fit its weight is refused", async () => {
+  const model = await write(
+    "misfit",
+    new Map([
+      ...checkpoint,
+      [`${ATTENTION}weight`, bytes("F8_E4M3", 16, 16)],
+      [`${ATTENTION}weight_scale`, single([1, 2, 3], [3])],
+    ]),
+  );
+  await expect(PhotoMaker.load({ model, ...CONFIG })).rejects.toMatchObject({ code: "weights/scale" });
+});
