@@ -9,7 +9,7 @@ const VAE = { parameters: 49_490_199, channels: 128 };
 const sdxl = (precision: Drawing["precision"], side: number, rows = 1, unloadAfterUse = true): Drawing =>
   drawingOf({ width: side, height: side, rows }, 8, { precision, decoder: VAE, tiny: false, unloadAfterUse });
 
-// As `generate --json` tells it (docs/performance.md has its runs); for two rows of 1024x1024 the process of the models alone
+// Peak memory with models loaded one after the other; for two rows of 1024x1024 the process of the models alone
 test.each([
   ["f32", 512, 1, 12.3],
   ["f32", 1024, 2, 13.8],
