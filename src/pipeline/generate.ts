@@ -126,12 +126,13 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
 
 async function decodeAll(
   opened: Opened,
-  { requests, size, count }: Plan,
+  plan: Plan,
   prepared: readonly Prepared[],
   final: Float32Array,
   { progress, told, signal }: Working,
 ): Promise<ImageEvent[][]> {
-  const dims = [count, size.channels, size.height / size.factor, size.width / size.factor];
+  const { requests, size, count } = plan;
+  const dims = latentDims(plan);
   let at = 0;
   const images: ImageEvent[][] = [];
   for (const [i, one] of prepared.entries()) {
