@@ -6,7 +6,7 @@
 // The range of weights in 8 bits is by default the one that is correct on this processor (src/runtime/eight-bit-probe.ts).
 // Latents and text are random numbers of the usual size. One model is in memory at a time; float32 takes 12 GB at full size.
 import { Command, Option } from "commander";
-import { wholeNumberOption } from "../../src/cli/flag-values.ts";
+import { wholeNumberOption } from "../../src/cli/terminal/flag-values.ts";
 import { floats } from "../../src/core/array.ts";
 import { gaussians } from "../../src/core/random/gaussians.ts";
 import { seededRandom } from "../../src/core/random/seeded-random.ts";

@@ -12,7 +12,7 @@ import { Command } from "commander";
 import { thisMachine } from "../../src/bench/machine.ts";
 import { machineText } from "../../src/bench/table.ts";
 import { asset } from "../../src/cli/asset.ts";
-import { wholeNumberOption } from "../../src/cli/flag-values.ts";
+import { wholeNumberOption } from "../../src/cli/terminal/flag-values.ts";
 import { writeFileAtomically } from "../../src/core/atomic-file.node.ts";
 import { UserError } from "../../src/core/errors.ts";
 import { ortRuntime } from "../../src/runtime/node/ort-runtime.ts";

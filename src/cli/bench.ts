@@ -6,13 +6,13 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import { asset } from "./asset.ts";
-import { loading } from "./download-progress.ts";
-import { numberOr, wholeNumber } from "./flag-values.ts";
-import { lineOf } from "./generate.ts";
-import { flagName as generateFlagName } from "./generate-options.ts";
-import type { CliIo } from "./io.ts";
-import { photoFiles } from "./photo-files.ts";
-import { createProgress } from "./progress.ts";
+import { lineOf } from "./generate/generate.ts";
+import { flagName as generateFlagName } from "./generate/generate-options.ts";
+import { photoFiles } from "./generate/photo-files.ts";
+import { loading } from "./terminal/download-progress.ts";
+import { numberOr, wholeNumber } from "./terminal/flag-values.ts";
+import type { CliIo } from "./terminal/io.ts";
+import { createProgress } from "./terminal/progress.ts";
 
 export interface BenchTools {
   open(options: LoadInput, how: LoadingOptions): Promise<BenchModel>;

@@ -3,10 +3,10 @@ import type { Command } from "commander";
 import { type LoadOptions, parseLoadOptions } from "../contract/request.ts";
 import type { LoadingOptions } from "../pipeline/load/local-models.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
-import { wholeNumberOption } from "./flag-values.ts";
-import type { CliIo } from "./io.ts";
-import { openPictureFiles, STDOUT } from "./picture-files.ts";
-import { createProgress } from "./progress.ts";
+import { openPictureFiles, STDOUT } from "./generate/picture-files.ts";
+import { wholeNumberOption } from "./terminal/flag-values.ts";
+import type { CliIo } from "./terminal/io.ts";
+import { createProgress } from "./terminal/progress.ts";
 
 /** Two folders up from src/cli and from dist/cli. */
 const MINIATURE = fileURLToPath(new URL("../../assets/miniature", import.meta.url));

@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import { runCli } from "./run-cli.ts";
-import { sayLostEnd } from "./say-lost-end.ts";
-import { stopOnSignal } from "./stop-on-signal.ts";
+import { sayLostEnd } from "./terminal/say-lost-end.ts";
+import { stopOnSignal } from "./terminal/stop-on-signal.ts";
 
 const finished = sayLostEnd(process, (text) => writeSync(process.stderr.fd, text));
 
@@ -34,7 +34,7 @@ void runCli(
     }),
     download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
     describe: async (path) => (await import("../weights/describe.node.ts")).describe(path),
-    world: () => import("./world-files.ts"),
+    world: () => import("./world/world-files.ts"),
   },
 ).then((code) => {
   finished();

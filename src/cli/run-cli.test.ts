@@ -8,9 +8,9 @@ import type { GenerateEvent } from "../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
 import { openTensors } from "../weights/open-tensors.node.ts";
-import { ALL_FLAGS, longName } from "./generate-flags.ts";
-import type { CliIo } from "./io.ts";
+import { ALL_FLAGS, longName } from "./generate/generate-flags.ts";
 import { type CliTools, commandLine, runCli } from "./run-cli.ts";
+import type { CliIo } from "./terminal/io.ts";
 
 let folder: string;
 let tools: CliTools;
@@ -57,7 +57,7 @@ beforeEach(async () => {
       missing: [],
       remarks: [],
     }),
-    world: () => import("./world-files.ts"),
+    world: () => import("./world/world-files.ts"),
   };
 });
 afterEach(() => rm(folder, { recursive: true }));

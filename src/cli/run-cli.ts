@@ -1,18 +1,18 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { addBench, type BenchTools } from "./bench.ts";
-import { addCache, type CacheTools } from "./cache.ts";
 import { addDemo, type DemoTools } from "./demo.ts";
-import { addDownload, type DownloadTools } from "./download.ts";
-import { addEvaluate, type EvaluateTools } from "./evaluate.ts";
-import { addGenerate, type GenerateTools } from "./generate.ts";
-import { addInspect, type InspectTools } from "./inspect.ts";
-import { addInspectPrompt } from "./inspect-prompt.ts";
-import type { CliIo } from "./io.ts";
+import { addEvaluate, type EvaluateTools } from "./evaluate/evaluate.ts";
+import { addGenerate, type GenerateTools } from "./generate/generate.ts";
+import { addInspect, type InspectTools } from "./inspect/inspect.ts";
+import { addInspectPrompt } from "./inspect/inspect-prompt.ts";
+import { addCache, type CacheTools } from "./models/cache.ts";
+import { addDownload, type DownloadTools } from "./models/download.ts";
 import { withNamedCommand } from "./named-command.ts";
-import { EXIT, reportError } from "./report-error.ts";
-import { addTrain, type TrainTools } from "./train.ts";
-import { addWorld, type WorldTools } from "./world.ts";
+import type { CliIo } from "./terminal/io.ts";
+import { EXIT, reportError } from "./terminal/report-error.ts";
+import { addTrain, type TrainTools } from "./train/train.ts";
+import { addWorld, type WorldTools } from "./world/world.ts";
 
 export type CliTools = GenerateTools &
   DownloadTools &

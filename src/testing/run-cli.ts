@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import type { CliIo } from "../cli/io.ts";
 import { type CliTools, runCli } from "../cli/run-cli.ts";
+import type { CliIo } from "../cli/terminal/io.ts";
 import { UserError } from "../core/errors.ts";
 
 const ioOf = (out: (text: string) => void, err: (text: string) => void): CliIo => ({

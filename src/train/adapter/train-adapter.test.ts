@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { renderWorld } from "../../cli/world-files.ts";
+import { renderWorld } from "../../cli/world/world-files.ts";
 import { PhotoMaker } from "../../pipeline/photomaker.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { openTensors, readFloats, writeSafetensors } from "../../weights/index.ts";
