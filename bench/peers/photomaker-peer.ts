@@ -54,7 +54,7 @@ await serve(
   `photomaker on ONNX Runtime ${ortVersion()}, ${args.precision}, ${args.threads} threads`,
   async ({ part, width, height, batch }) => {
     const [h, w] = [height / vae.factor, width / vae.factor];
-    const { inChannels, contextDim, pooledDim } = unet.settings;
+    const { inChannels, contextDim, pooledDim } = unet.config;
     const sizes = Float32Array.from({ length: 6 * batch }, (_, i) => [height, width, 0, 0, height, width][i % 6]!);
     const feeds =
       part === "vae"

@@ -53,16 +53,16 @@ async function run(asked: Flags): Promise<void> {
 }
 
 async function lookAtUnet(model: ModelFiles, flags: Flags): Promise<void> {
-  const { unfinished, settings } = unetGraph(model, new Map());
+  const { unfinished, config } = unetGraph(model, new Map());
   const timesteps = flags.timesteps.split(",").map(Number);
   const side = flags.size / 8;
   const questions = timesteps.map((timestep, i): Feeds => {
     const noise = noiseOf(i);
     return {
-      latents: noise(1, settings.inChannels, side, side),
+      latents: noise(1, config.inChannels, side, side),
       timestep: floats(Float32Array.of(timestep), 1),
-      context: noise(1, TOKENS, settings.contextDim),
-      pooled: noise(1, settings.pooledDim),
+      context: noise(1, TOKENS, config.contextDim),
+      pooled: noise(1, config.pooledDim),
       timeIds: floats(Float32Array.of(flags.size, flags.size, 0, 0, flags.size, flags.size), 1, 6),
     };
   });

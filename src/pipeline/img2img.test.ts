@@ -60,7 +60,7 @@ async function encoded(path: string, generator: TorchCpuGenerator): Promise<Late
 
 /** The UNet with guidance, for a prompt without a negative one. */
 async function denoiserFor(prompt: string, guidanceScale: number, side: number) {
-  const { readers } = await readersOf(model, [text[0].settings, text[1].settings]);
+  const { readers } = await readersOf(model, [text[0].config, text[1].config]);
   const encoders = [
     { graph: text[0], session: new LazySession(runtime, "text_encoder", text[0].unfinished.outputs), changes: 0 },
     { graph: text[1], session: new LazySession(runtime, "text_encoder_2", text[1].unfinished.outputs), changes: 0 },

@@ -174,7 +174,7 @@ export class PhotoMaker implements AsyncDisposable {
     parseGenerateRequest({ prompt: "any", width, height, numImagesPerPrompt: rows });
     const { unet, vae, text } = this.#opened;
     const { outputs, pairs } = unet.graph.unfinished;
-    const sizes = { batch: rows, tokens: chunks * text[0].graph.settings.positions };
+    const sizes = { batch: rows, tokens: chunks * text[0].graph.config.positions };
     const latents = { height: height / vae.graph.factor, width: width / vae.graph.factor };
     // in 8 bits the LoRAs are part of the weights
     const { noise } = this.runsOn.precision === "int8" ? outputs : withLoras(outputs, pairs);

@@ -62,7 +62,7 @@ export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan
   for (const request of requests) refuseDifferent(sharedBy(models, first), sharedBy(models, request));
   const sampler = samplerOf(first, models.scheduler, models.fewStep);
   const evaluations = sampler.timesteps.length;
-  const config = models.unet.graph.settings;
+  const config = models.unet.graph.config;
   for (const request of requests) {
     checkExtensions(extensionsOf(request), { config, evaluations });
     decoderOf(models, request);
@@ -133,7 +133,7 @@ function refuseDifferent(first: Readonly<Record<string, unknown>>, other: Readon
 const seedOf = ({ seed }: GenerateRequest): Seed => seed ?? Math.floor(Math.random() * 2 ** 32);
 
 function sizeOf({ unet, vae }: Pick<Opened, "unet" | "vae">, request: GenerateRequest): Size {
-  const { sampleSize } = unet.graph.settings;
+  const { sampleSize } = unet.graph.config;
   const { factor, config } = vae.graph;
   const size = { width: request.width ?? sampleSize * factor, height: request.height ?? sampleSize * factor };
   for (const [name, value] of Object.entries(size))

@@ -71,7 +71,7 @@ function unfinished<Name extends string>(name: ComponentName, outputs: Outputs<N
 export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
   readonly unfinished: Unfinished;
-  readonly settings: ClipTextModelConfig;
+  readonly config: ClipTextModelConfig;
   /** Whether it has the inputs `given` [B, S, C] and `keep` [B, S, 1]: vectors that stand in the place of tokens. */
   readonly takesVectors?: boolean;
   /** Names of tensors that the encoder has no place for. */
@@ -80,18 +80,18 @@ export interface TextGraph {
 
 /** @param takesVectors for textual inversions */
 export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs, takesVectors = false): TextGraph {
-  const { config, tensors } = model.components[name];
-  const sizes = clipTextConfig(config, tensors, name);
+  const { config: json, tensors } = model.components[name];
+  const config = clipTextConfig(json, tensors, name);
   const inputs = {
     ids: input("ids", [batch, tokens], "i64"),
     pooledAt: input("pooledAt", [batch], "i64"),
-    ...(takesVectors && { given: input("given", [batch, tokens, sizes.width]), keep: input("keep", [batch, tokens, 1]) }),
+    ...(takesVectors && { given: input("given", [batch, tokens, config.width]), keep: input("keep", [batch, tokens, 1]) }),
   };
   const checkpoint = new Checkpoint(tensors, name);
-  const { hiddenStates, pooled } = clipText(inputs, new Weights(checkpoint), sizes);
+  const { hiddenStates, pooled } = clipText(inputs, new Weights(checkpoint), config);
   const outputs: Record<string, Tensor> = Object.fromEntries(hiddenStates.map((h, i) => [`hidden_${i}`, h]));
   if (name === "text_encoder_2" && pooled !== undefined) outputs.pooled = pooled;
-  return { unfinished: unfinished(name, outputs, loras), settings: sizes, takesVectors, unused: checkpoint.unused() };
+  return { unfinished: unfinished(name, outputs, loras), config, takesVectors, unused: checkpoint.unused() };
 }
 
 export interface IdGraph {
@@ -129,24 +129,24 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
 export interface UNetGraph {
   /** `noise` [B, C, h, w]; inputs as {@link unet} names them. */
   readonly unfinished: Unfinished<"noise">;
-  readonly settings: UNetModelConfig;
+  readonly config: UNetModelConfig;
   /** Names of tensors that the UNet has no place for. */
   readonly unused: readonly string[];
 }
 
 export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
-  const { config, tensors } = model.components.unet;
-  const settings = unetConfig(config, tensors);
+  const { config: json, tensors } = model.components.unet;
+  const config = unetConfig(json, tensors);
   const inputs = {
-    latents: input("latents", [batch, settings.inChannels, height, width]),
+    latents: input("latents", [batch, config.inChannels, height, width]),
     timestep: input("timestep", [1]),
-    context: input("context", [batch, tokens, settings.contextDim]),
-    pooled: input("pooled", [batch, settings.pooledDim]),
+    context: input("context", [batch, tokens, config.contextDim]),
+    pooled: input("pooled", [batch, config.pooledDim]),
     timeIds: input("timeIds", [batch, 6]),
   };
   const checkpoint = new Checkpoint(tensors, "unet");
-  const noise = unet(inputs, new Weights(checkpoint), settings);
-  return { unfinished: unfinished("unet", { noise }, loras), settings, unused: checkpoint.unused() };
+  const noise = unet(inputs, new Weights(checkpoint), config);
+  return { unfinished: unfinished("unet", { noise }, loras), config, unused: checkpoint.unused() };
 }
 
 /** Graph of a decoder: the VAE, or a tiny autoencoder in its place. */

@@ -34,7 +34,7 @@ const ramp = (from: number, ...dims: number[]) =>
 
 test("what cross-attention said in the same place gives the same answer to the bit, and the mean of two texts is taken", async () => {
   const graph = unetGraph(await openModel(goldenPath("tiny-sdxl")), new Map());
-  const { contextDim, pooledDim } = graph.settings;
+  const { contextDim, pooledDim } = graph.config;
   const whole = await runtime.load(graph.unfinished.outputs);
   const parts = partsOf(graph.unfinished.outputs, [tGate({ tGate: 1 } as SettledRequest)!]);
   expect(gatedLayers(parts[0]!.outputs)).toHaveLength(28); // 2·2 + 2·3 down, 3 in the middle, 3·3 + 3·2 up

@@ -2,7 +2,7 @@ import { UserError } from "../../core/errors.ts";
 import type { TextGraph } from "../../sessions/graphs.ts";
 
 interface Encoder {
-  readonly graph: { readonly settings: Pick<TextGraph["settings"], "layers"> };
+  readonly graph: { readonly config: Pick<TextGraph["config"], "layers"> };
 }
 
 /**
@@ -11,7 +11,7 @@ interface Encoder {
  * @throws UserError clip-skip/out-of-range
  */
 export function checkClipSkip(encoders: readonly Encoder[], { clipSkip = 0 }: { readonly clipSkip?: number | undefined }): void {
-  const layers = encoders.map(({ graph }) => graph.settings.layers);
+  const layers = encoders.map(({ graph }) => graph.config.layers);
   const most = Math.min(...layers) - 1;
   if (clipSkip <= most) return;
   throw new UserError(

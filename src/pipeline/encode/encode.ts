@@ -103,7 +103,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
     progress.step("encode", step++, steps, detail);
   };
   const skip = request.clipSkip ?? 0;
-  const width = text[0].graph.settings.width;
+  const width = text[0].graph.config.width;
   const read: { plain: TextEmbeds; negative: TextEmbeds; roomy: TextEmbeds | undefined; base: TextEmbeds | undefined }[] = [];
   for (const phase of phases) {
     next("text");

@@ -43,13 +43,13 @@ test.each(cases)("$file merged into the weights gives the outputs of diffusers",
     [1, "text_encoder"],
     [2, "text_encoder_2"],
   ] as const) {
-    const { unfinished, settings } = textGraph(model, name, pairs);
+    const { unfinished, config } = textGraph(model, name, pairs);
     const session = await runtime.load(withLoras(unfinished.outputs, unfinished.pairs));
     const ids = await inputs.integers("token_ids");
     const at = n === 1 ? {} : { pooledAt: integers([ids.indexOf(49407)], 1) };
     const out = await session.run({ ids: integers(ids, 1, ids.length), ...at });
     await session.close();
-    expect(out[`hidden_${settings.layers - 1}`]!.data as Float32Array).toMatchGolden(
+    expect(out[`hidden_${config.layers - 1}`]!.data as Float32Array).toMatchGolden(
       (await golden.floats(`hidden_${n}`)).data,
       5e-5,
     );

@@ -63,21 +63,21 @@ export async function openModels(
     textGraph(loras.model, "text_encoder_2", pairs, withVectors),
   ] as const;
   const { embeddings, notices: left } = await openEmbeddings(options.embeddings ?? [], [
-    text[0].settings.width,
-    text[1].settings.width,
+    text[0].config.width,
+    text[1].config.width,
   ]);
   const vae = vaeGraph(model);
   const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
-  const { readers, notices: read } = await readersOf(model, [text[0].settings, text[1].settings]);
-  const identity = adapter && (await identityOf(adapter, unet.settings.contextDim));
+  const { readers, notices: read } = await readersOf(model, [text[0].config, text[1].config]);
+  const identity = adapter && (await identityOf(adapter, unet.config.contextDim));
 
   const sizes: ModelSizes = {
     encoders: [model.components.text_encoder.tensors, model.components.text_encoder_2.tensors, adapter?.idEncoder].map(numbersIn),
     unet: numbersIn(model.components.unet.tensors),
-    unetChannels: unet.settings.channels[0]!,
+    unetChannels: unet.config.channels[0]!,
   };
   const available = availableMemory();
-  const need = (unloadAfterUse: boolean) => usualNeed(sizes, vae, unet.settings.sampleSize, unloadAfterUse);
+  const need = (unloadAfterUse: boolean) => usualNeed(sizes, vae, unet.config.sampleSize, unloadAfterUse);
   const {
     precision,
     weightRange,

@@ -7,7 +7,7 @@ import type { Reader } from "./prompts.ts";
 /** Opens the tokenizers of both text encoders, each with the window of its encoder. */
 export async function readersOf(
   model: ModelFiles,
-  settings: readonly [ClipTextModelConfig, ClipTextModelConfig],
+  configs: readonly [ClipTextModelConfig, ClipTextModelConfig],
 ): Promise<{ readonly readers: readonly [Reader, Reader]; readonly notices: readonly Notice[] }> {
   const notices: Notice[] = [];
   const reader = async (name: TokenizerName, { positions }: ClipTextModelConfig): Promise<Reader> => {
@@ -19,6 +19,6 @@ export async function readersOf(
     const length = Math.min(positions, read.tokenizer.maxLength);
     return { tokenizer: read.tokenizer, window: { length, pad: read.tokenizer.pad } };
   };
-  const readers = [await reader("tokenizer", settings[0]), await reader("tokenizer_2", settings[1])] as const;
+  const readers = [await reader("tokenizer", configs[0]), await reader("tokenizer_2", configs[1])] as const;
   return { readers, notices };
 }

@@ -75,7 +75,7 @@ export async function encodeText(
   const context = sideBySide(first.hidden, second.hidden);
   if (ids.weights === undefined || !weighted) return { context, pooled: second.pooled };
   const empty = await encodeText(encoders, ids.weights.empty, clipSkip, cache, observer);
-  return { context: weigh(context, empty.context, ids.weights, one.graph.settings.width), pooled: second.pooled };
+  return { context: weigh(context, empty.context, ids.weights, one.graph.config.width), pooled: second.pooled };
 }
 
 /**
@@ -103,8 +103,8 @@ export function weigh(context: FloatArray, base: FloatArray, { first, second }: 
 }
 
 /** An embedding of zeros: what SDXL takes for no negative prompt. @param rows as many as the prompt has tokens, one chunk when absent */
-export const noText = ([one, two]: readonly [TextEncoder, TextEncoder], rows = one.graph.settings.positions): TextEmbeds => {
-  const [a, b] = [one.graph.settings, two.graph.settings];
+export const noText = ([one, two]: readonly [TextEncoder, TextEncoder], rows = one.graph.config.positions): TextEmbeds => {
+  const [a, b] = [one.graph.config, two.graph.config];
   const width = a.width + b.width;
   return {
     context: floats(new Float32Array(rows * width), rows, width),
@@ -160,19 +160,19 @@ async function run(
   clipSkip: number,
   observer: LoadObserver,
 ): Promise<Encoded> {
-  const { settings, unfinished } = graph;
-  const hidden = `hidden_${settings.layers - 1 - clipSkip}`;
+  const { config, unfinished } = graph;
+  const hidden = `hidden_${config.layers - 1 - clipSkip}`;
   const loaded = await session.get(observer);
   const pooled = "pooled" in unfinished.outputs;
   const feeds = {
     ids: integers(ids, 1, ids.length),
-    ...(pooled && { pooledAt: integers([endOf(ids, settings)], 1) }),
-    ...(graph.takesVectors && placedVectors(vectors, ids.length, settings.width)),
+    ...(pooled && { pooledAt: integers([endOf(ids, config)], 1) }),
+    ...(graph.takesVectors && placedVectors(vectors, ids.length, config.width)),
   };
   const out = await loaded.run(feeds, pooled ? [hidden, "pooled"] : [hidden]);
   return {
-    hidden: floats(out[hidden]!.data as Float32Array, ids.length, settings.width),
-    pooled: floats((out.pooled?.data as Float32Array | undefined) ?? new Float32Array(), settings.projection ?? 0),
+    hidden: floats(out[hidden]!.data as Float32Array, ids.length, config.width),
+    pooled: floats((out.pooled?.data as Float32Array | undefined) ?? new Float32Array(), config.projection ?? 0),
   };
 }
 

@@ -30,7 +30,7 @@ const encodersWith = (takesVectors: boolean): readonly [TextEncoder, TextEncoder
   return [encoder("text_encoder"), encoder("text_encoder_2")];
 };
 const [bare, able] = [encodersWith(false), encodersWith(true)];
-const { readers } = await readersOf(model, [bare[0].graph.settings, bare[1].graph.settings]);
+const { readers } = await readersOf(model, [bare[0].graph.config, bare[1].graph.config]);
 const rows = async (name: string) => {
   const { data, dims } = await golden.floats(name);
   return Array.from({ length: dims[0]! }, (_, i) => data.slice(i * dims[1]!, (i + 1) * dims[1]!));

@@ -70,7 +70,7 @@ async function answers(): Promise<number[][]> {
   const adapter = await openAdapter(file);
   const { pairs } = await collectLoras(model, adapter, 1, []);
   const texts = [textGraph(model, "text_encoder", pairs), textGraph(model, "text_encoder_2", pairs)] as const;
-  const [width, width2] = texts.map(({ settings }) => settings.width) as [number, number];
+  const [width, width2] = texts.map(({ config }) => config.width) as [number, number];
   const graph = idGraph(adapter, goldenJson("photomaker-config.json"), width + width2);
   const { unfinished } = unetGraph(model, pairs);
   const load = (outputs: Parameters<typeof runtime.load>[0]) => runtime.load<string>(outputs);
@@ -81,7 +81,7 @@ async function answers(): Promise<number[][]> {
   const found: number[][] = [];
   for (let b = 0; b < BATCH; b++) {
     const told = { ids: integers(IDS[b]!, 1, POSITIONS), pooledAt: integers([END[b]!], 1) };
-    const last = texts.map(({ settings }) => `hidden_${settings.layers - 1}`) as [string, string];
+    const last = texts.map(({ config }) => `hidden_${config.layers - 1}`) as [string, string];
     const first = (await one!.run({ ids: told.ids }, [last[0]]))[last[0]]!.data;
     const second = await two!.run(told, [last[1], "pooled"]);
     const context = new Float32Array(POSITIONS * (width + width2));
