@@ -6,6 +6,7 @@ export const ROWS = [
   ["miniature"],
   ["train", "bench"],
   ["pipeline"],
+  ["faces"],
   ["sessions"],
   ["models", "runtime", "minifaces"],
   ["nn"],
