@@ -135,4 +135,6 @@ test("a change waits for requests before it, and holds for those after it", asyn
   const [before, , after] = await Promise.all([drawn(pm), pm.setAdapter(other), drawn(pm)]);
   expect(before.final).toEqual((await fresh({ precision: "f32" })).final);
   expect(after.final).toEqual((await fresh({ adapter: other, precision: "f32" })).final);
+  const [, back] = await Promise.all([pm.setAdapter(TINY_V1.adapter), drawn(pm)]);
+  expect(back.final).toEqual(before.final);
 });

@@ -155,6 +155,6 @@ async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph
 }
 
 /** Gives a notice about a VAE with another factor than 8. None is needed about SDXL's first VAE, which overflows in half precision: no VAE runs in it. */
-function sizeNotices({ factor }: DecoderGraph): Notice[] {
+export function sizeNotices({ factor }: Pick<DecoderGraph, "factor">): Notice[] {
   return factor === 8 ? [] : [{ code: "vae/factor", message: `Each latent of this model covers ${factor}x${factor} pixels.` }];
 }
