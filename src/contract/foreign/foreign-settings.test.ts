@@ -115,7 +115,7 @@ test("a graph of ComfyUI that leads in a circle, and lists that hold something e
     inputs: { lora_name: name, strength_model: 1, model: [from, 0] },
   });
   const graph = {
-    "1": { class_type: "KSampler", inputs: { seed: 1, model: ["2", 0], positive: ["4", 0] } },
+    "1": { class_type: "KSampler", inputs: { seed: 1, steps: ["5", 0], model: ["2", 0], positive: ["4", 0] } },
     "2": lora("a.safetensors", "3"),
     "3": lora("b.safetensors", "2"),
     "4": { class_type: "ConditioningCombine", inputs: { conditioning_1: ["4", 0] } },
