@@ -4,6 +4,9 @@ export { ERROR_CODES, type ErrorCode, meaningOf, OPTION_FAULTS, type OptionFault
 export { UserError } from "./core/errors.ts";
 export type { Notice } from "./core/notice.ts";
 export type { Work } from "./graph/work.ts";
+export { encodePicture, type PictureEncoding } from "./image/encode-picture.ts";
+export { PICTURE_FORMATS, type PictureFormat } from "./image/picture-format.ts";
+export { readPictureSettings } from "./image/picture-settings.ts";
 export { type PngSettings, readPngSettings as readSettings } from "./image/png-settings.ts";
 export * from "./pipeline/index.ts";
 export type { Device } from "./runtime/device.ts";

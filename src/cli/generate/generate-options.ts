@@ -11,12 +11,13 @@ import {
 import type { NameOf } from "../../contract/request-error.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
+import { MOST_WEBP_SIDE, type PictureFormat } from "../../image/picture-format.ts";
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase } from "./generate-flags.ts";
 import { withPromptLoras } from "./lora-folder.ts";
 import { OutputOptions } from "./output-options.ts";
 import { photoFiles } from "./photo-files.ts";
-import { STDOUT } from "./picture-files.ts";
+import { formatOfName, STDOUT } from "./picture-files.ts";
 import { readPromptsFile } from "./prompts-file.ts";
 
 export interface GenerateOptions {
@@ -27,7 +28,7 @@ export interface GenerateOptions {
   readonly requests: readonly GenerateRequest[];
   /** Where each request stands in the list of prompts, if one is given. */
   readonly lines: readonly number[] | undefined;
-  readonly output: OutputOptions;
+  readonly output: OutputOptions & { readonly format: PictureFormat };
   /** Notices about photos that folders and patterns named. */
   readonly notices: readonly Notice[];
 }
@@ -98,8 +99,8 @@ function readFlags(values: FlagValues): Sections {
   return sections;
 }
 
-/** @throws UserError out/wrong-type, out/not-png, out/one-file, out/stdout, out/json, and those of parseOptions */
-function readOutput(given: Readonly<Record<string, unknown>>, requests: readonly GenerateRequest[]): OutputOptions {
+/** @throws UserError out/wrong-type, out/format, out/unknown-format, out/quality, out/too-large, picture/long-settings, out/one-file, out/stdout, out/json, and those of parseOptions */
+function readOutput(given: Readonly<Record<string, unknown>>, requests: readonly GenerateRequest[]): GenerateOptions["output"] {
   for (const name of ["out", "saveLatents"])
     if (given[name] !== undefined && (typeof given[name] !== "string" || given[name] === ""))
       throw new UserError(
@@ -131,18 +132,60 @@ function readOutput(given: Readonly<Record<string, unknown>>, requests: readonly
       "--out - takes one picture, but --preview writes more.",
       "Name a folder, or leave out --preview.",
     );
-  const end = extname(out).toLowerCase();
-  if (/^\.(jpe?g|webp|gif|bmp|tiff?|avif)$/.test(end))
-    throw new UserError(
-      "out/not-png",
-      `--out is ${out}, but pictures are written as PNG.`,
-      `Name a folder, or ${out.slice(0, -end.length)}.png.`,
-    );
-  if ((end === ".png" || out === STDOUT) && count > 1)
+  const named = formatOfName(out);
+  if ((named !== undefined || out === STDOUT) && count > 1)
     throw new UserError(
       "out/one-file",
       `--out is ${out === STDOUT ? "stdout" : `the one file ${out}`}, but ${count} pictures are requested.`,
       "Name a folder.",
     );
-  return output;
+  return { ...output, format: formatOf(output, requests) };
 }
+
+/** Format of the pictures, checked against their name, quality, size and texts. @throws UserError as readOutput */
+function formatOf({ out, format, quality, lossless }: OutputOptions, requests: readonly GenerateRequest[]): PictureFormat {
+  const end = extname(out);
+  if (/^\.(gif|bmp|tiff?|avif|heic|jxl|jp2|svg|pdf)$/i.test(end))
+    throw new UserError(
+      "out/unknown-format",
+      `--out is ${out}, but pictures are written as PNG, JPEG or WebP.`,
+      `Name a folder, or ${out.slice(0, -end.length)}.png, .jpg or .webp.`,
+    );
+  const named = formatOfName(out);
+  if (named !== undefined && format !== undefined && named !== format)
+    throw new UserError("out/format", `--out is ${out}, and --format is ${format}.`, "Leave one of them out.");
+  const chosen = format ?? named ?? "png";
+  if (chosen === "png" && quality !== undefined)
+    throw new UserError(
+      "out/quality",
+      `--quality is ${quality}, but a PNG keeps every pixel as it is.`,
+      "Leave it out, or write JPEG or WebP: --format webp.",
+    );
+  if (lossless && (chosen === "jpeg" || quality !== undefined))
+    throw new UserError(
+      "out/quality",
+      chosen === "jpeg" ? "--lossless is given, but a JPEG is never without loss." : "--lossless and --quality are both given.",
+      chosen === "jpeg" ? "Write WebP or PNG, or leave it out." : "Keep one.",
+    );
+  const side = Math.max(...requests.flatMap(({ width = 0, height = 0 }) => [width, height]));
+  if (chosen === "webp" && side > MOST_WEBP_SIDE)
+    throw new UserError(
+      "out/too-large",
+      `A WebP has at most ${MOST_WEBP_SIDE} pixels along a side, and ${side} are asked for.`,
+      "Write PNG or JPEG.",
+    );
+  if (chosen === "jpeg")
+    for (const request of requests) {
+      const texts = [request.prompt, request.prompt2, request.negativePrompt, request.negativePrompt2].join("").length;
+      if (texts > MOST_JPEG_TEXTS)
+        throw new UserError(
+          "picture/long-settings",
+          `The prompts have ${texts} characters, and a JPEG holds the settings of ${MOST_JPEG_TEXTS}.`,
+          "Write PNG or WebP, which hold texts of any length.",
+        );
+    }
+  return chosen;
+}
+
+/** Characters of prompts that surely have room in a JPEG's settings: there they stand twice, in two bytes, and in up to three or in six. */
+const MOST_JPEG_TEXTS = 8000;

@@ -43,7 +43,7 @@ Few steps:
 Options from a file:
   --config case.json sets any of these options: {"prompt": "...", "steps": 30, "idImage": ["a.jpg"], "originalSize": "1024x768"},
   named as here, as in code (numInferenceSteps) or as in diffusers (num_inference_steps). Flags take precedence.
-  --config picture.png reproduces a picture from the settings stored in it. It records only the names of files: they are
+  --config picture.png (.jpg, .webp) reproduces a picture from the settings stored in it. It records only the names of files: they are
   looked for beside the picture and in the current folder, or can be given again (-m, -a, -i …).
 
 Many prompts:
@@ -72,12 +72,15 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
         .option("--prompts <file>", "many prompts on one loaded model: a .txt with one a line, or a .jsonl (see below)")
         .option(
           "-c, --config <file>",
-          "read options from a JSON file or from a PNG made by photomaker; flags take precedence (see below)",
+          "read options from a JSON file or from a picture made by photomaker; flags take precedence (see below)",
         );
     for (const { flags: spelling, help } of flags) command.option(spelling, help);
   }
   command.action((values: FlagValues) => generate(values, io, tools));
 }
+
+// Not inside generate(): in a function with `await using`, TypeScript 6 leaves the import's ".ts" as it is.
+const encoder = async () => (await import("../../image/encode-picture.ts")).encodePicture;
 
 async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools): Promise<void> {
   if (values.listStyles !== undefined) {
@@ -88,7 +91,7 @@ async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools):
   }
   const { load: models, requests, lines, output, notices } = await generateOptions(values);
   const progress = createProgress(io, output);
-  const files = await openPictureFiles(output.out, io.stdout);
+  const files = await openPictureFiles(output.out, io.stdout, output.format);
   let summary: Summary = { images: [], notices: [] };
   const tell = (notice: Notice) => {
     summary.notices.push(notice);
@@ -118,7 +121,7 @@ async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools):
             break;
           case "image": {
             const { index, png, width, height, seed, settings } = event;
-            const path = await files.write(png);
+            const path = await files.write(output.format === "png" ? png : await (await encoder())(png, output));
             summary.images.push({ path, index, width, height, seed, settings });
             if (!output.json && path !== STDOUT) tellImage(path, progress, io);
             break;
