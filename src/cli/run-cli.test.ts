@@ -48,6 +48,8 @@ beforeEach(async () => {
       };
     },
     download: async (id) => `/cache/${id}`,
+    hub: () => import("../weights/hub/index.ts"),
+    byteSpeed: async () => 1e12,
     cache: () => import("../runtime/node/prepare/cache-folder.ts"),
     describe: async (path) => ({
       path,

@@ -148,7 +148,8 @@ async function settingsOf(
 
 function foreignNotice(path: string, { program, left, load }: ForeignSettings): Notice {
   const rest = left.length === 0 ? "" : ` Without a counterpart here, and left out: ${left.join("; ")}.`;
-  const model = load.model === undefined ? " It does not name a model: give one with --model." : "";
+  const model =
+    load.model === undefined ? " It does not name a model: --model does, or the default of photomaker setup is taken." : "";
   return {
     code: "config/other-program",
     message: `${path} was made by ${program}: its settings are taken, and the picture will be like it, not the same.${rest}${model}`,

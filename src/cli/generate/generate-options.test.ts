@@ -31,7 +31,7 @@ async function optionsOf(...args: string[]): Promise<GenerateOptions> {
     peakMemory: () => 2e9,
   };
   const never = () => Promise.reject(new Error("not in this test"));
-  addGenerate(program, io, { load: never });
+  addGenerate(program, io, { load: never, download: never, hub: never, byteSpeed: never });
   let values: FlagValues | undefined;
   program.commands[0]!.action((given: FlagValues) => {
     values = given;

@@ -1,5 +1,6 @@
 import { extname } from "node:path";
 import { drawnImages } from "../../contract/drawn-images.ts";
+import { peopleOf } from "../../contract/person.ts";
 import {
   checkPhotos,
   type GenerateRequest,
@@ -12,6 +13,7 @@ import type { NameOf } from "../../contract/request-error.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
 import { MOST_WEBP_SIDE, type PictureFormat } from "../../image/picture-format.ts";
+import type { DefaultModels } from "../models/user-settings.ts";
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase } from "./generate-flags.ts";
 import { withPromptLoras } from "./lora-folder.ts";
@@ -43,16 +45,20 @@ export const flagName = (path: readonly PropertyKey[]): string => FLAG_OF.get(St
 
 /**
  * Merges and checks flags and config file. Flags take precedence.
- * @throws UserError those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, withPromptLoras, checkPhotos and readOutput
+ * @param otherwise models for a request that names none
+ * @throws UserError model/missing, and those of readConfig, photoFiles, parseGenerateRequest, parseLoadOptions, withPromptLoras, checkPhotos and readOutput
  */
-export async function generateOptions(values: FlagValues): Promise<GenerateOptions> {
+export async function generateOptions(
+  values: FlagValues,
+  otherwise: () => Promise<DefaultModels | undefined> = async () => undefined,
+): Promise<GenerateOptions> {
   const given = readFlags(values);
   const keys = new Set(Object.values(given).flatMap((section) => Object.keys(section)));
   const read = typeof values.config === "string" ? await readConfig(values.config, keys) : undefined;
   const config = read?.sections;
   const notices: Notice[] = [...(read?.notices ?? [])];
   const lines = typeof values.prompts === "string" ? await readPromptsFile(values.prompts) : undefined;
-  const requests: GenerateRequest[] = [];
+  const merges: { readonly merged: Record<string, unknown>; readonly nameOf: NameOf }[] = [];
   for (const { line, request: own } of lines ?? [{ line: 0, request: {} }]) {
     const merged = merge(merge(config?.request ?? {}, given.request), own);
     const nameOf: NameOf = line === 0 ? flagName : (path) => `${flagName(path)} (line ${line} of ${String(values.prompts)})`;
@@ -61,17 +67,60 @@ export async function generateOptions(values: FlagValues): Promise<GenerateOptio
       merged.inputIdImages = photos.paths;
       for (const notice of photos.notices) if (!notices.some(({ message }) => message === notice.message)) notices.push(notice);
     }
-    requests.push(parseGenerateRequest(merged, nameOf));
+    merges.push({ merged, nameOf });
   }
+  const requestsOf = (under: object) => merges.map(({ merged, nameOf }) => parseGenerateRequest({ ...under, ...merged }, nameOf));
+  // what is wrong with the request is told before a model is asked for
+  const output = readOutput({ ...config?.output, ...given.output }, requestsOf({}));
+  const models = { ...config?.load, ...given.load };
+  const chosen = models.model === undefined ? await modelsFrom(otherwise) : undefined;
+  const requests = requestsOf(chosen?.request ?? {});
+  if (chosen !== undefined) notices.push(usesDefault(chosen));
   // one run needs each model once, and memory is scarce
   const unloadAfterUse = requests.length === 1;
-  const loaded = parseLoadOptions({ unloadAfterUse, ...config?.load, ...given.load }, flagName);
+  const loaded = parseLoadOptions({ unloadAfterUse, ...withDefault(models, chosen, requests) }, flagName);
   // a LoRA that one of several prompts names would change the others, too
   const load = requests.length === 1 ? await withPromptLoras(loaded, requests[0]!) : loaded;
   for (const request of requests) checkPhotos(load.adapter !== undefined, request, flagName);
   const [request] = requests as [GenerateRequest];
-  const output = readOutput({ ...config?.output, ...given.output }, requests);
   return { load, request, requests, lines: lines?.map(({ line }) => line), output, notices };
+}
+
+/** @throws UserError model/missing */
+async function modelsFrom(otherwise: () => Promise<DefaultModels | undefined>): Promise<DefaultModels> {
+  const chosen = await otherwise();
+  if (chosen !== undefined) return chosen;
+  throw new UserError(
+    "model/missing",
+    "--model is missing.",
+    'Choose and download one, once: photomaker setup (without a terminal: photomaker setup --set quick --yes). Or name an SDXL model: a diffusers folder, a .safetensors file, or org/name on the Hugging Face hub. Without any download: "photomaker setup --set miniature".',
+  );
+}
+
+const usesDefault = ({ set, load }: DefaultModels): Notice => ({
+  code: "setup/default",
+  message: `No model is named: the default is taken, ${set} (${load.model}). "photomaker setup" changes it.`,
+});
+
+/**
+ * The models of a command with those of the default: its LoRAs stay, and its adapter is left out where no prompt speaks of a person.
+ * @param models as flags and config name them
+ */
+function withDefault(
+  models: Readonly<Record<string, unknown>>,
+  chosen: DefaultModels | undefined,
+  requests: readonly GenerateRequest[],
+): Record<string, unknown> {
+  if (chosen === undefined) return models;
+  const { adapter, loras = [], ...rest } = chosen.load;
+  const trigger = typeof models.triggerWord === "string" ? models.triggerWord : "img";
+  const ofPerson = requests.some((request) => peopleOf(request).length > 0 || request.prompt.includes(trigger));
+  return {
+    ...(adapter !== undefined && ofPerson && { adapter }),
+    ...rest,
+    ...models,
+    loras: [...loras, ...((models.loras as LoadOptions["loras"] | undefined) ?? [])],
+  };
 }
 
 /** A request's options with others that win; two spellings of one thing count as one. */
