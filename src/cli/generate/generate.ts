@@ -7,8 +7,8 @@ import { checkWritable } from "../../core/atomic-file.node.ts";
 import type { Notice } from "../../core/notice.ts";
 import { writeLatents } from "../../pipeline/denoise/read-latents.ts";
 import type { LoadingOptions } from "../../pipeline/load/local-models.ts";
-import { chooseModels, type SetupTools } from "../models/setup.ts";
-import { type DefaultModels, defaultModels } from "../models/user-settings.ts";
+import { chooseModels, defaultAtHand, type SetupTools } from "../models/setup.ts";
+import type { DefaultModels } from "../models/user-settings.ts";
 import { loading } from "../terminal/download-progress.ts";
 import type { CliIo } from "../terminal/io.ts";
 import { createProgress, type ProgressBar, type ProgressLine } from "../terminal/progress.ts";
@@ -168,7 +168,7 @@ async function generate(values: FlagValues, io: CliIo, tools: GenerateTools): Pr
 
 /** The models that are the default, or that are chosen now if someone can be asked. @throws UserError those of chooseModels */
 async function defaultOrChosen({ json, quiet }: FlagValues, io: CliIo, tools: GenerateTools): Promise<DefaultModels | undefined> {
-  const chosen = await defaultModels(io.env);
+  const chosen = await defaultAtHand({ json: json === true, quiet: quiet === true }, io, tools);
   if (chosen !== undefined || io.ask === undefined || json === true) return chosen;
   io.stderr.write("No model is named, and none is the default yet. These go together:\n");
   return chooseModels({ quiet: quiet === true }, io, tools);

@@ -99,6 +99,11 @@ test("one question, a download, and generate without --model uses the set", asyn
     },
   ]);
   const before = hub.asked.length;
+  await run(["generate", "-p", "a lake", "--out", folder]);
+  expect(hub.asked.length).toBe(before);
+  await rm(join(folder, "hub", "models--madebyollin--taesdxl"), { recursive: true });
+  expect((await run(["generate", "-p", "a lake", "--out", folder])).err).toContain("1 of 1: madebyollin/taesdxl");
+  hub.asked.length = before;
   expect((await run(["setup", "--set", "realistic"])).code).toBe(0); // nothing is missing, so nothing is asked
   expect(hub.asked.length).toBe(before);
 });

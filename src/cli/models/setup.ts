@@ -142,7 +142,7 @@ function listText(seconds: ReadonlyMap<string, number>): string {
     ];
     return `${i + 1}  ${set.name}: ${set.goodFor}\n     ${facts.join("; ")}\n`;
   });
-  return `${entries.join("")}A picture has 1024x1024 pixels, the miniature's 64x64. Make pictures of people only with their consent.\n`;
+  return `${entries.join("")}A picture has 1024x1024 pixels, the miniature's 64x64. Before its first one a model is prepared in 8 bits, which takes up to 12 GB more.\nMake pictures of people only with their consent.\n`;
 }
 
 /** A duration as it is estimated, such as "34 s", "12 min" or "1.5 h". */
@@ -176,6 +176,21 @@ export async function chooseModels(flags: Flags, io: CliIo, tools: SetupTools): 
   await bring(set, flags, io, tools);
   await rememberSet(set, io.env);
   return { set: set.name, load: set.load, request: set.request };
+}
+
+/**
+ * The models that are the default; what the hub's cache has lost of them is downloaded again.
+ * @throws UserError setup/settings-file, disk/full, and those of downloadModel
+ */
+export async function defaultAtHand(
+  flags: Pick<Flags, "json" | "quiet">,
+  io: CliIo,
+  tools: SetupTools,
+): Promise<DefaultModels | undefined> {
+  const chosen = await defaultModels(io.env);
+  const set = MODEL_SETS.find(({ name }) => name === chosen?.set);
+  if (set !== undefined) await bring(set, flags, io, tools);
+  return chosen;
 }
 
 const nobodyAnswers = (command: string): UserError =>
@@ -215,7 +230,12 @@ async function missingParts({ parts }: ModelSet, io: CliIo, { hub }: SetupTools)
 }
 
 /** Downloads what is missing of a set. @throws UserError disk/full, and those of downloadModel */
-async function bring(set: ModelSet, { quiet = false, json: asJson = false }: Flags, io: CliIo, tools: SetupTools): Promise<void> {
+async function bring(
+  set: ModelSet,
+  { quiet = false, json: asJson = false }: Pick<Flags, "json" | "quiet">,
+  io: CliIo,
+  tools: SetupTools,
+): Promise<void> {
   const missing = await missingParts(set, io, tools);
   if (missing.length === 0) return;
   const { hubSettings } = await tools.hub();
