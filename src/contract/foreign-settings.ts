@@ -15,15 +15,17 @@ export interface ForeignSettings {
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Settings that A1111's web UI (and those after it), Fooocus, ComfyUI or InvokeAI wrote into a picture; undefined where none did.
+ * Settings that A1111's web UI (and those after it), Fooocus, SwarmUI, ComfyUI or InvokeAI wrote into a picture; undefined where none did.
  * @param texts of the picture, by keyword
  */
 export function foreignSettings(texts: Readonly<Record<string, string>>): ForeignSettings | undefined {
   const invoke = jsonOf(texts.invokeai_metadata);
   if (invoke !== undefined) return ofInvoke(invoke);
   const { parameters } = texts;
-  const fooocus = jsonOf(parameters);
-  if (fooocus !== undefined) return ofFooocus(fooocus);
+  const json = jsonOf(parameters);
+  const swarm = json?.sui_image_params;
+  if (typeof swarm === "object" && swarm !== null) return ofSwarm(swarm as Fields);
+  if (json !== undefined) return ofFooocus(json);
   if (parameters !== undefined) return ofInfotext(parameters);
   const graph = jsonOf(texts.prompt);
   return graph === undefined ? undefined : ofComfy(graph as Readonly<Record<string, unknown>>);
@@ -170,6 +172,40 @@ function ofFooocus(fields: Fields): ForeignSettings {
 
 /** Fields of Fooocus that repeat others or name its own version. */
 const PLACES: ReadonlySet<string> = new Set(["full_prompt", "full_negative_prompt", "metadata_scheme"]);
+
+/** SwarmUI's parameters: src/Text2Image/T2IParamInput.cs GenMetadataObject. */
+function ofSwarm(fields: Fields): ForeignSettings {
+  const reading = new Reading("SwarmUI");
+  const {
+    prompt,
+    negativeprompt,
+    steps,
+    cfgscale,
+    seed,
+    width,
+    height,
+    sampler,
+    scheduler,
+    model,
+    loras,
+    loraweights,
+    aspectratio: _,
+    swarm_version: __,
+    ...rest
+  } = fields;
+  reading.take("prompt", prompt);
+  reading.take("negativePrompt", negativeprompt);
+  reading.take("numInferenceSteps", numberOf(steps));
+  reading.take("guidanceScale", numberOf(cfgscale));
+  reading.take("seed", seed);
+  reading.size(width, height);
+  reading.sampler(sampler, scheduler);
+  reading.model(baseName(model));
+  const weights = Array.isArray(loraweights) ? loraweights : [];
+  reading.loras(Array.isArray(loras) ? loras.map((lora, i) => [fileOf(baseName(lora)), weights[i]] as const) : []);
+  for (const [name, value] of Object.entries(rest)) reading.leave(name, value);
+  return reading.found;
+}
 
 /** InvokeAI's core metadata, invokeai/app/invocations/metadata.py. */
 function ofInvoke(fields: Fields): ForeignSettings {

@@ -134,7 +134,7 @@ async function settingsOf(
       throw new UserError(
         "config/no-settings",
         `${path} holds no settings.`,
-        "Use a picture that photomaker wrote, or one of A1111, Fooocus, ComfyUI or InvokeAI, or a JSON file.",
+        "Use a picture that photomaker wrote, or one of A1111, Fooocus, SwarmUI, ComfyUI or InvokeAI, or a JSON file.",
       );
     note(foreignNotice(path, foreign));
     return { ...foreign.request, ...foreign.load };

@@ -147,6 +147,8 @@ test("generate without a model: offers the sets to who can answer, and refuses e
   const elsewhere = await run(["generate", "-p", "a man", "--out", folder]);
   expect(elsewhere.code).toBe(1);
   expect(elsewhere.err).toMatch(/--model is missing\.\nwhat to do: .*photomaker setup --set quick --yes.*setup --set miniature/);
+  expect(JSON.parse((await asked("generate", "-p", "a man", "--json")).out).error.code).toBe("model/missing"); // nobody reads a question there
+  expect(questions).toEqual([]);
   answers = ["miniature"];
   const { code, err } = await asked("generate", "-p", "a man", "--out", folder);
   expect(code, err).toBe(0);
