@@ -290,6 +290,7 @@ test("the name of the file says the format, in capitals too", async () => {
   expect(await formatOf("--out", "a.webp")).toBe("webp");
   expect(await formatOf("--out", "a.b")).toBe("png");
   expect(await formatOf("--out", "-", "--format", "webp")).toBe("webp");
+  expect(await formatOf("--out", "a.jpg", "--format", "JPG")).toBe("jpeg");
 });
 
 test.each(["jpeg", "webp"] as const)("the settings of a picture as %s make it again", async (format) => {

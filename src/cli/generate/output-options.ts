@@ -15,7 +15,10 @@ const outputOptions = z.strictObject({
   }),
   /** The one that `out` ends in when absent, else PNG. */
   format: z
-    .enum(PICTURE_FORMATS)
+    .preprocess(
+      (name) => (typeof name === "string" ? name.toLowerCase().replace(/^jpg$/, "jpeg") : name),
+      z.enum(PICTURE_FORMATS),
+    )
     .optional()
     .meta({
       group: FILES,
