@@ -37,6 +37,7 @@ export const NOTICE_CODES = {
   "prompt/tag-unknown": "a tag of the prompt means nothing here",
   "prompt/weight-extreme": "a weight of the prompt is extreme",
   "seed/depends-on-gpu": "on another graphics card the same seed may give another picture",
+  "setup/default": "the models that setup chose are used",
   "tokenizer/embedded": "the tokenizer's folder has no vocabulary, and CLIP's own is used",
   "vae/factor": "the model's latents are of another size than SDXL's",
 } as const;

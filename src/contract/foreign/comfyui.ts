@@ -1,4 +1,4 @@
-import { type Fields, type ForeignSettings, numberOf, Reading } from "./reading.ts";
+import { baseName, type Fields, type ForeignSettings, numberOf, Reading } from "./reading.ts";
 
 interface Node {
   readonly class_type: string;
@@ -66,7 +66,6 @@ export function ofComfy(graph: Fields): ForeignSettings | undefined {
 }
 
 const ORDINARY = /^(VAEDecode(Tiled)?|SaveImage|PreviewImage|CheckpointLoaderSimple|CLIPSetLastLayer|VAELoader|Note|Reroute)$/;
-const baseName = (path: unknown): unknown => (typeof path === "string" ? path.split(/[\\/]/).at(-1) : path);
 const isNode = (node: unknown): node is Node =>
   typeof node === "object" &&
   node !== null &&

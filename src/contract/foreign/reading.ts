@@ -77,3 +77,10 @@ export const numberOf = (value: unknown): number | undefined => {
   const number = typeof value === "string" && value.trim() === "" ? Number.NaN : Number(value);
   return typeof value !== "boolean" && value !== null && Number.isFinite(number) ? number : undefined;
 };
+
+/** Name of a file without its folders, on any system. */
+export const baseName = (path: unknown): unknown => (typeof path === "string" ? path.split(/[\\/]/).at(-1) : path);
+
+/** Name of a LoRA with the ending that it may lack. */
+export const fileOf = (name: unknown): unknown =>
+  typeof name === "string" && !/\.safetensors$/i.test(name) ? `${name}.safetensors` : name;
