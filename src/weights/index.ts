@@ -13,6 +13,8 @@ export { openAdapter } from "./open-adapter.node.ts";
 export { type OpenModelOptions, openModel } from "./open-model.node.ts";
 export { openStored, openTensors, readSafetensorsFile } from "./open-tensors.node.ts";
 export type { JsonObject } from "./parse-json.ts";
+export type { GivenPrediction, LatentScale, ModelPrediction } from "./prediction.ts";
+export { PREDICTIONS, type PredictionName } from "./prediction-names.ts";
 export { readJsonObject } from "./read-json.node.ts";
 export {
   readAllValues,
