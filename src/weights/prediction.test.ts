@@ -6,14 +6,21 @@ import type { TensorEntry } from "./tensor-entry.ts";
 
 const empty: Made = { dtype: "F16", shape: [0], data: new Uint8Array() };
 const find = (
-  { marks = {}, metadata = {}, scheduler }: { marks?: Record<string, Made>; metadata?: Record<string, string>; scheduler?: JsonObject },
+  {
+    marks = {},
+    metadata = {},
+    scheduler,
+  }: { marks?: Record<string, Made>; metadata?: Record<string, string>; scheduler?: JsonObject },
   given: GivenPrediction = {},
 ) =>
   findPrediction(
     {
       path: "x.safetensors",
       tensors: new Map<string, TensorEntry>(
-        Object.entries(marks).map(([name, { data, ...rest }]) => [name, { name, ...rest, source: { kind: "bytes", bytes: data } }]),
+        Object.entries(marks).map(([name, { data, ...rest }]) => [
+          name,
+          { name, ...rest, source: { kind: "bytes", bytes: data } },
+        ]),
       ),
       metadata,
       scheduler,
@@ -33,22 +40,87 @@ describe("what a single file says, as ComfyUI and the trainers have it", () => {
     ["nothing", {}, "epsilon: its files say nothing else", undefined],
     ["v_pred", { marks: V }, "v: the tensor v_pred", VELOCITY],
     // the timesteps follow where SDXL's config is filled in
-    ["v_pred, ztsnr", { marks: { ...V, ...ZERO } }, "v+zero: the tensors v_pred and ztsnr", { ...VELOCITY, rescale_betas_zero_snr: true }],
+    [
+      "v_pred, ztsnr",
+      { marks: { ...V, ...ZERO } },
+      "v+zero: the tensors v_pred and ztsnr",
+      { ...VELOCITY, rescale_betas_zero_snr: true },
+    ],
     ["v_pred beside SDXL's configs", { marks: V, scheduler: SDXL }, "v: the tensor v_pred", { ...SDXL, ...VELOCITY }],
-    ["v_pred, ztsnr beside SDXL's configs", { marks: { ...V, ...ZERO }, scheduler: SDXL }, "v+zero: the tensors v_pred and ztsnr", { ...SDXL, ...TRAILING }],
-    ["a mark against metadata", { marks: V, metadata: { "modelspec.prediction_type": "epsilon" } }, "v: the tensor v_pred", VELOCITY],
-    ["metadata", { metadata: { "modelspec.prediction_type": "V-Prediction" } }, "v: modelspec.prediction_type in its metadata", VELOCITY],
-    ["metadata, with ztsnr", { marks: ZERO, metadata: { "modelspec.predict_key": "v" } }, "v+zero: modelspec.predict_key in its metadata", { ...VELOCITY, rescale_betas_zero_snr: true }],
-    ["a trainer's metadata", { metadata: { ss_v_parameterization: "True", ss_zero_terminal_snr: "True" } }, "v+zero: ss_v_parameterization in its metadata", { ...VELOCITY, rescale_betas_zero_snr: true }],
-    ["the picture itself", { metadata: { "modelspec.predict_key": "x0" } }, "sample: modelspec.predict_key in its metadata", { prediction_type: "sample" }],
-    ["epsilon in metadata", { metadata: { "modelspec.predict_key": "epsilon" } }, "epsilon: modelspec.predict_key in its metadata", undefined],
+    [
+      "v_pred, ztsnr beside SDXL's configs",
+      { marks: { ...V, ...ZERO }, scheduler: SDXL },
+      "v+zero: the tensors v_pred and ztsnr",
+      { ...SDXL, ...TRAILING },
+    ],
+    [
+      "a mark against metadata",
+      { marks: V, metadata: { "modelspec.prediction_type": "epsilon" } },
+      "v: the tensor v_pred",
+      VELOCITY,
+    ],
+    [
+      "metadata",
+      { metadata: { "modelspec.prediction_type": "V-Prediction" } },
+      "v: modelspec.prediction_type in its metadata",
+      VELOCITY,
+    ],
+    [
+      "metadata, with ztsnr",
+      { marks: ZERO, metadata: { "modelspec.predict_key": "v" } },
+      "v+zero: modelspec.predict_key in its metadata",
+      { ...VELOCITY, rescale_betas_zero_snr: true },
+    ],
+    [
+      "a trainer's metadata",
+      { metadata: { ss_v_parameterization: "True", ss_zero_terminal_snr: "True" } },
+      "v+zero: ss_v_parameterization in its metadata",
+      { ...VELOCITY, rescale_betas_zero_snr: true },
+    ],
+    [
+      "the picture itself",
+      { metadata: { "modelspec.predict_key": "x0" } },
+      "sample: modelspec.predict_key in its metadata",
+      { prediction_type: "sample" },
+    ],
+    [
+      "epsilon in metadata",
+      { metadata: { "modelspec.predict_key": "epsilon" } },
+      "epsilon: modelspec.predict_key in its metadata",
+      undefined,
+    ],
     // trainers write epsilon of themselves
-    ["epsilon in metadata, velocity in the configs", { metadata: { "modelspec.predict_key": "epsilon" }, scheduler: { ...SDXL, ...VELOCITY } }, "v: scheduler/scheduler_config.json", { ...SDXL, ...VELOCITY }],
-    ["CosXL", { marks: { "edm_vpred.sigma_max": single([90]), "edm_vpred.sigma_min": single([0.01], [1]) }, scheduler: SDXL }, "edm-v: the tensors edm_vpred.sigma_min and edm_vpred.sigma_max", { ...COSXL_SCHEDULER, sigma_max: 90, sigma_min: 0.01 }],
-    ["CosXL, by its largest noise alone", { marks: { "edm_vpred.sigma_max": single([120]) } }, "edm-v: the tensor edm_vpred.sigma_max", { ...COSXL_SCHEDULER, sigma_max: 120 }],
-    ["CosXL, by metadata", { metadata: { "modelspec.prediction_type": "edm_v" } }, "edm-v: modelspec.prediction_type in its metadata", COSXL_SCHEDULER],
+    [
+      "epsilon in metadata, velocity in the configs",
+      { metadata: { "modelspec.predict_key": "epsilon" }, scheduler: { ...SDXL, ...VELOCITY } },
+      "v: scheduler/scheduler_config.json",
+      { ...SDXL, ...VELOCITY },
+    ],
+    [
+      "CosXL",
+      { marks: { "edm_vpred.sigma_max": single([90]), "edm_vpred.sigma_min": single([0.01], [1]) }, scheduler: SDXL },
+      "edm-v: the tensors edm_vpred.sigma_min and edm_vpred.sigma_max",
+      { ...COSXL_SCHEDULER, sigma_max: 90, sigma_min: 0.01 },
+    ],
+    [
+      "CosXL, by its largest noise alone",
+      { marks: { "edm_vpred.sigma_max": single([120]) } },
+      "edm-v: the tensor edm_vpred.sigma_max",
+      { ...COSXL_SCHEDULER, sigma_max: 120 },
+    ],
+    [
+      "CosXL, by metadata",
+      { metadata: { "modelspec.prediction_type": "edm_v" } },
+      "edm-v: modelspec.prediction_type in its metadata",
+      COSXL_SCHEDULER,
+    ],
     ["Playground 2.5", { marks: PLAYGROUND }, "edm: the tensors edm_mean and edm_std", PLAYGROUND_SCHEDULER],
-    ["Playground 2.5 with a sampler in its configs", { marks: PLAYGROUND, scheduler: { _class_name: "EDMEulerScheduler", sigma_max: 70 } }, "edm: the tensors edm_mean and edm_std", { _class_name: "EDMEulerScheduler", sigma_max: 70 }],
+    [
+      "Playground 2.5 with a sampler in its configs",
+      { marks: PLAYGROUND, scheduler: { _class_name: "EDMEulerScheduler", sigma_max: 70 } },
+      "edm: the tensors edm_mean and edm_std",
+      { _class_name: "EDMEulerScheduler", sigma_max: 70 },
+    ],
   ])("%s", async (_, source, what, scheduler) => {
     const found = await find(source);
     const { name, zeroTerminalSnr, from } = found.prediction;
@@ -67,7 +139,9 @@ describe("what a single file says, as ComfyUI and the trainers have it", () => {
     expect(await message({ marks: { ...V, ...ZERO } })).toEqual([
       "The file says that it predicts velocity with zero terminal SNR: by the tensors v_pred and ztsnr.",
     ]);
-    expect((await message({ marks: { "edm_vpred.sigma_max": single([120]) } }))[0]).toMatch(/as CosXL does: by the tensor edm_vpred/);
+    expect((await message({ marks: { "edm_vpred.sigma_max": single([120]) } }))[0]).toMatch(
+      /as CosXL does: by the tensor edm_vpred/,
+    );
     expect((await message({ marks: ZERO }))[0]).toMatch(/give --prediction v --zero-terminal-snr/);
     expect(await message({})).toEqual([]);
     expect(await message({ scheduler: { ...SDXL, ...VELOCITY } })).toEqual([]);
@@ -85,13 +159,21 @@ describe("what a user says outweighs the files", () => {
     [{ prediction: "v", zeroTerminalSnr: true }, { scheduler: SDXL }, { ...SDXL, ...TRAILING }],
     [{ prediction: "v" }, { marks: { ...V, ...ZERO } }, { ...VELOCITY, rescale_betas_zero_snr: true }],
     [{ zeroTerminalSnr: true }, { marks: V, scheduler: SDXL }, { ...SDXL, ...TRAILING }],
-    [{ zeroTerminalSnr: false }, { scheduler: { ...SDXL, ...TRAILING } }, { ...SDXL, ...TRAILING, rescale_betas_zero_snr: false }],
+    [
+      { zeroTerminalSnr: false },
+      { scheduler: { ...SDXL, ...TRAILING } },
+      { ...SDXL, ...TRAILING, rescale_betas_zero_snr: false },
+    ],
     [{ prediction: "epsilon" }, { marks: V, scheduler: SDXL }, SDXL],
     [{ prediction: "epsilon" }, { scheduler: { ...SDXL, ...VELOCITY } }, SDXL],
     [{ prediction: "epsilon" }, { scheduler: PLAYGROUND_SCHEDULER }, undefined],
     [{ prediction: "edm-v" }, { scheduler: SDXL }, COSXL_SCHEDULER],
     [{ prediction: "edm" }, { metadata: { "modelspec.prediction_type": "flow" } }, PLAYGROUND_SCHEDULER],
-    [{ prediction: "edm" }, { scheduler: { _class_name: "EDMEulerScheduler", rho: 5 } }, { _class_name: "EDMEulerScheduler", rho: 5 }],
+    [
+      { prediction: "edm" },
+      { scheduler: { _class_name: "EDMEulerScheduler", rho: 5 } },
+      { _class_name: "EDMEulerScheduler", rho: 5 },
+    ],
   ])("%j", async (given, source, scheduler) => {
     expect((await find(source, given)).scheduler).toEqual(scheduler);
   });

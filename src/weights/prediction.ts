@@ -116,7 +116,7 @@ export async function findPrediction(source: PredictionSource, given: GivenPredi
   if (prediction.zeroTerminalSnr && prediction.name !== "v" && prediction.name !== "sample")
     throw new UserError(
       "model/prediction",
-      `${path} is to be sampled with zero terminal SNR and predicts "${prediction.name}" (${prediction.from}), which go together with "v" alone.`,
+      `${path} predicts "${prediction.name}" (${prediction.from}), and zero terminal SNR goes with "v" alone.`,
       "Leave out --zero-terminal-snr, or give --prediction v (prediction in code).",
     );
   const notices = [...noticesOf(said, prediction, given), ...unusedMarks(tensors, prediction)];
