@@ -1,6 +1,7 @@
 import { UserError } from "../core/errors.ts";
 import { LORA_COMPONENTS, type LoraComponent, parseLoraKey, unsupportedRole } from "./lora-key.ts";
-import { LORA_METHODS, type LoraMethod, magnitudeFits } from "./lora-methods.ts";
+import type { LoraMethod } from "./lora-methods/method.ts";
+import { LORA_METHODS, magnitudeFits } from "./lora-methods.ts";
 import { readManyFloats, readValues } from "./read-tensor.ts";
 import { rename } from "./rename.ts";
 import type { TensorEntry, Tensors } from "./tensor-entry.ts";
