@@ -232,7 +232,7 @@ function spellingOf(tensors: Tensors): string {
   if (any(/^lora_unet_(input_blocks|middle_block|output_blocks)_/)) return "kohya, names of the original UNet";
   if (any(/^(lora_(unet|te[12]?)|oft_unet)[_.]/)) return "kohya, names of diffusers";
   if (any(/^lycoris_/)) return "LyCORIS";
-  if (any(/\.lora_[AB]\./)) return "PEFT";
+  if (any(/\.lora_[AB]\.|\.b?oft_R(\.|$)/)) return "PEFT";
   if (any(/\.processor\./)) return "old diffusers";
   if (any(/\.lora(_linear_layer)?\.(down|up)\./)) return "diffusers";
   if (any(/^(text_encoders\.)?clip_[lg]\.|^diffusion_model\./)) return "names of node programs";

@@ -6,10 +6,11 @@ import { LOKR } from "./lora-methods/lokr.ts";
 import { LORA } from "./lora-methods/lora.ts";
 import { type LoraMethod, type LoraPart, type LoraWeight, type Parts, rowsAndColumns, sameShape } from "./lora-methods/method.ts";
 import { OFT } from "./lora-methods/oft.ts";
+import { PEFT_BOFT, PEFT_OFT } from "./lora-methods/peft-oft.ts";
 import { elementCount } from "./tensor-entry.ts";
 
 /** The methods by which files of LoRA's kin change weights; BIAS is for biases alone. */
-export const LORA_METHODS = { LORA, LOHA, LOKR, GLORA, FULL, BIAS, IA3, OFT } as const;
+export const LORA_METHODS = { LORA, LOHA, LOKR, GLORA, FULL, BIAS, IA3, OFT, PEFT_OFT, PEFT_BOFT } as const;
 
 /** The methods that a module's roles in a file show, and their ranks. @param roles to their shapes */
 export function loraMethods(
