@@ -58,6 +58,12 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
     const { width, height } = metadata;
     const most = format === "JPEG" ? maxPixels * LARGE_JPEG : maxPixels;
     checkSize(metadata, { most, minSide, name });
+    if (metadata.depth !== "uchar" && metadata.depth !== "ushort")
+      throw new UserError(
+        "photo/unreadable",
+        `${name} has pixels of type ${metadata.depth}, as pictures for measuring or of high dynamic range (HDR) have; how bright they are meant to be is not said.`,
+        "Save it with 8 or 16 bits a colour, as JPEG or PNG.",
+      );
     const picture = await decode(bytes, { metadata, format, orient, shrink: width * height > maxPixels ? SHRINK : 1 });
     return lab === undefined ? picture : { ...picture, data: labToRgb(picture.data, lab.signed) };
   } catch (error) {
