@@ -190,6 +190,13 @@ test("a folder's config is taken as it is, even where only the sampler knows wha
   expect((await find({ scheduler: { ...SDXL, ...TRAILING } })).prediction).toMatchObject({ name: "v", zeroTerminalSnr: true });
 });
 
+test("notices have codes", async () => {
+  const codes = async (...given: Parameters<typeof find>) => (await find(...given)).notices.map(({ code }) => code);
+  expect(await codes({ marks: V })).toEqual(["model/v-prediction"]);
+  expect(await codes({ marks: PLAYGROUND })).toEqual(["model/prediction-found"]);
+  expect(await codes({ marks: V }, { prediction: "edm" })).toEqual(["model/prediction-given"]);
+});
+
 test("a prediction in words", () => {
   expect(predictionInWords({ name: "edm-v", zeroTerminalSnr: false, from: "" })).toContain("CosXL");
 });

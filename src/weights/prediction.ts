@@ -269,8 +269,8 @@ function noticesOf(said: ModelPrediction | undefined, prediction: ModelPredictio
       },
     ];
   if (wanted !== undefined || said === undefined || said.from === CONFIG || said.name === "epsilon") return [];
-  const code = said.name === "v" ? "model/v-prediction" : "model/prediction-found";
-  return [{ code, message: `The file says that it predicts ${predictionInWords(prediction)}: by ${said.from}.` }];
+  const message = `The file says that it predicts ${predictionInWords(prediction)}: by ${said.from}.`;
+  return [said.name === "v" ? { code: "model/v-prediction", message } : { code: "model/prediction-found", message }];
 }
 
 /** Zero terminal SNR that a file says without the velocity that it goes with. */
