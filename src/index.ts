@@ -24,5 +24,7 @@ export {
   type RetryPolicy,
 } from "./weights/hub/index.ts";
 export type { Kind } from "./weights/identify.ts";
+export type { ModelPrediction } from "./weights/prediction.ts";
+export type { PredictionName } from "./weights/prediction-names.ts";
 export type { ComputedBytes, FileRange, InlineBytes, StoredDType, TensorEntry, Tensors } from "./weights/tensor-entry.ts";
 export type { TensorFile } from "./weights/tensor-file.ts";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { PREDICTIONS } from "../weights/prediction-names.ts";
 
 const path = z.string().min(1);
 const strength = z.number().min(-100).max(100).default(1);
@@ -27,6 +28,22 @@ const loadOptions = z.strictObject({
     file: true,
     description: "folder with the configs of a single-file model",
     otherwise: "those beside it",
+  }),
+  /** What the model predicts, if its files do not say, or say it wrongly. */
+  prediction: z.enum(PREDICTIONS).optional().meta({
+    group: MODELS,
+    flag: "--prediction",
+    value: "name",
+    description: "what the model predicts: epsilon, v, edm-v (as CosXL), edm (as Playground 2.5)",
+    otherwise: "what its files say",
+    hint: "A v-prediction model is v; one like CosXL edm-v; one like Playground 2.5 edm; any usual SDXL epsilon.",
+  }),
+  /** Whether the model was trained with zero terminal SNR (ztsnr); velocity alone can be. */
+  zeroTerminalSnr: z.boolean().optional().meta({
+    group: MODELS,
+    flag: "--zero-terminal-snr",
+    description: "the model predicts v and was trained with zero terminal SNR (zsnr, ztsnr)",
+    otherwise: "what its files say",
   }),
   /** A PhotoMaker adapter: a file, a folder, or a repository of the hub. Plain SDXL when absent. */
   adapter: path.optional().meta({

@@ -183,6 +183,7 @@ export const ERROR_CODES = {
   "safetensors/truncated": "the file is too short",
   "sampler/from": "no step of the schedule begins there",
   "scheduler/config": "the scheduler's config is not supported",
+  "scheduler/edm": "the sampler, or an option of it, cannot sample a model over continuous noise levels",
   "scheduler/prediction": "the sampler cannot sample what the model predicts",
   "scheduler/unknown": "there is no such scheduler",
   "seed/invalid": "the seed is not a whole number of 64 bits",

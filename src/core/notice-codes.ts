@@ -19,6 +19,8 @@ export const NOTICE_CODES = {
   "model/config-found": "configs beside a single-file model are used",
   "model/no-scheduler": "the model has no scheduler, and SDXL's is used",
   "model/no-tokenizer": "the model has no tokenizer, and the embedded vocabulary is used",
+  "model/prediction-found": "the model predicts otherwise than SDXL does, as its file says",
+  "model/prediction-given": "the model is sampled otherwise than its files say, as asked",
   "model/unknown-names": "tensors of the model are not used",
   "model/v-prediction": "the model predicts velocity, as its file says",
   "model/weights-chosen": "one of several files of weights is used",

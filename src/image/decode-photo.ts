@@ -1,5 +1,6 @@
 import sharp, { type FailOnOptions, type Metadata } from "sharp";
 import { messageOf, UserError } from "../core/errors.ts";
+import { bmpHeader, checkBmpLength, decodeBmp } from "./bmp.ts";
 import { cmykToRgb } from "./cmyk.ts";
 import { type PhotoFormat, photoFormat } from "./photo-format.ts";
 import { readPhotoFile } from "./read-photo-file.ts";
@@ -27,7 +28,7 @@ export interface DecodeOptions {
  * alpha dropped and not blended, the first of several pictures. Two differences: 16-bit grey is scaled to 8 bits
  * where Pillow cuts it off at 255, and the invisible colour of transparent GIF pixels is black.
  *
- * @param input path or bytes of a file: JPEG, PNG, WebP, GIF, TIFF or AVIF
+ * @param input path or bytes of a file: JPEG, PNG, WebP, GIF, TIFF, AVIF or BMP
  * @throws UserError photo/missing, photo/is-folder, photo/denied, photo/empty, photo/unreadable (not a picture, or of an
  *   unknown kind), photo/truncated (cut off or damaged), photo/enormous, photo/too-small
  */
@@ -41,8 +42,14 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
     throw new UserError(
       "photo/unreadable",
       `${name} is not a picture in a format that can be read.`,
-      "Save it as JPEG or PNG. WebP, GIF, TIFF and AVIF are read too.",
+      "Save it as JPEG or PNG. WebP, GIF, TIFF, AVIF and BMP are read too.",
     );
+  if (format === "BMP") {
+    const header = bmpHeader(file, name);
+    checkBmpLength(file, header, name);
+    checkSize(header, { most: maxPixels, minSide, name });
+    return decodeBmp(file, header, name);
+  }
   const lab = format === "TIFF" ? labTiff(file) : undefined;
   const bytes = lab?.bytes ?? file;
   let metadata: Metadata | undefined;
@@ -50,17 +57,12 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
     metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
     const { width, height } = metadata;
     const most = format === "JPEG" ? maxPixels * LARGE_JPEG : maxPixels;
-    if (width * height > most)
+    checkSize(metadata, { most, minSide, name });
+    if (metadata.depth !== "uchar" && metadata.depth !== "ushort")
       throw new UserError(
-        "photo/enormous",
-        `${name} has ${width}x${height} pixels; at most ${most} in all are allowed.`,
-        "Save it smaller: a few hundred pixels across the face are enough.",
-      );
-    if (Math.min(width, height) < minSide)
-      throw new UserError(
-        "photo/too-small",
-        `${name} has ${width}x${height} pixels, which hold no face: it takes ${minSide}x${minSide} at the least.`,
-        "Give a photo on which the face is a few hundred pixels wide.",
+        "photo/unreadable",
+        `${name} has pixels of type ${metadata.depth}, as pictures for measuring or of high dynamic range (HDR) have; how bright they are meant to be is not said.`,
+        "Save it with 8 or 16 bits a colour, as JPEG or PNG.",
       );
     const picture = await decode(bytes, { metadata, format, orient, shrink: width * height > maxPixels ? SHRINK : 1 });
     return lab === undefined ? picture : { ...picture, data: labToRgb(picture.data, lab.signed) };
@@ -83,6 +85,25 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
       { cause: error },
     );
   }
+}
+
+/** @throws UserError photo/enormous, photo/too-small */
+function checkSize(
+  { width, height }: { readonly width: number; readonly height: number },
+  { most, minSide, name }: { readonly most: number; readonly minSide: number; readonly name: string },
+): void {
+  if (width * height > most)
+    throw new UserError(
+      "photo/enormous",
+      `${name} has ${width}x${height} pixels; at most ${most} in all are allowed.`,
+      "Save it smaller: a few hundred pixels across the face are enough.",
+    );
+  if (Math.min(width, height) < minSide)
+    throw new UserError(
+      "photo/too-small",
+      `${name} has ${width}x${height} pixels, which hold no face: it takes ${minSide}x${minSide} at the least.`,
+      "Give a photo on which the face is a few hundred pixels wide.",
+    );
 }
 
 const bytesOf = async (input: Uint8Array | Blob): Promise<Uint8Array> =>

@@ -151,6 +151,8 @@ export interface DecoderGraph {
     readonly latentChannels: number;
     readonly scalingFactor: number;
     readonly shiftFactor: number;
+    readonly latentsMean?: readonly number[];
+    readonly latentsStd?: readonly number[];
   };
   /** Pixels for each latent, along a side. */
   readonly factor: number;
@@ -163,8 +165,8 @@ export interface DecoderGraph {
 }
 
 export function vaeGraph(model: ModelFiles): DecoderGraph {
-  const { config: json, tensors } = model.components.vae;
-  const config = vaeConfig(json, tensors);
+  const { config: json, tensors, latents: scale } = model.components.vae;
+  const config = vaeConfig(json, tensors, scale);
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const checkpoint = new Checkpoint(tensors, "vae");
   const picture = vaeDecode(latents, new Weights(checkpoint), config);

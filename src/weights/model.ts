@@ -1,5 +1,6 @@
 import type { Notice } from "../core/notice.ts";
 import type { JsonObject } from "./parse-json.ts";
+import type { LatentScale, ModelPrediction } from "./prediction.ts";
 import type { ComponentName } from "./sdxl-single-file.ts";
 import { type Tensors, withoutPrefix } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
@@ -11,6 +12,8 @@ export interface ModelComponent {
   readonly tensors: Tensors;
   /** Absolute paths of the files that hold the tensors */
   readonly files: readonly string[];
+  /** Of the VAE: the scale of the latents that the weights declare, instead of its config's */
+  readonly latents?: LatentScale;
 }
 
 export interface ModelFiles {
@@ -18,6 +21,8 @@ export interface ModelFiles {
   /** Absolute path */
   readonly path: string;
   readonly components: Readonly<Record<ComponentName, ModelComponent>>;
+  /** What the UNet predicts, and where that was read. */
+  readonly prediction: ModelPrediction;
   /** Content of scheduler_config.json, adjusted to the prediction type that the weights declare; undefined where nothing gives it */
   readonly scheduler?: JsonObject;
   /** Folders of both tokenizers; undefined: use the vocabulary that comes with this package. */

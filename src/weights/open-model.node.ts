@@ -6,12 +6,12 @@ import { checkSdxl, refuseOtherKinds } from "./check-sdxl.ts";
 import { openLinked, readComponentFolder } from "./component-folder.node.ts";
 import { identify } from "./identify.ts";
 import { type ModelComponent, type ModelFiles, unwrapStateDict } from "./model.ts";
-import type { JsonObject } from "./parse-json.ts";
+import { findPrediction, type GivenPrediction, type LatentScale } from "./prediction.ts";
 import { exists, isFolder, readJsonIfThere, readJsonObject } from "./read-json.node.ts";
 import { COMPONENTS, type ComponentName, isIgnored, MARKS, modernVae, splitSingleFile } from "./sdxl-single-file.ts";
 import type { TensorEntry, Tensors } from "./tensor-entry.ts";
 
-export interface OpenModelOptions {
+export interface OpenModelOptions extends GivenPrediction {
   /** For a single file: a folder with `unet/config.json` and so on. Otherwise a folder of the file's name beside it is looked for. */
   readonly config?: string;
 }
@@ -28,7 +28,7 @@ export interface OpenModelOptions {
  */
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<ModelFiles> {
   const absolute = await wholeModel(resolve(path));
-  return (await isFolder(absolute)) ? openFolder(absolute) : openSingleFile(absolute, options);
+  return (await isFolder(absolute)) ? openFolder(absolute, options) : openSingleFile(absolute, options);
 }
 
 /** The folder of the model that `path` is a component of, or a file in; any other path as it is. */
@@ -43,7 +43,7 @@ async function wholeModel(path: string): Promise<string> {
   return isComponent ? above : path;
 }
 
-async function openFolder(path: string): Promise<ModelFiles> {
+async function openFolder(path: string, given: GivenPrediction): Promise<ModelFiles> {
   const index = await readJsonIfThere(path, "model_index.json");
   if (index === undefined) throw notAModel(path, await readdir(path));
   const pipeline = index._class_name;
@@ -77,10 +77,23 @@ async function openFolder(path: string): Promise<ModelFiles> {
     }),
   }));
   const emptyPromptIsZeros = index.force_zeros_for_empty_prompt !== false;
-  return { kind: "folder", path, components, ...(await readRest(path, notices)), emptyPromptIsZeros, metadata: {}, notices };
+  const { scheduler: config, ...rest } = await readRest(path, notices);
+  const source = { path, tensors: new Map(), metadata: {}, scheduler: config };
+  const { prediction, scheduler, latents, notices: said } = await findPrediction(source, given);
+  return {
+    kind: "folder",
+    path,
+    components: withScale(components, latents, false),
+    ...rest,
+    prediction,
+    ...(scheduler && { scheduler }),
+    emptyPromptIsZeros,
+    metadata: {},
+    notices: [...notices, ...said],
+  };
 }
 
-async function openSingleFile(path: string, { config }: OpenModelOptions): Promise<ModelFiles> {
+async function openSingleFile(path: string, { config, ...given }: OpenModelOptions): Promise<ModelFiles> {
   const file = await openLinked(path);
   const tensors = unwrapStateDict(file);
   refuseOtherKinds(identify(tensors), path);
@@ -100,57 +113,32 @@ async function openSingleFile(path: string, { config }: OpenModelOptions): Promi
     const own = configs === undefined ? undefined : await readJsonIfThere(configs, name, "config.json");
     return { tensors: parts[name], files: [path], ...(own && { config: own }) };
   });
-  const rest = configs === undefined ? {} : await readRest(configs, notices);
+  const { scheduler: own, ...rest }: Partial<Awaited<ReturnType<typeof readRest>>> =
+    configs === undefined ? {} : await readRest(configs, notices);
+  const source = { path, tensors, metadata: file.metadata, scheduler: own };
+  const { prediction, scheduler, latents, notices: said } = await findPrediction(source, given);
   return {
     kind: "single-file",
     path,
-    components,
+    components: withScale(components, latents, tensors.has(MARKS.edmMean)),
     ...rest,
-    ...prediction(path, tensors, file.metadata, rest.scheduler, notices),
+    prediction,
+    ...(scheduler && { scheduler }),
     emptyPromptIsZeros: true,
     metadata: file.metadata,
-    notices,
+    notices: [...notices, ...said],
   };
 }
 
-/**
- * What trainers mark in the weights themselves, or say in the metadata, outweighs a config that was taken from elsewhere.
- * @see huggingface.co/stabilityai/cosxl; huggingface.co/playgroundai/playground-v2.5-1024px-aesthetic; Stability-AI/ModelSpec
- * @throws UserError model/prediction for Playground 2.5, and predictions that are unknown
- */
-function prediction(
-  path: string,
-  tensors: Tensors,
-  metadata: Readonly<Record<string, string>>,
-  scheduler: JsonObject | undefined,
-  notices: Notice[],
-): { scheduler?: JsonObject } {
-  const refuse = (what: string): UserError =>
-    new UserError(
-      "model/prediction",
-      `${path} ${what}, which is not supported.`,
-      "Give an SDXL checkpoint that predicts noise (epsilon) or velocity (v).",
-    );
-  if (tensors.has(MARKS.edmMean) || tensors.has(MARKS.edmDeviation))
-    throw refuse("is Playground 2.5 or trained like it: its latents have a mean and deviation of their own (edm_mean, edm_std)");
-  if (tensors.has(MARKS.edmMax) || tensors.has(MARKS.edmMin))
-    throw refuse("is CosXL or trained like it: it predicts velocity over continuous noise levels (edm_vpred.sigma_max)");
-  const said = (metadata["modelspec.prediction_type"] ?? metadata["modelspec.predict_key"])?.toLowerCase();
-  const velocity =
-    tensors.has(MARKS.vPrediction) ||
-    said === "v" ||
-    said === "v_prediction" ||
-    metadata.ss_v_parameterization?.toLowerCase() === "true";
-  if (!velocity) {
-    if (said === undefined || said === "" || said === "epsilon" || said === "eps") return {};
-    throw refuse(`says in its metadata that it predicts "${said}"`);
-  }
-  const zeroSnr = tensors.has(MARKS.zeroSnr) || metadata.ss_zero_terminal_snr?.toLowerCase() === "true";
-  notices.push({
-    code: "model/v-prediction",
-    message: `The file says that it predicts velocity${zeroSnr ? " with zero terminal SNR" : ""}.`,
-  });
-  return { scheduler: { ...scheduler, prediction_type: "v_prediction", ...(zeroSnr && { rescale_betas_zero_snr: true }) } };
+/** The components with the scale of latents that the weights declare, or that is usual where the VAE's config says none. */
+function withScale(
+  components: ModelFiles["components"],
+  latents: LatentScale | undefined,
+  declared: boolean,
+): ModelFiles["components"] {
+  const { vae } = components;
+  if (latents === undefined || (!declared && vae.config?.latents_mean != null)) return components;
+  return { ...components, vae: { ...vae, latents } };
 }
 
 async function configsBeside(path: string, notices: Notice[]): Promise<string | undefined> {

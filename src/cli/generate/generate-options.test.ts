@@ -60,6 +60,8 @@ const CASES: readonly (readonly [
   ["--id-embeds", ["e.safetensors", "--adapter", "x", "--id-image", "a"], "request", "idEmbeds", "e.safetensors"],
   ["--model", ["org/name"], "load", "model", "org/name"],
   ["--model-config", ["c"], "load", "modelConfig", "c"],
+  ["--prediction", ["edm-v"], "load", "prediction", "edm-v"],
+  ["--zero-terminal-snr", [], "load", "zeroTerminalSnr", true],
   ["--adapter", ["x", "--id-image", "a"], "load", "adapter", "x"],
   ["--adapter-scale", ["0.5"], "load", "adapterScale", 0.5],
   [

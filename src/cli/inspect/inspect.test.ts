@@ -40,6 +40,15 @@ test("a description is shown as a table, with missing parts and remarks", () => 
   for (const line of text.split("\n")) expect(line.length).toBeLessThan(125);
 });
 
+test("what a model predicts stands under its kind", () => {
+  const prediction = { name: "edm-v", zeroTerminalSnr: false, from: "the tensor edm_vpred.sigma_max" } as const;
+  const model = { path: "/m/a.safetensors", kind: "sdxl", title: "an SDXL checkpoint", format: "safetensors" } as const;
+  const shown = inspectTable({ ...model, components: [], metadata: {}, missing: [], remarks: [], prediction });
+  expect(shown.split("\n")[2]).toBe(
+    "predicts velocity over continuous noise levels (EDM), as CosXL does (the tensor edm_vpred.sigma_max)",
+  );
+});
+
 test("a picture made by photomaker shows its settings, any other says that it has none", async () => {
   const folder = await mkdtemp(join(tmpdir(), "inspect-"));
   try {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Description, PartDescription } from "../../weights/describe.node.ts";
+import { predictionInWords } from "../../weights/prediction.ts";
 import { byteSize } from "../terminal/download-progress.ts";
 import type { CliIo } from "../terminal/io.ts";
 import { describePicture, pictureText } from "./inspect-picture.ts";
@@ -37,7 +38,17 @@ export function addInspect(program: Command, io: CliIo, { describe }: InspectToo
 }
 
 /** A description as text. */
-export function inspectTable({ path, title, format, components, metadata, missing, remarks, lora }: Description): string {
+export function inspectTable({
+  path,
+  title,
+  format,
+  components,
+  metadata,
+  missing,
+  remarks,
+  prediction,
+  lora,
+}: Description): string {
   const rows = components.map(rowOf);
   if (components.length > 1) rows.push(rowOf(total(components)));
   const table = rows.length === 0 ? [] : ["", ...align([["part", "tensors", "parameters", "size", "numbers"], ...rows])];
@@ -45,6 +56,7 @@ export function inspectTable({ path, title, format, components, metadata, missin
   return [
     path,
     `${title} (${format})`,
+    ...(prediction ? [`predicts ${predictionInWords(prediction)} (${prediction.from})`] : []),
     ...(lora
       ? [
           `${lora.methods.join(", ") || "LoRA"}: ${lora.spelling}; ${lora.layers} layers; ${lora.ranks.length > 0 ? `rank ${lora.ranks.join(", ")}` : "no rank"}`,

@@ -9,6 +9,7 @@ import { loraTensors } from "../../weights/lora-file.ts";
 import { type MatchedLora, matchLora, patchOf } from "../../weights/lora-match.ts";
 import type { ModelFiles } from "../../weights/model.ts";
 import { openTensors } from "../../weights/open-tensors.node.ts";
+import { withPeftConfig } from "../../weights/peft-config.node.ts";
 import type { ComponentName } from "../../weights/sdxl-single-file.ts";
 import type { TensorEntry } from "../../weights/tensor-entry.ts";
 
@@ -61,7 +62,7 @@ export async function collectLoras(
   }
   for (const [i, { path, scale, blocks }] of loras.entries()) {
     const file = await openTensors(path);
-    const { metadata } = file;
+    const metadata = await withPeftConfig(file);
     const tensors = loraTensors(file);
     allMetadata.push(metadata);
     const factorOf = blocks && blockWeights(blocks, model.components.unet.tensors.keys());

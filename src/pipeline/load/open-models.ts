@@ -15,6 +15,7 @@ import { openEmbeddings } from "../../weights/open-embeddings.node.ts";
 import { openModel } from "../../weights/open-model.node.ts";
 import { openTinyVae } from "../../weights/open-tiny-vae.node.ts";
 import { LARGEST_WHOLE } from "../decode/decode.ts";
+import { tinyScale } from "../decode/latent-scale.ts";
 import { shortName } from "../public-name.ts";
 import { fewStepNotices } from "../settle.ts";
 import { type ChangeAdapters, changeAdapters, fewStepOf } from "./change-adapters.ts";
@@ -48,7 +49,9 @@ export async function openModels(
   deviceNotices: readonly Notice[],
 ): Promise<OpenedModels> {
   const [runtime, beside] = runtimes;
-  const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
+  const { modelConfig, prediction, zeroTerminalSnr } = options;
+  const said = { prediction, zeroTerminalSnr };
+  const model = await openModel(options.model, { ...said, ...(modelConfig !== undefined && { config: modelConfig }) });
   const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
   const loras = await collectLoras(model, adapter, options.adapterScale, options.loras);
   const { pairs, metadata, notices } = loras;
@@ -151,7 +154,7 @@ async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph
       `The tiny VAE ${path} decodes ${latents(tiny)}, and the model makes ${latents(vae)}.`,
       "Give the tiny autoencoder that was made for this model's VAE: for SDXL, madebyollin/taesdxl.",
     );
-  return tiny;
+  return { ...tiny, config: { ...tiny.config, ...tinyScale(tiny.config, vae.config) } };
 }
 
 /** Gives a notice about a VAE with another factor than 8. None is needed about SDXL's first VAE, which overflows in half precision: no VAE runs in it. */

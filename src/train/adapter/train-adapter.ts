@@ -6,6 +6,7 @@ import { SDXL_SCHEDULER } from "../../samplers/create-sampler.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "../../samplers/noise-schedule.ts";
 import { readersOf } from "../../sessions/text/readers.node.ts";
 import { elementCount, type ModelFiles, openModel } from "../../weights/index.ts";
+import { predictionInWords } from "../../weights/prediction.ts";
 import type { Prediction } from "../diffusion.ts";
 import { type TrainingPhotos, trainingPhotos } from "../photos/training-photos.ts";
 import { type BatchProgress, type TrainingPhase, type TrainingProgress, type TrainingTask, train } from "../run.ts";
@@ -152,6 +153,12 @@ function adapterTask(model: ModelFiles, start: StartWeights, source: BatchSource
 
 /** The model's noise schedule and prediction type. @throws UserError train/prediction */
 function scheduleOf(model: ModelFiles): { readonly prediction: Prediction; readonly alphasCumprod: Float32Array } {
+  if (model.prediction.name === "edm" || model.prediction.name === "edm-v")
+    throw new UserError(
+      "train/prediction",
+      `The model predicts ${predictionInWords(model.prediction)}, which cannot be trained here.`,
+      "Train on a model that predicts noise (epsilon) or velocity (v).",
+    );
   const scheduler = schedulerConfig(model.scheduler ?? SDXL_SCHEDULER);
   const prediction = scheduler.prediction_type ?? "epsilon";
   if (prediction === "sample")
