@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { type LoadOptions, parseLoadOptions } from "../../contract/request.ts";
+import type { Figure } from "../../evaluate/statistics/bootstrap.ts";
 import type { MiniatureScores } from "../../miniature/evaluate.ts";
-import type { Figure } from "../../miniature/figures.ts";
 import type { AdapterFigures, AgainstNone, TextKind } from "../../miniature/score.ts";
 import type { LoadingOptions } from "../../pipeline/load/local-models.ts";
 import type { PhotoMaker } from "../../pipeline/photomaker.ts";
