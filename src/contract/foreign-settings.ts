@@ -22,8 +22,8 @@ export function foreignSettings(texts: Readonly<Record<string, string>>): Foreig
   const invoke = jsonOf(texts.invokeai_metadata);
   if (invoke !== undefined) return ofInvoke(invoke);
   const { parameters } = texts;
-  const fooocus = jsonOf(parameters);
-  if (fooocus !== undefined) return ofFooocus(fooocus);
+  const fields = jsonOf(parameters);
+  if (fields !== undefined) return isFields(fields.sui_image_params) ? ofSwarm(fields.sui_image_params) : ofFooocus(fields);
   if (parameters !== undefined) return ofInfotext(parameters);
   const graph = jsonOf(texts.prompt);
   return graph === undefined ? undefined : ofComfy(graph as Readonly<Record<string, unknown>>);
@@ -32,11 +32,17 @@ export function foreignSettings(texts: Readonly<Record<string, string>>): Foreig
 function jsonOf(text: string | undefined): Fields | undefined {
   if (text?.trim().startsWith("{") !== true) return undefined;
   try {
-    return JSON.parse(withExactIntegers(text.replace(/:\s*NaN\b/g, ": null"))) as Fields;
+    return JSON.parse(withExactIntegers(withoutNaN(text))) as Fields;
   } catch {
     return undefined; // a prompt may begin with a brace, too
   }
 }
+
+/** JSON in place of what Python writes: numbers that JSON does not have become null. */
+const withoutNaN = (text: string): string =>
+  text.replace(/"(?:[^"\\]|\\.)*"|\bNaN\b|-?\bInfinity\b/g, (found) => (found.startsWith('"') ? found : "null"));
+
+const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** What is said of a picture besides its pixels and does not change them. */
 const SILENT = /hash|^version$|^app_version$|^created_by$|^user$|^batch (pos|size)$/i;
@@ -171,6 +177,29 @@ function ofFooocus(fields: Fields): ForeignSettings {
 /** Fields of Fooocus that repeat others or name its own version. */
 const PLACES: ReadonlySet<string> = new Set(["full_prompt", "full_negative_prompt", "metadata_scheme"]);
 
+/** SwarmUI's parameters, with which it drives ComfyUI: src/Text2Image/T2IParamTypes.cs. */
+function ofSwarm(fields: Fields): ForeignSettings {
+  const reading = new Reading("SwarmUI");
+  const { prompt, negativeprompt, steps, cfgscale, seed, width, height, sampler, scheduler, model, loras, loraweights, ...rest } =
+    fields;
+  reading.take("prompt", prompt);
+  reading.take("negativePrompt", negativeprompt);
+  reading.take("numInferenceSteps", numberOf(steps));
+  reading.take("guidanceScale", numberOf(cfgscale));
+  reading.take("seed", seed);
+  reading.size(width, height);
+  reading.sampler(sampler, scheduler);
+  reading.model(baseName(model));
+  const weights = listOf(loraweights);
+  reading.loras(listOf(loras).map((name, i) => [fileOf(baseName(name)), weights[i]] as const));
+  for (const [name, value] of Object.entries(rest))
+    if (!/^(swarm_version|aspectratio|images)$/.test(name)) reading.leave(name, value);
+  return reading.found;
+}
+
+const listOf = (value: unknown): readonly unknown[] =>
+  Array.isArray(value) ? value : typeof value === "string" && value !== "" ? value.split(",") : [];
+
 /** InvokeAI's core metadata, invokeai/app/invocations/metadata.py. */
 function ofInvoke(fields: Fields): ForeignSettings {
   const reading = new Reading("InvokeAI");
@@ -223,37 +252,50 @@ interface Node {
 /** ComfyUI's graph: what its sampler is given, followed along the links. */
 function ofComfy(graph: Readonly<Record<string, unknown>>): ForeignSettings | undefined {
   const nodes = new Map(Object.entries(graph).filter(([, node]) => isNode(node)) as [string, Node][]);
-  const sampler = [...nodes.values()].find(({ class_type }) => /^KSampler/.test(class_type));
+  const linked = (value: unknown): Node | undefined => (Array.isArray(value) ? nodes.get(String(value[0])) : undefined);
+  const samplers = [...nodes.values()].filter(
+    ({ class_type, inputs }) => /^(KSampler|SamplerCustom)/.test(class_type) && inputs.latent_image !== undefined,
+  );
+  const sampler = samplers.find(({ inputs }) => EMPTY.test(linked(inputs.latent_image)?.class_type ?? "")) ?? samplers[0];
   if (sampler === undefined) return undefined;
   const seen = new Set<Node>([sampler]);
   const reading = new Reading("ComfyUI");
-  const linked = (value: unknown): Node | undefined => (Array.isArray(value) ? nodes.get(String(value[0])) : undefined);
   const read = (value: unknown): unknown => {
     const node = linked(value);
     if (node === undefined) return Array.isArray(value) ? undefined : value;
     seen.add(node);
     return ["value", "seed", "text", "string", "int", "float", "noise_seed"]
       .map((key) => node.inputs[key])
-      .find((each) => each !== undefined);
+      .find((each) => each !== undefined && !Array.isArray(each));
   };
-  const { seed, noise_seed, steps, cfg, sampler_name, scheduler, positive, negative, latent_image, model } = sampler.inputs;
-  const textOf = (link: unknown): unknown => {
+  // nodes for a part of a sampler's work each
+  const parts = ["noise", "guider", "sampler", "sigmas"].flatMap((key) => linked(sampler.inputs[key]) ?? []);
+  for (const part of parts) seen.add(part);
+  const inputs: Fields = Object.assign({}, ...parts.map((part) => part.inputs), sampler.inputs);
+  const { seed, noise_seed, steps, cfg, sampler_name, scheduler, negative, latent_image, model } = inputs;
+  const positive = inputs.positive ?? inputs.conditioning;
+  /** For text encoder 1, and for 2 where that is told something else. */
+  const textsOf = (link: unknown): readonly [unknown, unknown?] => {
     for (let node = linked(link), hops = 0; node !== undefined && hops < 64; hops++) {
       seen.add(node);
-      const { text, text_g, conditioning, positive: other } = node.inputs;
-      if (text !== undefined || text_g !== undefined) return read(text ?? text_g);
+      const { text, text_l, text_g, conditioning, positive: other } = node.inputs;
+      if (text !== undefined) return [read(text)];
+      if (text_l !== undefined || text_g !== undefined) {
+        const [first, second] = [read(text_l), read(text_g)];
+        return first === undefined || first === "" || first === second ? [second] : [first, second];
+      }
       node = linked(conditioning ?? other ?? node.inputs.conditioning_1);
     }
-    return undefined;
+    return [undefined];
   };
-  reading.take("prompt", textOf(positive));
-  reading.take("negativePrompt", textOf(negative));
+  const [[prompt, prompt2], [negativePrompt, negativePrompt2]] = [textsOf(positive), textsOf(negative)];
+  for (const [key, text] of Object.entries({ prompt, prompt2, negativePrompt, negativePrompt2 })) reading.take(key, text);
   reading.take("numInferenceSteps", numberOf(read(steps)));
   reading.take("guidanceScale", numberOf(read(cfg)));
   reading.take("seed", read(seed ?? noise_seed));
   reading.sampler(read(sampler_name), read(scheduler));
   const latent = linked(latent_image);
-  if (latent?.class_type === "EmptyLatentImage") {
+  if (latent !== undefined && EMPTY.test(latent.class_type)) {
     seen.add(latent);
     reading.size(read(latent.inputs.width), read(latent.inputs.height));
   }
@@ -261,7 +303,12 @@ function ofComfy(graph: Readonly<Record<string, unknown>>): ForeignSettings | un
   for (let node = linked(model), hops = 0; node !== undefined && hops < 64; hops++) {
     seen.add(node);
     const { lora_name, strength_model, ckpt_name } = node.inputs;
+    const stacked = Object.values(node.inputs)
+      .filter(isFields)
+      .filter(({ lora, on }) => typeof lora === "string" && on !== false);
     if (lora_name !== undefined) loras.unshift([baseName(read(lora_name)), strength_model]);
+    else if (stacked.length > 0)
+      loras.unshift(...stacked.map(({ lora, strength }): [unknown, unknown] => [baseName(lora), strength]));
     else if (ckpt_name !== undefined) reading.model(baseName(read(ckpt_name)));
     else reading.left.push(node.class_type);
     node = linked(node.inputs.model);
@@ -274,6 +321,8 @@ function ofComfy(graph: Readonly<Record<string, unknown>>): ForeignSettings | un
   return reading.found;
 }
 
+/** Nodes that make the latents of a new picture. */
+const EMPTY = /^Empty.*Latent/;
 const ORDINARY = /^(VAEDecode(Tiled)?|SaveImage|PreviewImage|CheckpointLoaderSimple|CLIPSetLastLayer|VAELoader|Note|Reroute)$/;
 const baseName = (path: unknown): unknown => (typeof path === "string" ? path.split(/[\\/]/).at(-1) : path);
 const isNode = (node: unknown): node is Node =>

@@ -11,6 +11,8 @@ import {
 import type { NameOf } from "../../contract/request-error.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
+import { parsePrompt } from "../../text/prompt-tree.ts";
+import { hasChoices } from "../../text/wildcards.ts";
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase } from "./generate-flags.ts";
 import { withPromptLoras } from "./lora-folder.ts";
@@ -60,7 +62,9 @@ export async function generateOptions(values: FlagValues): Promise<GenerateOptio
       merged.inputIdImages = photos.paths;
       for (const notice of photos.notices) if (!notices.some(({ message }) => message === notice.message)) notices.push(notice);
     }
-    requests.push(parseGenerateRequest(merged, nameOf));
+    const request = parseGenerateRequest(merged, nameOf);
+    if (lines !== undefined) checkSyntax(request, `prompt in line ${line} of ${String(values.prompts)}`);
+    requests.push(request);
   }
   // one run needs each model once, and memory is scarce
   const unloadAfterUse = requests.length === 1;
@@ -71,6 +75,11 @@ export async function generateOptions(values: FlagValues): Promise<GenerateOptio
   const [request] = requests as [GenerateRequest];
   const output = readOutput({ ...config?.output, ...given.output }, requests);
   return { load, request, requests, lines: lines?.map(({ line }) => line), output, notices };
+}
+
+/** Refuses a prompt of a list before the first one is drawn. What choices bring is not known yet. @throws UserError those of parsePrompt */
+function checkSyntax({ prompt, promptSyntax }: GenerateRequest, what: string): void {
+  if (promptSyntax !== "none" && !hasChoices(prompt)) parsePrompt(prompt, what);
 }
 
 /** A request's options with others that win; two spellings of one thing count as one. */
