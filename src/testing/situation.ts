@@ -41,6 +41,8 @@ const MOST_LOADED = 3;
 /** Runs `photomaker` as a user does, in this process, on the tiny model unless a flag names another. The models used last stay loaded. */
 export class Situation {
   folder = "";
+  /** The tiny model. */
+  readonly model = TINY_V1.model;
   readonly #loaded = new Map<string, Promise<PhotoMaker>>();
   #count = 0;
 
