@@ -3,6 +3,7 @@ export type { FloatArray, NdArray } from "./core/array.ts";
 export { ERROR_CODES, type ErrorCode, meaningOf, OPTION_FAULTS, type OptionFault } from "./core/error-codes.ts";
 export { UserError } from "./core/errors.ts";
 export type { Notice } from "./core/notice.ts";
+export { NOTICE_CODES, type NoticeCode } from "./core/notice-codes.ts";
 export type { Work } from "./graph/work.ts";
 export { type PngSettings, readPngSettings as readSettings } from "./image/png-settings.ts";
 export * from "./pipeline/index.ts";

@@ -13,7 +13,7 @@ import { cli } from "./run-cli.ts";
 import { TINY_V1 } from "./tiny-model.ts";
 
 /** What a command made. */
-export interface Drawn {
+export interface DrawnPicture {
   /** [height, width, 3] */
   readonly pixels: Uint8Array;
   /** Codes of its notices. */
@@ -25,7 +25,7 @@ export interface Drawn {
 }
 
 /** What a command refused. */
-export interface Refused {
+export interface RefusedCommand {
   readonly code: string;
   readonly problem: string;
   readonly remedy: string;
@@ -101,7 +101,7 @@ export class Situation {
   }
 
   /** Draws a picture of 64x64 in 2 steps. */
-  async drawn(...flags: string[]): Promise<Drawn> {
+  async drawn(...flags: string[]): Promise<DrawnPicture> {
     const { code, out, err } = await this.#generate(flags);
     expect(out + err).not.toMatch(/\n {4}at /);
     expect([code, code === 0 ? "" : out + err]).toEqual([0, ""]);
@@ -111,7 +111,7 @@ export class Situation {
     };
     const [image] = images as [(typeof images)[0]];
     return {
-      pixels: await pixelsOf(image.path),
+      pixels: await picturePixels(image.path),
       notices: notices.map((notice) => notice.code),
       messages: notices.map(({ message }) => message),
       path: image.path,
@@ -120,10 +120,10 @@ export class Situation {
   }
 
   /** Expects an error that the user can correct. */
-  async refused(...flags: string[]): Promise<Refused> {
+  async refused(...flags: string[]): Promise<RefusedCommand> {
     const { code, out, err } = await this.#generate(flags);
     expect([code, err]).toEqual([1, ""]);
-    return (JSON.parse(out.trim().split("\n").at(-1)!) as { error: Refused }).error;
+    return (JSON.parse(out.trim().split("\n").at(-1)!) as { error: RefusedCommand }).error;
   }
 
   #generate(flags: readonly string[]) {
@@ -141,11 +141,11 @@ export class Situation {
 }
 
 /** Pixels of a picture, 8 bits each, RGB. */
-export const pixelsOf = async (path: string): Promise<Uint8Array> =>
+export const picturePixels = async (path: string): Promise<Uint8Array> =>
   new Uint8Array(await sharp(path).removeAlpha().raw().toBuffer());
 
 /** The largest difference of two pictures' pixels, in levels of 255. */
-export const levelsApart = ({ pixels: a }: Drawn, { pixels: b }: Drawn): number =>
+export const levelsApart = ({ pixels: a }: DrawnPicture, { pixels: b }: DrawnPicture): number =>
   a.length === b.length ? a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0) : Number.POSITIVE_INFINITY;
 
 /** A tensor of normal random numbers. */

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { withExactIntegers } from "../../contract/exact-integers.ts";
-import { type ForeignSettings, foreignSettings } from "../../contract/foreign-settings.ts";
+import { foreignSettings } from "../../contract/foreign/foreign-settings.ts";
+import type { ForeignSettings } from "../../contract/foreign/reading.ts";
 import { nearestName } from "../../contract/nearest-name.ts";
 import { type Missing, requestFromSettings } from "../../contract/request-from-settings.ts";
 import { decodeText } from "../../core/decode-text.ts";

@@ -2,13 +2,13 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
 import { goldenPath } from "../../testing/golden.ts";
-import { type Drawn, levelsApart, PERSON, Situation, WITH_V1 } from "../../testing/situation.ts";
+import { type DrawnPicture, levelsApart, PERSON, Situation, WITH_V1 } from "../../testing/situation.ts";
 import { tiff } from "../../testing/tiff.ts";
 
 const here = Situation.forTests();
 const withPhotos = (...photos: string[]) => here.drawn(...WITH_V1.slice(0, 2), "--id-image", ...photos);
 
-let want: Drawn;
+let want: DrawnPicture;
 beforeAll(async () => {
   want = await withPhotos(PERSON);
 });

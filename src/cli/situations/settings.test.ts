@@ -3,7 +3,7 @@ import sharp from "sharp";
 import { expect, test } from "vitest";
 import { readPngChunks, writePngChunks } from "../../image/png-chunks.ts";
 import { readPngSettings, withPngSettings } from "../../image/png-settings.ts";
-import { levelsApart, pixelsOf, Situation } from "../../testing/situation.ts";
+import { levelsApart, picturePixels, Situation } from "../../testing/situation.ts";
 
 const here = Situation.forTests();
 
@@ -27,7 +27,7 @@ test("one picture of several is made again by its own PNG", async () => {
   );
   expect(code).toBe(0);
   const again = await here.drawn("--config", here.path("two", "image_1.png"));
-  expect([...again.pixels]).toEqual([...(await pixelsOf(here.path("two", "image_1.png")))]);
+  expect([...again.pixels]).toEqual([...(await picturePixels(here.path("two", "image_1.png")))]);
 });
 
 test("clip skip beyond the layers is refused with the most, which draws", async () => {
@@ -91,7 +91,8 @@ const GRAPH = {
 
 test("ComfyUI's graph with a node for each part of the sampler, and a LoRA that is not at hand", async () => {
   const broken = JSON.stringify(GRAPH).replace("{", '{"99": {"class_type": "Note", "inputs": {}, "is_changed": [NaN]}, ');
-  const { settings, messages } = await here.drawn("--config", await pngWith("comfy.png", { prompt: broken }));
+  const { settings, messages, notices } = await here.drawn("--config", await pngWith("comfy.png", { prompt: broken }));
+  expect(notices).toContain("config/lora-lost");
   expect(settings).toMatchObject({
     ...{ prompt: "a cat", prompt2: "a cat, oil painting", negativePrompt: "bad" },
     ...{ seed: 88, guidanceScale: 6, scheduler: "euler_a" },

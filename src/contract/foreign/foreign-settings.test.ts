@@ -109,6 +109,27 @@ test("InvokeAI's metadata is read", () => {
   });
 });
 
+test("a graph of ComfyUI that leads in a circle, and lists that hold something else, end nothing", () => {
+  const lora = (name: string, from: string) => ({
+    class_type: "LoraLoader",
+    inputs: { lora_name: name, strength_model: 1, model: [from, 0] },
+  });
+  const graph = {
+    "1": { class_type: "KSampler", inputs: { seed: 1, steps: ["5", 0], model: ["2", 0], positive: ["4", 0] } },
+    "2": lora("a.safetensors", "3"),
+    "3": lora("b.safetensors", "2"),
+    "4": { class_type: "ConditioningCombine", inputs: { conditioning_1: ["4", 0] } },
+    "5": { class_type: "Odd", inputs: null },
+  };
+  expect(foreignSettings({ prompt: JSON.stringify(graph) })).toMatchObject({
+    load: { loras: [{ path: "b.safetensors" }, { path: "a.safetensors" }] },
+    request: { seed: 1 },
+  });
+  const loras = [null, 5];
+  expect(foreignSettings({ parameters: JSON.stringify({ seed: 1, loras }) })).toMatchObject({ load: {} });
+  expect(foreignSettings({ invokeai_metadata: JSON.stringify({ seed: 1, loras }) })).toMatchObject({ load: {} });
+});
+
 test.each([
   {},
   { parameters: "a cat" },
