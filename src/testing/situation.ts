@@ -79,6 +79,7 @@ export class Situation {
     const load = async (options: LoadOptions): Promise<PhotoMaker> => {
       const key = JSON.stringify({ ...options, unloadAfterUse: false });
       const known = this.#loaded.get(key) ?? PhotoMaker.load({ ...options, unloadAfterUse: false });
+      known.catch(() => {}); // thrown below, after older ones are closed
       this.#loaded.delete(key); // the last used is the last
       this.#loaded.set(key, known);
       const [oldest] = this.#loaded.keys();
