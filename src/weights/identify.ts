@@ -63,14 +63,21 @@ export function isLoraKey(name: string): boolean {
   return key !== undefined && (!COMMON_ROLES.has(key.role) || /^(lora|lycoris)_/.test(name));
 }
 
+/**
+ * What stands before the names of an ID encoder's tensors, as one of them shows: `id_encoder.`, `pmid.`, what a program puts around the modules
+ * that it saves (`photomaker.id_encoder.`, `module.id_encoder.`), or nothing, in files whose writers took it off.
+ */
+export const encoderPrefix = (name: string): string | undefined =>
+  /^((?:[\w-]+[./])*?)(?:fuse_module|qformer_perceiver)\./.exec(name)?.[1];
+
 /** The kind of a file or component, by its tensors' names and shapes. */
 export function identify(tensors: Tensors): Kind {
   const names = [...tensors.keys()];
   const any = (pattern: RegExp) => names.some((name) => pattern.test(name));
   const inputs = (name: string) => tensors.get(name)?.shape[1];
 
-  if (any(/^((photomaker\.)?id_encoder\.|pmid\.)?qformer_perceiver\./)) return "photomaker-v2";
-  if (any(/^((photomaker\.)?id_encoder\.|pmid\.)?fuse_module\./)) return "photomaker-v1";
+  if (names.some((name) => encoderPrefix(name) !== undefined))
+    return any(/(^|[./])qformer_perceiver\./) ? "photomaker-v2" : "photomaker-v1";
   if (any(/^ip_adapter\.|^image_proj\./)) return "ip-adapter";
   if (any(/^(control_model\.|controlnet_cond_embedding\.|input_hint_block\.|(controlnet_)?down_blocks\.\d+\.zero_conv)/))
     return "controlnet";

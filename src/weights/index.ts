@@ -1,5 +1,6 @@
 // What programs of Node import. A browser takes the files without ".node" in their names.
 export type { Notice } from "../core/notice.ts";
+export type { NoticeCode } from "../core/notice-codes.ts";
 export type { AdapterFiles } from "./adapter.ts";
 export { type ByteSource, memorySource } from "./byte-source.ts";
 export { type Description, describe, type PartDescription } from "./describe.node.ts";

@@ -36,13 +36,13 @@ export async function withPromptLoras(load: LoadOptions, request: GenerateReques
       (a, b) => ENDINGS.indexOf(extname(a).toLowerCase()) - ENDINGS.indexOf(extname(b).toLowerCase()) || (a < b ? -1 : 1),
     );
   const known = new Set(loras.map(({ path }) => loraName(path).toLowerCase()));
-  const more: { path: string; scale: number }[] = [];
-  for (const { name, weight } of tags) {
+  const more: LoadOptions["loras"] = [];
+  for (const { name, weight, blocks } of tags) {
     const key = loraName(name).toLowerCase();
     const found = files.find((file) => loraName(file).toLowerCase() === key);
     if (known.has(key) || found === undefined) continue;
     known.add(key);
-    more.push({ path: join(folder, found), scale: weight });
+    more.push({ path: join(folder, found), scale: weight, ...(blocks && { blocks: [...blocks] }) });
   }
   return { ...load, loras: [...loras, ...more] };
 }
