@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { floatsToHalves } from "../core/floats.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { type GgufTensor, type GgufValue, inBlocks, makeGguf } from "../testing/made-gguf.ts";
 import { allMade, type Made, safetensorsOf, single, small, valuesIn } from "../testing/number-formats.ts";
 import { singleFileBytes, singleFileHeader } from "../testing/single-file.ts";
 import { MAN_WITH_HAT, TINY_V1 } from "../testing/tiny-model.ts";
@@ -161,6 +163,66 @@ test.each(SPELLINGS)("scaled numbers are computed with their scales: $name", asy
   const want = await pictureOf({ model: await write(`equal-${spelling.name}`, equal), ...CONFIG });
   expect(largestDifference(got, want)).toBeLessThanOrEqual(1);
 });
+
+const PLAIN = { F32: 0, F16: 1, BF16: 30 } as const;
+const BLOCKS = { Q4_1: 3, Q8_0: 8 } as const;
+
+/**
+ * Tensors in GGUF as ComfyUI-GGUF's converter chooses: layers in blocks, those flattened whose rows are no whole blocks, vectors in float32, the
+ * rest in half precision or bfloat16; and the same numbers in float32.
+ */
+async function inGguf(tensors: ReadonlyMap<string, Made>, format: keyof typeof BLOCKS, plain: "F16" | "BF16") {
+  const made: GgufTensor[] = [];
+  const shapes: Record<string, GgufValue> = {};
+  const equal = new Map<string, Made>();
+  let flattened = 0;
+  for (const [name, tensor] of tensors) {
+    const { shape } = tensor;
+    const values = await valuesIn(tensor);
+    const flat = shape.at(-1)! % 32 !== 0 && values.length % 256 === 0;
+    if (shape.length > 1 && (shape.at(-1)! % 32 === 0 || flat)) {
+      const { data, values: worth } = inBlocks(values, format);
+      if (flat) shapes[`comfy.gguf.orig_shape.${name}`] = shape;
+      if (flat) flattened++;
+      made.push({ name, type: BLOCKS[format], shape: flat ? [values.length / 256, 256] : shape, data });
+      equal.set(name, single([...worth], shape));
+      continue;
+    }
+    const type = shape.length > 1 ? plain : "F32";
+    const stored =
+      type === "F32"
+        ? single([...values], shape)
+        : {
+            dtype: type,
+            shape,
+            data: new Uint8Array((type === "F16" ? floatsToHalves(values) : floatsToBfloats(values)).buffer),
+          };
+    made.push({ name, type: PLAIN[type], shape, data: stored.data });
+    equal.set(name, await inFloat32(stored));
+  }
+  return { made, shapes, equal, flattened };
+}
+
+/** The upper halves of float32 numbers. */
+const floatsToBfloats = (values: Float32Array): Uint16Array =>
+  Uint16Array.from(new Uint32Array(Float32Array.from(values).buffer), (bits) => bits >>> 16);
+
+test.each([
+  ["Q8_0", "F16", "f32"],
+  ["Q8_0", "BF16", "int8"],
+  ["Q4_1", "F16", "f32"],
+] as const)(
+  "a whole checkpoint in GGUF is drawn as its numbers in float32: %s beside %s, in %s",
+  async (format, plain, precision) => {
+    const { made, shapes, equal, flattened } = await inGguf(checkpoint, format, plain);
+    expect(flattened).toBeGreaterThan(0);
+    const model = join(folder, `whole-${format}-${precision}.gguf`);
+    await writeFile(model, makeGguf(made, { values: shapes }));
+    const got = await pictureOf({ model, ...CONFIG, precision });
+    const want = await pictureOf({ model: await write(`whole-${format}-${precision}-equal`, equal), ...CONFIG, precision });
+    expect(largestDifference(got, want)).toBeLessThanOrEqual(1);
+  },
+);
 
 test("an adapter and a LoRA in 8-bit floats are drawn as their numbers in float32", async () => {
   const files = { adapter: goldenPath("tiny-photomaker-v1.bin"), lora: goldenPath("lora", "kohya_diffusers_names.safetensors") };

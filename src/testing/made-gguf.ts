@@ -1,5 +1,7 @@
 // GGUF files for tests, made byte by byte from the format's description, including those that no honest program writes.
 
+import { floatToHalf, halfToFloat } from "../core/floats.ts";
+
 /** A tensor by its number of format; the shape is as PyTorch has it. */
 export interface GgufTensor {
   readonly name: string;
@@ -80,4 +82,47 @@ export function makeGguf(tensors: readonly GgufTensor[], options: GgufOptions = 
     ...infos,
   ]);
   return Buffer.concat([padded(header), ...datas]);
+}
+
+/** Numbers in blocks: their bytes, and what they are worth. */
+export interface InBlocks {
+  readonly data: Uint8Array;
+  readonly values: Float32Array;
+}
+
+/** Values as Q8_0 (32 numbers: a half-precision scale and 8 bits each) or Q4_1 (scale and minimum, 4 bits each). */
+export function inBlocks(values: Float32Array, format: "Q8_0" | "Q4_1"): InBlocks {
+  const worth = new Float32Array(values.length);
+  const data: Buffer[] = [];
+  for (let from = 0; from < values.length; from += 32) {
+    const block = values.subarray(from, from + 32);
+    if (format === "Q8_0") {
+      const bytes = Buffer.alloc(34);
+      const scale = toHalf(bytes, 0, Math.max(...block.map(Math.abs)) / 127);
+      block.forEach((x, i) => {
+        const q = scale === 0 ? 0 : Math.max(-127, Math.min(127, Math.round(x / scale)));
+        bytes.writeInt8(q, 2 + i);
+        worth[from + i] = scale * q;
+      });
+      data.push(bytes);
+      continue;
+    }
+    const bytes = Buffer.alloc(20);
+    const least = toHalf(bytes, 2, Math.min(...block));
+    const scale = toHalf(bytes, 0, (Math.max(...block) - least) / 15);
+    block.forEach((x, i) => {
+      const q = scale === 0 ? 0 : Math.max(0, Math.min(15, Math.round((x - least) / scale)));
+      bytes[4 + (i % 16)]! |= q << (i < 16 ? 0 : 4);
+      worth[from + i] = scale * q + least;
+    });
+    data.push(bytes);
+  }
+  return { data: Buffer.concat(data), values: worth };
+}
+
+/** Writes a half-precision number. @returns the number as written */
+function toHalf(bytes: Buffer, at: number, value: number): number {
+  const bits = floatToHalf(value);
+  bytes.writeUInt16LE(bits, at);
+  return halfToFloat(bits);
 }
