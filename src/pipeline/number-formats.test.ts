@@ -73,6 +73,20 @@ test.each(["F8_E4M3", "F8_E5M2"] as const)(
   },
 );
 
+test("a checkpoint in bfloat16 is drawn as its numbers in float32, in int8 too", async () => {
+  const cast = async (tensor: Made): Promise<Made> => {
+    const data = new Uint8Array(floatsToBfloats(await valuesIn(tensor)).buffer);
+    return { dtype: "BF16", shape: tensor.shape, data };
+  };
+  const { odd, equal } = await both(
+    async (name, tensor) => new Map([[name, await cast(tensor)]]),
+    async (name, tensor) => new Map([[name, await inFloat32(await cast(tensor))]]),
+  );
+  const got = await pictureOf({ model: await write("BF16", odd), ...CONFIG, precision: "int8" });
+  const want = await pictureOf({ model: await write("BF16-equal", equal), ...CONFIG, precision: "int8" });
+  expect(largestDifference(got, want)).toBeLessThanOrEqual(1);
+});
+
 interface Spelling {
   readonly name: string;
   readonly dtype: "F8_E4M3" | "I8";
