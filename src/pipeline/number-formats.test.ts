@@ -238,23 +238,76 @@ test.each([
   },
 );
 
-test("an adapter and a LoRA in 8-bit floats are drawn as their numbers in float32", async () => {
-  const files = { adapter: goldenPath("tiny-photomaker-v1.bin"), lora: goldenPath("lora", "kohya_diffusers_names.safetensors") };
-  const paths: Record<string, string[]> = { small: [], equal: [] };
-  for (const [name, path] of Object.entries(files)) {
-    const [odd, equal] = [new Map<string, Made>(), new Map<string, Made>()];
-    for (const [key, tensor] of await allMade((await openTensors(path)).tensors)) {
-      const cast = /^F/.test(tensor.dtype) ? small(tensor.shape, await valuesIn(tensor), "F8_E4M3") : tensor;
-      odd.set(key, cast);
-      equal.set(key, /^F/.test(cast.dtype) ? await inFloat32(cast) : cast);
-    }
-    paths.small!.push(await write(`${name}-small`, odd));
-    paths.equal!.push(await write(`${name}-equal`, equal));
-  }
+/** A tensor of an adapter or a LoRA, stored otherwise: tensors by name, and the same numbers in float32. */
+type Stored = readonly [Map<string, Made>, Made];
+
+const storedAnew: Readonly<Record<string, (name: string, tensor: Made) => Promise<Stored>>> = {
+  "8-bit floats": async (name, tensor) => {
+    const cast = small(tensor.shape, await valuesIn(tensor), "F8_E4M3");
+    return [new Map([[name, cast]]), await inFloat32(cast)];
+  },
+  bfloat16: async (name, tensor) => {
+    const cast: Made = { ...tensor, dtype: "BF16", data: new Uint8Array(floatsToBfloats(await valuesIn(tensor)).buffer) };
+    return [new Map([[name, cast]]), await inFloat32(cast)];
+  },
+  "integers with a scale for each row": async (name, tensor) => {
+    if (!/weight$/.test(name) || tensor.shape.length < 2) return [new Map([[name, tensor]]), await inFloat32(tensor)];
+    const { weight, scales } = await scaledLayer(tensor, { name: "", dtype: "I8", scale: "weight_scale", perRow: true });
+    const numbers = await numbersOf(weight);
+    const row = numbers.length / scales.length;
+    const equal = single([...numbers.map((x, i) => x * scales[Math.floor(i / row)]!)], tensor.shape);
+    return [
+      new Map([
+        [name, weight],
+        [`${name}_scale`, single(scales, [scales.length, 1])],
+      ]),
+      equal,
+    ];
+  },
+};
+
+/** An adapter and a LoRA, and the picture that they give. */
+const FILES = {
+  adapter: goldenPath("tiny-photomaker-v1.bin"),
+  lora: goldenPath("lora", "kohya_diffusers_names.safetensors"),
+};
+async function pictureWith({ adapter, lora }: typeof FILES, precision: "f32" | "int8" = "f32"): Promise<Uint8Array> {
   await copyFile(goldenPath("photomaker-config.json"), join(folder, "photomaker-config.json"));
-  const load = ([adapter, lora]: string[]) => pictureOf({ ...TINY_V1, adapter: adapter!, loras: [{ path: lora!, scale: 1 }] });
-  expect(largestDifference(await load(paths.small!), await load(paths.equal!))).toBeLessThanOrEqual(1);
+  return pictureOf({ ...TINY_V1, adapter, loras: [{ path: lora, scale: 1 }], precision });
+}
+
+test.each(Object.keys(storedAnew))("an adapter and a LoRA in %s are drawn as their numbers in float32", async (kind) => {
+  const [odd, equal] = [{ ...FILES }, { ...FILES }];
+  for (const name of ["adapter", "lora"] as const) {
+    const [stored, numbers] = [new Map<string, Made>(), new Map<string, Made>()];
+    for (const [key, tensor] of await allMade((await openTensors(FILES[name])).tensors)) {
+      const [made, plain]: Stored = /^F/.test(tensor.dtype)
+        ? await storedAnew[kind]!(key, tensor)
+        : [new Map([[key, tensor]]), tensor];
+      for (const [own, one] of made) stored.set(own, one);
+      numbers.set(key, plain);
+    }
+    odd[name] = await write(`${name}-${kind}`, stored);
+    equal[name] = await write(`${name}-${kind}-equal`, numbers);
+  }
+  expect(largestDifference(await pictureWith(odd), await pictureWith(equal))).toBeLessThanOrEqual(1);
 });
+
+test.each(["f32", "int8"] as const)(
+  "an adapter and a LoRA in GGUF are drawn as their numbers in float32, in %s",
+  async (precision) => {
+    const [odd, equal] = [{ ...FILES }, { ...FILES }];
+    for (const name of ["adapter", "lora"] as const) {
+      const tensors = await allMade((await openTensors(FILES[name])).tensors);
+      for (const [key, { dtype }] of tensors) if (!/^F/.test(dtype)) tensors.delete(key);
+      const { made, shapes, equal: numbers } = await inGguf(tensors, "Q8_0", "F16");
+      odd[name] = join(folder, `${name}-${precision}.gguf`);
+      await writeFile(odd[name], makeGguf(made, { values: shapes }));
+      equal[name] = await write(`${name}-gguf-equal`, numbers);
+    }
+    expect(largestDifference(await pictureWith(odd, precision), await pictureWith(equal, precision))).toBeLessThanOrEqual(1);
+  },
+);
 
 const ATTENTION = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.";
 const bytes = (dtype: Made["dtype"], ...shape: number[]): Made => ({

@@ -1,7 +1,7 @@
 import type { WeightRange } from "../../runtime/eight-bit-probe.ts";
 import type { ToPrepare } from "../../runtime/prepare.ts";
 import type { Feeds, Runtime } from "../../runtime/runtime.ts";
-import { hasComputed, withComputed } from "../../sessions/computed-weights.ts";
+import { hasComputed, withAllComputed, withComputed } from "../../sessions/computed-weights.ts";
 import { loraScales, type Outputs, type TextGraph, type UNetGraph, type Unfinished, withLoras } from "../../sessions/graphs.ts";
 import { LazySession, type Prepare } from "../../sessions/lazy-session.ts";
 import { inEightBits, type Precision } from "../../sessions/precision.ts";
@@ -47,7 +47,7 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
     half = false,
     on = runtime,
     always?: () => Feeds,
-  ) => new LazySession(on, name, outputs, half, always);
+  ) => new LazySession(on, name, withAllComputed({ model: name, from }, outputs, computeInCache), half, always);
 
   /** Makes a session. @param outputs outputs of the model, or of another graph over the same weights */
   function inPrecision<Name extends string>(
