@@ -17,7 +17,7 @@ export interface OpenModelOptions extends GivenPrediction {
 }
 
 /**
- * Opens an SDXL model: a diffusers folder, or one file in the original layout (safetensors or .ckpt). Checks names
+ * Opens an SDXL model: a diffusers folder, or one file in the original layout (safetensors, .gguf or .ckpt). Checks names
  * and shapes; reads no weights.
  *
  * The path may also be the folder's model_index.json, or one of its components.
@@ -176,7 +176,7 @@ const tensorsOf = (
 const isAbsent = (value: unknown): boolean => Array.isArray(value) && value[0] === null;
 
 function notAModel(path: string, inside: readonly string[]): UserError {
-  const checkpoint = inside.find((name) => /\.(safetensors|ckpt|bin)$/.test(name));
+  const checkpoint = inside.find((name) => /\.(safetensors|gguf|ckpt|bin)$/.test(name));
   const remedy = checkpoint
     ? `Give the file itself, such as ${join(path, checkpoint)}.`
     : "Give the folder that has model_index.json in it.";

@@ -6,7 +6,7 @@ import { LORA_TAGS, loraName } from "../../pipeline/encode/tag-notices.ts";
 import { parsePrompt } from "../../text/prompt-tree.ts";
 
 /** Endings of LoRAs, the better one first. */
-const ENDINGS = [".safetensors", ".pt", ".bin"];
+const ENDINGS = [".safetensors", ".gguf", ".pt", ".bin"];
 
 /**
  * The LoRAs that `<lora:name:0.8>` in prompts asks for and the folder has, beside those that are given. What the folder lacks is said when the

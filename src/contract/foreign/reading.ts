@@ -63,7 +63,7 @@ export class Reading {
 
   model(name: unknown): void {
     if (typeof name === "string" && name !== "")
-      this.load.model = /\.(safetensors|ckpt)$/i.test(name) ? name : `${name}.safetensors`;
+      this.load.model = /\.(safetensors|gguf|ckpt)$/i.test(name) ? name : `${name}.safetensors`;
   }
 
   get found(): ForeignSettings {

@@ -6,7 +6,7 @@ import type { PromptTag } from "../../text/prompt-tree.ts";
 export const LORA_TAGS: ReadonlySet<string> = new Set(["lora", "lyco", "lycoris"]);
 
 /** A LoRA's name as prompts have it: its file without folder and ending. */
-export const loraName = (path: string): string => path.replace(/^.*[\\/]/, "").replace(/\.(safetensors|pt|bin)$/i, "");
+export const loraName = (path: string): string => path.replace(/^.*[\\/]/, "").replace(/\.(safetensors|gguf|pt|bin)$/i, "");
 
 /** What a prompt's tags ask for, and is not as they say. */
 export function tagNotices(tags: readonly PromptTag[], loras: LoadOptions["loras"]): Notice[] {

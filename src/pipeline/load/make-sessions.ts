@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import type { WeightRange } from "../../runtime/eight-bit-probe.ts";
 import type { ToPrepare } from "../../runtime/prepare.ts";
 import type { Feeds, Runtime } from "../../runtime/runtime.ts";
-import { hasComputed, withComputed } from "../../sessions/computed-weights.ts";
+import { hasComputed, withAllComputed, withComputed } from "../../sessions/computed-weights.ts";
 import {
   loraScales,
   NO_PAIRS,
@@ -58,7 +58,7 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
     half = false,
     on = runtime,
     always?: () => Feeds,
-  ) => new LazySession(on, name, outputs, half, always);
+  ) => new LazySession(on, name, withAllComputed({ model: name, from }, outputs, computeInCache), half, always);
 
   /** Makes a session. @param outputs outputs of the model, or of another graph over the same weights */
   function inPrecision<Name extends string>(

@@ -87,7 +87,8 @@ function allShards(names: readonly string[], base: string, mark: string, end: st
 }
 
 function chooseSingle(paths: readonly string[], repo: string, variant: string | undefined): ChosenFiles {
-  const root = inRoot(paths).filter(isWeights);
+  const inside = inRoot(paths);
+  const root = inside.some(isWeights) ? inside.filter(isWeights) : inside.filter((path) => path.endsWith(".gguf"));
   const adapters = root.filter((path) => /^photomaker.*\.(safetensors|bin)$/i.test(path));
   const component = paths.includes("config.json") ? chooseForm(inRoot(paths), variant) : undefined;
   if (component !== undefined && adapters.length === 0) return { files: ["config.json", ...component], open: "" };
