@@ -7,7 +7,7 @@ import type { Runtime, Session } from "../../runtime/runtime.ts";
 import { openRuntime } from "../../sessions/runtimes.node.ts";
 import { alignFace } from "../align.ts";
 import type { Detection, FivePoints } from "../face.ts";
-import { pixelsOf } from "../networks/pixels.ts";
+import { networkPixels } from "../networks/network-pixels.ts";
 import { SCRFD_STRIDES, scrfdFaces } from "../networks/scrfd-faces.ts";
 import { type FoundNetwork, findNetworks } from "./find-networks.node.ts";
 import { fitted } from "./fit.ts";
@@ -79,7 +79,7 @@ export async function openFacePack(path: string, how: { readonly threads?: numbe
   async function detectAt(picture: Rgb8, wide: number, high: number, signal?: AbortSignal): Promise<Detection[]> {
     const { network, file } = detector;
     const { input, scale } = fitted(picture, wide, high);
-    const found = await run(detector, pixelsOf(input, { mean: 127.5, spread: 128 }), network.input, network.outputs, signal);
+    const found = await run(detector, networkPixels(input, { mean: 127.5, spread: 128 }), network.input, network.outputs, signal);
     const levels = SCRFD_STRIDES.map((stride, level) => {
       const places = (wide / stride) * (high / stride) * 2;
       const [score, bbox, kps] = [1, 4, 10].map((numbers, part) => {
@@ -116,7 +116,7 @@ export async function openFacePack(path: string, how: { readonly threads?: numbe
     async embed(picture, points, signal) {
       const { network, file } = recogniser;
       const crop = alignFace(picture, points, ARCFACE_SIDE);
-      const pixels = pixelsOf(crop, network.normalises ? {} : { mean: 127.5, spread: 127.5 });
+      const pixels = networkPixels(crop, network.normalises ? {} : { mean: 127.5, spread: 127.5 });
       const found = await run(recogniser, pixels, network.input, [network.output], signal);
       const { data, dims } = found[network.output]!;
       if (data.length !== (width ?? data.length) || dims.length !== 2)

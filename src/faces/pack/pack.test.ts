@@ -21,7 +21,7 @@ import { goldenPath, hasGolden } from "../../testing/golden.ts";
 import { makeZip } from "../../testing/made-files.ts";
 import { goldenJson, goldenTensors } from "../../testing/tensors.ts";
 import type { FivePoints } from "../face.ts";
-import { pixelsOf } from "../networks/pixels.ts";
+import { networkPixels } from "../networks/network-pixels.ts";
 import { scrfdFaces } from "../networks/scrfd-faces.ts";
 import { openFacePack } from "./open-pack.node.ts";
 
@@ -376,7 +376,7 @@ test("the fitted picture and the network's raw outputs are the golden ones", asy
     const expected = await decodePhoto(goldenPath("faces", "scrfd", each.input));
     expect(Array.from(input.data)).toMatchGolden(expected.data, 0);
   }
-  expect(pixelsOf(rgb8(1, 1, Uint8Array.of(0, 127, 255)), { mean: 127.5, spread: 128 }).data[2]).toBeCloseTo(127.5 / 128);
+  expect(networkPixels(rgb8(1, 1, Uint8Array.of(0, 127, 255)), { mean: 127.5, spread: 128 }).data[2]).toBeCloseTo(127.5 / 128);
   expect(scrfdFaces([EMPTY, EMPTY, EMPTY], 64, 1, { threshold: 0.5, overlap: 0.4 })).toEqual([]);
 });
 const EMPTY = { score: [], bbox: [], kps: [] };
