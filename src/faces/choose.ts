@@ -100,8 +100,8 @@ function personOf(
 function nearest(photo: PhotoToChooseFrom, n: number, person: readonly Member[], same: number): Member | undefined {
   const middle = { side: Number.POSITIVE_INFINITY, vector: middleVector(person.map(({ vector }) => vector)) };
   const faces = photo.faces.map(({ box, vector }, face) => ({ photo: n, face, side: sideOf(box), vector }));
-  const best = faces.reduce((a, b) => (likeness(b, middle) > likeness(a, middle) ? b : a));
-  return likeness(best, middle) >= same ? best : undefined;
+  const best = faces.reduce((a, b) => (likeness(b, middle, same) > likeness(a, middle, same) ? b : a));
+  return likeness(best, middle, same) >= same ? best : undefined;
 }
 
 const largestOf = ({ faces }: PhotoToChooseFrom): number =>

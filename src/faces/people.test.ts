@@ -41,7 +41,7 @@ test("a face that is like one of a person's faces and unlike the others does not
   const between = middleVector([a!, pictures(1, 1, 0.5)[0]!]); // 0.71 to a, 0.35 to b
   const faces = [a!, b!, between].map((vector, photo) => ({ photo, vector, side: 100 }));
   expect(groupPeople(faces, 0.6)[0]).toEqual([0, 2]);
-  expect(likeness(faces[1]!, faces[2]!)).toBeLessThan(0.6);
+  expect(likeness(faces[1]!, faces[2]!, 0.6)).toBeLessThan(0.6);
 });
 
 test("small faces must be more alike", () => {

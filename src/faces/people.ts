@@ -10,12 +10,17 @@ export interface ComparedFace {
 
 /** Vectors of smaller faces are not to be relied on: among faces of 30 to 60 pixels strangers reached a cosine of 0.50 where others stay below 0.37. */
 const LEAST_RELIABLE = 60; // pixels
-/** How much more alike a small face must be. */
-const DOUBT = 0.1;
+/** How much more alike small faces must be, as a share of the way from `same` to 1. */
+const DOUBT = 0.15;
 
-/** Cosine of two faces, less a doubt where one is small. */
-export function likeness(a: Pick<ComparedFace, "side" | "vector">, b: Pick<ComparedFace, "side" | "vector">): number {
-  return cosine(a.vector, b.vector) - (Math.min(a.side, b.side) < LEAST_RELIABLE ? DOUBT : 0);
+type Compared = Pick<ComparedFace, "side" | "vector">;
+
+/**
+ * Cosine of two faces, less a doubt where one is small.
+ * @param same cosine from which on two faces are one person's
+ */
+export function likeness(a: Compared, b: Compared, same: number): number {
+  return cosine(a.vector, b.vector) - (Math.min(a.side, b.side) < LEAST_RELIABLE ? DOUBT * (1 - same) : 0);
 }
 
 /** Cosine of two vectors. */
@@ -46,7 +51,7 @@ export function middleVector(vectors: readonly Float32Array[]): Float32Array {
 export function groupPeople(faces: readonly ComparedFace[], same: number): number[][] {
   const groups = faces.map((_, i): number[] | undefined => [i]);
   const alike = faces.map((a, i) =>
-    Float32Array.from(faces, (b, j) => (i === j || a.photo === b.photo ? Number.NEGATIVE_INFINITY : likeness(a, b))),
+    Float32Array.from(faces, (b, j) => (i === j || a.photo === b.photo ? Number.NEGATIVE_INFINITY : likeness(a, b, same))),
   );
   const nearest = alike.map(largestIndex);
   for (;;) {
