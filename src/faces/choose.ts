@@ -2,7 +2,7 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Box, Point } from "./face.ts";
 import { areaOf, centreOf, heightOf, holds, sideOf, widthOf } from "./geometry.ts";
-import { cosine, groupPeople, likeness, middleVector } from "./people.ts";
+import { averageCosine, groupPeople, likeness } from "./people.ts";
 
 /** The face that a user asks for: its index from the left, counted from 0, the largest, or the one at a point in shares of width and height. */
 export type FaceWish = number | "largest" | { readonly at: Point };
@@ -22,7 +22,7 @@ export interface ChosenFace {
   readonly face: number | undefined;
   /** Why this face: asked for, the only one, that of the person of the other photos, or the largest. */
   readonly reason: "asked" | "only" | "same-person" | "largest" | "none";
-  /** Cosine to the middle of the other photos' faces, where there are others. */
+  /** Average cosine to the faces of the other photos, where there are others. */
   readonly likeness?: number;
 }
 
@@ -98,10 +98,10 @@ function personOf(
 
 /** The face of a photo that is most like a person, if it is alike. */
 function nearest(photo: PhotoToChooseFrom, n: number, person: readonly Member[], same: number): Member | undefined {
-  const middle = { side: Number.POSITIVE_INFINITY, vector: middleVector(person.map(({ vector }) => vector)) };
   const faces = photo.faces.map(({ box, vector }, face) => ({ photo: n, face, side: sideOf(box), vector }));
-  const best = faces.reduce((a, b) => (likeness(b, middle, same) > likeness(a, middle, same) ? b : a));
-  return likeness(best, middle, same) >= same ? best : undefined;
+  const alike = faces.map((face) => likeness(face, person, same));
+  const best = alike.indexOf(Math.max(...alike));
+  return alike[best]! >= same ? faces[best] : undefined;
 }
 
 const largestOf = ({ faces }: PhotoToChooseFrom): number =>
@@ -174,7 +174,12 @@ function compared(
   const core = members.filter(isPerson);
   const alike = members.map((one) => {
     const rest = (core.length > 1 || (core.length === 1 && !isPerson(one)) ? core : members).filter((each) => each !== one);
-    return rest.length === 0 ? undefined : cosine(one.vector, middleVector(rest.map(({ vector }) => vector)));
+    return rest.length === 0
+      ? undefined
+      : averageCosine(
+          one.vector,
+          rest.map(({ vector }) => vector),
+        );
   });
   const unlike = members.filter((_, i) => alike[i] !== undefined && alike[i]! < same);
   const cosineOf = (one: Member): string => alike[members.indexOf(one)]!.toFixed(2);

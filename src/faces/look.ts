@@ -27,32 +27,21 @@ export interface SeenPhoto {
   readonly faces: readonly SeenFace[];
 }
 
-/**
- * Score from which on a detection needs no second opinion. Faces in clean photos score 0.85 and more; the one false box among 42 had 0.68, and a
- * flag of -5.5 where faces have 4 and more.
- */
-const SURE = 0.8;
-
 /** The networks that looking takes. */
 export type LookingNetworks = Pick<FaceNetworks, "detect" | "mesh" | "embed">;
 
-/** Finds the faces of a photo, and what is to be said of each. A detection that is not sure is kept only if FaceMesh takes it for a face. */
+/** Finds the faces of a photo, and what is to be said of each. */
 export async function lookAt(picture: Rgb8, networks: LookingNetworks, signal?: AbortSignal): Promise<SeenPhoto> {
   const found = await findFaces(picture, networks, signal);
-  const faces: SeenFace[] = [];
-  for (const face of found.faces) {
-    signal?.throwIfAborted();
-    const mesh = await networks.mesh(found.picture, face, signal);
-    if (face.score < SURE && mesh.isFace <= 0) continue;
-    const { box, points, score } = face;
-    const warnings = qualityOf(found.picture, face, mesh);
-    faces.push({
-      ...{ box, points, score, side: sideOf(box), isFace: mesh.isFace, warnings },
+  const faces = found.faces.map((face): SeenFace => {
+    const { box, points, score, mesh } = face;
+    return {
+      ...{ box, points, score, side: sideOf(box), isFace: mesh.isFace, warnings: qualityOf(found.picture, face, mesh) },
       vector: once((stop) => networks.embed(found.picture, points, stop)),
-    });
-  }
+    };
+  });
   faces.sort((a, b) => centreOf(a.box)[0] - centreOf(b.box)[0]);
-  return faces.length === 0 ? { picture, turn: 0, faces } : { picture: found.picture, turn: found.turn, faces };
+  return { picture: found.picture, turn: found.turn, faces };
 }
 
 /** Computes a value when it is first asked for; a failure is not kept. */
