@@ -183,29 +183,48 @@ function compared(
   });
   const unlike = members.filter((_, i) => alike[i] !== undefined && alike[i]! < same);
   const cosineOf = (one: Member): string => alike[members.indexOf(one)]!.toFixed(2);
-  if (unlike.length > 0 && unlike.length === members.length)
-    notices.push({
-      code: "face/different-people",
-      message: `No two photos seem to show the same person: ${members.map((one) => `${photos[one.photo]!.name} (${cosineOf(one)})`).join(", ")}; from a likeness of ${same} on faces are taken for one person's. All are used.`,
-    });
-  else {
-    for (const one of unlike)
-      notices.push({
-        code: "face/unlike",
-        message: `The face in ${photos[one.photo]!.name} is unlike those of the other photos: its likeness is ${cosineOf(one)}, and one person's is ${same} or more. It is used all the same; leave the photo out if it shows somebody else${photos[one.photo]!.faces.length > 1 ? `, or choose another face with ${asIndex(photos[one.photo]!.name, one.face === 0 ? 1 : 0)}` : ""}.`,
-      });
-    const second = groupPeople(unlike, same)[0] ?? [];
-    if (second.length > 1)
-      notices.push({
-        code: "face/different-people",
-        message: `The photos seem to show two people: ${second.map((i) => photos[unlike[i]!.photo]!.name).join(", ")} show another one than ${members
-          .filter((one) => !unlike.includes(one))
-          .map(({ photo }) => photos[photo]!.name)
-          .join(", ")}. Give photos of one person, or mix two on purpose.`,
-      });
-  }
+  notices.push(...unlikeNotices(photos, members, unlike, cosineOf, same));
   return choices.map((choice, n) => {
     const at = members.findIndex(({ photo }) => photo === n);
     return at < 0 || alike[at] === undefined ? choice : { ...choice, likeness: alike[at] };
   });
 }
+
+/** Says which photos show somebody else. */
+function unlikeNotices(
+  photos: readonly PhotoToChooseFrom[],
+  members: readonly Member[],
+  unlike: readonly Member[],
+  cosineOf: (one: Member) => string,
+  same: number,
+): Notice[] {
+  if (unlike.length === 0) return [];
+  const nameOf = ({ photo }: Member): string => photos[photo]!.name;
+  const withCosine = shortList(unlike.map((one) => `${nameOf(one)} (${cosineOf(one)})`));
+  if (unlike.length === members.length)
+    return [
+      {
+        code: "face/different-people",
+        message: `No two photos seem to show the same person: ${withCosine}. From a likeness of ${same} on, faces are taken for one person's. All are used.`,
+      },
+    ];
+  const several = unlike.filter(({ photo }) => photos[photo]!.faces.length > 1);
+  const other = several.map((one) => asIndex(nameOf(one), one.face === 0 ? 1 : 0)).slice(0, 1);
+  const notices = [
+    {
+      code: "face/unlike",
+      message: `${unlike.length === 1 ? "The face in one photo is" : `The faces in ${unlike.length} photos are`} unlike those of the others: ${withCosine}; one person's likeness is ${same} or more. ${unlike.length === 1 ? "It is" : "They are"} used all the same. Leave out what shows somebody else${other.length > 0 ? `, or choose another face, as with ${other[0]}` : ""}.`,
+    },
+  ];
+  const [second = []] = groupPeople(unlike, same);
+  if (second.length > 1)
+    notices.push({
+      code: "face/different-people",
+      message: `The photos seem to show more than one person: ${shortList(second.map((i) => nameOf(unlike[i]!)))} show another one than ${shortList(members.filter((one) => !unlike.includes(one)).map(nameOf))}. Give photos of one person, or mix two on purpose.`,
+    });
+  return notices;
+}
+
+const MOST = 5;
+const shortList = (names: readonly string[]): string =>
+  names.length <= MOST ? names.join(", ") : `${names.slice(0, MOST).join(", ")} and ${names.length - MOST} more`;

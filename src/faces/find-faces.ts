@@ -2,9 +2,9 @@ import { cutOut } from "../image/cut-out.ts";
 import { type Rgb8, rgb8 } from "../image/rgb8.ts";
 import { shrink } from "../image/shrink.ts";
 import type { Detection, FaceMesh, FaceNetworks } from "./face.ts";
-import { placed, type View } from "./geometry.ts";
+import { placed, type SearchView } from "./geometry.ts";
 import { mergeSightings, type Sighting } from "./merge.ts";
-import { tilesOf } from "./tiles.ts";
+import { searchTiles } from "./tiles.ts";
 import { TURNS, type Turn, turned, uprightTurn } from "./turn.ts";
 
 /** Side of the picture that detectors look at, in pixels; what is larger they shrink. */
@@ -93,14 +93,14 @@ async function facesOf(picture: Rgb8, networks: Detector, signal?: AbortSignal):
   if (fine !== whole) {
     // a face that is too small for the pass over the whole lies in one of the tiles, not half in two
     const overlap = (1.25 * LEAST_SEEN * Math.max(fine.width, fine.height)) / DETECTOR_SIDE;
-    const tiles = tilesOf(fine.width, fine.height, DETECTOR_SIDE, Math.min(overlap, DETECTOR_SIDE / 2));
+    const tiles = searchTiles(fine.width, fine.height, DETECTOR_SIDE, Math.min(overlap, DETECTOR_SIDE / 2));
     for (const tile of tiles) seen.push(...(await look(fine, tile)));
   }
   return seen.length > 0 ? mergeSightings(seen) : filling(whole);
 
-  async function look(view: Rgb8, { left, top, width, height }: ReturnType<typeof tilesOf>[number]): Promise<Sighting[]> {
+  async function look(view: Rgb8, { left, top, width, height }: ReturnType<typeof searchTiles>[number]): Promise<Sighting[]> {
     signal?.throwIfAborted();
-    const place: View = { across: view.width / picture.width, down: view.height / picture.height, left, top };
+    const place: SearchView = { across: view.width / picture.width, down: view.height / picture.height, left, top };
     const found = await networks.detect(cutOut(view, left, top, width, height), signal);
     return found.map((face) => {
       const { box } = face;
@@ -117,7 +117,7 @@ async function facesOf(picture: Rgb8, networks: Detector, signal?: AbortSignal):
   async function filling(view: Rgb8): Promise<Detection[]> {
     signal?.throwIfAborted();
     const [left, top] = [Math.round(view.width / 2), Math.round(view.height / 2)];
-    const place: View = { across: view.width / picture.width, down: view.height / picture.height, left: -left, top: -top };
+    const place: SearchView = { across: view.width / picture.width, down: view.height / picture.height, left: -left, top: -top };
     const found = await networks.detect(withMargin(view, left, top), signal);
     return mergeSightings(found.map((face) => ({ ...placed(face, place), cut: false })));
   }
