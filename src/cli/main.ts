@@ -34,6 +34,7 @@ void runCli(
     }),
     download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
     describe: async (path) => (await import("../weights/describe.node.ts")).describe(path),
+    faces: () => import("./faces/look-at-files.ts"),
     world: () => import("./world/world-files.ts"),
   },
 ).then((code) => {

@@ -57,6 +57,7 @@ beforeEach(async () => {
       missing: [],
       remarks: [],
     }),
+    faces: () => import("./faces/look-at-files.ts"),
     world: () => import("./world/world-files.ts"),
   };
 });

@@ -2,7 +2,7 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Box, Point } from "./face.ts";
 import { areaOf, centreOf, heightOf, holds, sideOf, widthOf } from "./geometry.ts";
-import { cosine, groupPeople, likeness, middleVector } from "./people.ts";
+import { averageCosine, groupPeople, likeness } from "./people.ts";
 
 /** The face that a user asks for: its index from the left, counted from 0, the largest, or the one at a point in shares of width and height. */
 export type FaceWish = number | "largest" | { readonly at: Point };
@@ -22,7 +22,7 @@ export interface ChosenFace {
   readonly face: number | undefined;
   /** Why this face: asked for, the only one, that of the person of the other photos, or the largest. */
   readonly reason: "asked" | "only" | "same-person" | "largest" | "none";
-  /** Cosine to the middle of the other photos' faces, where there are others. */
+  /** Average cosine to the faces of the other photos, where there are others. */
   readonly likeness?: number;
 }
 
@@ -98,10 +98,10 @@ function personOf(
 
 /** The face of a photo that is most like a person, if it is alike. */
 function nearest(photo: PhotoToChooseFrom, n: number, person: readonly Member[], same: number): Member | undefined {
-  const middle = { side: Number.POSITIVE_INFINITY, vector: middleVector(person.map(({ vector }) => vector)) };
   const faces = photo.faces.map(({ box, vector }, face) => ({ photo: n, face, side: sideOf(box), vector }));
-  const best = faces.reduce((a, b) => (likeness(b, middle) > likeness(a, middle) ? b : a));
-  return likeness(best, middle) >= same ? best : undefined;
+  const alike = faces.map((face) => likeness(face, person, same));
+  const best = alike.indexOf(Math.max(...alike));
+  return alike[best]! >= same ? faces[best] : undefined;
 }
 
 const largestOf = ({ faces }: PhotoToChooseFrom): number =>
@@ -174,33 +174,57 @@ function compared(
   const core = members.filter(isPerson);
   const alike = members.map((one) => {
     const rest = (core.length > 1 || (core.length === 1 && !isPerson(one)) ? core : members).filter((each) => each !== one);
-    return rest.length === 0 ? undefined : cosine(one.vector, middleVector(rest.map(({ vector }) => vector)));
+    return rest.length === 0
+      ? undefined
+      : averageCosine(
+          one.vector,
+          rest.map(({ vector }) => vector),
+        );
   });
   const unlike = members.filter((_, i) => alike[i] !== undefined && alike[i]! < same);
   const cosineOf = (one: Member): string => alike[members.indexOf(one)]!.toFixed(2);
-  if (unlike.length > 0 && unlike.length === members.length)
-    notices.push({
-      code: "face/different-people",
-      message: `No two photos seem to show the same person: ${members.map((one) => `${photos[one.photo]!.name} (${cosineOf(one)})`).join(", ")}; from a likeness of ${same} on faces are taken for one person's. All are used.`,
-    });
-  else {
-    for (const one of unlike)
-      notices.push({
-        code: "face/unlike",
-        message: `The face in ${photos[one.photo]!.name} is unlike those of the other photos: its likeness is ${cosineOf(one)}, and one person's is ${same} or more. It is used all the same; leave the photo out if it shows somebody else${photos[one.photo]!.faces.length > 1 ? `, or choose another face with ${asIndex(photos[one.photo]!.name, one.face === 0 ? 1 : 0)}` : ""}.`,
-      });
-    const second = groupPeople(unlike, same)[0] ?? [];
-    if (second.length > 1)
-      notices.push({
-        code: "face/different-people",
-        message: `The photos seem to show two people: ${second.map((i) => photos[unlike[i]!.photo]!.name).join(", ")} show another one than ${members
-          .filter((one) => !unlike.includes(one))
-          .map(({ photo }) => photos[photo]!.name)
-          .join(", ")}. Give photos of one person, or mix two on purpose.`,
-      });
-  }
+  notices.push(...unlikeNotices(photos, members, unlike, cosineOf, same));
   return choices.map((choice, n) => {
     const at = members.findIndex(({ photo }) => photo === n);
     return at < 0 || alike[at] === undefined ? choice : { ...choice, likeness: alike[at] };
   });
 }
+
+/** Says which photos show somebody else. */
+function unlikeNotices(
+  photos: readonly PhotoToChooseFrom[],
+  members: readonly Member[],
+  unlike: readonly Member[],
+  cosineOf: (one: Member) => string,
+  same: number,
+): Notice[] {
+  if (unlike.length === 0) return [];
+  const nameOf = ({ photo }: Member): string => photos[photo]!.name;
+  const withCosine = shortList(unlike.map((one) => `${nameOf(one)} (${cosineOf(one)})`));
+  if (unlike.length === members.length)
+    return [
+      {
+        code: "face/different-people",
+        message: `No two photos seem to show the same person: ${withCosine}. From a likeness of ${same} on, faces are taken for one person's. All are used.`,
+      },
+    ];
+  const several = unlike.filter(({ photo }) => photos[photo]!.faces.length > 1);
+  const other = several.map((one) => asIndex(nameOf(one), one.face === 0 ? 1 : 0)).slice(0, 1);
+  const notices = [
+    {
+      code: "face/unlike",
+      message: `${unlike.length === 1 ? "The face in one photo is" : `The faces in ${unlike.length} photos are`} unlike those of the others: ${withCosine}; one person's likeness is ${same} or more. ${unlike.length === 1 ? "It is" : "They are"} used all the same. Leave out what shows somebody else${other.length > 0 ? `, or choose another face, as with ${other[0]}` : ""}.`,
+    },
+  ];
+  const [second = []] = groupPeople(unlike, same);
+  if (second.length > 1)
+    notices.push({
+      code: "face/different-people",
+      message: `The photos seem to show more than one person: ${shortList(second.map((i) => nameOf(unlike[i]!)))} show another one than ${shortList(members.filter((one) => !unlike.includes(one)).map(nameOf))}. Give photos of one person, or mix two on purpose.`,
+    });
+  return notices;
+}
+
+const MOST = 5;
+const shortList = (names: readonly string[]): string =>
+  names.length <= MOST ? names.join(", ") : `${names.slice(0, MOST).join(", ")} and ${names.length - MOST} more`;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import type { Rgb8 } from "../image/index.ts";
 import { drawnNetworks, drawnPhoto } from "../testing/drawn-faces.ts";
-import type { Box } from "./face.ts";
+import type { Box, Detection } from "./face.ts";
 import { findFaces } from "./find-faces.ts";
 import { type Turn, turned } from "./turn.ts";
 
@@ -55,20 +56,42 @@ test.each([90, 180, 270] as const)("a photo that lies on its side is turned by %
   expectBoxes(found.faces, [[200, 100, 290, 190]], 3);
 });
 
+/** A detector that also sees faces on their side, and is as sure as given; `flag` is what the second network says of those. */
+function sidewaysDetector(upright: Rgb8, score: number, flag: number) {
+  const { detect, mesh } = drawnNetworks();
+  const points = [[110, 300], [110, 340], [130, 320], [150, 300], [150, 340]] as const; // biome-ignore format: a list
+  return {
+    detect: async (picture: Rgb8) =>
+      picture.width === upright.width
+        ? detect(picture)
+        : [{ box: { left: 100, top: 290, right: 190, bottom: 380 }, points, score }],
+    mesh: async (picture: Rgb8, face: Detection) =>
+      picture.width === upright.width ? mesh(picture, face) : { ...(await mesh(picture, face)), isFace: flag },
+  };
+}
+
 test("faces that are found lying are set upright, if they are seen better so", async () => {
   const upright = drawnPhoto(600, 500, [{ left: 200, top: 100, side: 90, person: 1 }]);
   const lying = turned(upright, 270);
-  const networks = drawnNetworks();
-  // a detector that also sees faces on their side, less surely: the face's mouth is at the right of its eyes
-  const detect = async (picture: typeof lying) => {
-    if (picture.width === upright.width) return networks.detect(picture);
-    const [eyes, mouth] = [110, 150];
-    const points = [[eyes, 300], [eyes, 340], [130, 320], [mouth, 300], [mouth, 340]] as const; // biome-ignore format: a table
-    return [{ box: { left: 100, top: 290, right: 190, bottom: 380 }, points, score: 0.7 }];
+  for (const [score, flag] of [[0.7, 3], [0.9, 3], [0.9, 12]] as const) // biome-ignore format: a list
+    expect((await findFaces(lying, sidewaysDetector(upright, score, flag))).turn).toBe(90);
+  // nothing better in any turn: somebody lies
+  const { detect, mesh } = sidewaysDetector(upright, 0.9, 3);
+  const nothing = async (picture: Rgb8) => (picture.width === lying.width ? detect(picture) : []);
+  expect((await findFaces(lying, { detect: nothing, mesh })).turn).toBe(0);
+});
+
+test("a box of which neither network is sure is no face; one of them is enough", async () => {
+  const picture = drawnPhoto(600, 500, [{ left: 200, top: 100, side: 90, person: 1, score: 0.7 }]);
+  const { detect, mesh } = drawnNetworks();
+  const found = async (score: number, isFace: number) => {
+    const networks = {
+      detect: async (given: Rgb8) => (await detect(given)).map((face) => ({ ...face, score })),
+      mesh: async (given: Rgb8, face: Detection) => ({ ...(await mesh(given, face)), isFace }),
+    };
+    return (await findFaces(picture, networks)).faces.length;
   };
-  expect((await findFaces(lying, { detect })).turn).toBe(90);
-  const sure = async (picture: typeof lying) => (picture.width === upright.width ? [] : detect(picture));
-  expect((await findFaces(lying, { detect: sure })).turn).toBe(0);
+  expect([await found(0.7, -1), await found(0.79, 0), await found(0.7, 1), await found(0.8, -1)]).toEqual([0, 0, 1, 1]);
 });
 
 test("where there is no face, none is found, and the picture stays as it is", async () => {
@@ -81,7 +104,7 @@ test("a face that fills the picture is found with a margin around it", async () 
   const shy = drawnNetworks();
   const detect = async (given: typeof picture) =>
     (await shy.detect(given)).filter(({ box }) => box.right - box.left < 0.7 * given.width);
-  const { faces } = await findFaces(picture, { detect });
+  const { faces } = await findFaces(picture, { detect, mesh: shy.mesh });
   expectBoxes(faces, [[0, 0, 320, 320]], 3);
 });
 

@@ -20,7 +20,7 @@ export const holds = ({ left, top, right, bottom }: Box, [x, y]: Point): boolean
   x >= left && x < right && y >= top && y < bottom;
 
 /** A picture in which faces were sought: a picture scaled by `across` and `down`, of which a part was cut out at (left, top). */
-export interface View {
+export interface SearchView {
   readonly across: number;
   readonly down: number;
   readonly left: number;
@@ -28,7 +28,7 @@ export interface View {
 }
 
 /** Moves a detection from a view to the picture itself. */
-export function placed({ box, points, score }: Detection, { across, down, left, top }: View): Detection {
+export function placed({ box, points, score }: Detection, { across, down, left, top }: SearchView): Detection {
   const place = ([x, y]: Point): Point => [(x + left) / across, (y + top) / down];
   const [x0, y0] = place([box.left, box.top]);
   const [x1, y1] = place([box.right, box.bottom]);

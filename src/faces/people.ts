@@ -10,12 +10,18 @@ export interface ComparedFace {
 
 /** Vectors of smaller faces are not to be relied on: among faces of 30 to 60 pixels strangers reached a cosine of 0.50 where others stay below 0.37. */
 const LEAST_RELIABLE = 60; // pixels
-/** How much more alike a small face must be. */
-const DOUBT = 0.1;
+/** How much more alike small faces must be, as a share of the way from `same` to 1. */
+const DOUBT = 0.15;
 
-/** Cosine of two faces, less a doubt where one is small. */
-export function likeness(a: Pick<ComparedFace, "side" | "vector">, b: Pick<ComparedFace, "side" | "vector">): number {
-  return cosine(a.vector, b.vector) - (Math.min(a.side, b.side) < LEAST_RELIABLE ? DOUBT : 0);
+type Compared = Pick<ComparedFace, "side" | "vector">;
+
+/**
+ * Average cosine of a face to those of a person, less a doubt where a face is small.
+ * @param same cosine from which on two faces are one person's
+ */
+export function likeness(face: Compared, person: readonly Compared[], same: number): number {
+  const doubt = (other: Compared): number => (Math.min(face.side, other.side) < LEAST_RELIABLE ? DOUBT * (1 - same) : 0);
+  return person.reduce((sum, each) => sum + cosine(face.vector, each.vector) - doubt(each), 0) / person.length;
 }
 
 /** Cosine of two vectors. */
@@ -29,12 +35,9 @@ export function cosine(a: Float32Array, b: Float32Array): number {
   return dot / Math.sqrt(ofA * ofB || 1);
 }
 
-/** Unit vector in the middle of some. */
-export function middleVector(vectors: readonly Float32Array[]): Float32Array {
-  const sum = vectors[0]!.map((_, i) => vectors.reduce((total, each) => total + each[i]!, 0));
-  const length = Math.hypot(...sum) || 1;
-  return sum.map((value) => value / length);
-}
+/** Average cosine of a face to several. */
+export const averageCosine = (vector: Float32Array, others: readonly Float32Array[]): number =>
+  others.reduce((sum, other) => sum + cosine(vector, other), 0) / others.length;
 
 /**
  * Groups faces by person. The two groups whose faces are most alike on average are joined, as long as that average is at least `same` and they share no
@@ -46,7 +49,7 @@ export function middleVector(vectors: readonly Float32Array[]): Float32Array {
 export function groupPeople(faces: readonly ComparedFace[], same: number): number[][] {
   const groups = faces.map((_, i): number[] | undefined => [i]);
   const alike = faces.map((a, i) =>
-    Float32Array.from(faces, (b, j) => (i === j || a.photo === b.photo ? Number.NEGATIVE_INFINITY : likeness(a, b))),
+    Float32Array.from(faces, (b, j) => (i === j || a.photo === b.photo ? Number.NEGATIVE_INFINITY : likeness(a, [b], same))),
   );
   const nearest = alike.map(largestIndex);
   for (;;) {

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { tilesOf } from "./tiles.ts";
+import { searchTiles } from "./tiles.ts";
 
 test("tiles are spread evenly", () => {
-  expect(tilesOf(1000, 640, 640, 100).map(({ left, top }) => [left, top])).toEqual([
+  expect(searchTiles(1000, 640, 640, 100).map(({ left, top }) => [left, top])).toEqual([
     [0, 0],
     [360, 0],
   ]);
-  expect(tilesOf(300, 200, 640, 100)).toEqual([{ left: 0, top: 0, width: 300, height: 200 }]);
+  expect(searchTiles(300, 200, 640, 100)).toEqual([{ left: 0, top: 0, width: 300, height: 200 }]);
 });
 
 test("whatever is no wider than the overlap lies whole in one tile, and no tile reaches outside", () => {
@@ -18,7 +18,7 @@ test("whatever is no wider than the overlap lies whole in one tile, and no tile 
       const overlap = Math.floor(tile / 2);
       const thing = Math.min(overlap, w, h);
       const [left, top] = [Math.floor((x * (w - thing)) / 1000), Math.floor((y * (h - thing)) / 1000)];
-      const tiles = tilesOf(w, h, tile, overlap);
+      const tiles = searchTiles(w, h, tile, overlap);
       const fits = tiles.every((each) => each.width <= tile && each.left + each.width <= w && each.top + each.height <= h);
       const across = (each: (typeof tiles)[number]) => left >= each.left && left + thing <= each.left + each.width;
       const down = (each: (typeof tiles)[number]) => top >= each.top && top + thing <= each.top + each.height;

@@ -16,7 +16,7 @@ export interface Tile {
  * @param side    most pixels of a tile's side
  * @param overlap least pixels that neighbours share: what is not wider lies whole in one of them
  */
-export function tilesOf(width: number, height: number, side: number, overlap: number): Tile[] {
+export function searchTiles(width: number, height: number, side: number, overlap: number): Tile[] {
   const [w, h] = [Math.min(side, width), Math.min(side, height)];
   return starts(height, h, overlap).flatMap((top) =>
     starts(width, w, overlap).map((left) => ({ left, top, width: w, height: h })),

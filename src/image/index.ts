@@ -4,6 +4,7 @@ export { type DecodeOptions, decodePhoto } from "./decode-photo.ts";
 export { encodeGreyPng, encodePng } from "./encode-png.ts";
 export { fromPicture } from "./from-picture.ts";
 export { type Infotext, infotext } from "./infotext.ts";
+export { noiseBackground } from "./noise-background.ts";
 export { type PngSettings, readPngSettings, withPngSettings } from "./png-settings.ts";
 export { previewLatents } from "./preview-latents.ts";
 export { type ResizeFilter, resize } from "./resize.ts";

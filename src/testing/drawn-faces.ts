@@ -55,7 +55,7 @@ export function drawnNetworks(): FaceNetworks & { readonly asked: { detect: numb
       asked.mesh++;
       const [w, h] = [box.right - box.left, box.bottom - box.top];
       const points = Array.from({ length: 468 }, (_, i) => [box.left + (w * (i % 20)) / 19, box.top + (h * i) / 467, 0] as const);
-      return { points, isFace: score >= 0.6 ? 5 : -5 };
+      return { points, isFace: score >= 0.6 ? 20 : -5 };
     },
     embed: async (picture, points) => {
       asked.embed++;
