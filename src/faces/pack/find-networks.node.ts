@@ -153,5 +153,19 @@ function memberOf(zip: FileSource, entry: ZipEntry): PackFile {
       );
     return readZipEntry(zip, entry);
   };
-  return { file, size: entry.size, open: async () => memorySource(file, await bytes()), model: bytes };
+  // unpacking takes seconds, so that what was unpacked to be checked is kept until it is loaded
+  let kept: Promise<Uint8Array> | undefined;
+  return {
+    file,
+    size: entry.size,
+    open: async () => {
+      kept = bytes();
+      return memorySource(file, await kept);
+    },
+    model: () => {
+      const unpacked = kept ?? bytes();
+      kept = undefined;
+      return unpacked;
+    },
+  };
 }

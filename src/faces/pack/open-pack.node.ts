@@ -101,7 +101,7 @@ export async function openFacePack(path: string, how: { readonly threads?: numbe
       return width;
     },
     notice: {
-      code: "faces/pack-licence",
+      code: "face-pack/licence",
       message: `The networks in ${path} look for faces. InsightFace gives its packs for non-commercial research only; what they compute falls under these terms.`,
     },
     async detect(picture, signal) {

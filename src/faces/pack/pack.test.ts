@@ -138,7 +138,7 @@ describe("a detector's faces are InsightFace's", () => {
 
 test("the terms of the packs are said, and how long a vector is", async () => {
   const { notice, width } = await openFacePack(await packOf({}));
-  expect(notice.code).toBe("faces/pack-licence");
+  expect(notice.code).toBe("face-pack/licence");
   expect(notice.message).toContain("non-commercial research");
   expect(width).toBe(32);
 });
