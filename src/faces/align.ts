@@ -79,15 +79,19 @@ export function warp(picture: Rgb8, transform: Similarity, width: number, height
     for (let u = 0; u < width; u++) {
       const x = (a * (u - dx) + b * (v - dy)) / square;
       const y = (a * (v - dy) - b * (u - dx)) / square;
-      const [left, top] = [Math.floor(x), Math.floor(y)];
+      const left = Math.floor(x);
+      const top = Math.floor(y);
       if (left < -1 || top < -1 || left >= w || top >= h) continue;
-      const [fx, fy] = [x - left, y - top];
+      const fx = x - left;
+      const fy = y - top;
+      const [above, below, before, after] = [top >= 0, top + 1 < h, left >= 0, left + 1 < w];
+      const from = (top * w + left) * 3;
+      const to = (v * width + u) * 3;
       for (let channel = 0; channel < 3; channel++) {
-        const at = (column: number, row: number): number =>
-          column < 0 || row < 0 || column >= w || row >= h ? 0 : data[(row * w + column) * 3 + channel]!;
-        const upper = at(left, top) * (1 - fx) + at(left + 1, top) * fx;
-        const lower = at(left, top + 1) * (1 - fx) + at(left + 1, top + 1) * fx;
-        out[(v * width + u) * 3 + channel] = Math.round(upper * (1 - fy) + lower * fy);
+        const at = from + channel;
+        const upper = (above && before ? data[at]! : 0) * (1 - fx) + (above && after ? data[at + 3]! : 0) * fx;
+        const lower = (below && before ? data[at + w * 3]! : 0) * (1 - fx) + (below && after ? data[at + w * 3 + 3]! : 0) * fx;
+        out[to + channel] = Math.round(upper * (1 - fy) + lower * fy);
       }
     }
   return rgb8(width, height, out);

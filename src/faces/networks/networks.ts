@@ -18,7 +18,7 @@ import type { Detection, FaceMesh, FaceNetworks, FivePoints } from "../face.ts";
 import { placed } from "../geometry.ts";
 import { chipTransform } from "./chip.ts";
 import { type MeshView, meshOf, meshTransform, turnedView, viewOfFace, viewOfPoints } from "./mesh.ts";
-import { pixelsOf } from "./pixels.ts";
+import { networkPixels } from "./network-pixels.ts";
 import { unitVector } from "./recogniser.ts";
 import { stretch } from "./stretch.ts";
 import { takeSquare } from "./take.ts";
@@ -71,7 +71,7 @@ export function faceNetworks(runtime: Runtime, weightsOf: OpenFaceWeights): Face
     async function look(from: MeshView): Promise<FaceMesh> {
       const transform = meshTransform(from);
       const square = takeSquare(picture, transform, FACE_MESH_SIDE);
-      const { points, flag } = await run(mesh, pixelsOf(square, { spread: 255 }), signal);
+      const { points, flag } = await run(mesh, networkPixels(square, { spread: 255 }), signal);
       return meshOf(points.data, flag.data[0]!, transform);
     }
   }
@@ -81,7 +81,7 @@ export function faceNetworks(runtime: Runtime, weightsOf: OpenFaceWeights): Face
       const seen = await shrink(picture, DETECTOR_SIDE);
       const whole = (side: number): number => Math.ceil(side / MULTIPLE) * MULTIPLE;
       const [width, height] = [whole(seen.width), whole(seen.height)];
-      const found = await run(detector, pixelsOf(seen, { order: "bgr", width, height }), signal);
+      const found = await run(detector, networkPixels(seen, { order: "bgr", width, height }), signal);
       const view = { across: seen.width / picture.width, down: seen.height / picture.height, left: 0, top: 0 };
       return yunetFaces(found, width, LIMITS).map((face) => (seen === picture ? face : placed(face, view)));
     },
@@ -89,12 +89,12 @@ export function faceNetworks(runtime: Runtime, weightsOf: OpenFaceWeights): Face
       landmarks(picture, viewOfFace(face), signal),
     async embed(picture: Rgb8, points: FivePoints, signal?: AbortSignal): Promise<Float32Array> {
       const transform = chipTransform(await landmarks(picture, viewOfPoints(points), signal), points);
-      const { vector } = await run(recogniser, pixelsOf(takeSquare(picture, transform, DLIB_SIDE)), signal);
+      const { vector } = await run(recogniser, networkPixels(takeSquare(picture, transform, DLIB_SIDE)), signal);
       return unitVector(vector.data);
     },
     async personMask(picture: Rgb8, signal?: AbortSignal): Promise<Float32Array> {
       const small = resize(await shrink(picture, 4 * SELFIE_SIDE), SELFIE_SIDE, SELFIE_SIDE, "bilinear");
-      const { mask } = await run(segmenter, pixelsOf(small, { spread: 255 }), signal);
+      const { mask } = await run(segmenter, networkPixels(small, { spread: 255 }), signal);
       return stretch(mask.data, SELFIE_SIDE, SELFIE_SIDE, picture.width, picture.height);
     },
     async unload(): Promise<void> {

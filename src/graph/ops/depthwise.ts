@@ -18,7 +18,7 @@ export const depthwiseConvOp: Op<ConvAttrs> = {
   expand: ([x, w, b], attrs) => {
     const [channels, rows, columns] = [fixedSize(w!, 0), fixedSize(w!, 2), fixedSize(w!, 3)];
     let sum: Tensor | undefined;
-    for (const { shifted, row, column } of windowsOf(x!, { ...attrs, kernel: [rows, columns] })) {
+    for (const { shifted, row, column } of kernelWindows(x!, { ...attrs, kernel: [rows, columns] })) {
       const weight = slice(slice(w!, 2, row, 1), 3, column, 1);
       const part = mul(shifted, reshape(weight, [1, channels, 1, 1]));
       sum = sum === undefined ? part : add(sum, part);
@@ -31,7 +31,7 @@ export const depthwiseConv = (x: Tensor, w: Tensor, b: Tensor | undefined, attrs
   apply(depthwiseConvOp, b === undefined ? [x, w] : [x, w, b], attrs);
 
 /** For each place of a kernel, the picture as that place sees it: one value for each pixel of the result. Sizes must be fixed. */
-export function* windowsOf(
+export function* kernelWindows(
   x: Tensor,
   { stride, pads, kernel }: ConvAttrs & { readonly kernel: readonly [number, number] },
 ): Generator<{ shifted: Tensor; row: number; column: number }> {

@@ -1,6 +1,6 @@
 import { addDims, ceilDim, type Dim } from "../dim.ts";
 import { apply, type Op, size, type Tensor } from "../tensor.ts";
-import { windowsOf } from "./depthwise.ts";
+import { kernelWindows } from "./depthwise.ts";
 import { add, relu, sub } from "./elementwise.ts";
 
 export interface MaxPoolAttrs {
@@ -16,7 +16,7 @@ export const maxPoolOp: Op<MaxPoolAttrs> = {
   },
   expand: ([x], { kernel, stride }) => {
     let most: Tensor | undefined;
-    for (const { shifted } of windowsOf(x!, { stride, pads: [0, 0, 0, 0], kernel: [kernel, kernel] }))
+    for (const { shifted } of kernelWindows(x!, { stride, pads: [0, 0, 0, 0], kernel: [kernel, kernel] }))
       most = most === undefined ? shifted : add(most, relu(sub(shifted, most)));
     return most!;
   },

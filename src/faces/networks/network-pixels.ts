@@ -1,7 +1,7 @@
 import { type FloatArray, floats } from "../../core/array.ts";
 import type { Rgb8 } from "../../image/rgb8.ts";
 
-export interface Pixels {
+export interface NetworkPixels {
   /** Channels in the order that the network takes. */
   readonly order?: "rgb" | "bgr";
   /** (value - mean) / spread. */
@@ -13,7 +13,7 @@ export interface Pixels {
 }
 
 /** A picture as networks take it: [1, 3, height, width]. */
-export function pixelsOf(picture: Rgb8, how: Pixels = {}): FloatArray {
+export function networkPixels(picture: Rgb8, how: NetworkPixels = {}): FloatArray {
   const { order = "rgb", mean = 0, spread = 1, width = picture.width, height = picture.height } = how;
   const area = width * height;
   const out = new Float32Array(3 * area);
