@@ -76,3 +76,27 @@ test("faces that overlap too much go, the best stays; equal scores keep their or
   expect(scores(0.3)).toEqual([1, 0.9]); // 0.8 overlaps 0.9 by a third, 0.7 is too faint, more than 1 is 1
   expect(scores(0.35)).toEqual([1, 0.9, 0.8]);
 });
+
+test("OpenCV's overlap is that of boxes cut to whole numbers", () => {
+  const [wide, high] = [Math.log(10.9 / 8), Math.log(10.9 / 8)]; // counts as 10 x 10
+  const empty = { data: [] };
+  const none = Object.fromEntries([16, 32].flatMap((s) => ["cls", "obj", "bbox", "kps"].map((head) => [`${head}_${s}`, empty])));
+  const output = {
+    ...none,
+    cls_8: { data: [1, 0.81] },
+    obj_8: { data: [1, 1] },
+    // corners at 10 and 15: 5 of 10 columns are shared, a third; of 10.9 columns 5.9 would be, 0.37
+    bbox_8: { data: [15.45 / 8, 15.45 / 8, wide, high, 20.45 / 8 - 1, 15.45 / 8, wide, high] },
+    kps_8: { data: Array(20).fill(0) },
+  } as unknown as Parameters<typeof yunetFaces>[0];
+  expect(yunetFaces(output, 32, { threshold: 0.5, overlap: 0.35 })).toHaveLength(2);
+  expect(yunetFaces(output, 32, { threshold: 0.5, overlap: 0.32 })).toHaveLength(1);
+});
+
+test("InsightFace's overlap counts sides one pixel longer", () => {
+  const empty = { score: [], bbox: [], kps: [] };
+  // two boxes of one pixel a side, side by side: 2 of 6 pixels are shared
+  const level = { score: [0.9, 0.8], bbox: [0, 0, 1 / 8, 1 / 8, -1 / 8, 0, 2 / 8, 1 / 8], kps: Array(20).fill(0) };
+  const count = (overlap: number) => scrfdFaces([level, empty, empty], 32, 1, { threshold: 0.5, overlap }).length;
+  expect([count(0.4), count(0.3)]).toEqual([2, 1]);
+});

@@ -8,6 +8,7 @@ import { openFaceNetworks } from "./open-networks.node.ts";
 import { SAME_PERSON } from "./recogniser.ts";
 import { stretch } from "./stretch.ts";
 import { backwards, takeSquare } from "./take.ts";
+import { yunetFaces } from "./yunet-faces.ts";
 
 const networks = openFaceNetworks({ threads: 1 });
 afterAll(() => networks.unload());
@@ -46,6 +47,17 @@ test("a portrait has one face, with its points where they are seen", async () =>
   expect(box.left).toBeGreaterThan(50);
   expect(box.right).toBeLessThan(230);
   expect(box.bottom).toBeLessThan(270);
+});
+
+test("faces are those that the golden output has, so that the picture is given as the detector takes it", async () => {
+  const golden = await goldenTensors("faces", "networks", "yunet.safetensors");
+  const output: Record<string, { data: Float32Array }> = {};
+  for (const name of golden.names()) if (name !== "input") output[name] = await golden.floats(name);
+  const [expected] = yunetFaces(output as unknown as Parameters<typeof yunetFaces>[0], 320, { threshold: 0.6, overlap: 0.3 });
+  const { box, points, score } = await onlyFace(await portrait());
+  const numbers = (face: Detection): number[] => [...Object.values(face.box), ...face.points.flat()];
+  expect(numbers({ box, points, score })).toMatchGolden(numbers(expected!), 0.05);
+  expect(score).toBeCloseTo(expected!.score, 3);
 });
 
 test("a face is found at the same place in a picture that is no multiple of 32 and in one that is shrunk first", async () => {
@@ -87,6 +99,9 @@ test("landmarks lie on the same places of the face when the head is turned aside
       expect(Math.hypot(p - x, q - y)).toBeLessThan(0.04 * sideOf(face.box));
     }
   }
+  const twice = warp(photo, { a: 2, b: 0, dx: 0, dy: 0 }, 640);
+  const depth = async (picture: Rgb8) => (await networks.mesh(picture, await onlyFace(picture))).points[1]![2];
+  expect((await depth(twice)) / (await depth(photo))).toBeCloseTo(2, 0);
   const wall = rgb8(320, 320, new Uint8Array(320 * 320 * 3).fill(100));
   expect((await networks.mesh(wall, await onlyFace(photo))).isFace).toBeLessThan(0);
 });

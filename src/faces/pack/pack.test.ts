@@ -268,9 +268,15 @@ describe("a bad pack is refused", () => {
       RECOGNISER,
       () =>
         custom((m) => {
-          tensor(m).dataLocation = TensorProto_DataLocation.EXTERNAL;
           tensor(m).externalData = [create(StringStringEntryProtoSchema, { key: "location", value: "/etc/passwd" })];
         }),
+      /another file/,
+    ],
+    [
+      "weights that are said to be elsewhere",
+      "face-pack/external-data",
+      RECOGNISER,
+      () => custom((m) => (tensor(m).dataLocation = TensorProto_DataLocation.EXTERNAL)),
       /another file/,
     ],
     [
@@ -303,6 +309,11 @@ describe("a bad pack is refused", () => {
   ])("with %s: %s", async (_, code, file, bytes, said) => {
     const path = await packOf({ [file]: await bytes() });
     await expect(openFacePack(path)).rejects.toMatchObject({ name: "UserError", code, message: expect.stringMatching(said) });
+  });
+
+  test("a note of the Finder is no recogniser", async () => {
+    const path = await packOf({ [RECOGNISER]: undefined, [`._${RECOGNISER}`]: Uint8Array.of(0) });
+    await expect(openFacePack(path)).rejects.toMatchObject({ code: "face-pack/no-recogniser" });
   });
 
   test("with an operation that ONNX does not know, or weights of other sizes, when it is loaded", async () => {
