@@ -1,7 +1,7 @@
 import sharp, { type FailOnOptions, type Metadata } from "sharp";
 import { messageOf, UserError } from "../core/errors.ts";
 import { cmykToRgb } from "./cmyk.ts";
-import { type PhotoFormat, photoFormat } from "./photo-format.ts";
+import { foreignFormat, type PhotoFormat, photoFormat } from "./photo-format.ts";
 import { readPhotoFile } from "./read-photo-file.ts";
 import { type Rgb8, rgb8 } from "./rgb8.ts";
 import { labTiff, labToRgb } from "./tiff-lab.ts";
@@ -20,6 +20,8 @@ export interface DecodeOptions {
   readonly maxBytes?: number;
   /** Name of the bytes in errors. A file is named by its path. */
   readonly name?: string;
+  /** Decoder of HEIC photos, which are refused without one. It sees to the orientation, whatever `orient` says. */
+  readonly heic?: (bytes: Uint8Array, name: string) => Promise<Rgb8>;
 }
 
 /**
@@ -37,19 +39,24 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
   const file = typeof input === "string" ? await readPhotoFile(input, maxBytes) : await bytesOf(input);
   if (file.length === 0) throw new UserError("photo/empty", `${name} is empty: it has 0 bytes.`, "Copy or download it again.");
   const format = photoFormat(file);
-  if (format === undefined)
+  if (format === undefined) {
+    const kind = foreignFormat(file);
     throw new UserError(
       "photo/unreadable",
-      `${name} is not a picture in a format that can be read.`,
+      kind === undefined
+        ? `${name} is not a picture in a format that can be read.`
+        : `${name} is ${kind}, which cannot be read here.`,
       "Save it as JPEG or PNG. WebP, GIF, TIFF and AVIF are read too.",
     );
+  }
   const lab = format === "TIFF" ? labTiff(file) : undefined;
   const bytes = lab?.bytes ?? file;
   let metadata: Metadata | undefined;
   try {
     metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
     const { width, height } = metadata;
-    const most = format === "JPEG" ? maxPixels * LARGE_JPEG : maxPixels;
+    const isHeic = metadata.compression === "hevc";
+    const most = format === "JPEG" ? maxPixels * LARGE_JPEG : isHeic ? Math.min(maxPixels, MOST_HEIC) : maxPixels;
     if (width * height > most)
       throw new UserError(
         "photo/enormous",
@@ -62,6 +69,7 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
         `${name} has ${width}x${height} pixels, which hold no face: it takes ${minSide}x${minSide} at the least.`,
         "Give a photo on which the face is a few hundred pixels wide.",
       );
+    if (isHeic && options.heic !== undefined) return await options.heic(file, name);
     const picture = await decode(bytes, { metadata, format, orient, shrink: width * height > maxPixels ? SHRINK : 1 });
     return lab === undefined ? picture : { ...picture, data: labToRgb(picture.data, lab.signed) };
   } catch (error) {
@@ -95,6 +103,9 @@ interface Decoding {
   /** One of so many pixels along a side is kept; JPEG's decoder leaves the others out of account. */
   readonly shrink: number;
 }
+
+/** Most pixels of a HEIC photo: its decoder takes 13 bytes for each, which makes 0.8 GB. */
+const MOST_HEIC = 60e6;
 
 /** How many times more pixels a JPEG may have than other photos, and what is then left of each side. */
 const LARGE_JPEG = 4;

@@ -7,6 +7,7 @@ export { type Infotext, infotext } from "./infotext.ts";
 export { noiseBackground } from "./noise-background.ts";
 export { type PngSettings, readPngSettings, withPngSettings } from "./png-settings.ts";
 export { previewLatents } from "./preview-latents.ts";
+export { readPhoto } from "./read-photo.ts";
 export { type ResizeFilter, resize } from "./resize.ts";
 export { type Rgb8, rgb8 } from "./rgb8.ts";
 export { toPicture } from "./to-picture.ts";

@@ -11,7 +11,7 @@ import { openFaceNetworks } from "../../faces/networks/open-networks.node.ts";
 import { SAME_PERSON } from "../../faces/networks/recogniser.ts";
 import { turned } from "../../faces/turn.ts";
 import { wishedPhoto } from "../../faces/wished-photo.ts";
-import { clipCrop, decodePhoto, encodePng } from "../../image/index.ts";
+import { clipCrop, encodePng, readPhoto } from "../../image/index.ts";
 import { exists } from "../../weights/read-json.node.ts";
 import { photoFiles } from "../generate/photo-files.ts";
 
@@ -41,7 +41,7 @@ export async function lookAtFiles(
     const wishes = new Map(names.flatMap(({ path, wish }) => (wish === undefined ? [] : [[path, wish] as const])));
     const folder = draw === undefined ? undefined : resolve(draw);
     if (folder !== undefined) await makeFolder(folder);
-    const photos = paths.map((path) => ({ name: path, read: () => decodePhoto(path), wish: wishes.get(path) }));
+    const photos = paths.map((path) => ({ name: path, read: () => readPhoto(path), wish: wishes.get(path) }));
     onProgress("looking", 0, photos.length);
     const onPhoto = (_: unknown, index: number): void => onProgress("looking", index + 1, photos.length);
     const looked = await lookAtPhotos(photos, networks, { same, signal, onPhoto });
@@ -65,7 +65,7 @@ async function drawAll(
   const taken = new Set<string>();
   for (const [n, { name, turn, faces }] of photos.entries()) {
     signal.throwIfAborted();
-    const picture = turned(await decodePhoto(name), turn);
+    const picture = turned(await readPhoto(name), turn);
     const face = chosen[n]!.face;
     const crop = face === undefined ? undefined : squareAround(picture, faces[face]!.box, otherBoxes(faces, face));
     const stem = freeName(basename(name, extname(name)), taken);
