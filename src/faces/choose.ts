@@ -210,7 +210,7 @@ function unlikeNotices(
     ];
   const several = unlike.filter(({ photo }) => photos[photo]!.faces.length > 1);
   const other = several.map((one) => asIndex(nameOf(one), one.face === 0 ? 1 : 0)).slice(0, 1);
-  const notices = [
+  const notices: Notice[] = [
     {
       code: "face/unlike",
       message: `${unlike.length === 1 ? "The face in one photo is" : `The faces in ${unlike.length} photos are`} unlike those of the others: ${withCosine}; one person's likeness is ${same} or more. ${unlike.length === 1 ? "It is" : "They are"} used all the same. Leave out what shows somebody else${other.length > 0 ? `, or choose another face, as with ${other[0]}` : ""}.`,

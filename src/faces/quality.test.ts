@@ -50,7 +50,7 @@ test("a small face is warned of, and a smaller one with another code; sharpness 
     );
   expect(at(0.4)).toEqual([]); // 68 pixels
   expect(at(0.35)).toEqual(["face/small"]);
-  expect(at(0.175)).toEqual(["face/too-small"]);
+  expect(at(0.175)).toEqual(["face/tiny"]);
 });
 
 test("a face under 32 pixels is refused, unless that is allowed", () => {

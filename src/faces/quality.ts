@@ -27,18 +27,24 @@ const TOO_SMALL = 32;
  */
 export function qualityOf(picture: Rgb8, face: Detection, mesh: FaceMesh): Notice[] {
   const side = sideOf(face.box);
+  const size = `The face is ${Math.round(side)} pixels large, and should be ${SMALL} or more: give the photo in its original size, or one taken from nearer. Enlarging it adds no likeness.`;
   const found: Notice[] = [];
-  const say = (code: string, message: string): void => void found.push({ code, message });
-  if (side < SMALL)
-    say(
-      side < TOO_SMALL ? "face/too-small" : "face/small",
-      `The face is ${Math.round(side)} pixels large, and should be ${SMALL} or more: give the photo in its original size, or one taken from nearer. Enlarging it adds no likeness.`,
-    );
-  if (isCut(picture, face, mesh)) say("face/cut", "The face is cut by the border of the photo: give one on which it is whole.");
-  if (isTurned(face)) say("face/turned-away", "The face is turned away: a photo from the front gives a better likeness.");
-  if (sharpness(picture, face) < BLURRED) say("face/blurred", "The face is blurred: give a sharper photo.");
+  if (side < TOO_SMALL) found.push({ code: "face/tiny", message: size });
+  else if (side < SMALL) found.push({ code: "face/small", message: size });
+  if (isCut(picture, face, mesh))
+    found.push({ code: "face/cut", message: "The face is cut by the border of the photo: give one on which it is whole." });
+  if (isTurned(face))
+    found.push({
+      code: "face/turned-away",
+      message: "The face is turned away: a photo from the front gives a better likeness.",
+    });
+  if (sharpness(picture, face) < BLURRED)
+    found.push({ code: "face/blurred", message: "The face is blurred: give a sharper photo." });
   else if (eyesAreCovered(picture, face))
-    say("face/eyes-covered", "The eyes seem to be covered, by dark glasses perhaps: give a photo on which they are seen.");
+    found.push({
+      code: "face/eyes-covered",
+      message: "The eyes seem to be covered, by dark glasses perhaps: give a photo on which they are seen.",
+    });
   return found;
 }
 
