@@ -43,6 +43,7 @@ void runCli(
     hub: () => import("../weights/hub/index.ts"),
     byteSpeed: async (now, stop) => (await import("../bench/byte-speed.ts")).byteSpeed(now, stop),
     describe: async (path) => (await import("../weights/describe.node.ts")).describe(path),
+    faces: () => import("./faces/look-at-files.ts"),
     world: () => import("./world/world-files.ts"),
   },
 ).then((code) => {
