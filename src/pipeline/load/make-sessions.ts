@@ -8,6 +8,7 @@ import { inEightBits, type Precision } from "../../sessions/precision.ts";
 import { computeInCache, prepareInCache } from "../../sessions/runtimes.node.ts";
 import type { TextEncoder } from "../../sessions/text/text-stage.ts";
 import { UNetSessions } from "../../sessions/unet-sessions.ts";
+import type { ComponentName } from "../../weights/sdxl-single-file.ts";
 import type { Opened } from "./opened.ts";
 
 /** The LoRAs of a model whose strengths may change while it is loaded. */
@@ -33,8 +34,8 @@ export interface SessionPlan {
   readonly precision: Precision;
   /** Range of 8-bit weights whose products are correct. */
   readonly weightRange: WeightRange | undefined;
-  /** The user's name of the file or folder that the weights come from. */
-  readonly from: string;
+  /** The user's name of the file or folder that a component's weights come from. */
+  readonly from: (name: ComponentName) => string;
 }
 
 export type MakeSessions = ReturnType<typeof makeSessions>;
@@ -65,14 +66,17 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
   /** Makes a text encoder. @param changes number of changes of the encoder's LoRAs since the load */
   function textEncoder(model: "text_encoder" | "text_encoder_2", graph: TextGraph, changes = 0, live?: LivePairs): TextEncoder {
     const { unfinished } = graph;
-    const session = inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders, ...(live && { live }) });
+    const session = inPrecision({ model, from: from(model), ...unfinished }, unfinished.outputs, {
+      on: encoders,
+      ...(live && { live }),
+    });
     return { graph, session, changes };
   }
 
   const denoiser = (graph: UNetGraph, live?: LivePairs): Opened["unet"] => ({
     graph,
     sessions: new UNetSessions(graph.unfinished.outputs, (name, outputs) =>
-      inPrecision({ model: "unet", from, ...graph.unfinished }, outputs, { name, ...(live && { live }) }),
+      inPrecision({ model: "unet", from: from("unet"), ...graph.unfinished }, outputs, { name, ...(live && { live }) }),
     ),
   });
 

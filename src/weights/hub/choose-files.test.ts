@@ -38,9 +38,9 @@ test("each component in one form only, and nothing else", () => {
 });
 
 test("the variant where there is one", () => {
-  expect(sorted(chooseFiles(base, repo, "fp16").files)).toEqual(sorted([...model, ...marked]));
+  expect(sorted(chooseFiles(base, repo, { variant: "fp16" }).files)).toEqual(sorted([...model, ...marked]));
   const partly = base.filter((path) => path !== "vae/diffusion_pytorch_model.fp16.safetensors");
-  expect(chooseFiles(partly, repo, "fp16").files).toContain("vae/diffusion_pytorch_model.safetensors");
+  expect(chooseFiles(partly, repo, { variant: "fp16" }).files).toContain("vae/diffusion_pytorch_model.safetensors");
 });
 
 test("fp16 where there is nothing else, and bin where there is no safetensors", () => {
@@ -56,12 +56,12 @@ test.each([
 ])("shards with their index, variant %j", (variant, [index, ...ends]) => {
   const shards = ends.map((end) => `unet/diffusion_pytorch_model${end}.safetensors`);
   const paths = [...model, index!, ...shards, ...plain.slice(1)];
-  expect(sorted(chooseFiles(paths, repo, variant).files)).toEqual(sorted(paths));
+  expect(sorted(chooseFiles(paths, repo, { variant }).files)).toEqual(sorted(paths));
   expect(() =>
     chooseFiles(
       paths.filter((path) => path !== shards[1]),
       repo,
-      variant,
+      { variant },
     ),
   ).toThrow(/no complete weights of its unet/);
 });
