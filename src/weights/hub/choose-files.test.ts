@@ -49,6 +49,38 @@ test("fp16 where there is nothing else, and bin where there is no safetensors", 
   expect(sorted(chooseFiles(pickled, repo).files)).toEqual(sorted(pickled));
 });
 
+test.each(["bf16", "non_ema", "fp8"])("the variant %s where there is nothing else", (mark) => {
+  for (const end of ["safetensors", "bin"]) {
+    const only = plain.map((path) => path.replace(".safetensors", `.${mark}.${end}`));
+    expect(sorted(chooseFiles([...model, ...only], repo).files)).toEqual(sorted([...model, ...only]));
+  }
+});
+
+test("shards of a variant that is not asked for, and of .bin", () => {
+  const rest = plain.slice(1);
+  for (const [index, ...shards] of [
+    ["unet/diffusion_pytorch_model.safetensors.index.bf16.json", "unet/diffusion_pytorch_model.bf16-00001-of-00001.safetensors"],
+    ["unet/diffusion_pytorch_model.bin.index.json", "unet/diffusion_pytorch_model-00001-of-00001.bin"],
+    ["unet/diffusion_pytorch_model.bin.index.bf16.json", "unet/diffusion_pytorch_model.bf16-00001-of-00001.bin"],
+  ]) {
+    const paths = [...model, index!, ...shards, ...rest];
+    expect(sorted(chooseFiles(paths, repo).files)).toEqual(sorted(paths));
+  }
+});
+
+test("one part of a model alone, and a folder by its name", () => {
+  const vae = ["vae/config.json", "vae/diffusion_pytorch_model.safetensors"];
+  expect(chooseFiles(base, repo, { part: "vae" })).toEqual({ files: vae, open: "vae" });
+  expect(chooseFiles(["vae/config.json", vae[1]!], repo, { part: "vae" }).open).toBe("vae");
+  expect(chooseFiles(base, repo, { part: "unet", variant: "fp16" })).toEqual({
+    files: ["unet/config.json", "unet/diffusion_pytorch_model.fp16.safetensors", "scheduler/scheduler_config.json"],
+    open: "unet",
+  });
+  expect(chooseFiles(base, { ...repo, file: "vae_1_0" }).open).toBe("vae_1_0");
+  const alone = ["config.json", "diffusion_pytorch_model.safetensors", "sdxl_vae.safetensors"];
+  expect(chooseFiles(alone, repo, { part: "vae" })).toEqual({ files: alone.slice(0, 2), open: "" });
+});
+
 test.each([
   ["", ["unet/diffusion_pytorch_model.safetensors.index.json", "-00001-of-00002", "-00002-of-00002"]],
   ["fp16", ["unet/diffusion_pytorch_model.safetensors.index.fp16.json", ".fp16-00001-of-00002", ".fp16-00002-of-00002"]],
