@@ -422,6 +422,24 @@ test.each<[string, ComponentName, string, string | RegExp, () => Promise<string>
   expect(`${message} ${remedy}`).toMatch(words);
 });
 
+test("of a text encoder with more positions the first 77 are used, with a notice", async () => {
+  const name = "text_model.embeddings.position_embedding.weight";
+  const long = inDiffusers.text_encoder!.map(([n, t]) => {
+    if (n !== name) return [n, t] as const;
+    const data = t.data as Uint8Array;
+    const longer = Buffer.concat([data, Buffer.alloc((data.length / 77) * (248 - 77), 1)]);
+    return [n, { ...t, shape: [248, t.shape[1]!], data: longer }] as const;
+  });
+  const text_encoder = await write("x.safetensors", long);
+  const { components, notices } = await openModel(TINY, { parts: { text_encoder } });
+  const own = (await openTensors(fileOf("text_encoder"))).tensors.get(name)!;
+  const first = components.text_encoder.tensors.get(name)!;
+  expect(first.shape).toEqual(own.shape);
+  expect(Buffer.compare(await readBytes(first), await readBytes(own))).toBe(0);
+  expect(components.text_encoder.config).toMatchObject({ max_position_embeddings: 77 });
+  expect(notices.map(({ code }) => code)).toContain("model/positions");
+});
+
 test("exchanged text encoders are refused", async () => {
   const clip = (prefix: string, width: number) =>
     write(

@@ -10,7 +10,7 @@ import { type ModelComponent, type ModelParts, unwrapStateDict } from "./model.t
 import type { JsonObject } from "./parse-json.ts";
 import { exists, isFolder, readJsonIfThere } from "./read-json.node.ts";
 import { COMPONENTS, type ComponentName } from "./sdxl-single-file.ts";
-import type { Tensors } from "./tensor-entry.ts";
+import { sliceRows, type Tensors } from "./tensor-entry.ts";
 import { unusedNotice } from "./unused-notice.ts";
 
 /** A part of a model that was given apart. */
@@ -110,11 +110,30 @@ async function partOf(
   const found = older && name !== "text_encoder" ? undefined : findComponent(tensors, name);
   if (found === undefined) throw wrongPart(path, name, kind);
   const config = await configIn(folder, name);
+  const part = { path, tensors: found.tensors, ...(config && { config }), notices: unusedNotice(path, found.unknown) };
+  return name.startsWith("text_encoder") ? atMost77(part) : part;
+}
+
+/** Positions of SDXL's text encoders. */
+const POSITIONS = 77;
+
+/** A text encoder without positions that no text of SDXL has, as Long-CLIP adds them behind: both encoders need equally many. */
+function atMost77<P extends Pick<ModelPart, "path" | "tensors" | "config" | "notices">>(part: P): P {
+  const name = "text_model.embeddings.position_embedding.weight";
+  const entry = part.tensors.get(name);
+  const count = entry?.shape[0] ?? 0;
+  if (entry === undefined || count <= POSITIONS) return part;
   return {
-    path,
-    tensors: found.tensors,
-    ...(config && { config }),
-    notices: unusedNotice(path, found.unknown),
+    ...part,
+    tensors: new Map([...part.tensors, [name, sliceRows(entry, 0, POSITIONS)]]),
+    ...(part.config && { config: { ...part.config, max_position_embeddings: POSITIONS } }),
+    notices: [
+      ...part.notices,
+      {
+        code: "model/positions",
+        message: `${part.path}: the first ${POSITIONS} of its ${count} positions are used, as SDXL has them.`,
+      },
+    ],
   };
 }
 
