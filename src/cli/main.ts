@@ -33,7 +33,7 @@ void runCli(
       ...(await import("../train/adapter/config.ts")),
     }),
     download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
-    describe: async (path) => (await import("../weights/describe.node.ts")).describe(path),
+    describe: async (path) => (await import("./inspect/describe-with-unused.ts")).describeWithUnused(path),
     world: () => import("./world/world-files.ts"),
   },
 ).then((code) => {

@@ -59,3 +59,17 @@ test("tensors inside the parts of a single file that nothing uses are named", as
     "vae: 1 tensor is not used: decoder.conv_in.another_scale.",
   ]);
 });
+
+test("tensors of an adapter that nothing uses are named, inside its ID encoder and beside it", async () => {
+  for (const file of ["tiny-photomaker-v1.bin", "tiny-photomaker-v2.bin"])
+    expect(await unusedIn(goldenPath("tiny-sdxl"), { adapter: goldenPath(file) })).toEqual([]);
+  const tensors = await allMade((await openTensors(goldenPath("tiny-photomaker-v1.safetensors"))).tensors);
+  tensors.set("id_encoder.vision_model.embeddings.position_ids", single([0], [1]));
+  tensors.set("id_encoder.vision_model.adapter.scale", single([1]));
+  tensors.set("extra.weight", single([1]));
+  const adapter = join(folder, "adapter.safetensors");
+  await writeFile(adapter, safetensorsOf(tensors));
+  expect(await unusedIn(goldenPath("tiny-sdxl"), { adapter })).toEqual([
+    "the adapter's ID encoder: 2 tensors are not used: extra.weight, vision_model.adapter.scale.",
+  ]);
+});

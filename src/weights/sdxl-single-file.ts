@@ -19,6 +19,8 @@ export const PREFIXES: Readonly<Record<ComponentName, string>> = {
 const IGNORED: readonly RegExp[] = [
   /(^|\.)position_ids$/, // 0, 1, 2 …
   /(^|\.)logit_scale$/, // of CLIP's training loss
+  /(^|\.)attn_mask$/, // the order of a text's tokens, which every CLIP has
+  /^conditioner\.embedders\.0\.(transformer\.)?text_projection(\.weight)?$/, // SDXL's pooled vector is the second encoder's
   /^denoiser\.sigmas$/, // the training schedule, which the scheduler's config gives
   /(^|\.)(num_updates|decay)$/, // of an average over training
   /^model_ema\./, // a second copy of the UNet

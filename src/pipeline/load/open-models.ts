@@ -142,6 +142,7 @@ export async function openModels(
         text_encoder: text[0],
         text_encoder_2: text[1],
         ...(tinyVae && { "the tiny VAE": tinyVae }),
+        ...(identity && { "the adapter's ID encoder": { unused: [...adapter.unused, ...identity.unused] } }),
       }),
       ...read,
       ...notices,
@@ -159,12 +160,7 @@ const numbersIn = (tensors: Tensors = new Map()): number =>
 
 /** What is left out may be what makes a picture right: scales of a quantisation, or an adapter's layers that were saved with the model. */
 const unusedNotices = (graphs: Readonly<Record<string, { readonly unused: readonly string[] }>>): Notice[] =>
-  Object.entries(graphs).flatMap(([name, { unused }]) =>
-    unusedNotice(
-      name,
-      unused.filter((tensor) => !(name === "text_encoder" && tensor === "text_projection.weight")),
-    ),
-  );
+  Object.entries(graphs).flatMap(([name, { unused }]) => unusedNotice(name, unused));
 
 async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph> {
   const tiny = tinyVaeGraph(await openTinyVae(path));
