@@ -20,5 +20,6 @@ export {
   type RetryPolicy,
 } from "./weights/hub/index.ts";
 export type { Kind } from "./weights/identify.ts";
+export type { ComponentName } from "./weights/sdxl-single-file.ts";
 export type { ComputedBytes, FileRange, InlineBytes, StoredDType, TensorEntry, Tensors } from "./weights/tensor-entry.ts";
 export type { TensorFile } from "./weights/tensor-file.ts";

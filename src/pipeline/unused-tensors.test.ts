@@ -69,6 +69,7 @@ test("tensors of an adapter that nothing uses are named, inside its ID encoder a
   tensors.set("extra.weight", single([1]));
   const adapter = join(folder, "adapter.safetensors");
   await writeFile(adapter, safetensorsOf(tensors));
+  await cp(goldenPath("photomaker-config.json"), join(folder, "photomaker-config.json"));
   expect(await unusedIn(goldenPath("tiny-sdxl"), { adapter })).toEqual([
     "the adapter's ID encoder: 2 tensors are not used: extra.weight, vision_model.adapter.scale.",
   ]);

@@ -1,9 +1,7 @@
 import { UserError } from "../../core/errors.ts";
+import { COMPONENTS, type ComponentName } from "../sdxl-single-file.ts";
 import type { HubId } from "./hub-id.ts";
 
-const WEIGHTS = ["unet", "vae", "text_encoder", "text_encoder_2"] as const;
-/** A part of a model, which may be wanted alone. */
-export type HubPart = (typeof WEIGHTS)[number];
 const TOKENIZERS = ["tokenizer", "tokenizer_2"] as const;
 
 const SCHEDULER = "scheduler/scheduler_config.json";
@@ -27,7 +25,7 @@ export interface ChosenFiles {
 export function chooseFiles(
   paths: readonly string[],
   id: HubId,
-  { variant, part }: { readonly variant?: string | undefined; readonly part?: HubPart | undefined } = {},
+  { variant, part }: { readonly variant?: string | undefined; readonly part?: ComponentName | undefined } = {},
 ): ChosenFiles {
   if (id.file !== undefined) {
     if (paths.includes(id.file)) return { files: [id.file], open: id.file };
@@ -59,7 +57,7 @@ function chooseFolder(paths: readonly string[], folder: string, variant: string 
 
 function chooseModel(paths: readonly string[], repo: string, variant: string | undefined): ChosenFiles {
   const files = ["model_index.json"];
-  for (const component of WEIGHTS) {
+  for (const component of COMPONENTS) {
     const inside = namesIn(paths, component);
     if (inside.length === 0)
       throw new UserError(

@@ -4,7 +4,8 @@ import { asDiskError } from "../../core/atomic-file.node.ts";
 import { messageOf, UserError } from "../../core/errors.ts";
 import { gigabytes } from "../../core/gigabytes.ts";
 import { makeFolder } from "../../core/make-folder.node.ts";
-import { type ChosenFiles, chooseFiles, type HubPart } from "./choose-files.ts";
+import type { ComponentName } from "../sdxl-single-file.ts";
+import { type ChosenFiles, chooseFiles } from "./choose-files.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { addressOf, commitOf, filesOf, type HubFile } from "./hub-api.ts";
 import { RepoCache } from "./hub-cache.ts";
@@ -55,7 +56,7 @@ export interface DownloadOptions extends HubOptions {
   /** Such as "fp16": which form of the weights to take where there are several. */
   readonly variant?: string | undefined;
   /** The only part of a model that is wanted. */
-  readonly part?: HubPart | undefined;
+  readonly part?: ComponentName | undefined;
   /** Which files of the repository to take, instead of those that are needed to open it. */
   readonly files?: ((path: string) => boolean) | undefined;
 }
