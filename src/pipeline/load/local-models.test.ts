@@ -95,8 +95,9 @@ test("every model option may name a model on the hub, and the revision applies t
     ["o/v", "vae"],
     ["o/l", "text_encoder"],
     ["o/g", "text_encoder_2"],
-  ].map(([value, part]) => [value, { variant: "fp16", part }]);
-  expect(asked).toEqual([["o/model", { revision: "v2", variant: "fp16" }], ...alone, ...rest]);
+  ].map(([value, part]) => [value, { variant: "fp16", part }] as const);
+  const without = alone.map(([, { part }]) => part);
+  expect(asked).toEqual([["o/model", { revision: "v2", variant: "fp16", without }], ...alone, ...rest]);
   expect(await localModels(parseLoadOptions({ model: cacheDir }))).toEqual(parseLoadOptions({ model: cacheDir }));
 });
 
@@ -110,6 +111,9 @@ test("of a whole model on the hub that a part is taken from, only that part is d
   hub.asked.length = 0;
   await (await PhotoMaker.load(input, { ...how, offline: true })).close();
   expect(hub.asked).toEqual([]);
+  await (await PhotoMaker.load({ model: "org/sdxl", vae: goldenPath("tiny-sdxl", "vae") }, how)).close();
+  expect(hub.asked.join()).toContain("/text_encoder/model");
+  expect(hub.asked.join()).not.toContain("/vae/");
 });
 
 test("offline, models that are not in the cache are refused, and local models are loaded", async () => {

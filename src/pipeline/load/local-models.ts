@@ -37,7 +37,8 @@ export async function localModels(
   resolve: typeof resolveHubOrPath = resolveHubOrPath,
 ): Promise<LoadOptions> {
   const { model, adapter, tinyVae, loras } = options;
-  const main = await resolve(model, { ...how, revision });
+  const given = PARTS.flatMap(([key, name]) => (options[key] === undefined ? [] : [name]));
+  const main = await resolve(model, { ...how, revision, ...(given.length > 0 && { without: given }) });
   const parts: Partial<LoadOptions> = {};
   for (const [key, part] of PARTS) if (options[key] !== undefined) parts[key] = await resolve(options[key], { ...how, part });
   return {

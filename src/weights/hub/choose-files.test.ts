@@ -68,6 +68,14 @@ test("shards of a variant that is not asked for, and of .bin", () => {
   }
 });
 
+test("parts that are given apart are left, and need not be there", () => {
+  const without = ["unet", "vae"] as const;
+  const left = (path: string): boolean => !without.some((name) => path.startsWith(`${name}/`));
+  const wanted = sorted([...model, ...plain].filter(left));
+  expect(sorted(chooseFiles(base, repo, { without }).files)).toEqual(wanted);
+  expect(sorted(chooseFiles(base.filter(left), repo, { without }).files)).toEqual(wanted);
+});
+
 test("one part of a model alone, and a folder by its name", () => {
   const vae = ["vae/config.json", "vae/diffusion_pytorch_model.safetensors"];
   expect(chooseFiles(base, repo, { part: "vae" })).toEqual({ files: vae, open: "vae" });

@@ -12,6 +12,13 @@ export interface ChosenFiles {
   readonly open: string;
 }
 
+/** What is wanted of a repository; as in DownloadOptions. */
+interface Choice {
+  readonly variant?: string | undefined;
+  readonly part?: ComponentName | undefined;
+  readonly without?: readonly ComponentName[] | undefined;
+}
+
 /**
  * The files of a repository that are needed to open what it holds: a diffusers model (each component's weights in one
  * form only), one component alone, such as a VAE, or one file of weights, such as a PhotoMaker adapter or a LoRA.
@@ -20,13 +27,10 @@ export interface ChosenFiles {
  * @param id its file may be a folder with a component, such as `org/name:vae`
  * @param variant such as "fp16", taken where a component has it
  * @param part the only part of a model that is wanted
+ * @param without parts of a model that are not wanted
  * @throws UserError download/no-such-file, download/no-weights, download/not-sdxl, download/choose-file
  */
-export function chooseFiles(
-  paths: readonly string[],
-  id: HubId,
-  { variant, part }: { readonly variant?: string | undefined; readonly part?: ComponentName | undefined } = {},
-): ChosenFiles {
+export function chooseFiles(paths: readonly string[], id: HubId, { variant, part, without = [] }: Choice = {}): ChosenFiles {
   if (id.file !== undefined) {
     if (paths.includes(id.file)) return { files: [id.file], open: id.file };
     const inside = chooseFolder(paths, id.file.replace(/\/$/, ""), variant);
@@ -43,7 +47,9 @@ export function chooseFiles(
     const scheduler = part === "unet" && paths.includes(SCHEDULER) ? [SCHEDULER] : []; // says what the UNet predicts
     return { ...alone, files: [...alone.files, ...scheduler] };
   }
-  return paths.includes("model_index.json") ? chooseModel(paths, id.repo, variant) : chooseSingle(paths, id.repo, variant);
+  return paths.includes("model_index.json")
+    ? chooseModel(paths, id.repo, variant, without)
+    : chooseSingle(paths, id.repo, variant);
 }
 
 /** One form of the weights in a folder with its config; undefined if it has none. */
@@ -55,9 +61,15 @@ function chooseFolder(paths: readonly string[], folder: string, variant: string 
   return { files: files.map((name) => `${folder}/${name}`), open: folder };
 }
 
-function chooseModel(paths: readonly string[], repo: string, variant: string | undefined): ChosenFiles {
+function chooseModel(
+  paths: readonly string[],
+  repo: string,
+  variant: string | undefined,
+  without: readonly ComponentName[],
+): ChosenFiles {
   const files = ["model_index.json"];
   for (const component of COMPONENTS) {
+    if (without.includes(component)) continue;
     const inside = namesIn(paths, component);
     if (inside.length === 0)
       throw new UserError(

@@ -57,6 +57,8 @@ export interface DownloadOptions extends HubOptions {
   readonly variant?: string | undefined;
   /** The only part of a model that is wanted. */
   readonly part?: ComponentName | undefined;
+  /** Parts of a model that are not wanted, since others are used in their place. */
+  readonly without?: readonly ComponentName[] | undefined;
   /** Which files of the repository to take, instead of those that are needed to open it. */
   readonly files?: ((path: string) => boolean) | undefined;
 }
