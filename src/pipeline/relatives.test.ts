@@ -74,7 +74,7 @@ function weightsOf(config: object): TensorToWrite[] {
 }
 
 describe.each(Object.entries(models as Record<string, Relative>))("%s", (name, { config, parameters, tensors, original }) => {
-  const single = () => join(folder, `${name}.safetensors`);
+  const single = () => join(folder, `${name}-a1111.safetensors`);
   const component = () => join(folder, name);
 
   beforeAll(async () => {

@@ -53,8 +53,10 @@ const WRAPPED =
 /** CLIP's other half, for pictures, and the mask of the text's order. */
 const BESIDE_TEXT = /^(vision_model|visual|visual_projection|attn_mask)\b/;
 
+/** Whether a tensor of a component needs no place; a projection tells the second text encoder from the first, which does without. */
 const isBeside = (component: ComponentName, name: string): boolean =>
-  isIgnored(name) || isIgnored(PREFIXES[component] + name) || (component.startsWith("text_encoder") && BESIDE_TEXT.test(name));
+  !name.startsWith("text_projection") &&
+  (isIgnored(name) || isIgnored(PREFIXES[component] + name) || (component.startsWith("text_encoder") && BESIDE_TEXT.test(name)));
 
 /** Tensors of a component by diffusers' names, whichever of the two layouts they have; undefined for what is not that component. */
 function converterOf(component: ComponentName, inside: Tensors): Convert | undefined {
