@@ -15,6 +15,7 @@ const loadOptions = z.strictObject({
     value: "path",
     file: true,
     description: "SDXL model: a diffusers folder, a .safetensors file, or org/name on the Hugging Face hub",
+    otherwise: "the one that photomaker setup has chosen",
     hint: "Name an SDXL model: a diffusers folder, a .safetensors file, or a repository of the Hugging Face hub.",
     infotext: "Model",
   }),

@@ -1,9 +1,7 @@
 import { expect, test } from "vitest";
-import { namedDim } from "../graph/dim.ts";
-import { input } from "../graph/ops/source.ts";
 import { Recorder } from "../graph/recorder.ts";
 import { Weights } from "../graph/weights.ts";
-import { unet } from "./unet.ts";
+import { unet, unetInputs } from "./unet.ts";
 import { unetConfig } from "./unet-config.ts";
 
 const CONFIG = {
@@ -22,16 +20,8 @@ const CONFIG = {
 
 function recorded(json: unknown): Recorder {
   const config = unetConfig(json, new Map());
-  const [batch, height, width] = ["batch", "height", "width"].map(namedDim) as [never, never, never];
   const recorder = new Recorder();
-  const inputs = {
-    latents: input("latents", [batch, 4, height, width]),
-    timestep: input("timestep", [1]),
-    context: input("context", [batch, 77, config.contextDim]),
-    pooled: input("pooled", [batch, config.pooledDim]),
-    timeIds: input("timeIds", [batch, 6]),
-  };
-  unet(inputs, new Weights(recorder), config);
+  unet(unetInputs(config), new Weights(recorder), config);
   return recorder;
 }
 

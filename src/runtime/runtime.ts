@@ -14,7 +14,7 @@ export interface PackedCache {
   readonly from: string;
   /** Approximate size of the weights in bytes. */
   readonly bytes: number;
-  readonly onNotice?: ((text: string) => void) | undefined;
+  readonly onNotice?: ((notice: Notice) => void) | undefined;
 }
 
 /** A loaded model. */

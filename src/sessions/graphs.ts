@@ -15,7 +15,7 @@ import { idEncoderV1 } from "../models/id-encoder-v1.ts";
 import { idEncoderV2 } from "../models/id-encoder-v2.ts";
 import { tinyDecode } from "../models/tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
-import { unet } from "../models/unet.ts";
+import { unet, unetInputs } from "../models/unet.ts";
 import { type UNetModelConfig, unetConfig } from "../models/unet-config.ts";
 import { type VaeConfig, vaeDecode, vaeEncode } from "../models/vae.ts";
 import { vaeConfig } from "../models/vae-config.ts";
@@ -171,15 +171,8 @@ export interface UNetGraph {
 export function unetGraph(model: With<"unet">, loras: LoraPairs): UNetGraph {
   const { config: json, tensors } = model.components.unet;
   const config = unetConfig(json, tensors);
-  const inputs = {
-    latents: input("latents", [batch, config.inChannels, height, width]),
-    timestep: input("timestep", [1]),
-    context: input("context", [batch, tokens, config.contextDim]),
-    pooled: input("pooled", [batch, config.pooledDim]),
-    timeIds: input("timeIds", [batch, 6]),
-  };
   const checkpoint = new Checkpoint(tensors, "unet");
-  const noise = unet(inputs, new Weights(checkpoint), config);
+  const noise = unet(unetInputs(config), new Weights(checkpoint), config);
   return { unfinished: unfinished("unet", { noise }, loras), config, unused: checkpoint.unused() };
 }
 

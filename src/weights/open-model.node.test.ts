@@ -74,6 +74,14 @@ test("a variant of reduced precision is used only where there is nothing else, w
   );
 });
 
+test("a model without scheduler and tokenizers has SDXL's usual ones, with notices", async () => {
+  const tiny = await copyOfTiny();
+  for (const part of ["scheduler", "tokenizer_2"]) await rm(join(tiny, part), { recursive: true });
+  const { scheduler, tokenizers, notices } = await openModel(tiny);
+  expect([scheduler, tokenizers]).toEqual([undefined, undefined]);
+  expect(notices.map(({ code }) => code)).toEqual(["model/no-scheduler", "model/no-tokenizer"]);
+});
+
 test.each(["bf16", "ema", "non_ema"])("the variant %s alone is used, with a notice", async (variant) => {
   const tiny = await copyOfTiny();
   for (const part of ["unet/diffusion_pytorch_model", "text_encoder/model"])

@@ -7,7 +7,7 @@ import { openLinked, readComponentFolder } from "./component-folder.node.ts";
 import { findComponents } from "./find-component.ts";
 import { identify, kindOfComponent } from "./identify.ts";
 import { type ModelComponent, type ModelFiles, type ModelParts, unwrapStateDict } from "./model.ts";
-import { configIn, type ModelPart, type OpenedParts, openParts } from "./open-part.node.ts";
+import { configIn, type OpenedPart, type OpenedParts, openParts } from "./open-part.node.ts";
 import type { JsonObject } from "./parse-json.ts";
 import { exists, isFolder, readJsonIfThere } from "./read-json.node.ts";
 import {
@@ -119,7 +119,7 @@ async function unetAlone(path: string): Promise<JsonObject | undefined> {
 
 /** A failure to read what is replaced does not matter. */
 const unlessGiven =
-  (part: ModelPart | undefined) =>
+  (part: OpenedPart | undefined) =>
   (error: unknown): undefined => {
     if (part === undefined || !(error instanceof UserError)) throw error;
   };

@@ -14,7 +14,7 @@ import { sliceRows, type Tensors } from "./tensor-entry.ts";
 import { unusedNotice } from "./unused-notice.ts";
 
 /** A part of a model that was given apart. */
-export interface ModelPart extends ModelComponent {
+export interface OpenedPart extends ModelComponent {
   /** Absolute path of what was given. */
   readonly path: string;
   /** All tensors as they are named in the file, which may mark how the UNet was trained. */
@@ -25,14 +25,14 @@ export interface ModelPart extends ModelComponent {
   readonly notices: readonly Notice[];
 }
 
-export type OpenedParts = { readonly [Name in ComponentName]?: ModelPart };
+export type OpenedParts = { readonly [Name in ComponentName]?: OpenedPart };
 
 /**
  * Opens the parts of a model that are given apart, each by {@link openPart}.
  * @throws UserError those of openPart
  */
 export async function openParts(parts: ModelParts): Promise<OpenedParts> {
-  const opened: { [Name in ComponentName]?: ModelPart } = {};
+  const opened: { [Name in ComponentName]?: OpenedPart } = {};
   for (const name of COMPONENTS) {
     const path = parts[name];
     if (path !== undefined) opened[name] = await openPart(path, name);
@@ -48,14 +48,14 @@ export async function openParts(parts: ModelParts): Promise<OpenedParts> {
  * @throws UserError model/missing-component, model/wrong-kind, model/not-sdxl, model/refiner, model/inpainting, model/not-a-model,
  *   and those of readComponentFolder and openTensors
  */
-export async function openPart(path: string, name: ComponentName): Promise<ModelPart> {
+export async function openPart(path: string, name: ComponentName): Promise<OpenedPart> {
   const absolute = resolve(path);
   if (await isFolder(absolute)) return openPartFolder(absolute, name);
   const stands = /\.json$|-\d+-of-\d+.*\.(safetensors|bin)$/.test(basename(absolute)) && (await exists(absolute));
   return stands ? openPartFolder(dirname(absolute), name) : openPartFile(absolute, name);
 }
 
-async function openPartFolder(path: string, name: ComponentName): Promise<ModelPart> {
+async function openPartFolder(path: string, name: ComponentName): Promise<OpenedPart> {
   for (const folder of [join(path, name), path]) {
     const weights = await readComponentFolder(folder);
     if (weights === undefined) continue;
@@ -89,7 +89,7 @@ async function openPartFolder(path: string, name: ComponentName): Promise<ModelP
   );
 }
 
-async function openPartFile(path: string, name: ComponentName): Promise<ModelPart> {
+async function openPartFile(path: string, name: ComponentName): Promise<OpenedPart> {
   const file = await openLinked(path);
   const inFile = unwrapStateDict(file);
   const part = await partOf(inFile, name, path, dirname(path));
@@ -103,7 +103,7 @@ async function partOf(
   name: ComponentName,
   path: string,
   folder: string,
-): Promise<Pick<ModelPart, "path" | "tensors" | "config" | "notices">> {
+): Promise<Pick<OpenedPart, "path" | "tensors" | "config" | "notices">> {
   const kind = identify(tensors);
   // older models have the same first text encoder and, by its shapes, the same VAE, whose latents are others
   const older = kind === "sd1" || kind === "sd2";
@@ -118,7 +118,7 @@ async function partOf(
 const POSITIONS = 77;
 
 /** A text encoder without positions that no text of SDXL has, as Long-CLIP adds them behind: both encoders need equally many. */
-function atMost77<P extends Pick<ModelPart, "path" | "tensors" | "config" | "notices">>(part: P): P {
+function atMost77<P extends Pick<OpenedPart, "path" | "tensors" | "config" | "notices">>(part: P): P {
   const name = "text_model.embeddings.position_embedding.weight";
   const entry = part.tensors.get(name);
   const count = entry?.shape[0] ?? 0;

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { encodePicture } from "../../image/encode-picture.ts";
 import { withPngSettings } from "../../image/png-settings.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { cli } from "../../testing/run-cli.ts";
@@ -53,6 +54,18 @@ test("a picture made by photomaker shows its settings, any other says that it ha
       err: "",
     });
     expect(JSON.parse((await cli(["inspect", made, "--json"])).out)).toMatchObject({ kind: "picture", settings });
+    for (const [format, name] of [
+      ["jpeg", "JPEG"],
+      ["webp", "WebP"],
+    ] as const) {
+      await writeFile(
+        made,
+        await encodePicture(withPngSettings(png, { parameters: "a man img\nSteps: 30, Seed: 42", settings }), { format }),
+      );
+      expect((await cli(["inspect", made])).out).toContain(
+        `a picture (${name})\n\na man img\nSteps: 30, Seed: 42\n\nTo make it again`,
+      );
+    }
     expect((await cli(["inspect", other])).out).toContain("a picture (JPEG)\n\nIt holds no settings.\n");
   } finally {
     await rm(folder, { recursive: true });

@@ -24,7 +24,7 @@ const PARTS = [
 ] as const satisfies readonly (readonly [keyof LoadOptions, ComponentName])[];
 
 /** The parts of the model that are given apart. */
-export const partsOf = (options: LoadOptions): ModelParts =>
+export const partsGivenApart = (options: LoadOptions): ModelParts =>
   Object.fromEntries(PARTS.flatMap(([key, name]) => (options[key] === undefined ? [] : [[name, options[key]]])));
 
 /**

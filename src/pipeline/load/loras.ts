@@ -175,7 +175,9 @@ function apply(model: ModelFiles, changes: readonly Change[]): Pick<CollectedLor
 /** What is computed, and of which bytes. */
 function textOf({ source }: TensorEntry): string {
   if (source.kind !== "computed") return "";
-  const places = source.of.map(({ source: from }) => (from.kind === "file" ? `${from.file.id}:${from.offset}` : from.kind));
+  const places = source.of.map(({ source: from }) =>
+    from.kind === "file" ? `${from.file.id}@${from.file.modified}:${from.offset}` : from.kind,
+  );
   return `${source.recipe} ${places.join(" ")}`;
 }
 

@@ -1,15 +1,26 @@
+import { basename } from "node:path";
 import type { WeightRange } from "../../runtime/eight-bit-probe.ts";
 import type { ToPrepare } from "../../runtime/prepare.ts";
 import type { Feeds, Runtime } from "../../runtime/runtime.ts";
 import { hasComputed, withComputed } from "../../sessions/computed-weights.ts";
-import { loraScales, type Outputs, type TextGraph, type UNetGraph, type Unfinished, withLoras } from "../../sessions/graphs.ts";
+import {
+  loraScales,
+  NO_PAIRS,
+  type Outputs,
+  type TextGraph,
+  type UNetGraph,
+  type Unfinished,
+  withLoras,
+} from "../../sessions/graphs.ts";
 import { LazySession, type Prepare } from "../../sessions/lazy-session.ts";
 import { inEightBits, type Precision } from "../../sessions/precision.ts";
 import { computeInCache, prepareInCache } from "../../sessions/runtimes.node.ts";
 import type { TextEncoder } from "../../sessions/text/text-stage.ts";
 import { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { ComponentName } from "../../weights/sdxl-single-file.ts";
+import type { IdEncoder } from "../encode/id-stage.ts";
 import type { Opened } from "./opened.ts";
+import type { OpenedAdapter } from "./opened-adapter.ts";
 
 /** The LoRAs of a model whose strengths may change while it is loaded. */
 export interface LivePairs {
@@ -80,5 +91,18 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
     ),
   });
 
-  return { lazy, inPrecision, textEncoder, denoiser };
+  /** Makes an adapter's ID encoder. @param changes number of changes of the adapter since the load */
+  const idEncoder = ({ files, graph }: OpenedAdapter, changes = 0): IdEncoder => ({
+    graph,
+    encode: inPrecision(
+      { model: "id_encoder", from: basename(files.path), outputs: graph.encode, pairs: NO_PAIRS },
+      graph.encode,
+      { on: encoders },
+    ),
+    fuse: lazy("fuse_module", graph.fuse, false, encoders),
+    everyToken: files.version === "v2",
+    changes,
+  });
+
+  return { lazy, inPrecision, textEncoder, idEncoder, denoiser };
 }
