@@ -33,6 +33,8 @@ export const NOTICE_CODES = {
   "model/config-found": "configs beside a single-file model are used",
   "model/no-scheduler": "the model has no scheduler, and SDXL's is used",
   "model/no-tokenizer": "the model has no tokenizer, and the embedded vocabulary is used",
+  "model/other-latents": "a VAE that is given apart scales latents otherwise than the model's own",
+  "model/positions": "a text encoder that is given apart has more positions than are used",
   "model/prediction-found": "the model predicts otherwise than SDXL does, as its file says",
   "model/prediction-given": "the model is sampled otherwise than its files say, as asked",
   "model/unknown-names": "tensors of the model are not used",

@@ -12,6 +12,8 @@ export interface AdapterFiles {
   readonly idEncoder: Tensors;
   /** Tensors by names such as `unet.….attn1.processor.to_q_lora.down.weight`; none where the LoRA is a file of its own. */
   readonly lora: Tensors;
+  /** Names of tensors that belong to neither. */
+  readonly unused: readonly string[];
 }
 
 const PARTS: Readonly<Record<AdapterFiles["version"], readonly string[]>> = {
@@ -25,9 +27,7 @@ export const LORA_APART = "Give that file too, with --lora, or the adapter as it
 const LORA = /^(?:.*[./])?lora_weights[./]/;
 
 /** The ID encoder and the LoRA among an adapter's tensors, as far as they are there. */
-export function splitAdapter(
-  tensors: Tensors,
-): Pick<AdapterFiles, "idEncoder" | "lora"> & { readonly unused: readonly string[] } {
+export function splitAdapter(tensors: Tensors): Pick<AdapterFiles, "idEncoder" | "lora" | "unused"> {
   const names = [...tensors.keys()];
   const prefix = names.map(encoderPrefix).find((start) => start !== undefined) ?? "id_encoder.";
   const named = names.some((name) => LORA.test(name));
@@ -56,11 +56,11 @@ export function adapterOf(file: TensorFile): AdapterFiles {
       `${file.path} is ${KIND_NAMES[kind]}, not a PhotoMaker adapter.`,
       "Give photomaker-v1.bin or photomaker-v2.bin, such as those of TencentARC/PhotoMaker and TencentARC/PhotoMaker-V2.",
     );
-  const { idEncoder, lora } = splitAdapter(tensors);
+  const { idEncoder, lora, unused } = splitAdapter(tensors);
   const missing = missingParts(version, idEncoder);
   if (missing.length > 0)
     throw new UserError("adapter/incomplete", `${file.path} lacks ${missing.join(", ")}.`, "Download the adapter again.");
-  return { version, path: file.path, idEncoder, lora };
+  return { version, path: file.path, idEncoder, lora, unused };
 }
 
 /** Parts of an ID encoder that are not there, such as "vision_model". */

@@ -9,7 +9,7 @@ export { identify, KIND_NAMES, type Kind } from "./identify.ts";
 export type { LoraComponent } from "./lora-key.ts";
 export { type LoraLayer, type LoraPatch, type LoraTargets, type MatchedLora, matchLora } from "./lora-match.ts";
 export type { LoraMethod, LoraPart, LoraWeight, PartShapes, Parts } from "./lora-methods/method.ts";
-export type { ModelComponent, ModelFiles } from "./model.ts";
+export type { ModelComponent, ModelFiles, ModelParts } from "./model.ts";
 export { openAdapter } from "./open-adapter.node.ts";
 export { type OpenModelOptions, openModel } from "./open-model.node.ts";
 export { openStored, openTensors, readSafetensorsFile } from "./open-tensors.node.ts";
