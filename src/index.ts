@@ -26,5 +26,6 @@ export {
 export type { Kind } from "./weights/identify.ts";
 export type { ModelPrediction } from "./weights/prediction.ts";
 export type { PredictionName } from "./weights/prediction-names.ts";
+export type { ComponentName } from "./weights/sdxl-single-file.ts";
 export type { ComputedBytes, FileRange, InlineBytes, StoredDType, TensorEntry, Tensors } from "./weights/tensor-entry.ts";
 export type { TensorFile } from "./weights/tensor-file.ts";

@@ -42,7 +42,8 @@ void runCli(
     download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
     hub: () => import("../weights/hub/index.ts"),
     byteSpeed: async (now, stop) => (await import("../bench/byte-speed.ts")).byteSpeed(now, stop),
-    describe: async (path) => (await import("../weights/describe.node.ts")).describe(path),
+    describe: async (path) => (await import("./inspect/describe-with-unused.ts")).describeWithUnused(path),
+    faces: () => import("./faces/look-at-files.ts"),
     world: () => import("./world/world-files.ts"),
   },
 ).then((code) => {

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { addBench, type BenchTools } from "./bench.ts";
 import { addDemo, type DemoTools } from "./demo.ts";
 import { addEvaluate, type EvaluateTools } from "./evaluate/evaluate.ts";
+import { addFaces, type FacesTools } from "./faces/faces.ts";
 import { addGenerate, type GenerateTools } from "./generate/generate.ts";
 import { addInspect, type InspectTools } from "./inspect/inspect.ts";
 import { addInspectPrompt } from "./inspect/inspect-prompt.ts";
@@ -24,6 +25,7 @@ export type CliTools = GenerateTools &
   TrainTools &
   EvaluateTools &
   CacheTools &
+  FacesTools &
   BenchTools;
 
 const HELP = `
@@ -70,6 +72,7 @@ export function commandLine(io: CliIo, tools: CliTools): Command {
     });
   addGenerate(program, io, tools);
   addSetup(program, io, tools);
+  addFaces(program, io, tools);
   addDownload(program, io, tools);
   addCache(program, io, tools);
   addInspect(program, io, tools);

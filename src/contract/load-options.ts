@@ -45,6 +45,43 @@ const loadOptions = z.strictObject({
     description: "the model predicts v and was trained with zero terminal SNR (zsnr, ztsnr)",
     otherwise: "what its files say",
   }),
+  // Parts of the model given apart: each a component's folder, a file in any layout, a whole model that has it, or a repository of the hub.
+  /** VAE in the place of the model's own. */
+  vae: path.optional().meta({
+    group: MODELS,
+    flag: "--vae",
+    value: "path",
+    file: true,
+    description: "VAE in the place of the model's own: a file, a folder, a model that has it, or org/name",
+    infotext: "VAE",
+  }),
+  /** UNet in the place of the model's own. */
+  unet: path.optional().meta({
+    group: MODELS,
+    flag: "--unet",
+    value: "path",
+    file: true,
+    description: "UNet in the place of the model's own, as --vae",
+    infotext: "UNet",
+  }),
+  /** First text encoder (CLIP ViT-L) in the place of the model's own. */
+  textEncoder: path.optional().meta({
+    group: MODELS,
+    flag: "--text-encoder",
+    value: "path",
+    file: true,
+    description: "first text encoder (CLIP ViT-L) in the place of the model's own, as --vae",
+    infotext: "Text encoder",
+  }),
+  /** Second text encoder (OpenCLIP bigG) in the place of the model's own. */
+  textEncoder2: path.optional().meta({
+    group: MODELS,
+    flag: "--text-encoder-2",
+    value: "path",
+    file: true,
+    description: "second text encoder (OpenCLIP bigG) in the place of the model's own, as --vae",
+    infotext: "Text encoder 2",
+  }),
   /** A PhotoMaker adapter: a file, a folder, or a repository of the hub. Plain SDXL when absent. */
   adapter: path.optional().meta({
     group: MODELS,

@@ -2,7 +2,7 @@ import sharp, { type FailOnOptions, type Metadata } from "sharp";
 import { messageOf, UserError } from "../core/errors.ts";
 import { bmpHeader, checkBmpLength, decodeBmp } from "./bmp.ts";
 import { cmykToRgb } from "./cmyk.ts";
-import { type PhotoFormat, photoFormat } from "./photo-format.ts";
+import { foreignFormat, type PhotoFormat, photoFormat } from "./photo-format.ts";
 import { readPhotoFile } from "./read-photo-file.ts";
 import { type Rgb8, rgb8 } from "./rgb8.ts";
 import { labTiff, labToRgb } from "./tiff-lab.ts";
@@ -21,6 +21,8 @@ export interface DecodeOptions {
   readonly maxBytes?: number;
   /** Name of the bytes in errors. A file is named by its path. */
   readonly name?: string;
+  /** Decoder of HEIC photos, which are refused without one. It sees to the orientation, whatever `orient` says. */
+  readonly heic?: (bytes: Uint8Array, name: string) => Promise<Rgb8>;
 }
 
 /**
@@ -38,12 +40,16 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
   const file = typeof input === "string" ? await readPhotoFile(input, maxBytes) : await bytesOf(input);
   if (file.length === 0) throw new UserError("photo/empty", `${name} is empty: it has 0 bytes.`, "Copy or download it again.");
   const format = photoFormat(file);
-  if (format === undefined)
+  if (format === undefined) {
+    const kind = foreignFormat(file);
     throw new UserError(
       "photo/unreadable",
-      `${name} is not a picture in a format that can be read.`,
+      kind === undefined
+        ? `${name} is not a picture in a format that can be read.`
+        : `${name} is ${kind}, which cannot be read here.`,
       "Save it as JPEG or PNG. WebP, GIF, TIFF, AVIF and BMP are read too.",
     );
+  }
   if (format === "BMP") {
     const header = bmpHeader(file, name);
     checkBmpLength(file, header, name);
@@ -56,7 +62,8 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
   try {
     metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
     const { width, height } = metadata;
-    const most = format === "JPEG" ? maxPixels * LARGE_JPEG : maxPixels;
+    const isHeic = metadata.compression === "hevc";
+    const most = format === "JPEG" ? maxPixels * LARGE_JPEG : isHeic ? Math.min(maxPixels, MOST_HEIC) : maxPixels;
     checkSize(metadata, { most, minSide, name });
     if (metadata.depth !== "uchar" && metadata.depth !== "ushort")
       throw new UserError(
@@ -64,6 +71,7 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
         `${name} has pixels of type ${metadata.depth}, as pictures for measuring or of high dynamic range (HDR) have; how bright they are meant to be is not said.`,
         "Save it with 8 or 16 bits a colour, as JPEG or PNG.",
       );
+    if (isHeic && options.heic !== undefined) return await options.heic(file, name);
     const picture = await decode(bytes, { metadata, format, orient, shrink: width * height > maxPixels ? SHRINK : 1 });
     return lab === undefined ? picture : { ...picture, data: labToRgb(picture.data, lab.signed) };
   } catch (error) {
@@ -116,6 +124,9 @@ interface Decoding {
   /** One of so many pixels along a side is kept; JPEG's decoder leaves the others out of account. */
   readonly shrink: number;
 }
+
+/** Most pixels of a HEIC photo: its decoder takes 13 bytes for each, which makes 0.8 GB. */
+const MOST_HEIC = 60e6;
 
 /** How many times more pixels a JPEG may have than other photos, and what is then left of each side. */
 const LARGE_JPEG = 4;

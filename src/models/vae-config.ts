@@ -2,7 +2,7 @@ import { z } from "zod";
 import { UserError } from "../core/errors.ts";
 import type { LatentScale } from "../weights/prediction.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
-import { countOf, dimOf, needsConfig, only, parseConfig } from "./parse-config.ts";
+import { countOf, dimOf, needsConfig, only, parseConfig, refuseContradictions } from "./parse-config.ts";
 import type { VaeConfig } from "./vae.ts";
 
 const NAME = "vae";
@@ -59,6 +59,9 @@ export function vaeConfig(config: unknown, tensors: Tensors, latents?: LatentSca
 
 function fromConfig(json: unknown): VaeConfig {
   const c = parseConfig(schema, json, NAME);
+  refuseContradictions(NAME, [
+    [c.block_out_channels.every((n) => n % c.norm_num_groups === 0), "norm_num_groups: it does not divide block_out_channels"],
+  ]);
   return {
     imageChannels: c.out_channels,
     latentChannels: c.latent_channels,

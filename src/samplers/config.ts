@@ -5,7 +5,7 @@ export const TIMESTEP_SPACINGS = ["leading", "trailing", "linspace"] as const;
 
 /** Fields of diffusers' scheduler_config.json that a sampler here reads. All others have no effect in diffusers either. */
 const fields = z.looseObject({
-  num_train_timesteps: z.int().positive(),
+  num_train_timesteps: z.int().positive().max(100_000),
   beta_start: z.number(),
   beta_end: z.number(),
   beta_schedule: z.enum(["linear", "scaled_linear", "squaredcos_cap_v2"]),

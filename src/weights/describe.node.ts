@@ -12,7 +12,7 @@ import { openTensors } from "./open-tensors.node.ts";
 import type { ModelPrediction } from "./prediction.ts";
 import { exists, isFolder } from "./read-json.node.ts";
 import { COMPONENTS, PREFIXES, splitSingleFile } from "./sdxl-single-file.ts";
-import { byteLength, elementCount, type StoredDType, type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts";
+import { elementCount, storedAs, type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
 export interface PartDescription {
@@ -20,8 +20,8 @@ export interface PartDescription {
   readonly tensors: number;
   readonly parameters: number;
   readonly bytes: number;
-  /** Number of parameters of each element type */
-  readonly dtypes: Readonly<Partial<Record<StoredDType, number>>>;
+  /** Number of parameters of each number format, such as "F16" and "Q4_K" */
+  readonly dtypes: Readonly<Record<string, number>>;
 }
 
 /** Description of a file or folder: plain data for `inspect`. */
@@ -58,8 +58,8 @@ export interface Description {
  * const { title } = await describe("model.safetensors");
  * console.log(title); // a PhotoMaker V1 adapter
  * ```
- * @throws UserError inspect/nothing for a folder without weights; file/*, weights/*, safetensors/*, torch/*, zip/*, pickle/* if a file cannot
- *   be read at all
+ * @throws UserError inspect/nothing for a folder without weights; file/*, weights/*, safetensors/*, torch/*, zip/*, pickle/*, gguf/* if a
+ *   file cannot be read at all
  */
 export async function describe(path: string): Promise<Description> {
   const absolute = resolve(path);
@@ -149,7 +149,7 @@ async function describeFolder(path: string): Promise<Description> {
       remarks,
     };
   }
-  const files = (await readdir(path)).filter((name) => /\.(safetensors|bin|pth?|ckpt)$/.test(name)).sort();
+  const files = (await readdir(path)).filter((name) => /\.(safetensors|gguf|bin|pth?|ckpt)$/.test(name)).sort();
   if (files.length === 0)
     throw new UserError(
       "inspect/nothing",
@@ -251,14 +251,15 @@ function byFirstSegment(tensors: Tensors): PartDescription[] {
 }
 
 function count(name: string, entries: Iterable<TensorEntry>): PartDescription {
-  const dtypes: Partial<Record<StoredDType, number>> = {};
+  const dtypes: Record<string, number> = {};
   let [tensors, parameters, bytes] = [0, 0, 0];
   for (const entry of entries) {
     const n = elementCount(entry.shape);
     tensors++;
     parameters += n;
-    bytes += byteLength(entry);
-    dtypes[entry.dtype] = (dtypes[entry.dtype] ?? 0) + n;
+    const stored = storedAs(entry);
+    bytes += stored.bytes;
+    dtypes[stored.format] = (dtypes[stored.format] ?? 0) + n;
   }
   return { name, tensors, parameters, bytes, dtypes };
 }

@@ -4,7 +4,7 @@ import { IA3 } from "./lora-methods/ia3.ts";
 import { LOHA } from "./lora-methods/loha.ts";
 import { LOKR } from "./lora-methods/lokr.ts";
 import { LORA } from "./lora-methods/lora.ts";
-import { type LoraMethod, type LoraPart, type LoraWeight, type Parts, rowsAndColumns, sameShape } from "./lora-methods/method.ts";
+import { type LoraMethod, type LoraPart, type LoraWeight, type Parts, rowsAndColumns, sameSizes } from "./lora-methods/method.ts";
 import { OFT } from "./lora-methods/oft.ts";
 import { PEFT_BOFT, PEFT_OFT } from "./lora-methods/peft-oft.ts";
 import { elementCount } from "./tensor-entry.ts";
@@ -38,7 +38,7 @@ export function loraMethods(
 
 /** Whether a magnitude of DoRA fits: a number for each row, [out] or [out, 1 …], or for each column, [1, in, 1 …]. */
 export const magnitudeFits = (magnitude: readonly number[], weight: readonly number[]): boolean =>
-  sameShape(withoutOnes(magnitude), [weight[0]!]) || (magnitude[0] === 1 && sameShape(withoutOnes(magnitude), [weight[1]!]));
+  sameSizes(withoutOnes(magnitude), [weight[0]!]) || (magnitude[0] === 1 && sameSizes(withoutOnes(magnitude), [weight[1]!]));
 
 /** A shape without its sizes of 1. */
 const withoutOnes = (shape: readonly number[]): number[] => {

@@ -16,6 +16,9 @@ export interface ModelComponent {
   readonly latents?: LatentScale;
 }
 
+/** Paths of parts of a model that are given apart. */
+export type ModelParts = { readonly [Name in ComponentName]?: string };
+
 export interface ModelFiles {
   readonly kind: "folder" | "single-file";
   /** Absolute path */
@@ -29,7 +32,9 @@ export interface ModelFiles {
   readonly tokenizers?: { readonly tokenizer: string; readonly tokenizer_2: string };
   /** Whether a missing negative prompt is encoded as zeros rather than as an empty text: `force_zeros_for_empty_prompt` of model_index.json. */
   readonly emptyPromptIsZeros: boolean;
-  /** The `__metadata__` of a single safetensors file. */
+  /** Absolute paths of parts that were given apart, and taken in the place of the model's own. */
+  readonly parts: ModelParts;
+  /** The `__metadata__` of a single safetensors file, which has the UNet. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly notices: readonly Notice[];
 }

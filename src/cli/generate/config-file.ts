@@ -43,6 +43,7 @@ export async function readConfig(path: string, given: ReadonlySet<string>): Prom
   const values = picture
     ? await settingsOf(bytes, path, given, (notice) => notices.push(notice))
     : parseObject(decodeText(bytes, path), path);
+  if (notices.length > 0 && !given.has("loras")) await leaveLostLoras(values, path, (notice) => notices.push(notice));
   return { sections: await optionsFrom(values, { path, name: path, picture }, given), notices };
 }
 
@@ -137,6 +138,12 @@ async function settingsOf(
         `${path} holds no settings.`,
         "Use a picture that photomaker wrote, or one of A1111, Fooocus, SwarmUI, ComfyUI or InvokeAI, or a JSON file.",
       );
+    if (foreign.request.prompt === undefined && !given.has("prompt"))
+      throw new UserError(
+        "config/no-prompt",
+        `${path} was made by ${foreign.program}, and no prompt is found in what that wrote into it.`,
+        "Give it with --prompt: the other settings are taken from the picture.",
+      );
     note(foreignNotice(path, foreign));
     return { ...foreign.request, ...foreign.load };
   }
@@ -145,6 +152,25 @@ async function settingsOf(
   if (lacking !== undefined) throw notInPicture(path, lacking);
   const one = (request.numImagesPerPrompt ?? 1) > 1 && !given.has("numImagesPerPrompt") && { onlyImage: index };
   return { ...request, ...load, ...one };
+}
+
+/** Takes out of another program's settings the LoRAs that are not at hand: the picture is not the same without them, nor with them. */
+async function leaveLostLoras(
+  values: { loras?: readonly { path: string; scale: number }[] },
+  path: string,
+  note: (notice: Notice) => void,
+) {
+  const { loras = [] } = values;
+  const isThere = await Promise.all(
+    loras.map(async (lora) => (await exists(resolve(dirname(path), lora.path))) || (await exists(lora.path))),
+  );
+  const lost = loras.filter((_, i) => !isThere[i]);
+  if (lost.length === 0) return;
+  values.loras = loras.filter((_, i) => isThere[i]);
+  note({
+    code: "config/lora-lost",
+    message: `${path} was made with ${lost.map((lora) => lora.path).join(", ")}, not found beside it or in the current folder, and left out. Give ${lost.length === 1 ? "it" : "them"} with ${lost.map((lora) => `--lora ${lora.path}:${lora.scale}`).join(" ")}.`,
+  });
 }
 
 function foreignNotice(path: string, { program, left, load }: ForeignSettings): Notice {
@@ -182,7 +208,9 @@ export function parseObject(text: string, path: string): Readonly<Record<string,
     new UserError(
       "config/not-json",
       `${path} is not a JSON object${why}.`,
-      'Write it like this: {"prompt": "a man img", "steps": 30}.',
+      /escape/i.test(why)
+        ? 'Write a backslash twice, or a slash: "C:\\\\photos\\\\me.jpg" or "C:/photos/me.jpg".'
+        : 'Write it like this: {"prompt": "a man img", "steps": 30}.',
       { cause },
     );
   let value: unknown;

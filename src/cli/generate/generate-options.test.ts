@@ -62,6 +62,10 @@ const CASES: readonly (readonly [
   ["--model-config", ["c"], "load", "modelConfig", "c"],
   ["--prediction", ["edm-v"], "load", "prediction", "edm-v"],
   ["--zero-terminal-snr", [], "load", "zeroTerminalSnr", true],
+  ["--vae", ["vae.safetensors"], "load", "vae", "vae.safetensors"],
+  ["--unet", ["org/name:unet"], "load", "unet", "org/name:unet"],
+  ["--text-encoder", ["clip_l.safetensors"], "load", "textEncoder", "clip_l.safetensors"],
+  ["--text-encoder-2", ["clip_g.safetensors"], "load", "textEncoder2", "clip_g.safetensors"],
   ["--adapter", ["x", "--id-image", "a"], "load", "adapter", "x"],
   ["--adapter-scale", ["0.5"], "load", "adapterScale", 0.5],
   [

@@ -13,6 +13,8 @@ import type { NameOf } from "../../contract/request-error.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
 import { MOST_WEBP_SIDE, type PictureFormat } from "../../image/picture-format.ts";
+import { parsePrompt } from "../../text/prompt-tree.ts";
+import { hasChoices } from "../../text/wildcards.ts";
 import type { DefaultModels } from "../models/user-settings.ts";
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase } from "./generate-flags.ts";
@@ -71,7 +73,10 @@ export async function generateOptions(
   }
   const requestsOf = (under: object) => merges.map(({ merged, nameOf }) => parseGenerateRequest({ ...under, ...merged }, nameOf));
   // what is wrong with the request is told before a model is asked for
-  const output = readOutput({ ...config?.output, ...given.output }, requestsOf({}));
+  const asked = requestsOf({});
+  if (lines !== undefined)
+    for (const [i, { line }] of lines.entries()) checkSyntax(asked[i]!, `prompt in line ${line} of ${String(values.prompts)}`);
+  const output = readOutput({ ...config?.output, ...given.output }, asked);
   const models = { ...config?.load, ...given.load };
   const chosen = models.model === undefined ? await modelsFrom(otherwise) : undefined;
   const requests = requestsOf(chosen?.request ?? {});
@@ -121,6 +126,11 @@ function withDefault(
     ...models,
     loras: [...loras, ...((models.loras as LoadOptions["loras"] | undefined) ?? [])],
   };
+}
+
+/** Refuses a prompt of a list before the first one is drawn. What choices bring is not known yet. @throws UserError those of parsePrompt */
+function checkSyntax({ prompt, promptSyntax }: GenerateRequest, what: string): void {
+  if (promptSyntax !== "none" && !hasChoices(prompt)) parsePrompt(prompt, what);
 }
 
 /** A request's options with others that win; two spellings of one thing count as one. */

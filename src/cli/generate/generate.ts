@@ -4,6 +4,7 @@ import type { GenerateRequest, LoadOptions } from "../../contract/request.ts";
 import type { Seed } from "../../contract/seed.ts";
 import { stylesWith } from "../../contract/styles.ts";
 import { checkWritable } from "../../core/atomic-file.node.ts";
+import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
 import { writeLatents } from "../../pipeline/denoise/read-latents.ts";
 import type { LoadingOptions } from "../../pipeline/load/local-models.ts";
@@ -89,6 +90,16 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
 // Not inside generate(): in a function with `await using`, TypeScript 6 leaves the import's ".ts" as it is.
 const encoder = async () => (await import("../../image/encode-picture.ts")).encodePicture;
 
+/** The same events; errors that a user can cause say where their prompt stands. */
+async function* namingLine(where: string | undefined, events: AsyncIterable<GenerateEvent>): AsyncIterable<GenerateEvent> {
+  try {
+    yield* events;
+  } catch (error) {
+    if (where === undefined || !(error instanceof UserError)) throw error;
+    throw new UserError(error.code, `${where}: ${error.message}`, error.remedy, { cause: error });
+  }
+}
+
 async function generate(values: FlagValues, io: CliIo, tools: GenerateTools): Promise<void> {
   if (values.listStyles !== undefined) {
     const styles = stylesWith(typeof values.listStyles === "string" ? values.listStyles : "");
@@ -121,7 +132,8 @@ async function generate(values: FlagValues, io: CliIo, tools: GenerateTools): Pr
         summary = { line: lines[i]!, prompt: request.prompt, images: [], notices: i === 0 ? summary.notices : [] };
         if (!output.quiet && !output.json) io.stderr.write(`prompt ${i + 1}/${requests.length}: ${request.prompt}\n`);
       }
-      for await (const event of generator.generate(request, { signal: io.signal })) {
+      const where = lines === undefined ? undefined : `Line ${lines[i]} of ${String(values.prompts)}`;
+      for await (const event of namingLine(where, generator.generate(request, { signal: io.signal }))) {
         switch (event.type) {
           case "progress":
             progress.show(lineOf(event));

@@ -14,6 +14,7 @@ Only headers of weight files are read, so large files take no longer. Nothing in
 
 Examples:
   photomaker inspect sdxl.safetensors
+  photomaker inspect sdxl-unet-Q4_K_M.gguf
   photomaker inspect photomaker-v1.bin
   photomaker inspect style-lora.safetensors --json
   photomaker inspect out/image_0.png
@@ -26,7 +27,7 @@ export function addInspect(program: Command, io: CliIo, { describe }: InspectToo
     .description(
       "Describes a weight file or a model folder: its parts, parameters, number formats, and what is missing.\nFor a picture made by photomaker, shows its settings.",
     )
-    .argument("<path>", "a .safetensors, .bin, .pt or .ckpt file, a folder, or a picture")
+    .argument("<path>", "a .safetensors, .gguf, .bin, .pt or .ckpt file, a folder, or a picture")
     .option("--json", "print the description as JSON")
     .addHelpText("after", HELP)
     .action(async (path: string, { json }: { json?: boolean }) => {
@@ -79,7 +80,7 @@ const rowOf = ({ name, tensors, parameters, bytes, dtypes }: PartDescription): s
 ];
 
 function total(parts: readonly PartDescription[]): PartDescription {
-  const dtypes: Partial<Record<string, number>> = {};
+  const dtypes: Record<string, number> = {};
   let [tensors, parameters, bytes] = [0, 0, 0];
   for (const part of parts) {
     tensors += part.tensors;

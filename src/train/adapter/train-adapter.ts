@@ -14,6 +14,7 @@ import { adapterBatch, type BatchSource } from "./batch.ts";
 import { type AdapterConfig, comparable } from "./config.ts";
 import { adapterGraph, textSettings } from "./graph.ts";
 import { type EncodePhase, openLatents } from "./latents.ts";
+import { refuseBlocks } from "./refuse-blocks.ts";
 import { drawSamples } from "./samples.ts";
 import { readStart, type StartWeights } from "./start.ts";
 import { writeAdapter } from "./write-adapter.ts";
@@ -48,11 +49,12 @@ export interface TrainAdapterOptions {
  * Trains a PhotoMaker V1 adapter for an SDXL model: arXiv 2312.04461, section 4. Writes checkpoint, metrics.jsonl, latents, samples and
  * finally the adapter to the folder `out`; a stopped run resumes from there.
  * @returns the adapter's path
- * @throws UserError those of openModel, trainingPhotos, readStart and train; train/prediction
+ * @throws UserError those of openModel, refuseBlocks, trainingPhotos, readStart and train; train/prediction
  */
 export async function trainAdapter(options: TrainAdapterOptions): Promise<string> {
   const { config, out, signal, onPrepare, onPhase, availableMemory } = options;
   const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
+  for (const { tensors } of Object.values(model.components)) refuseBlocks(tensors, model.path);
   for (const { message } of model.notices) options.onNotice?.(message);
   const schedule = scheduleOf(model);
   const start = await readStart(options.init, model, config);

@@ -1,5 +1,5 @@
 import { elementCount } from "../tensor-entry.ts";
-import { type LoraMethod, rowsAndColumns, sameShape } from "./method.ts";
+import { type LoraMethod, rowsAndColumns, sameSizes } from "./method.ts";
 
 /** Differences of whole weights, of biases and of norms. */
 export const FULL: LoraMethod = {
@@ -7,7 +7,7 @@ export const FULL: LoraMethod = {
   parts: ["diff"],
   missing: () => [],
   fits: ({ diff }, weight) =>
-    diff !== undefined && (sameShape(diff, weight) || sameShape(rowsAndColumns(diff), rowsAndColumns(weight))),
+    diff !== undefined && (sameSizes(diff, weight) || sameSizes(rowsAndColumns(diff), rowsAndColumns(weight))),
   difference: ({ diff }) => diff!.values.slice(),
 };
 

@@ -1,5 +1,5 @@
 import { elementCount } from "../tensor-entry.ts";
-import { type LoraMethod, rowsAndColumns, sameShape } from "./method.ts";
+import { type LoraMethod, rowsAndColumns, sameSizes } from "./method.ts";
 
 /**
  * Liu et al. 2022 (arXiv 2205.05638): LyCORIS multiplies rows, or for what is trained on a layer's input columns, by 1 + s·w; PEFT's `ia3_l`,
@@ -13,7 +13,7 @@ export const IA3: LoraMethod = {
     if (ia3_rows !== undefined) return elementCount(ia3_rows) === out;
     if (ia3_columns !== undefined) return elementCount(ia3_columns) === into;
     if (ia3_l === undefined) return false;
-    if (kernel.length === 0) return sameShape(ia3_l, [out!, 1]) || sameShape(ia3_l, [1, into!]);
+    if (kernel.length === 0) return sameSizes(ia3_l, [out!, 1]) || sameSizes(ia3_l, [1, into!]);
     return out !== into && (elementCount(ia3_l) === out || elementCount(ia3_l) === into);
   },
   change({ ia3_rows, ia3_columns, ia3_l }, { shape, values }, strength) {

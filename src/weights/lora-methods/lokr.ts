@@ -5,7 +5,7 @@ import {
   multiplies,
   type PartShapes,
   rowsAndColumns,
-  sameShape,
+  sameSizes,
   tuckerFits,
   tuckerOf,
   turnedShape,
@@ -37,7 +37,7 @@ export const LOKR: LoraMethod = {
     const [first, second] = [factorShape(p, 1), factorShape(p, 2)];
     const [rows, columns] = rowsAndColumns(weight);
     const { lokr_w2: whole } = p;
-    const kernelFits = whole === undefined || whole.length < 3 || sameShape(whole.slice(2), weight.slice(2));
+    const kernelFits = whole === undefined || whole.length < 3 || sameSizes(whole.slice(2), weight.slice(2));
     return (
       first !== undefined &&
       second !== undefined &&

@@ -36,7 +36,7 @@ export interface LoraMethod {
 
 /** A shape as rows and columns: kernels belong to the columns. */
 export const rowsAndColumns = ([rows = 1, ...rest]: readonly number[]): readonly [number, number] => [rows, elementCount(rest)];
-export const sameShape = (a: readonly number[] | undefined, b: readonly number[]): boolean =>
+export const sameSizes = (a: readonly number[] | undefined, b: readonly number[]): boolean =>
   a !== undefined && `${a}` === `${b}`;
 /** The two shapes multiply, and give `rows` x `columns`. */
 export function multiplies(
@@ -58,8 +58,8 @@ export function tuckerFits(
 ): boolean {
   if (outer === undefined || core === undefined || inner === undefined || core.length < 2) return false;
   return (
-    sameShape(rowsAndColumns(outer), [rows!, core[0]!]) &&
-    sameShape(rowsAndColumns(inner), [core[1]!, columns!]) &&
+    sameSizes(rowsAndColumns(outer), [rows!, core[0]!]) &&
+    sameSizes(rowsAndColumns(inner), [core[1]!, columns!]) &&
     elementCount(core.slice(2)) === elementCount(kernel)
   );
 }
