@@ -130,6 +130,7 @@ export const ERROR_CODES = {
   "model/wrong-component": "the parts of a model do not fit together",
   "model/wrong-kind": "the file is no model",
   "network/config-needed": "the weights of a network that measures do not tell its sizes, and no config is given",
+  "network/no-weights": "the folder of a network that measures has no weights",
   "network/wrong-kind": "the weights are not of the network that a measure needs",
   "npy/damaged": "a NumPy array is cut off, or its header is damaged",
   "npy/unsupported": "a NumPy array holds numbers that are not read",

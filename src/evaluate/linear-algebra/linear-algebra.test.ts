@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 import { gaussians } from "../../core/random/gaussians.ts";
 import { seededRandom } from "../../core/random/seeded-random.ts";
-import { type Matrix, matrix, transposed } from "./matrix.ts";
+import { type Matrix64, matrix, transposed } from "./matrix.ts";
 import { gram, timesTransposed } from "./product.ts";
 import { semidefiniteFactor } from "./semidefinite-factor.ts";
 import { singularValues } from "./singular-values.ts";
 
 const random = seededRandom(77);
-const scattered = (rows: number, columns: number): Matrix => matrix(rows, columns, gaussians(random, rows * columns));
-const plain = (a: Matrix, b: Matrix): number[] =>
+const scattered = (rows: number, columns: number): Matrix64 => matrix(rows, columns, gaussians(random, rows * columns));
+const plain = (a: Matrix64, b: Matrix64): number[] =>
   Array.from({ length: a.rows * b.rows }, (_, n) => {
     const [i, j] = [Math.floor(n / b.rows), n % b.rows];
     return Array.from({ length: a.columns }, (_, k) => a.data[i * a.columns + k]! * b.data[j * b.columns + k]!).reduce(
@@ -76,7 +76,7 @@ test("what is no covariance is refused", () => {
 });
 
 /** Rows that are orthogonal and of length 1, by Gram and Schmidt. */
-function orthonormal(count: number, width: number): Matrix {
+function orthonormal(count: number, width: number): Matrix64 {
   const out = scattered(count, width);
   const row = (i: number) => out.data.subarray(i * width, (i + 1) * width);
   const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, v, i) => sum + v * b[i]!, 0);

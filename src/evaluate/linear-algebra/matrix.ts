@@ -1,31 +1,31 @@
 /** A matrix in float64, row-major. */
-export interface Matrix {
+export interface Matrix64 {
   readonly rows: number;
   readonly columns: number;
   readonly data: Float64Array;
 }
 
 /** @throws TypeError if the values do not fill it */
-export function matrix(rows: number, columns: number, values: ArrayLike<number> = new Float64Array(rows * columns)): Matrix {
+export function matrix(rows: number, columns: number, values: ArrayLike<number> = new Float64Array(rows * columns)): Matrix64 {
   if (values.length !== rows * columns) throw new TypeError(`${values.length} values do not fill ${rows} x ${columns}`);
   return { rows, columns, data: values instanceof Float64Array ? values : Float64Array.from(values) };
 }
 
-export function transposed({ rows, columns, data }: Matrix): Matrix {
+export function transposed({ rows, columns, data }: Matrix64): Matrix64 {
   const out = matrix(columns, rows);
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out.data[j * rows + i] = data[i * columns + j]!;
   return out;
 }
 
 /** Mean of the rows: [columns]. */
-export function meanRow({ rows, columns, data }: Matrix): Float64Array {
+export function meanRow({ rows, columns, data }: Matrix64): Float64Array {
   const mean = new Float64Array(columns);
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) mean[j] = mean[j]! + data[i * columns + j]! / rows;
   return mean;
 }
 
 /** Rows less a row, times a factor. */
-export function centred({ rows, columns, data }: Matrix, mean: ArrayLike<number>, factor = 1): Matrix {
+export function centred({ rows, columns, data }: Matrix64, mean: ArrayLike<number>, factor = 1): Matrix64 {
   const out = matrix(rows, columns);
   for (let i = 0; i < rows; i++)
     for (let j = 0; j < columns; j++) out.data[i * columns + j] = (data[i * columns + j]! - mean[j]!) * factor;
@@ -33,7 +33,7 @@ export function centred({ rows, columns, data }: Matrix, mean: ArrayLike<number>
 }
 
 /** Rows of length 1. */
-export function unitRows({ rows, columns, data }: Matrix): Matrix {
+export function rowsOfLengthOne({ rows, columns, data }: Matrix64): Matrix64 {
   const out = matrix(rows, columns);
   for (let i = 0; i < rows; i++) {
     let sum = 0;

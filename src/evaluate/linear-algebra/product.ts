@@ -1,4 +1,4 @@
-import { type Matrix, matrix } from "./matrix.ts";
+import { type Matrix64, matrix } from "./matrix.ts";
 
 /** Rows of a product, from row `first` on. */
 export interface ProductRows {
@@ -13,14 +13,14 @@ export interface ProductRows {
 const BLOCK = 64;
 
 /** a·bᵀ, computed whole. */
-export function timesTransposed(a: Matrix, b: Matrix): Matrix {
+export function timesTransposed(a: Matrix64, b: Matrix64): Matrix64 {
   const out = matrix(a.rows, b.rows);
   for (const { first, count, values } of productRows(a, b)) out.data.set(values.subarray(0, count * b.rows), first * b.rows);
   return out;
 }
 
 /** a·aᵀ */
-export function gram(a: Matrix): Matrix {
+export function gram(a: Matrix64): Matrix64 {
   const n = a.rows;
   const out = matrix(n, n);
   for (const { first, count, values } of productRows(a, a, true))
@@ -37,7 +37,7 @@ export function gram(a: Matrix): Matrix {
  * Computes a·bᵀ some rows at a time, so that a product of any size needs little memory. The array of values is used again for the next rows.
  * @param upper whether columns before the first row may be left out, for a product that is symmetric
  */
-export function* productRows(a: Matrix, b: Matrix, upper = false): Generator<ProductRows> {
+export function* productRows(a: Matrix64, b: Matrix64, upper = false): Generator<ProductRows> {
   if (a.columns !== b.columns) throw new TypeError(`rows of ${a.columns} and of ${b.columns} numbers have no product`);
   const values = new Float64Array(Math.min(BLOCK, a.rows) * b.rows);
   for (let first = 0; first < a.rows; first += BLOCK) {
@@ -49,7 +49,7 @@ export function* productRows(a: Matrix, b: Matrix, upper = false): Generator<Pro
 }
 
 /** Two rows by four at once: as many sums as a processor has registers for. */
-function multiplyBlock(a: Matrix, first: number, count: number, b: Matrix, from: number, out: Float64Array): void {
+function multiplyBlock(a: Matrix64, first: number, count: number, b: Matrix64, from: number, out: Float64Array): void {
   const width = a.columns;
   const [x, y] = [a.data, b.data];
   const columns = b.rows;
@@ -85,7 +85,7 @@ function multiplyBlock(a: Matrix, first: number, count: number, b: Matrix, from:
   for (; j < columns; j++) for (let i = 0; i < count; i++) out[i * columns + j] = dotRows(a, first + i, b, j);
 }
 
-function dotRows(a: Matrix, i: number, b: Matrix, j: number): number {
+function dotRows(a: Matrix64, i: number, b: Matrix64, j: number): number {
   const width = a.columns;
   let sum = 0;
   for (let k = 0; k < width; k++) sum += a.data[i * width + k]! * b.data[j * width + k]!;

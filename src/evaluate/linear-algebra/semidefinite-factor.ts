@@ -1,4 +1,4 @@
-import { type Matrix, matrix } from "./matrix.ts";
+import { type Matrix64, matrix } from "./matrix.ts";
 
 /**
  * F with FᵀF = C for a covariance C, singular or not: Cholesky's decomposition, the largest remaining variance first, until nothing but rounding is
@@ -7,7 +7,7 @@ import { type Matrix, matrix } from "./matrix.ts";
  * @returns [rank, D]
  * @throws RangeError if C has a variance below 0
  */
-export function semidefiniteFactor(c: Matrix): Matrix {
+export function semidefiniteFactor(c: Matrix64): Matrix64 {
   const n = c.rows;
   const left = Float64Array.from({ length: n }, (_, i) => c.data[i * n + i]!);
   const largest = Math.max(0, ...left);

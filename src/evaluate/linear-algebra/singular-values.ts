@@ -1,11 +1,11 @@
-import { type Matrix, transposed } from "./matrix.ts";
+import { type Matrix64, transposed } from "./matrix.ts";
 
 /**
  * Singular values, each with an error of about the largest times the machine's precision: Householder's reduction to two diagonals, and the eigenvalues of
  * the symmetric matrix of twice the size that has these beside its diagonal. Golub and Kahan 1965 (SIAM Journal on Numerical Analysis 2).
  * @returns in no order, as many as the shorter side
  */
-export function singularValues(a: Matrix): Float64Array {
+export function singularValues(a: Matrix64): Float64Array {
   const tall = a.rows >= a.columns ? { ...a, data: a.data.slice() } : transposed(a);
   const { diagonal, beside } = bidiagonal(tall);
   const n = tall.columns;
@@ -19,7 +19,7 @@ export function singularValues(a: Matrix): Float64Array {
  * Reduces a matrix with at least as many rows as columns to an upper bidiagonal one by reflections from both sides. The two updates of a step are each
  * made in the pass over the matrix that needs their result. Overwrites `a`.
  */
-function bidiagonal({ rows, columns, data }: Matrix): { readonly diagonal: Float64Array; readonly beside: Float64Array } {
+function bidiagonal({ rows, columns, data }: Matrix64): { readonly diagonal: Float64Array; readonly beside: Float64Array } {
   const [diagonal, beside] = [new Float64Array(columns), new Float64Array(columns)];
   const [u, x] = [new Float64Array(rows), new Float64Array(rows)];
   const [v, w] = [new Float64Array(columns), new Float64Array(columns)];

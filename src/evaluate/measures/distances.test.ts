@@ -5,7 +5,7 @@ import { goldenPath } from "../../testing/golden.ts";
 import { goldenJson, goldenTensors } from "../../testing/tensors.ts";
 import { openTensors } from "../../weights/open-tensors.node.ts";
 import { readAllValues } from "../../weights/read-tensor.ts";
-import { type Matrix, matrix } from "../linear-algebra/matrix.ts";
+import { type Matrix64, matrix } from "../linear-algebra/matrix.ts";
 import { clipMmd } from "./clip-mmd.ts";
 import { diversityPairs, pairsOf } from "./face-diversity.ts";
 import { featureMatrix, frechetDistance, frechetOfSamples, gaussianOfMoments, gaussianOfSamples } from "./frechet-distance.ts";
@@ -20,7 +20,7 @@ interface FrechetCase {
 describe("Fréchet distance", async () => {
   const golden = goldenJson("evaluate/frechet/expected.json");
   const tensors = await readAllValues((await openTensors(goldenPath("evaluate/frechet/inputs.safetensors"))).tensors);
-  const read = (name: string): Matrix => {
+  const read = (name: string): Matrix64 => {
     const { values, shape } = tensors.get(name)!;
     return matrix(shape[0]!, shape[1] ?? 1, Array.from(values, Number));
   };
@@ -58,7 +58,7 @@ describe("Fréchet distance", async () => {
 
   test("from few samples of one distribution it is far from 0, as recorded", () => {
     const random = seededRandom(4);
-    const draw = (n: number): Matrix => {
+    const draw = (n: number): Matrix64 => {
       const values = gaussians(random, n * 64);
       return matrix(
         n,
@@ -79,7 +79,7 @@ describe("Fréchet distance", async () => {
 describe("kernel distances", async () => {
   const { kid, cmmd } = goldenJson("evaluate/mmd/expected.json");
   const tensors = await goldenTensors("evaluate/mmd/inputs.safetensors");
-  const read = async (name: string): Promise<Matrix> => {
+  const read = async (name: string): Promise<Matrix64> => {
     const { data, dims } = await tensors.floats(name);
     return matrix(dims[0]!, dims[1]!, data);
   };
@@ -141,14 +141,14 @@ test("face diversity compares pictures of one person and prompt, and none withou
 });
 
 /** Mean of the rows. */
-const meanOf = ({ rows, columns, data }: Matrix): number[] =>
+const meanOf = ({ rows, columns, data }: Matrix64): number[] =>
   Array.from(
     { length: columns },
     (_, j) => Array.from({ length: rows }, (_, i) => data[i * columns + j]!).reduce((a, b) => a + b, 0) / rows,
   );
 
 /** Covariance of the rows over N - 1, by its definition. */
-function covarianceOf(m: Matrix): Matrix {
+function covarianceOf(m: Matrix64): Matrix64 {
   const { rows, columns, data } = m;
   const mean = meanOf(m);
   const out = matrix(columns, columns);

@@ -1,4 +1,4 @@
-import { centred, type Matrix, matrix, meanRow, transposed } from "../linear-algebra/matrix.ts";
+import { centred, type Matrix64, matrix, meanRow, transposed } from "../linear-algebra/matrix.ts";
 import { gram, timesTransposed } from "../linear-algebra/product.ts";
 import { semidefiniteFactor } from "../linear-algebra/semidefinite-factor.ts";
 import { singularValues } from "../linear-algebra/singular-values.ts";
@@ -7,7 +7,7 @@ import { singularValues } from "../linear-algebra/singular-values.ts";
 export interface FeatureGaussian {
   readonly mean: Float64Array;
   /** [rank or more, features] */
-  readonly factor: Matrix;
+  readonly factor: Matrix64;
 }
 
 /**
@@ -15,7 +15,7 @@ export interface FeatureGaussian {
  * @param samples [N, features], N at least 2
  * @throws RangeError for fewer than two samples, or a feature that is not finite
  */
-export function gaussianOfSamples(samples: Matrix): FeatureGaussian {
+export function gaussianOfSamples(samples: Matrix64): FeatureGaussian {
   const { rows, columns, data } = samples;
   if (rows < 2) throw new RangeError(`${rows} samples have no covariance`);
   const bad = data.findIndex((value) => !Number.isFinite(value));
@@ -31,7 +31,7 @@ export function gaussianOfSamples(samples: Matrix): FeatureGaussian {
  * @param covariance [features, features], symmetric; may be singular
  * @throws RangeError if it is not square, or not a covariance
  */
-export function gaussianOfMoments(mean: ArrayLike<number>, covariance: Matrix): FeatureGaussian {
+export function gaussianOfMoments(mean: ArrayLike<number>, covariance: Matrix64): FeatureGaussian {
   if (covariance.rows !== mean.length || covariance.columns !== mean.length)
     throw new RangeError(`a mean of ${mean.length} features and a covariance of ${covariance.rows} x ${covariance.columns}`);
   return { mean: Float64Array.from(mean), factor: semidefiniteFactor(covariance) };
@@ -53,10 +53,10 @@ export function frechetDistance(a: FeatureGaussian, b: FeatureGaussian): number 
 }
 
 /** Distance of two sets of features, [N, features] each. */
-export const frechetOfSamples = (a: Matrix, b: Matrix): number => frechetDistance(gaussianOfSamples(a), gaussianOfSamples(b));
+export const frechetOfSamples = (a: Matrix64, b: Matrix64): number => frechetDistance(gaussianOfSamples(a), gaussianOfSamples(b));
 
-/** Matrix of features as networks give them. */
-export const featureMatrix = (features: readonly Float32Array[]): Matrix => {
+/** Matrix64 of features as networks give them. */
+export const featureMatrix = (features: readonly Float32Array[]): Matrix64 => {
   const width = features[0]?.length ?? 0;
   const out = matrix(features.length, width);
   for (const [i, row] of features.entries()) {

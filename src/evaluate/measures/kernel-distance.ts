@@ -1,5 +1,5 @@
 import { seededRandom } from "../../core/random/seeded-random.ts";
-import type { Matrix } from "../linear-algebra/matrix.ts";
+import type { Matrix64 } from "../linear-algebra/matrix.ts";
 import { productRows } from "../linear-algebra/product.ts";
 import { mean } from "../statistics/moments.ts";
 
@@ -15,16 +15,16 @@ export interface Subset {
  * @param x [N, features], N at least 2
  * @param y [M, features], M at least 2
  */
-export function kernelDistance(x: Matrix, y: Matrix): number {
+export function kernelDistance(x: Matrix64, y: Matrix64): number {
   return kernelDistances(x, y, [{ x: range(x.rows), y: range(y.rows) }])[0]!;
 }
 
 /** {@link kernelDistance} of each subset. Kernels are computed once for all of them, some rows at a time. */
-export function kernelDistances(x: Matrix, y: Matrix, subsets: readonly Subset[]): number[] {
+export function kernelDistances(x: Matrix64, y: Matrix64, subsets: readonly Subset[]): number[] {
   for (const { x: some, y: others } of subsets)
     if (some.length < 2 || others.length < 2) throw new RangeError("a kernel distance needs at least two samples of each set");
   const [ofX, ofY] = [subsets.map((s) => s.x), subsets.map((s) => s.y)];
-  const within = (m: Matrix, chosen: readonly (readonly number[])[]) => kernelSums(m, chosen, m, chosen, true);
+  const within = (m: Matrix64, chosen: readonly (readonly number[])[]) => kernelSums(m, chosen, m, chosen, true);
   const [xx, yy, xy] = [within(x, ofX), within(y, ofY), kernelSums(x, ofX, y, ofY, false)];
   return subsets.map(({ x: some, y: others }, i) => {
     const [n, m] = [some.length, others.length];
@@ -34,8 +34,8 @@ export function kernelDistances(x: Matrix, y: Matrix, subsets: readonly Subset[]
 
 /** Mean and deviation (over N) of the distances of random subsets, as KID is reported. */
 export function kernelDistanceOfSubsets(
-  x: Matrix,
-  y: Matrix,
+  x: Matrix64,
+  y: Matrix64,
   how: SubsetOptions = {},
 ): { readonly value: number; readonly deviation: number } {
   const values = kernelDistances(x, y, randomSubsets(x.rows, y.rows, how));
@@ -67,9 +67,9 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, i) 
 
 /** Sum of the kernel over pairs of chosen rows of each subset; of two different rows if the sets are one. */
 function kernelSums(
-  a: Matrix,
+  a: Matrix64,
   chosenA: readonly (readonly number[])[],
-  b: Matrix,
+  b: Matrix64,
   chosenB: readonly (readonly number[])[],
   same: boolean,
 ): Float64Array {
