@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { gaussians } from "../../core/random/gaussians.ts";
 import { seededRandom } from "../../core/random/seeded-random.ts";
-import { type Matrix64, matrix, transposed } from "./matrix.ts";
+import { type Matrix64, matrix, transposeOf } from "./matrix.ts";
 import { gram, timesTransposed } from "./product.ts";
 import { semidefiniteFactor } from "./semidefinite-factor.ts";
 import { singularValues } from "./singular-values.ts";
@@ -41,7 +41,7 @@ test.each([
   const left = orthonormal(count, rows);
   const right = orthonormal(count, columns);
   for (let i = 0; i < count; i++) for (let j = 0; j < columns; j++) right.data[i * columns + j]! *= known[i]!;
-  const found = singularValues(timesTransposed(transposed(left), transposed(right)));
+  const found = singularValues(timesTransposed(transposeOf(left), transposeOf(right)));
   expect(Array.from(found).sort((a, b) => b - a)).toMatchGolden(
     [...known].sort((a, b) => b - a),
     1e-14,
@@ -65,7 +65,7 @@ test("a factor of a covariance gives it again, and has as many rows as the covar
     const c = gram(scattered(size, rank));
     const factor = semidefiniteFactor(c);
     expect(factor.rows).toBe(rank);
-    expect(gram(transposed(factor)).data).toMatchGolden(c.data, 1e-12);
+    expect(gram(transposeOf(factor)).data).toMatchGolden(c.data, 1e-12);
   }
   expect(semidefiniteFactor(matrix(3, 3)).rows).toBe(0);
 });

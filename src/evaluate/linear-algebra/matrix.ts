@@ -11,7 +11,7 @@ export function matrix(rows: number, columns: number, values: ArrayLike<number> 
   return { rows, columns, data: values instanceof Float64Array ? values : Float64Array.from(values) };
 }
 
-export function transposed({ rows, columns, data }: Matrix64): Matrix64 {
+export function transposeOf({ rows, columns, data }: Matrix64): Matrix64 {
   const out = matrix(columns, rows);
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out.data[j * rows + i] = data[i * columns + j]!;
   return out;

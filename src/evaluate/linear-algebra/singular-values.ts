@@ -1,4 +1,4 @@
-import { type Matrix64, transposed } from "./matrix.ts";
+import { type Matrix64, transposeOf } from "./matrix.ts";
 
 /**
  * Singular values, each with an error of about the largest times the machine's precision: Householder's reduction to two diagonals, and the eigenvalues of
@@ -6,7 +6,7 @@ import { type Matrix64, transposed } from "./matrix.ts";
  * @returns in no order, as many as the shorter side
  */
 export function singularValues(a: Matrix64): Float64Array {
-  const tall = a.rows >= a.columns ? { ...a, data: a.data.slice() } : transposed(a);
+  const tall = a.rows >= a.columns ? { ...a, data: a.data.slice() } : transposeOf(a);
   const { diagonal, beside } = bidiagonal(tall);
   const n = tall.columns;
   const off = new Float64Array(2 * n); // d0 e0 d1 e1 …

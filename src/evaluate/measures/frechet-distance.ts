@@ -1,4 +1,4 @@
-import { centred, type Matrix64, matrix, meanRow, transposed } from "../linear-algebra/matrix.ts";
+import { centred, type Matrix64, matrix, meanRow, transposeOf } from "../linear-algebra/matrix.ts";
 import { gram, timesTransposed } from "../linear-algebra/product.ts";
 import { semidefiniteFactor } from "../linear-algebra/semidefinite-factor.ts";
 import { singularValues } from "../linear-algebra/singular-values.ts";
@@ -23,7 +23,7 @@ export function gaussianOfSamples(samples: Matrix64): FeatureGaussian {
   const mean = meanRow(samples);
   const apart = centred(samples, mean, 1 / Math.sqrt(rows - 1));
   // few samples are a factor themselves; many are replaced by the smaller factor of their covariance
-  return { mean, factor: rows <= columns ? apart : semidefiniteFactor(gram(transposed(apart))) };
+  return { mean, factor: rows <= columns ? apart : semidefiniteFactor(gram(transposeOf(apart))) };
 }
 
 /**
