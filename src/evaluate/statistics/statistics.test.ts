@@ -145,6 +145,8 @@ test("equal ranks are shared, and differences of 0 are left out", () => {
   expect(wilcoxon([])).toBe(1);
   // ranks 1.5, 1.5, 3: the smaller sum is 1.5, reached by 3 of 8 choices of signs
   expect(wilcoxon([2, -2, 5])).toBe(0.75);
+  // ranks 2, 2, 2, 4, 5: a sum of at most 4 is reached by 8 of 32
+  expect(wilcoxon([1, 1, 1, -2, 3])).toBe(0.5);
 });
 
 test("Holm multiplies the smallest by the number of tests, and keeps the order", () => {
