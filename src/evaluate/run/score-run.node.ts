@@ -139,6 +139,7 @@ export async function scoreRun(options: ScoreRunOptions): Promise<Scores> {
       ? undefined
       : setFigures(pictures, ofReference, { clip, inception: ofInception, broken: seen.broken });
   const sides = faces && pictures.map(({ hash }) => sidesOf(faces.get(hash)!));
+  if (sets !== undefined) leftOut.push(...ofFewPictures(sets));
   seen.nameMissing(people, reference);
   const scores: Scores = {
     version: 1,
@@ -227,15 +228,26 @@ function setFigures(
   const both = (from: ReadonlyMap<string, Float32Array>) =>
     [pictures, good].map((set) => featureMatrix(set.map(({ hash }) => from.get(hash)!)));
   const counts = { pictures: pictures.length, reference: good.length };
-  if (pictures.length < 2 || good.length < 2) return counts;
+  if (pictures.length < FEWEST || good.length < FEWEST) return counts;
   const [x, y] = inception === undefined ? [] : both(inception);
   const [p, q] = clip === undefined ? [] : both(clip);
   return {
     ...counts,
     ...(x && y && { fid: frechetOfSamples(x, y) }),
-    ...(x && y && Math.min(x.rows, y.rows) >= 4 && { kid: kernelDistanceOfSubsets(x, y) }),
+    ...(x && y && Math.min(x.rows, y.rows) >= FEWEST_FOR_SUBSETS && { kid: kernelDistanceOfSubsets(x, y) }),
     ...(p && q && { cmmd: clipMmd(p, q) }),
   };
+}
+
+/** Fewest pictures in each set for distances of sets: 2 have a covariance, 4 have subsets of 2. */
+const [FEWEST, FEWEST_FOR_SUBSETS] = [2, 4];
+
+/** Names the distances of sets for which there are too few pictures. */
+function ofFewPictures({ pictures, reference }: SetFigures): LeftOut[] {
+  const fewest = Math.min(pictures, reference);
+  const why = `there are ${pictures} pictures and ${reference} of reference, too few`;
+  if (fewest < FEWEST) return [{ what: "FID, KID, CMMD", why }];
+  return fewest < FEWEST_FOR_SUBSETS ? [{ what: "KID", why }] : [];
 }
 
 /** One scoring: what its networks have seen. */
