@@ -26,12 +26,12 @@ describe("Fréchet distance", async () => {
   };
 
   const cases = golden.cases as FrechetCase[];
-  test.each(cases)("$name: the distance is the recorded one, from samples and from covariances", async (expected) => {
+  test.each(cases)("$name: the distance is the recorded one, from samples and from covariances", (expected) => {
     const { name } = expected;
     const wanted = (expected["from samples"] ?? expected["closed form"])!;
     const tolerance = Math.max(1e-6 * wanted, 1e-6);
     if (tensors.has(`${name}.x`)) {
-      const [x, y] = [await read(`${name}.x`), await read(`${name}.y`)];
+      const [x, y] = [read(`${name}.x`), read(`${name}.y`)];
       expect(Math.abs(frechetOfSamples(x, y) - wanted)).toBeLessThanOrEqual(tolerance);
       // covariances of the samples, made without the samples' help
       const [a, b] = [x, y].map((m) => gaussianOfMoments(meanOf(m), covarianceOf(m)));
