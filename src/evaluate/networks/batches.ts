@@ -1,6 +1,7 @@
 import { type FloatArray, floats } from "../../core/array.ts";
+import { UserError } from "../../core/errors.ts";
 
-/** Runs a network on rows of a fixed shape, some at a time, and gives the features of each. */
+/** Runs a network on rows of a fixed shape, some at a time, and gives the features of each. @throws UserError output/nan */
 export async function inBatches<T>(
   items: readonly T[],
   shape: readonly number[],
@@ -24,7 +25,12 @@ export async function inBatches<T>(
     const width = features.length / part.length;
     for (let i = 0; i < part.length; i++) {
       const row = features.slice(i * width, (i + 1) * width);
-      if (!row.every(Number.isFinite)) throw new RangeError(`the features of picture ${from + i} are not finite numbers`);
+      if (!row.every(Number.isFinite))
+        throw new UserError(
+          "output/nan",
+          `The network gives features of picture ${from + i + 1} that are no finite numbers.`,
+          "Its weights are damaged, or of another network: download them again.",
+        );
       out.push(row);
     }
   }

@@ -2,6 +2,7 @@ import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type FloatArray, floats } from "../../core/array.ts";
 import { clipPreprocess } from "../../image/clip-preprocess.ts";
 import { decodePhoto } from "../../image/decode-photo.ts";
 import { imagenetPreprocess } from "../../image/imagenet-preprocess.ts";
@@ -14,6 +15,7 @@ import { clipT } from "../measures/clip-t.ts";
 import { pairsOf } from "../measures/face-diversity.ts";
 import { cosineOf } from "../measures/vectors.ts";
 import { mean } from "../statistics/moments.ts";
+import { inBatches } from "./batches.ts";
 import { openClip } from "./open-clip.node.ts";
 import { openDino } from "./open-dino.node.ts";
 import { openInception } from "./open-inception.node.ts";
@@ -174,4 +176,22 @@ test("a folder without weights, and weights of channels of another trunk", async
   await expect(openDino(empty, runtime)).rejects.toMatchObject({ code: "network/no-weights" });
   const mixed = { trunk: path("lpips", "alex", "trunk.safetensors"), lin: path("lpips", "vgg", "lin.pth") };
   await expect(openLpips(mixed, runtime)).rejects.toMatchObject({ code: "weights/shape" });
+});
+
+test("features that are no numbers are refused", async () => {
+  const run = async (pixels: FloatArray) =>
+    floats(
+      pixels.data.map((v) => 1 / v),
+      ...pixels.dims,
+    );
+  const how = { batch: 2, pixelsOf: (value: number) => Float32Array.of(value, 1), run };
+  expect(await inBatches([1, 2, 4], [2], how)).toEqual([
+    Float32Array.of(1, 1),
+    Float32Array.of(0.5, 1),
+    Float32Array.of(0.25, 1),
+  ]);
+  await expect(inBatches([1, 2, 0], [2], how)).rejects.toMatchObject({
+    code: "output/nan",
+    message: expect.stringContaining("picture 3"),
+  });
 });
