@@ -81,14 +81,15 @@ const generateRequest = z.strictObject({
     description: "words put around the prompt, such as Cinematic; --list-styles shows all",
     hint: "--list-styles shows all.",
   }),
-  /** Photos of one person: paths, or the bytes of picture files. */
+  /** Photos of one person: paths, or the bytes of picture files. A path may choose a face: `family.jpg#2`, `friends.jpg@0.31,0.4`. */
   inputIdImages: z.array(photo).max(64).default([]).meta({
     group: DRAW,
     flag: "--id-image",
     short: "-i",
     value: "files...",
     file: true,
-    description: 'photos of one person, a folder of them, or a pattern such as "photos/*.jpg"',
+    description:
+      'photos of one person, a folder of them, or a pattern such as "photos/*.jpg"; family.jpg#2 or family.jpg@0.31,0.4 chooses a face',
     subject: "id-images",
     infotext: "ID images",
   }),
@@ -105,6 +106,30 @@ const generateRequest = z.strictObject({
     group: DRAW,
     description: "ID tokens [tokens, width] instead of photos, from encodeIdImages; they may be selected or mixed",
     infotext: "ID tokens",
+  }),
+  /** What the ID encoder sees of a photo: a square around the face where that is small, always such a square, or the photo as the official code takes it. */
+  idCrop: z.enum(["auto", "always", "off"]).optional().meta({
+    group: DRAW,
+    flag: "--id-crop",
+    value: "name",
+    description: "crop photos around the face: auto (where it is small in the photo), always, off (no face is looked for)",
+    otherwise: "auto",
+    infotext: "ID crop",
+  }),
+  /** What surrounds the person in a photo: as it is, or noise as in PhotoMaker's training. */
+  idBackground: z.enum(["keep", "noise"]).optional().meta({
+    group: DRAW,
+    flag: "--id-background",
+    value: "name",
+    description: "keep what is around the person in photos, or replace it by noise, as in training",
+    otherwise: "keep",
+    infotext: "ID background",
+  }),
+  /** Whether faces of less than 32 pixels are used, too. */
+  allowSmallFaces: z.boolean().optional().meta({
+    group: DRAW,
+    flag: "--allow-small-faces",
+    description: "use faces of less than 32 pixels, too",
   }),
   /** The people of the picture; for one person, `inputIdImages`, `idEmbeds` and `idTokens` are the short form. */
   people: z.array(person).min(1).max(16).optional().meta({

@@ -3,7 +3,7 @@ import type { Control } from "./control.ts";
 import type { Person } from "./person.ts";
 
 /** Fields of a person that are not implemented yet. */
-const OF_A_PERSON = ["face", "crop", "trigger", "region", "from"] as const;
+const OF_A_PERSON = ["trigger", "region", "from"] as const;
 
 interface Asked {
   readonly people?: readonly Person[] | undefined;

@@ -3,7 +3,7 @@ import { UserError } from "../core/errors.ts";
 import { GenerateRequest } from "./generate-request.ts";
 import { LoadOptions } from "./load-options.ts";
 import { refuseNotYet } from "./not-yet.ts";
-import { peopleOf, type WithPeople } from "./person.ts";
+import { type Person, peopleOf, type WithPeople } from "./person.ts";
 import { type NameOf, plainName, requestError } from "./request-error.ts";
 import { withStyle } from "./styles.ts";
 
@@ -41,13 +41,29 @@ export function parseGenerateRequest(value: unknown, nameOf: NameOf = plainName)
   return withStyle(request);
 }
 
-const idPhotos = GenerateRequest.pick({ inputIdImages: true, idEmbeds: true });
+const idPhotos = GenerateRequest.pick({
+  inputIdImages: true,
+  idEmbeds: true,
+  idCrop: true,
+  idBackground: true,
+  allowSmallFaces: true,
+});
 
 /**
  * Checks photos of one person, as `PhotoMaker.encodeIdImages` takes them.
  * @throws UserError id-images/wrong-type, id-images/empty, id-embeds/wrong-type
  */
 export const parseIdPhotos = (value: z.input<typeof idPhotos>): z.output<typeof idPhotos> => parseOptions(idPhotos, value);
+
+/**
+ * Checks photos to look at, and the faces that are asked for in them.
+ * @throws UserError id-images/wrong-type, id-images/empty, people/wrong-type and other faults of people
+ */
+export function parsePhotosToLookAt(inputIdImages: unknown, face: unknown): Pick<Person, "photos" | "face"> {
+  const { inputIdImages: photos } = parseIdPhotos({ inputIdImages } as z.input<typeof idPhotos>);
+  const { people } = parseOptions(GenerateRequest.pick({ people: true }), { people: [{ ...(face !== undefined && { face }) }] });
+  return { photos, face: people![0]!.face };
+}
 
 /**
  * Checks load options and fills in their defaults.

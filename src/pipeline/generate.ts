@@ -8,7 +8,8 @@ import { denoise, pictureOf } from "./denoise/denoise.ts";
 import { extensionsOf } from "./denoise/extensions.ts";
 import type { Prepared } from "./denoise/prepared.ts";
 import { chooseTexts } from "./encode/choose-texts.ts";
-import { encode } from "./encode/encode.ts";
+import { encode, unloadFaces } from "./encode/encode.ts";
+import type { UsedFace } from "./encode/person-photos.ts";
 import type { Opened } from "./load/opened.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { Progress } from "./progress.ts";
@@ -104,6 +105,7 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
   const prepared: Prepared[] = [];
   for (const [i, { request, seed }] of plan.requests.entries()) {
     const chosen = await chooseTexts(request, BigInt(seed));
+    let faces: readonly UsedFace[] | undefined;
     const texts = await encode(
       opened,
       { ...request, ...chosen },
@@ -114,12 +116,13 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
         progress,
         note: (notices) => told.note(notices, i),
         signal,
-        onRead: () => {
+        onRead: (photos) => {
+          faces = photos?.used;
           if (opened.apart) void sessions.loadAhead(extensionsOf(request), progress);
         },
       },
     );
-    prepared.push({ request, texts, seed, chosen });
+    prepared.push({ request, texts, seed, chosen, faces });
   }
   return prepared;
 }
@@ -181,7 +184,7 @@ function ownLatents(
 const unloadDecoders = ({ vae, tinyVae }: Pick<Opened, "vae" | "tinyVae">): Promise<unknown> =>
   Promise.all([vae.session.unload(), tinyVae?.session.unload()]);
 
-async function unloadAll({ text, identity, unet, vae, tinyVae }: Opened): Promise<void> {
+async function unloadAll({ text, identity, unet, vae, tinyVae, faces }: Opened): Promise<void> {
   const sessions = [...text.map(({ session }) => session), identity?.encode, identity?.fuse, unet.sessions];
-  await Promise.all([...sessions.map((session) => session?.unload()), unloadDecoders({ vae, tinyVae })]);
+  await Promise.all([...sessions.map((session) => session?.unload()), unloadDecoders({ vae, tinyVae }), unloadFaces(faces)]);
 }

@@ -14,6 +14,7 @@ export type {
   RunLatents,
   Timings,
 } from "../contract/events.ts";
+export { FacesReport } from "../contract/faces.ts";
 export type { JsonNumbers } from "../contract/numbers.ts";
 export type { Person } from "../contract/person.ts";
 export { type GenerateInput, GenerateRequest, type LoadInput, LoadOptions } from "../contract/request.ts";

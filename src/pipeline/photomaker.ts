@@ -1,10 +1,12 @@
 import type { GenerateResult } from "../contract/events.ts";
+import type { FacesReport } from "../contract/faces.ts";
 import {
   type GenerateInput,
   type LoadInput,
   parseGenerateRequest,
   parseIdPhotos,
   parseLoadOptions,
+  parsePhotosToLookAt,
 } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
@@ -16,7 +18,8 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { withLoras } from "../sessions/graphs.ts";
 import { chooseDevice, type Precision } from "../sessions/precision.ts";
 import { openRuntimes } from "../sessions/runtimes.node.ts";
-import { encodeIdImages } from "./encode/encode.ts";
+import { encodeIdImages, unloadFaces } from "./encode/encode.ts";
+import { look } from "./encode/look.ts";
 import { generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
 import type { ChangeAdapters } from "./load/change-adapters.ts";
@@ -121,16 +124,31 @@ export class PhotoMaker implements AsyncDisposable {
   /**
    * Encodes photos as ID tokens for `idTokens` of a request: to use a person again without the photos, or to average and mix people.
    * @param inputIdImages photos of one person, as in a request
-   * @param idEmbeds face embeddings, for a V2 adapter, as in a request
+   * @param given face embeddings for a V2 adapter, and how faces are cropped, as in a request
    * @returns [photos · tokens of each, width]
    * @throws UserError id-images/missing, id-images/not-wanted, id-images/wrong-type; those of photos and face embeddings, as generate
    */
   async encodeIdImages(
     inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
-    { idEmbeds, signal }: Pick<GenerateInput, "idEmbeds"> & CancelOptions = {},
+    { signal, ...given }: Pick<GenerateInput, "idEmbeds" | "idCrop" | "idBackground" | "allowSmallFaces"> & CancelOptions = {},
   ): Promise<FloatArray> {
-    const person = parseIdPhotos({ inputIdImages, idEmbeds });
+    const person = parseIdPhotos({ inputIdImages, ...given });
     return this.#queue.run(() => encodeIdImages(this.#opened, person, new Progress(() => {}, signal)), signal);
+  }
+
+  /**
+   * Looks at photos of one person: every face with its box and points, what may harm the likeness, who is the same person in which photo, and whose face
+   * {@link generate} would take.
+   * @param inputIdImages photos, as in a request
+   * @param face the face in each photo, as in `people` of a request
+   * @throws UserError id-images/wrong-type, people/wrong-type; face/no-such-index, face/not-at-point, those of photos
+   */
+  async look(
+    inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
+    { face, signal }: Pick<NonNullable<GenerateInput["people"]>[number], "face"> & CancelOptions = {},
+  ): Promise<FacesReport> {
+    const person = parsePhotosToLookAt(inputIdImages, face);
+    return this.#queue.run(() => look(this.#opened, person, signal), signal);
   }
 
   /**
@@ -206,7 +224,7 @@ export class PhotoMaker implements AsyncDisposable {
 
   /** Frees all memory at once. A running request fails. */
   async close(): Promise<void> {
-    await closeAll(this.#runtimes);
+    await Promise.all([closeAll(this.#runtimes), unloadFaces(this.#opened.faces)]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

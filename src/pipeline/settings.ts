@@ -8,6 +8,7 @@ import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
 import { isGuided } from "./denoise/text-guidance.ts";
 import type { ChosenTexts } from "./encode/choose-texts.ts";
+import type { UsedFace } from "./encode/person-photos.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
 import type { SettledRequest } from "./settle.ts";
 
@@ -17,6 +18,8 @@ export interface PictureSettings {
   readonly load: LoadOptions;
   /** What wildcards in its texts became. */
   readonly chosen?: ChosenTexts | undefined;
+  /** What was taken of the photos, where that is more than the photos as they are. */
+  readonly faces?: readonly UsedFace[] | undefined;
   /** 0-based among the pictures of the request. */
   readonly index: number;
   readonly sampler: string;
@@ -27,11 +30,12 @@ export interface PictureSettings {
  * Settings as plain JSON, for the PNG and for programs: with the files, they make the picture again. Files are named without their folders,
  * those of the hub by id and commit; bytes and numbers are only described. `requestFromSettings` is the inverse.
  */
-export function settingsJson({ request, load, index, chosen }: PictureSettings): Record<string, unknown> {
+export function settingsJson({ request, load, index, chosen, faces }: PictureSettings): Record<string, unknown> {
   const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, ...rest } = request;
   return {
     ...rest,
     promptSyntax: request.promptSyntax ?? "a1111", // said, because pictures that do not say it were made without
+    ...(peopleOf(request).length > 0 && { idCrop: request.idCrop ?? "auto" }), // as the syntax
     ...publicPerson({ inputIdImages: inputIdImages.map(photoName), idEmbeds, idTokens }),
     ...(people !== undefined && {
       people: people.map(({ photos, ...person }) => publicPerson({ ...person, photos: photos.map(photoName) })),
@@ -39,6 +43,7 @@ export function settingsJson({ request, load, index, chosen }: PictureSettings):
     ...(latents !== undefined && { latents: numbersName(latents) }),
     ...(wildcards !== undefined && { wildcards: fileName(wildcards) }),
     ...(chosen !== undefined && { chosen }),
+    ...(faces !== undefined && { idFaces: faces }),
     index,
     load: publicLoad(load),
   };
@@ -67,6 +72,7 @@ function publicLoad({
   loras,
   loraFolder: _,
   embeddings,
+  faces,
   ...rest
 }: LoadOptions): LoadOptions {
   return {
@@ -78,6 +84,7 @@ function publicLoad({
     ...(vae !== undefined && { vae: publicName(vae) }),
     ...(textEncoder !== undefined && { textEncoder: publicName(textEncoder) }),
     ...(textEncoder2 !== undefined && { textEncoder2: publicName(textEncoder2) }),
+    ...(faces !== undefined && { faces: fileName(faces) }),
     ...(tinyVae === undefined ? {} : { tinyVae: publicName(tinyVae) }),
     ...(embeddings !== undefined && { embeddings: embeddings.map(fileName) }),
     loras: loras.map(({ path, ...one }) => ({ path: publicName(path), ...one })),

@@ -5,6 +5,7 @@ import { encodePng } from "../../image/index.ts";
 import { samplerLabel } from "../../samplers/sampler-labels.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import type { ChosenTexts } from "../encode/choose-texts.ts";
+import type { UsedFace } from "../encode/person-photos.ts";
 import { settingsJson, settingsText } from "../settings.ts";
 import type { SettledRequest } from "../settle.ts";
 import { type Decoders, decodeLatents, decoderOf } from "./decode.ts";
@@ -16,6 +17,8 @@ export interface Drawn {
   readonly seed: Seed;
   /** What wildcards in its texts became. */
   readonly chosen?: ChosenTexts | undefined;
+  /** What was taken of the photos, where that is more than the photos as they are. */
+  readonly faces?: readonly UsedFace[] | undefined;
   /** 0-based among the pictures of its request. */
   readonly index: number;
   readonly width: number; // pixels
@@ -29,7 +32,7 @@ export interface Drawn {
  */
 export async function decodePicture(
   decoders: Decoders & { readonly options: LoadOptions; readonly scheduler: unknown },
-  { request, seed, chosen, index, width, height, mergeStep }: Drawn,
+  { request, seed, chosen, faces, index, width, height, mergeStep }: Drawn,
   latents: Plane,
   observer: LoadObserver,
 ): Promise<ImageEvent> {
@@ -38,6 +41,7 @@ export async function decodePicture(
     request: { ...request, width, height, seed },
     load: decoders.options,
     chosen,
+    faces,
     index,
     sampler: samplerLabel(request.scheduler, decoders.scheduler),
     mergeStep,

@@ -1,4 +1,4 @@
-import { type Person, peopleOf } from "../../contract/person.ts";
+import { peopleOf } from "../../contract/person.ts";
 import { checkPhotos, type GenerateRequest, type LoadOptions } from "../../contract/request.ts";
 import { type FloatArray, floats } from "../../core/array.ts";
 import { UserError } from "../../core/errors.ts";
@@ -7,11 +7,10 @@ import type { EncodingCache } from "../../sessions/encoding-cache.ts";
 import { type PromptPhase, type Reader, readPrompts } from "../../sessions/text/prompts.ts";
 import { encodeText, noText, type TextEmbeds, type TextEncoder, type TextIds, weigh } from "../../sessions/text/text-stage.ts";
 import type { EmbeddingVectors } from "../../text/prompt-tokens.ts";
-import { readIdEmbeds } from "../denoise/read-latents.ts";
 import type { Progress } from "../progress.ts";
 import type { SettledRequest } from "../settle.ts";
 import { checkIdTokens, encodePhotos, type IdEncoder, stackIds } from "./id-stage.ts";
-import { idPixels, openPhoto } from "./photos.ts";
+import { type FaceTools, type PersonPhotos, type PhotoOptions, readPersonPhotos } from "./person-photos.ts";
 import { tagNotices } from "./tag-notices.ts";
 
 /** What the denoiser is told before and after the identity is merged in. */
@@ -38,6 +37,8 @@ export interface Encoders {
   readonly triggerWord: string;
   /** Textual inversions, by name. */
   readonly embeddings?: ReadonlyMap<string, EmbeddingVectors>;
+  /** What looks for faces in photos; when absent, photos are taken whole. */
+  readonly faces?: FaceTools | undefined;
   /** Encodings of these models. */
   readonly cache: EncodingCache;
   /** Whether each model is unloaded when its part is done. */
@@ -55,13 +56,13 @@ export interface EncodeOptions {
   readonly note: (notices: readonly Notice[]) => void;
   readonly signal: AbortSignal;
   /** Called when texts and photos have been read without an error, before models are loaded. */
-  readonly onRead?: () => void;
+  readonly onRead?: (photos: PersonPhotos | undefined) => void;
 }
 
 /**
  * The texts and photos of one request, as the denoiser is told of them.
  * @throws UserError id-images/missing, id-images/not-wanted, id-tokens/not-wanted, id-tokens/given-twice, id-tokens/shape, t-gate/before-schedule;
- *   those of readPrompts, readIdEmbeds, openPhoto and encodePhotos
+ *   those of readPrompts, readPersonPhotos and encodePhotos
  */
 export async function encode(encoders: Encoders, request: SettledRequest, options: EncodeOptions): Promise<Texts> {
   const { identity, text, cache, unloadAfterUse } = encoders;
@@ -88,8 +89,11 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
   checkSchedule(request, ids.later?.at(-1)?.from, evaluations);
   note([...ids.notices, ...tagNotices(ids.tags, loras)]);
   // photos are read first: what is wrong with them is found before anything is loaded
-  const seen = identity && person && (await readPerson(identity, person));
-  onRead?.();
+  const seen =
+    identity && person && (await readPersonPhotos(identity.graph, person, request, { tools: encoders.faces, cache, signal }));
+  if (unloadAfterUse) await unloadFaces(encoders.faces);
+  note(seen?.notices ?? []);
+  onRead?.(seen);
 
   const phases = [ids, ...new Set(ids.later?.map(({ phase }) => phase))].filter(
     (phase, i, all): phase is PromptPhase => all.findIndex((other) => other.text === phase.text) === i,
@@ -175,34 +179,27 @@ function checkSchedule({ tGate, numInferenceSteps }: SettledRequest, last: numbe
   );
 }
 
-/** Reads the ID encoder's input for a person. */
-async function readPerson(
-  { graph }: IdEncoder,
-  { photos, idEmbeds }: Pick<Person, "photos" | "idEmbeds">,
-): Promise<{ readonly pixels: readonly Float32Array[]; readonly faces: FloatArray | undefined }> {
-  const faces = idEmbeds === undefined ? undefined : await readIdEmbeds(idEmbeds);
-  const pixels: Float32Array[] = [];
-  for (const photo of photos) pixels.push(await idPixels(await openPhoto(photo), graph.image));
-  return { pixels, faces };
-}
+/** Ends the processes of the networks that look at photos; they load again when needed. */
+export const unloadFaces = (tools: FaceTools | undefined): Promise<unknown> =>
+  Promise.all([tools?.networks.unload(), tools?.pack?.unload()]);
 
 /**
  * Encodes photos of one person as ID tokens, in the order of the photos, as {@link encode} does for `inputIdImages`.
  * @returns [photos · tokens of each, width]
- * @throws UserError id-images/not-wanted, id-images/missing, and those of openPhoto, readIdEmbeds and encodePhotos
+ * @throws UserError id-images/not-wanted, id-images/missing, and those of readPersonPhotos and encodePhotos
  */
 export async function encodeIdImages(
-  { identity, cache, unloadAfterUse }: Pick<Encoders, "identity" | "cache" | "unloadAfterUse">,
-  request: Pick<GenerateRequest, "inputIdImages" | "idEmbeds">,
+  { identity, faces: tools, cache, unloadAfterUse }: Pick<Encoders, "identity" | "faces" | "cache" | "unloadAfterUse">,
+  request: Pick<GenerateRequest, "inputIdImages" | "idEmbeds"> & PhotoOptions,
   progress: Progress,
 ): Promise<FloatArray> {
   checkPhotos(identity !== undefined, request);
   if (identity === undefined) throw new TypeError("neither an adapter nor photos");
   const [person] = peopleOf(request);
-  const { pixels, faces } = await readPerson(identity, person!);
   try {
+    const { pixels, faces } = await readPersonPhotos(identity.graph, person!, request, { tools, cache, signal: progress.signal });
     return await encodePhotos(identity, pixels, faces, cache, progress);
   } finally {
-    if (unloadAfterUse) await identity.encode.unload();
+    if (unloadAfterUse) await Promise.all([identity.encode.unload(), unloadFaces(tools)]);
   }
 }
