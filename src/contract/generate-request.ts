@@ -3,7 +3,7 @@ import { TIMESTEP_SPACINGS } from "../samplers/config.ts";
 import { SAMPLER_NAMES } from "../samplers/create-sampler.ts";
 import { control } from "./control.ts";
 import { numbers } from "./numbers.ts";
-import { fileOrNumbers, person } from "./person.ts";
+import { fileOrNumbers, mixPart, person } from "./person.ts";
 import { photo } from "./photo.ts";
 import { seed } from "./seed.ts";
 
@@ -130,6 +130,38 @@ const generateRequest = z.strictObject({
     group: DRAW,
     flag: "--allow-small-faces",
     description: "use faces of less than 32 pixels, too",
+  }),
+  /** A person that `photomaker person` or `writePerson` wrote, instead of photos. */
+  person: z.string().min(1).optional().meta({
+    group: DRAW,
+    flag: "--person",
+    value: "file",
+    file: true,
+    description: "a person that photomaker person wrote, instead of photos",
+  }),
+  /** Further people whom the person is mixed with. Who has no share takes an equal part of what the others leave. */
+  mix: z.array(mixPart).min(1).max(16).optional().meta({
+    group: DRAW,
+    flag: "--mix",
+    value: "photo:share...",
+    file: true,
+    description: "another person's photos (or a --person file), and their share in a new person: --mix b1.jpg b2.jpg:0.3",
+    hint: "Give photos of the other person, and the share behind the last of them: --mix b1.jpg b2.jpg:0.3.",
+    infotext: "ID mix",
+  }),
+  /** How people are mixed: by how many of the ID tokens are theirs, or by how strongly each of their tokens acts. */
+  mixBy: z.enum(["tokens", "weights"]).optional().meta({
+    group: DRAW,
+    flag: "--mix-by",
+    value: "name",
+    description: "tokens: a share of the stack of ID tokens; weights: all tokens, weaker or stronger",
+    otherwise: "tokens",
+  }),
+  /** Whether each picture is compared with the photos. */
+  likeness: z.boolean().optional().meta({
+    group: DRAW,
+    flag: "--likeness",
+    description: "say how similar the face in each picture is to the photos, and by which recogniser",
   }),
   /** The people of the picture; for one person, `inputIdImages`, `idEmbeds` and `idTokens` are the short form. */
   people: z.array(person).min(1).max(16).optional().meta({

@@ -26,7 +26,6 @@ export function refuseNotYet({ people = [], image, strength, maskImage, control 
   for (const person of people) {
     const key = OF_A_PERSON.find((name) => person[name] !== undefined);
     if (key !== undefined) throw refusePerson(`A person has ${key}`);
-    if (person.weight !== 1) throw refusePerson(`A person has the weight ${person.weight}`);
   }
   const start = Object.entries({ image, strength, maskImage }).find(([, value]) => value !== undefined);
   if (start !== undefined)

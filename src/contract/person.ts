@@ -41,6 +41,17 @@ export const person = z.strictObject({
   from: z.int().min(0).max(1_000_000).optional(),
 });
 
+/** Another person whom the person of a request is mixed with. */
+export const mixPart = person.pick({ photos: true, idEmbeds: true, idTokens: true, face: true, crop: true }).extend({
+  /** A file that `photomaker person` wrote, instead of photos. */
+  person: z.string().min(1).optional(),
+  /** Share of the new person. */
+  share: z.number().gt(0).lt(1).optional(),
+});
+
+/** Another person whom the person of a request is mixed with. */
+export type MixPart = z.output<typeof mixPart>;
+
 /** One human being in a request. */
 export type Person = z.output<typeof person>;
 

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { UserError } from "../core/errors.ts";
+import { type ErrorCode, UserError } from "../core/errors.ts";
 import { GenerateRequest } from "./generate-request.ts";
 import { LoadOptions } from "./load-options.ts";
 import { refuseNotYet } from "./not-yet.ts";
@@ -74,11 +74,17 @@ export const parseLoadOptions = (value: unknown, nameOf: NameOf = plainName): Lo
 
 /**
  * Checks that models and request fit together, as far as can be known before a file is opened.
- * @throws UserError id-images/missing, id-images/not-wanted, id-embeds/not-wanted, id-tokens/not-wanted, id-tokens/given-twice
+ * @throws UserError id-images/missing, id-images/not-wanted, id-embeds/not-wanted, id-tokens/not-wanted, id-tokens/given-twice, those of checkPersonFile
  */
-export function checkPhotos(adapter: boolean, request: WithPeople, nameOf: NameOf = plainName): void {
+export function checkPhotos(
+  adapter: boolean,
+  request: WithPeople & Partial<Pick<GenerateRequest, "person" | "mix">>,
+  nameOf: NameOf = plainName,
+): void {
   const [photosName, embedsName, tokensName] = ["inputIdImages", "idEmbeds", "idTokens"].map((key) => nameOf([key]));
   const people = peopleOf(request);
+  checkPersonFile(adapter, request, people.length > 0, nameOf);
+  if (request.person !== undefined) return;
   if (!adapter && people.length > 0) {
     const [{ photos, idEmbeds, idTokens }] = people as [(typeof people)[0]];
     const [code, what, option] =
@@ -103,6 +109,51 @@ export function checkPhotos(adapter: boolean, request: WithPeople, nameOf: NameO
         `Both ${photos.length > 0 ? photosName : embedsName} and ${tokensName} are given, and both say who the person is.`,
         "Give one of them.",
       );
+}
+
+/** @throws UserError person/not-wanted, person/given-twice, mix/nobody, mix/not-one-person, mix/shares */
+function checkPersonFile(
+  adapter: boolean,
+  { person, mix }: Partial<Pick<GenerateRequest, "person" | "mix">>,
+  people: boolean,
+  nameOf: NameOf,
+): void {
+  const refuse = (code: ErrorCode, problem: string, remedy: string) => new UserError(code, problem, remedy);
+  const [personName, mixName] = [nameOf(["person"]), nameOf(["mix"])];
+  if (person !== undefined && !adapter)
+    throw refuse(
+      "person/not-wanted",
+      `A person's file is given, but no PhotoMaker adapter that could use it.`,
+      `Give the adapter with ${nameOf(["adapter"])}, or leave ${personName} out to draw without a person.`,
+    );
+  if (person !== undefined && people)
+    throw refuse(
+      "person/given-twice",
+      `${personName} and photos or ID tokens are given, and both say who the person is.`,
+      `Give one of them. To mix two people: ${mixName}.`,
+    );
+  if (mix !== undefined && person === undefined && !people)
+    throw refuse(
+      "mix/nobody",
+      `${mixName} is given, but no person to mix with.`,
+      `Give the first person's photos with ${nameOf(["inputIdImages"])}, or ${personName}.`,
+    );
+  for (const [i, part] of (mix ?? []).entries()) {
+    const ways = [part.photos.length > 0, part.idTokens !== undefined, part.person !== undefined].filter(Boolean).length;
+    if (ways === 1) continue;
+    throw refuse(
+      "mix/not-one-person",
+      `Person ${i + 1} of ${mixName} has ${ways === 0 ? "neither photos nor a file" : "more than one of photos, idTokens and a person's file"}.`,
+      "Give photos, or ID tokens, or a file that photomaker person wrote.",
+    );
+  }
+  const shares = (mix ?? []).reduce((sum, { share = 0 }) => sum + share, 0);
+  if (shares >= 1)
+    throw refuse(
+      "mix/shares",
+      `The shares of ${mixName} are ${shares} together, and leave nothing for the first person.`,
+      "Give shares of less than 1 together, such as 0.3.",
+    );
 }
 
 /**

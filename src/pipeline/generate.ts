@@ -116,8 +116,8 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
         progress,
         note: (notices) => told.note(notices, i),
         signal,
-        onRead: (photos) => {
-          faces = photos?.used;
+        onRead: (seen) => {
+          faces = seen.used;
           if (opened.apart) void sessions.loadAhead(extensionsOf(request), progress);
         },
       },

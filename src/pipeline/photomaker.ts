@@ -8,7 +8,7 @@ import {
   parseLoadOptions,
   parsePhotosToLookAt,
 } from "../contract/request.ts";
-import type { FloatArray } from "../core/array.ts";
+import { type FloatArray, rowsTogether } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { untilAborted } from "../core/until-aborted.ts";
@@ -18,7 +18,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { withLoras } from "../sessions/graphs.ts";
 import { chooseDevice, type Precision } from "../sessions/precision.ts";
 import { openRuntimes } from "../sessions/runtimes.node.ts";
-import { encodeIdImages, unloadFaces } from "./encode/encode.ts";
+import { encodeIdImages, encodePerson, unloadFaces } from "./encode/encode.ts";
 import { look } from "./encode/look.ts";
 import { generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
@@ -27,7 +27,9 @@ import { type LoadingOptions, localModels } from "./load/local-models.ts";
 import { openModels } from "./load/open-models.ts";
 import type { Opened } from "./load/opened.ts";
 import { type PreparingOptions, prepareModels } from "./load/prepare-models.ts";
+import type { PersonTokens } from "./person-file.ts";
 import { Progress } from "./progress.ts";
+import { shortName } from "./public-name.ts";
 import { Queue } from "./queue.ts";
 
 export interface RunsOn {
@@ -39,6 +41,10 @@ export interface CancelOptions {
   /** Rejects at once when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Options of photos that are encoded, as in a request. */
+type PhotoInput = Pick<GenerateInput, "idEmbeds" | "idCrop" | "idBackground" | "allowSmallFaces">;
+type PersonInput = NonNullable<GenerateInput["people"]>[number];
 
 /** Options of a change of adapter or LoRAs. `adapterScale` is the strength of the adapter's LoRA; unchanged when absent. */
 export type ChangingOptions = Pick<LoadInput, "adapterScale"> & Omit<LoadingOptions, "revision">;
@@ -130,10 +136,40 @@ export class PhotoMaker implements AsyncDisposable {
    */
   async encodeIdImages(
     inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
-    { signal, ...given }: Pick<GenerateInput, "idEmbeds" | "idCrop" | "idBackground" | "allowSmallFaces"> & CancelOptions = {},
+    { signal, ...given }: PhotoInput & CancelOptions = {},
   ): Promise<FloatArray> {
     const person = parseIdPhotos({ inputIdImages, ...given });
     return this.#queue.run(() => encodeIdImages(this.#opened, person, new Progress(() => {}, signal)), signal);
+  }
+
+  /**
+   * Makes a person of photos, to be kept: `writePerson` writes it to a file, which `person` of a request takes instead of the photos.
+   * @param given face embeddings for a V2 adapter, and which face is taken and how it is cropped, as in a request
+   * @returns the person, and what is to be said of the photos
+   * @throws UserError those of {@link encodeIdImages}
+   */
+  async person(
+    inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
+    { signal, face, ...given }: PhotoInput & Pick<PersonInput, "face"> & CancelOptions = {},
+  ): Promise<{ readonly person: PersonTokens; readonly notices: readonly Notice[] }> {
+    const parsed = parseIdPhotos({ inputIdImages, ...given });
+    const asked = parsePhotosToLookAt(inputIdImages, face);
+    return this.#queue.run(async () => {
+      const { idTokens, photos, fingerprint } = await encodePerson(
+        this.#opened,
+        { ...parsed, face: asked.face },
+        new Progress(() => {}, signal),
+        { vectors: true },
+      );
+      const person = {
+        idTokens,
+        faceVectors: rowsTogether(photos.vectors),
+        idEmbeds: photos.faces,
+        adapter: { fingerprint: await fingerprint(), name: shortName(this.#opened.options.adapter ?? "") },
+        found: photos.used,
+      };
+      return { person, notices: photos.notices };
+    }, signal);
   }
 
   /**
@@ -145,7 +181,7 @@ export class PhotoMaker implements AsyncDisposable {
    */
   async look(
     inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
-    { face, signal }: Pick<NonNullable<GenerateInput["people"]>[number], "face"> & CancelOptions = {},
+    { face, signal }: Pick<PersonInput, "face"> & CancelOptions = {},
   ): Promise<FacesReport> {
     const person = parsePhotosToLookAt(inputIdImages, face);
     return this.#queue.run(() => look(this.#opened, person, signal), signal);

@@ -31,14 +31,20 @@ export interface PictureSettings {
  * those of the hub by id and commit; bytes and numbers are only described. `requestFromSettings` is the inverse.
  */
 export function settingsJson({ request, load, index, chosen, faces }: PictureSettings): Record<string, unknown> {
-  const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, ...rest } = request;
+  const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, person: file, mix, ...rest } = request;
   return {
     ...rest,
     promptSyntax: request.promptSyntax ?? "a1111", // said, because pictures that do not say it were made without
-    ...(peopleOf(request).length > 0 && { idCrop: request.idCrop ?? "auto" }), // as the syntax
+    ...((peopleOf(request).length > 0 || mix !== undefined) && { idCrop: request.idCrop ?? "auto" }), // as the syntax
     ...publicPerson({ inputIdImages: inputIdImages.map(photoName), idEmbeds, idTokens }),
     ...(people !== undefined && {
       people: people.map(({ photos, ...person }) => publicPerson({ ...person, photos: photos.map(photoName) })),
+    }),
+    ...(file !== undefined && { person: fileName(file) }),
+    ...(mix !== undefined && {
+      mix: mix.map(({ photos, person, ...part }) =>
+        publicPerson({ ...part, photos: photos.map(photoName), ...(person !== undefined && { person: fileName(person) }) }),
+      ),
     }),
     ...(latents !== undefined && { latents: numbersName(latents) }),
     ...(wildcards !== undefined && { wildcards: fileName(wildcards) }),

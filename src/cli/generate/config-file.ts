@@ -94,7 +94,7 @@ async function readOne(option: ConfigOption, value: unknown, source: Source): Pr
 }
 
 /** Fields of a LoRA, a person or a control hint that name files. */
-const NAMES_FILES: ReadonlySet<string> = new Set(["path", "photos", "idEmbeds", "region", "mask", "model", "image"]);
+const NAMES_FILES: ReadonlySet<string> = new Set(["path", "photos", "idEmbeds", "region", "mask", "model", "image", "person"]);
 
 /** Replaces names of files in a value by their paths. @throws UserError config/file-not-found */
 async function withFiles(value: unknown, option: ConfigOption, source: Source): Promise<unknown> {
@@ -189,7 +189,7 @@ function foreignNotice(path: string, { program, left, load }: ForeignSettings): 
 
 /** Whether flags give a value anew; a person may also be given in another way. */
 const isGivenAnew = (key: string, given: ReadonlySet<string>): boolean =>
-  given.has(key) || (["idTokens", "people"].includes(key) && given.has("inputIdImages"));
+  given.has(key) || (["idTokens", "people"].includes(key) && (given.has("inputIdImages") || given.has("person")));
 
 function notInPicture(path: string, { key, name, what }: Missing): UserError {
   const flag = BY_NAME.get(key)?.flag?.flags.replace(/^-\w, /, "");

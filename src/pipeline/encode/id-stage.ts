@@ -10,6 +10,8 @@ export interface IdEncoder {
   readonly fuse: LazySession<"fused">;
   /** Whether every ID token must have a position in the prompt, as V2 needs. */
   readonly everyToken: boolean;
+  /** Hash of its weights, by which a person's file tells whether it fits. */
+  readonly fingerprint: () => Promise<string>;
   /** Number of changes of the adapter, part of the cache key: encodings by another adapter are not reused. */
   readonly changes: number;
 }

@@ -54,8 +54,10 @@ export interface PersonPhotos {
   /** Face embeddings [photos, width], for V2. */
   readonly faces: FloatArray | undefined;
   readonly notices: readonly Notice[];
-  /** What was taken of each photo; undefined where photos stayed as they are and had no face to choose from. */
-  readonly used: readonly UsedFace[] | undefined;
+  /** What was taken of each photo. */
+  readonly used: readonly UsedFace[];
+  /** Whether that is less than whole photos, or a choice among faces. */
+  readonly picked: boolean;
   /** The recogniser's unit vectors of the faces that were found. */
   readonly vectors: readonly Float32Array[];
 }
@@ -122,7 +124,7 @@ export async function readPersonPhotos(
     const picture = turned(await pictures.read(i), turn);
     pictures.release(i);
     if (face !== undefined) {
-      refuseTooSmall(name, face.side, allowSmallFaces);
+      if (mode !== "off" || background === "noise") refuseTooSmall(name, face.side, allowSmallFaces);
       warnings.push(...face.warnings.map(({ code, message }) => ({ code, message: `${name}: ${message}` })));
     }
     const square = squareOf({ name, picture, seen, chosen, mode, own: person.crop?.[i] });
@@ -144,10 +146,10 @@ export async function readPersonPhotos(
     pixels,
     faces: given ?? (pack === undefined ? undefined : joined(photos, embeddings, graph.faceWidth)),
     notices: [...told(looked?.notices ?? [], photos.length), ...warnings],
-    used:
-      used.some(({ crop, turn }) => crop !== null || turn !== 0) || looked?.photos.some(({ faces }) => faces.length > 1)
-        ? used
-        : undefined,
+    used,
+    picked:
+      used.some(({ crop, turn }) => crop !== null || turn !== 0) ||
+      (looked?.photos.some(({ faces }) => faces.length > 1) ?? false),
     vectors:
       looked === undefined ? [] : looked.photos.flatMap(({ faces }, i) => faces[looked.chosen[i]!.face ?? -1]?.vector ?? []),
   };
