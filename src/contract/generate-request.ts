@@ -138,6 +138,7 @@ const generateRequest = z.strictObject({
     value: "file",
     file: true,
     description: "a person that photomaker person wrote, instead of photos",
+    infotext: "ID person",
   }),
   /** Further people whom the person is mixed with. Who has no share takes an equal part of what the others leave. */
   mix: z.array(mixPart).min(1).max(16).optional().meta({
@@ -162,6 +163,7 @@ const generateRequest = z.strictObject({
     group: DRAW,
     flag: "--likeness",
     description: "say how similar the face in each picture is to the photos, and by which recogniser",
+    infotext: "ID likeness",
   }),
   /** The people of the picture; for one person, `inputIdImages`, `idEmbeds` and `idTokens` are the short form. */
   people: z.array(person).min(1).max(16).optional().meta({

@@ -4,6 +4,7 @@ export type {
   GenerateEvent,
   GenerateResult,
   ImageEvent,
+  Likeness,
   NoticeEvent,
   Numbered,
   NumberedEvent,

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Likeness } from "../contract/events.ts";
 import { metaOf } from "../contract/option.ts";
 import { type Person, peopleOf } from "../contract/person.ts";
 import type { Photo } from "../contract/photo.ts";
@@ -20,6 +21,8 @@ export interface PictureSettings {
   readonly chosen?: ChosenTexts | undefined;
   /** What was taken of the photos, where that is more than the photos as they are. */
   readonly faces?: readonly UsedFace[] | undefined;
+  /** How similar the picture is to the photos. */
+  readonly likeness?: Likeness | undefined;
   /** 0-based among the pictures of the request. */
   readonly index: number;
   readonly sampler: string;
@@ -30,7 +33,7 @@ export interface PictureSettings {
  * Settings as plain JSON, for the PNG and for programs: with the files, they make the picture again. Files are named without their folders,
  * those of the hub by id and commit; bytes and numbers are only described. `requestFromSettings` is the inverse.
  */
-export function settingsJson({ request, load, index, chosen, faces }: PictureSettings): Record<string, unknown> {
+export function settingsJson({ request, load, index, chosen, faces, likeness }: PictureSettings): Record<string, unknown> {
   const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, person: file, mix, ...rest } = request;
   return {
     ...rest,
@@ -50,6 +53,7 @@ export function settingsJson({ request, load, index, chosen, faces }: PictureSet
     ...(wildcards !== undefined && { wildcards: fileName(wildcards) }),
     ...(chosen !== undefined && { chosen }),
     ...(faces !== undefined && { idFaces: faces }),
+    ...(likeness !== undefined && { idLikeness: likeness }),
     index,
     load: publicLoad(load),
   };
@@ -98,7 +102,7 @@ function publicLoad({
 }
 
 /** Settings as the text that other tools read, with the infotext names of the contract. */
-export function settingsText({ request, load, index, chosen, sampler, mergeStep }: PictureSettings): string {
+export function settingsText({ request, load, index, chosen, likeness, sampler, mergeStep }: PictureSettings): string {
   const people = peopleOf(request);
   const tokens = people.flatMap(({ idTokens }) => (idTokens === undefined ? [] : [idTokens.dims[0]!]));
   const adapter: [string, string | number][] =
@@ -117,7 +121,10 @@ export function settingsText({ request, load, index, chosen, sampler, mergeStep 
                 "idTokens",
                 tokens.reduce((a, b) => a + b),
               ),
+          ...(request.person === undefined ? [] : [named(GenerateRequest, "person", shortName(request.person))]),
+          ...(request.mix ?? []).map(({ share }) => named(GenerateRequest, "mix", share ?? "equal")),
           named(GenerateRequest, "startMergeStep", mergeStep ?? -1),
+          ...(likeness?.similarity == null ? [] : [named(GenerateRequest, "likeness", likeness.similarity)]),
         ];
   /** The name and value of a request's option; empty if the value is undefined. */
   const told = (key: keyof GenerateRequest, value: string | number | undefined): [string, string | number][] =>

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { GenerateEvent, ProgressEvent, Timings } from "../../contract/events.ts";
+import type { GenerateEvent, Likeness, ProgressEvent, Timings } from "../../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../../contract/request.ts";
 import type { Seed } from "../../contract/seed.ts";
 import { stylesWith } from "../../contract/styles.ts";
@@ -15,6 +15,7 @@ import type { CliIo } from "../terminal/io.ts";
 import { createProgress, type ProgressBar, type ProgressLine } from "../terminal/progress.ts";
 import { GENERATE_FLAGS } from "./generate-flags.ts";
 import { type FlagValues, generateOptions } from "./generate-options.ts";
+import { likenessText } from "./likeness-text.ts";
 import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { timingText } from "./timing-text.ts";
 
@@ -145,10 +146,11 @@ async function generate(values: FlagValues, io: CliIo, tools: GenerateTools): Pr
             for (const [index, png] of event.images.entries()) await files.writePreview(index, png);
             break;
           case "image": {
-            const { index, png, width, height, seed, settings } = event;
+            const { index, png, width, height, seed, settings, likeness } = event;
             const path = await files.write(output.format === "png" ? png : await (await encoder())(png, output));
-            summary.images.push({ path, index, width, height, seed, settings });
+            summary.images.push({ path, index, width, height, seed, settings, ...(likeness && { likeness }) });
             if (!output.json && path !== STDOUT) tellImage(path, progress, io);
+            if (likeness !== undefined && !output.quiet) progress.note(likenessText(likeness));
             break;
           }
           case "done":
@@ -191,7 +193,15 @@ interface Summary {
   /** Of the list of prompts. */
   readonly line?: number;
   readonly prompt?: string;
-  readonly images: { path: string; index: number; width: number; height: number; seed: Seed; settings: unknown }[];
+  readonly images: {
+    path: string;
+    index: number;
+    width: number;
+    height: number;
+    seed: Seed;
+    settings: unknown;
+    likeness?: Likeness;
+  }[];
   readonly notices: Notice[];
   seed?: Seed;
   timings?: Timings;

@@ -1,7 +1,7 @@
-import type { ImageEvent } from "../../contract/events.ts";
+import type { ImageEvent, Likeness } from "../../contract/events.ts";
 import type { LoadOptions } from "../../contract/request.ts";
 import type { Seed } from "../../contract/seed.ts";
-import { encodePng } from "../../image/index.ts";
+import { encodePng, type Rgb8 } from "../../image/index.ts";
 import { samplerLabel } from "../../samplers/sampler-labels.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import type { ChosenTexts } from "../encode/choose-texts.ts";
@@ -24,6 +24,8 @@ export interface Drawn {
   readonly width: number; // pixels
   readonly height: number;
   readonly mergeStep: number | undefined;
+  /** Says how similar the picture is to the photos. */
+  readonly judge?: ((picture: Rgb8) => Promise<Likeness>) | undefined;
 }
 
 /**
@@ -32,21 +34,32 @@ export interface Drawn {
  */
 export async function decodePicture(
   decoders: Decoders & { readonly options: LoadOptions; readonly scheduler: unknown },
-  { request, seed, chosen, faces, index, width, height, mergeStep }: Drawn,
+  { request, seed, chosen, faces, index, width, height, mergeStep, judge }: Drawn,
   latents: Plane,
   observer: LoadObserver,
 ): Promise<ImageEvent> {
   const picture = await decodeLatents(decoderOf(decoders, request), latents, observer);
+  const likeness = await judge?.(picture);
   const made = {
     request: { ...request, width, height, seed },
     load: decoders.options,
     chosen,
     faces,
+    likeness,
     index,
     sampler: samplerLabel(request.scheduler, decoders.scheduler),
     mergeStep,
   };
   const settings = settingsJson(made);
   const png = await encodePng(picture, { parameters: settingsText(made), settings });
-  return { type: "image", index, png, width: picture.width, height: picture.height, seed, settings };
+  return {
+    type: "image",
+    index,
+    png,
+    width: picture.width,
+    height: picture.height,
+    seed,
+    settings,
+    ...(likeness && { likeness }),
+  };
 }

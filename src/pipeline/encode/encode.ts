@@ -53,6 +53,8 @@ export interface SeenPeople extends Pick<PersonPhotos, "vectors"> {
   readonly used: readonly UsedFace[] | undefined;
   /** V2's face embeddings [photos, width] of the first person. */
   readonly embeddings: FloatArray | undefined;
+  /** Whether a pack made these of the photos. */
+  readonly ofPack: boolean;
 }
 
 export interface EncodeOptions {
@@ -104,6 +106,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
     used: seen?.some((photos) => photos?.picked) ? seen.flatMap((photos) => photos?.used ?? []) : undefined,
     vectors: [...(stack?.parts[0]?.vectors ?? []), ...(seen?.[0]?.vectors ?? [])],
     embeddings: seen?.[0]?.faces,
+    ofPack: seen?.[0]?.ofPack === true,
   });
 
   const phases = [ids, ...new Set(ids.later?.map(({ phase }) => phase))].filter(

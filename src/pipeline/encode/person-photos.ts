@@ -53,6 +53,8 @@ export interface PersonPhotos {
   readonly pixels: readonly Float32Array[];
   /** Face embeddings [photos, width], for V2. */
   readonly faces: FloatArray | undefined;
+  /** Whether these were made of the photos, by a pack. */
+  readonly ofPack: boolean;
   readonly notices: readonly Notice[];
   /** What was taken of each photo. */
   readonly used: readonly UsedFace[];
@@ -145,6 +147,7 @@ export async function readPersonPhotos(
   return {
     pixels,
     faces: given ?? (pack === undefined ? undefined : joined(photos, embeddings, graph.faceWidth)),
+    ofPack: pack !== undefined,
     notices: [...told(looked?.notices ?? [], photos.length), ...warnings],
     used,
     picked:
