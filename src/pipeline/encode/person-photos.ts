@@ -142,7 +142,13 @@ export async function readPersonPhotos(
           )
         : await clipPreprocess(croppedTo(picture, square), graph.image);
     pixels.push(seenPixels);
-    if (pack !== undefined) embeddings.push(await packVector(picture, { name, wish, face: face?.box, pack, cache, signal }));
+    if (pack !== undefined) {
+      // where nobody had to choose, the largest face is taken, as in the reference
+      const box = wish !== undefined || (seen?.faces.length ?? 0) > 1 ? face?.box : undefined;
+      embeddings.push(
+        await packVector(picture, { name, wish: seen === undefined ? wish : undefined, face: box, pack, cache, signal }),
+      );
+    }
   }
   return {
     pixels,
