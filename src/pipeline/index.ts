@@ -28,5 +28,5 @@ export type { UsedFace } from "./encode/person-photos.ts";
 export type { Generation, StartGeneration } from "./generation.ts";
 export type { LoadingOptions } from "./load/local-models.ts";
 export type { PreparingOptions } from "./load/prepare-models.ts";
-export { type PersonTokens, readPerson, writePerson } from "./person-file.ts";
+export { type KeptPerson, readPerson, writePerson } from "./person-file.ts";
 export { type CancelOptions, type ChangingOptions, PhotoMaker, type RunsOn } from "./photomaker.ts";

@@ -6,7 +6,7 @@ import { writeSafetensors } from "../weights/safetensors-write.node.ts";
 import type { UsedFace } from "./encode/person-photos.ts";
 
 /** A person, ready for an adapter: what is kept of photos, so that they are not needed again. */
-export interface PersonTokens {
+export interface KeptPerson {
   /** [photos · tokens of each, width]: what the ID encoder made of the photos. */
   readonly idTokens: FloatArray;
   /** Unit vectors of the recogniser that this package ships, [faces, 128]; none where no face was looked for. */
@@ -29,10 +29,7 @@ const EMBEDS = "id_embeds";
  * Writes a person to a safetensors file: `id_tokens`, `face_vectors` and, for V2, `id_embeds`; what was found, and the adapter, are in its metadata.
  * @throws UserError those of writeSafetensors
  */
-export async function writePerson(
-  path: string,
-  { idTokens, faceVectors, idEmbeds, adapter, found }: PersonTokens,
-): Promise<void> {
+export async function writePerson(path: string, { idTokens, faceVectors, idEmbeds, adapter, found }: KeptPerson): Promise<void> {
   const tensor = (name: string, array: FloatArray | undefined) =>
     array === undefined ? [] : [{ name, dtype: "F32" as const, shape: array.dims, data: array.data }];
   await writeSafetensors(path, [...tensor(TOKENS, idTokens), ...tensor(VECTORS, faceVectors), ...tensor(EMBEDS, idEmbeds)], {
@@ -45,7 +42,7 @@ export async function writePerson(
  * Reads a person's file.
  * @throws UserError person/not-a-person, person/newer, and those of openTensors
  */
-export async function readPerson(path: string): Promise<PersonTokens> {
+export async function readPerson(path: string): Promise<KeptPerson> {
   const { tensors, metadata } = await openTensors(path);
   const refuse = (why: string): UserError =>
     new UserError(
@@ -90,7 +87,7 @@ function foundIn(text = "[]"): readonly UsedFace[] {
  * Refuses a person of another adapter.
  * @throws UserError person/other-adapter
  */
-export function checkAdapter(path: string, { adapter }: PersonTokens, fingerprint: string): void {
+export function checkAdapter(path: string, { adapter }: KeptPerson, fingerprint: string): void {
   if (adapter.fingerprint === fingerprint) return;
   throw new UserError(
     "person/other-adapter",

@@ -27,7 +27,7 @@ import { type LoadingOptions, localModels } from "./load/local-models.ts";
 import { openModels } from "./load/open-models.ts";
 import type { Opened } from "./load/opened.ts";
 import { type PreparingOptions, prepareModels } from "./load/prepare-models.ts";
-import type { PersonTokens } from "./person-file.ts";
+import type { KeptPerson } from "./person-file.ts";
 import { Progress } from "./progress.ts";
 import { shortName } from "./public-name.ts";
 import { Queue } from "./queue.ts";
@@ -151,7 +151,7 @@ export class PhotoMaker implements AsyncDisposable {
   async person(
     inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
     { signal, face, ...given }: PhotoInput & Pick<PersonInput, "face"> & CancelOptions = {},
-  ): Promise<{ readonly person: PersonTokens; readonly notices: readonly Notice[] }> {
+  ): Promise<{ readonly person: KeptPerson; readonly notices: readonly Notice[] }> {
     const parsed = parseIdPhotos({ inputIdImages, ...given });
     const asked = parsePhotosToLookAt(inputIdImages, face);
     return this.#queue.run(async () => {

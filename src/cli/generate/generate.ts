@@ -40,6 +40,12 @@ When the person comes in:
     --style-strength 20     the same as a percentage: 20 % of 50 steps is step 10 (never above 30)
   If neither is given and there are 8 steps or fewer, most steps are with the person: 3 of 4, 6 of 8.
 
+Photos and people:
+  A face that is small in a photo is cut out (--id-crop). The person who is in most photos is taken, else the largest face; family.jpg#2
+  takes the second face from the left, family.jpg@0.31,0.4 the one at a point. "photomaker faces" shows what is found.
+  A new person: --mix b1.jpg b2.jpg:0.3 adds a second one with a share of 30 %. "photomaker person" keeps a person for --person.
+  A V2 adapter needs --faces, a folder or zip of InsightFace's antelopev2, or --id-embeds.
+
 Few steps:
   A model or LoRA made for few steps (SDXL-Lightning, Hyper-SD, DMD2, TCD, LCM, SDXL-Turbo) is recognised by its metadata, its name or its
   scheduler. Scheduler, timesteps, steps and guidance then follow the model unless you set them; a note says so.
@@ -64,6 +70,7 @@ Examples:
     -p "a photo of a man img wearing a spacesuit" -n "lowres, bad anatomy" --seed 42
   photomaker generate -m sdxl.safetensors -a photomaker-v1.bin -i photos/*.jpg -p "a woman img, oil painting" \\
     --style-strength 40 --num-images 4 --out paintings
+  photomaker generate -m sdxl.safetensors -a photomaker-v2.bin --faces antelopev2/ -i me.jpg family.jpg#2 -p "a man img" --likeness
   photomaker generate -m sdxl.safetensors -p "a lighthouse in a storm" --lora style.safetensors:0.8 --steps 30 --out storm.png
 `;
 

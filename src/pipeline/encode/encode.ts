@@ -12,7 +12,7 @@ import type { SettledRequest } from "../settle.ts";
 import { encodePhotos, type IdEncoder, stackIds } from "./id-stage.ts";
 import { weighTokens } from "./mix.ts";
 import { type FaceTools, type PersonPhotos, type PhotoOptions, readPersonPhotos, type UsedFace } from "./person-photos.ts";
-import { planStack, readStackPhotos, stackTokens } from "./stack-plan.ts";
+import { encodeStack, planStack, readStackPhotos } from "./stack-plan.ts";
 import { tagNotices } from "./tag-notices.ts";
 
 /** What the denoiser is told before and after the identity is merged in. */
@@ -141,7 +141,7 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
   const merged: (TextEmbeds | undefined)[] = [];
   if (identity !== undefined && seen !== undefined && ids.identity !== undefined) {
     next("photos");
-    const tokens = await stackTokens(stack!, seen, identity, cache, progress);
+    const tokens = await encodeStack(stack!, seen, identity, cache, progress);
     for (const [i, { roomy, base }] of read.entries()) {
       next("fusion");
       const { ids: person, places } = phases[i]!.identity!;

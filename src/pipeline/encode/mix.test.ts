@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { floats } from "../../core/array.ts";
-import { countsOf, sharesOf, stackOf, tokenWeights, weighTokens } from "./mix.ts";
+import { sharesOf, stackCounts, stackOf, tokenWeights, weighTokens } from "./mix.ts";
 
 test("who has no share gets an equal part of what is left", () => {
   expect(sharesOf([undefined, 0.3])[0]).toBeCloseTo(0.7);
@@ -38,12 +38,12 @@ test.each([
     [2, 3, 5],
   ],
 ])("%s are so many tokens of the smallest stack: %s", (shares, counts) => {
-  expect(countsOf(shares)).toEqual(counts);
+  expect(stackCounts(shares)).toEqual(counts);
 });
 
 test("every share is met as nearly as ten photos allow, and everyone has one", () => {
   for (let percent = 1; percent < 100; percent++) {
-    const [a, b] = countsOf([1 - percent / 100, percent / 100]) as [number, number];
+    const [a, b] = stackCounts([1 - percent / 100, percent / 100]) as [number, number];
     expect(a + b).toBeLessThanOrEqual(10);
     expect(Math.min(a, b)).toBeGreaterThan(0);
     expect(Math.abs(b / (a + b) - percent / 100)).toBeLessThan(0.1);

@@ -21,7 +21,7 @@ export function sharesOf(given: readonly (number | undefined)[]): number[] {
  * @returns at least one for each
  * @see PhotoMaker (arXiv 2312.04461), section 4.4, identity mixing
  */
-export function countsOf(shares: readonly number[]): number[] {
+export function stackCounts(shares: readonly number[]): number[] {
   let best: { readonly counts: number[]; readonly miss: number } | undefined;
   for (let total = shares.length; total <= Math.max(MOST, shares.length); total++) {
     const counts = divided(shares, total);

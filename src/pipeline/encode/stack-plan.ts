@@ -5,7 +5,7 @@ import type { EncodingCache } from "../../sessions/encoding-cache.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import { checkAdapter, readPerson } from "../person-file.ts";
 import { checkIdTokens, encodePhotos, type IdEncoder } from "./id-stage.ts";
-import { countsOf, sharesOf, stackOf, tokenWeights } from "./mix.ts";
+import { sharesOf, stackCounts, stackOf, tokenWeights } from "./mix.ts";
 import { type FaceTools, type PersonPhotos, readPersonPhotos } from "./person-photos.ts";
 
 type WithPhotos = Pick<Person, "photos" | "idEmbeds" | "face" | "crop">;
@@ -61,7 +61,7 @@ export async function planStack(identity: IdEncoder, request: PeopleRequest): Pr
   const shares = sharesOf([undefined, ...mixed.map(({ share }) => share)]);
   if (request.mixBy === "weights")
     return { parts, tokens: all, tokensPerPhoto: undefined, counts: undefined, perPhoto, weights: tokenWeights(shares, sizes) };
-  const counts = countsOf(shares);
+  const counts = stackCounts(shares);
   // given tokens may be any number
   const whole = sizes.every((size) => size % perPhoto === 0) ? perPhoto : 1;
   const tokens = counts.reduce((a, b) => a + b, 0) * whole;
@@ -107,7 +107,7 @@ export async function readStackPhotos(
  * @returns [tokens, D]
  * @throws UserError those of encodePhotos
  */
-export async function stackTokens(
+export async function encodeStack(
   { parts, counts, perPhoto }: StackPlan,
   photos: readonly (PersonPhotos | undefined)[],
   identity: IdEncoder,
