@@ -23,10 +23,19 @@ export { type FromSettings, type Missing, requestFromSettings } from "../contrac
 export { type Json, requestJson } from "../contract/request-json.ts";
 export type { Seed } from "../contract/seed.ts";
 export { toWire, toWireError, type WireError, WireEvent, type WireNames } from "../contract/wire.ts";
+export type { Square } from "../faces/crop.ts";
+export type { Turn } from "../faces/turn.ts";
 export { writeLatents } from "./denoise/read-latents.ts";
 export type { UsedFace } from "./encode/person-photos.ts";
 export type { Generation, StartGeneration } from "./generation.ts";
 export type { LoadingOptions } from "./load/local-models.ts";
 export type { PreparingOptions } from "./load/prepare-models.ts";
 export { type KeptPerson, readPerson, writePerson } from "./person-file.ts";
-export { type CancelOptions, type ChangingOptions, PhotoMaker, type RunsOn } from "./photomaker.ts";
+export {
+  type CancelOptions,
+  type ChangingOptions,
+  type PersonInput,
+  type PhotoInput,
+  PhotoMaker,
+  type RunsOn,
+} from "./photomaker.ts";

@@ -43,8 +43,9 @@ export interface CancelOptions {
 }
 
 /** Options of photos that are encoded, as in a request. */
-type PhotoInput = Pick<GenerateInput, "idEmbeds" | "idCrop" | "idBackground" | "allowSmallFaces">;
-type PersonInput = NonNullable<GenerateInput["people"]>[number];
+export type PhotoInput = Pick<GenerateInput, "idEmbeds" | "idCrop" | "idBackground" | "allowSmallFaces">;
+/** A person of a request, as a caller writes it. */
+export type PersonInput = NonNullable<GenerateInput["people"]>[number];
 
 /** Options of a change of adapter or LoRAs. `adapterScale` is the strength of the adapter's LoRA; unchanged when absent. */
 export type ChangingOptions = Pick<LoadInput, "adapterScale"> & Omit<LoadingOptions, "revision">;
