@@ -52,7 +52,7 @@ async function timedRequest(pm: PhotoMaker, { seed, guidanceScale }: MeasureOpti
   const { pngs, classWord } = await drawnPortraits(seed, 0, USE.idImages);
   return {
     prompt: `a photo of a ${classWord} img in the forest`,
-    idTokens: await pm.encodeIdImages([...pngs]),
+    idTokens: await pm.encodeIdImages([...pngs], { idCrop: "off" }),
     startMergeStep: USE.startMergeStep,
     guidanceScale,
     ...REFERENCE.sampling,

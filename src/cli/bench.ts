@@ -177,6 +177,7 @@ function planOf(flags: Flags, { model, adapter, photos }: Subject): MeasurePlan 
   const request = {
     prompt: adapter === undefined ? "a photo of a man in a park" : "a photo of a man img in a park",
     inputIdImages: [...photos],
+    ...(adapter !== undefined && { idCrop: "off" as const }), // what is measured is the models
     ...given({ idEmbeds }),
     numInferenceSteps: Number(flags.steps.trim() || Number.NaN),
     guidanceScale,

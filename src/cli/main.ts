@@ -32,6 +32,7 @@ void runCli(
   {
     // imported when needed, so that --help is quick
     load: async (options, how) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options, how),
+    openForPerson: async (options, how) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options, how),
     open: async (options, how) => (await import("../pipeline/photomaker.ts")).PhotoMaker.load(options, how),
     cache: () => import("../runtime/node/prepare/cache-folder.ts"),
     mini: () => import("../miniature/make.ts"),

@@ -61,6 +61,7 @@ beforeEach(async () => {
       missing: [],
       remarks: [],
     }),
+    openForPerson: () => Promise.reject(new Error("not used here")),
     faces: () => import("./faces/look-at-files.ts"),
     world: () => import("./world/world-files.ts"),
   };

@@ -4,6 +4,7 @@ import { addBench, type BenchTools } from "./bench.ts";
 import { addDemo, type DemoTools } from "./demo.ts";
 import { addEvaluate, type EvaluateTools } from "./evaluate/evaluate.ts";
 import { addFaces, type FacesTools } from "./faces/faces.ts";
+import { addPerson, type PersonTools } from "./faces/person.ts";
 import { addGenerate, type GenerateTools } from "./generate/generate.ts";
 import { addInspect, type InspectTools } from "./inspect/inspect.ts";
 import { addInspectPrompt } from "./inspect/inspect-prompt.ts";
@@ -26,6 +27,7 @@ export type CliTools = GenerateTools &
   EvaluateTools &
   CacheTools &
   FacesTools &
+  PersonTools &
   BenchTools;
 
 const HELP = `
@@ -73,6 +75,7 @@ export function commandLine(io: CliIo, tools: CliTools): Command {
   addGenerate(program, io, tools);
   addSetup(program, io, tools);
   addFaces(program, io, tools);
+  addPerson(program, io, tools);
   addDownload(program, io, tools);
   addCache(program, io, tools);
   addInspect(program, io, tools);

@@ -39,6 +39,22 @@ export interface ImageEvent {
   readonly seed: Seed;
   /** Everything needed to make the picture again, except the folders of files; also stored in the PNG. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** How similar its largest face is to the photos, where that was asked for. */
+  readonly likeness?: Likeness;
+}
+
+/** Similarity of a picture's largest face to the faces in the photos: cosines of a recogniser's vectors. */
+export interface Likeness {
+  /** Mean over the photos; null where the picture or the photos have no face. */
+  readonly similarity: number | null;
+  /** Of each photo with a face. */
+  readonly photos: readonly number[];
+  /** The recogniser that judges: the one that this package ships, or that of a pack. */
+  readonly recogniser: "dlib" | "arcface";
+  /** From this cosine on two faces are taken for one person's. */
+  readonly same: number;
+  /** The recogniser that has compared faces of the photos to choose the person's. */
+  readonly facesChosenBy: "dlib";
 }
 
 /** Seconds that each part took. */

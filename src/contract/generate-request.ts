@@ -3,7 +3,7 @@ import { TIMESTEP_SPACINGS } from "../samplers/config.ts";
 import { SAMPLER_NAMES } from "../samplers/create-sampler.ts";
 import { control } from "./control.ts";
 import { numbers } from "./numbers.ts";
-import { fileOrNumbers, person } from "./person.ts";
+import { fileOrNumbers, mixPart, person } from "./person.ts";
 import { photo } from "./photo.ts";
 import { seed } from "./seed.ts";
 
@@ -81,14 +81,15 @@ const generateRequest = z.strictObject({
     description: "words put around the prompt, such as Cinematic; --list-styles shows all",
     hint: "--list-styles shows all.",
   }),
-  /** Photos of one person: paths, or the bytes of picture files. */
+  /** Photos of one person: paths, or the bytes of picture files. A path may choose a face: `family.jpg#2`, `friends.jpg@0.31,0.4`. */
   inputIdImages: z.array(photo).max(64).default([]).meta({
     group: DRAW,
     flag: "--id-image",
     short: "-i",
     value: "files...",
     file: true,
-    description: 'photos of one person, a folder of them, or a pattern such as "photos/*.jpg"',
+    description:
+      'photos of one person, a folder of them, or a pattern such as "photos/*.jpg"; family.jpg#2 or family.jpg@0.31,0.4 chooses a face',
     subject: "id-images",
     infotext: "ID images",
   }),
@@ -105,6 +106,64 @@ const generateRequest = z.strictObject({
     group: DRAW,
     description: "ID tokens [tokens, width] instead of photos, from encodeIdImages; they may be selected or mixed",
     infotext: "ID tokens",
+  }),
+  /** What the ID encoder sees of a photo: a square around the face where that is small, always such a square, or the photo as the official code takes it. */
+  idCrop: z.enum(["auto", "always", "off"]).optional().meta({
+    group: DRAW,
+    flag: "--id-crop",
+    value: "name",
+    description: "crop photos around the face: auto (where it is small in the photo), always, off (no face is looked for)",
+    otherwise: "auto",
+    infotext: "ID crop",
+  }),
+  /** What surrounds the person in a photo: as it is, or noise as in PhotoMaker's training. */
+  idBackground: z.enum(["keep", "noise"]).optional().meta({
+    group: DRAW,
+    flag: "--id-background",
+    value: "name",
+    description: "keep what is around the person in photos, or replace it by noise, as in training",
+    otherwise: "keep",
+    infotext: "ID background",
+  }),
+  /** Whether faces of less than 32 pixels are used, too. */
+  allowSmallFaces: z.boolean().optional().meta({
+    group: DRAW,
+    flag: "--allow-small-faces",
+    description: "use faces of less than 32 pixels, too",
+  }),
+  /** A person that `photomaker person` or `writePerson` wrote, instead of photos. */
+  person: z.string().min(1).optional().meta({
+    group: DRAW,
+    flag: "--person",
+    value: "file",
+    file: true,
+    description: "a person that photomaker person wrote, instead of photos",
+    infotext: "ID person",
+  }),
+  /** Further people whom the person is mixed with. Who has no share takes an equal part of what the others leave. */
+  mix: z.array(mixPart).min(1).max(16).optional().meta({
+    group: DRAW,
+    flag: "--mix",
+    value: "photo:share...",
+    file: true,
+    description: "another person's photos (or a --person file), and their share in a new person: --mix b1.jpg b2.jpg:0.3",
+    hint: "Give photos of the other person, and the share behind the last of them: --mix b1.jpg b2.jpg:0.3.",
+    infotext: "ID mix",
+  }),
+  /** How people are mixed: by how many of the ID tokens are theirs, or by how strongly each of their tokens acts. */
+  mixBy: z.enum(["tokens", "weights"]).optional().meta({
+    group: DRAW,
+    flag: "--mix-by",
+    value: "name",
+    description: "tokens: a share of the stack of ID tokens; weights: all tokens, weaker or stronger",
+    otherwise: "tokens",
+  }),
+  /** Whether each picture is compared with the photos. */
+  likeness: z.boolean().optional().meta({
+    group: DRAW,
+    flag: "--likeness",
+    description: "say how similar the face in each picture is to the photos, and by which recogniser",
+    infotext: "ID likeness",
   }),
   /** The people of the picture; for one person, `inputIdImages`, `idEmbeds` and `idTokens` are the short form. */
   people: z.array(person).min(1).max(16).optional().meta({

@@ -99,6 +99,15 @@ const loadOptions = z.strictObject({
     value: "number",
     description: "strength of the adapter's LoRA",
   }),
+  /** A pack of face networks for a V2 adapter, such as InsightFace's antelopev2: a folder or a zip. */
+  faces: path.optional().meta({
+    group: MODELS,
+    flag: "--faces",
+    value: "path",
+    file: true,
+    description: "face networks for a V2 adapter: a folder or zip of InsightFace's antelopev2 or buffalo_l (non-commercial)",
+    infotext: "Face networks",
+  }),
   loras: z
     .array(
       z.strictObject({

@@ -3,7 +3,7 @@ import type { Control } from "./control.ts";
 import type { Person } from "./person.ts";
 
 /** Fields of a person that are not implemented yet. */
-const OF_A_PERSON = ["face", "crop", "trigger", "region", "from"] as const;
+const OF_A_PERSON = ["trigger", "region", "from"] as const;
 
 interface Asked {
   readonly people?: readonly Person[] | undefined;
@@ -26,7 +26,6 @@ export function refuseNotYet({ people = [], image, strength, maskImage, control 
   for (const person of people) {
     const key = OF_A_PERSON.find((name) => person[name] !== undefined);
     if (key !== undefined) throw refusePerson(`A person has ${key}`);
-    if (person.weight !== 1) throw refusePerson(`A person has the weight ${person.weight}`);
   }
   const start = Object.entries({ image, strength, maskImage }).find(([, value]) => value !== undefined);
   if (start !== undefined)

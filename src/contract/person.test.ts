@@ -17,9 +17,6 @@ test("the short form of one person equals a list with one person", () => {
 
 test.each<[string, Omit<GenerateInput, "prompt">, string]>([
   ["a second person", { people: [{ photos: ["a"] }, { photos: ["b"] }] }, "people/not-yet"],
-  ["a face", { people: [{ photos: ["a"], face: "largest" }] }, "people/not-yet"],
-  ["a crop", { people: [{ photos: ["a"], crop: [null] }] }, "people/not-yet"],
-  ["a weight", { people: [{ photos: ["a"], weight: 0.5 }] }, "people/not-yet"],
   ["a trigger", { people: [{ photos: ["a"], trigger: "ohwx" }] }, "people/not-yet"],
   ["a region", { people: [{ photos: ["a"], region: { x: 0, y: 0, width: 0.5, height: 1 } }] }, "people/not-yet"],
   ["a first step", { people: [{ photos: ["a"], from: 3 }] }, "people/not-yet"],

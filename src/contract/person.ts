@@ -10,6 +10,9 @@ const share = z.number().min(0).max(1);
 /** Region of a person: a box in shares of the picture's sides, or a mask that is white there. */
 const region = z.union([z.strictObject({ x: share, y: share, width: share, height: share }), z.strictObject({ mask: photo })]);
 
+/** A face of a photo: its index from the left, counted from 0, the largest, or the one at a point in shares of width and height. */
+const faceWish = z.union([z.literal("largest"), z.int().min(0).max(1000), z.strictObject({ at: z.tuple([share, share]) })]);
+
 /** Square crop of an upright photo, in pixels. */
 const square = z.strictObject({ x: z.int().min(0), y: z.int().min(0), size: z.int().min(1) });
 
@@ -21,9 +24,12 @@ export const person = z.strictObject({
   idEmbeds: fileOrNumbers.optional(),
   /** ID tokens [tokens, width] instead of photos, from `PhotoMaker.encodeIdImages`; they may be selected or mixed. */
   idTokens: numbers.optional(),
-  /** Index of the face in each photo, from the left, counted from 0. The whole photo when absent. */
-  face: z.union([z.literal("largest"), z.int().min(0).max(1000)]).optional(),
-  /** Crop of each photo, in the order of the photos; null is the whole photo. */
+  /**
+   * The person's face in each photo: its index from the left, counted from 0, the largest, or the one at a point; for all photos, or a list in their
+   * order. Chosen when absent or null: the person who is in most photos, else the largest.
+   */
+  face: z.union([faceWish, z.array(faceWish.nullable()).max(64)]).optional(),
+  /** Crop of each photo, in the order of the photos, instead of `idCrop`; null is the whole photo. */
   crop: z.array(square.nullable()).max(64).optional(),
   /** Strength of this person. */
   weight: z.number().min(-100).max(100).default(1),
@@ -34,6 +40,17 @@ export const person = z.strictObject({
   /** First evaluation with this person, counted from 0; determined by `startMergeStep` or `styleStrength` when absent. */
   from: z.int().min(0).max(1_000_000).optional(),
 });
+
+/** Another person whom the person of a request is mixed with. */
+export const mixPart = person.pick({ photos: true, idEmbeds: true, idTokens: true, face: true, crop: true }).extend({
+  /** A file that `photomaker person` wrote, instead of photos. */
+  person: z.string().min(1).optional(),
+  /** Share of the new person. */
+  share: z.number().gt(0).lt(1).optional(),
+});
+
+/** Another person whom the person of a request is mixed with. */
+export type MixPart = z.output<typeof mixPart>;
 
 /** One human being in a request. */
 export type Person = z.output<typeof person>;

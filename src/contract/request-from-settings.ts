@@ -46,7 +46,7 @@ export function requestFromSettings(settings: unknown): FromSettings {
       "The picture does not say how it was made.",
       "Give the settings of a picture that photomaker made.",
     );
-  const { index, load, chosen, ...rest } = settings as Record<string, unknown>;
+  const { index, load, chosen, idFaces: _found, idLikeness: _judged, ...rest } = settings as Record<string, unknown>;
   const request = withTexts(rest, chosen);
   const { unloadAfterUse: _, encodingCacheBytes: __, ...models } = (load ?? {}) as Record<string, unknown>;
   const missing: Missing[] = [];
@@ -74,9 +74,16 @@ function withTexts(request: Record<string, unknown>, chosen: unknown): Record<st
   return {
     ...rest,
     ...(known ? chosen : wildcards !== undefined && { wildcards }),
+    ...(madeWithoutCrop(rest) && { idCrop: "off" }),
     ...(!("promptSyntax" in rest) && texts.some((text) => READ_OTHERWISE.test(text)) && { promptSyntax: "none" }),
   };
 }
+
+/** Whether a picture's settings, which say every option, say nothing of how its photos were cropped: then photos were taken whole. */
+const madeWithoutCrop = (rest: Record<string, unknown>): boolean =>
+  "numImagesPerPrompt" in rest &&
+  !("idCrop" in rest) &&
+  [rest.inputIdImages, rest.people].some((list) => Array.isArray(list) && list.length > 0);
 
 const SHAPES: Readonly<Record<Missing["section"], Readonly<Record<string, z.ZodType>>>> = {
   request: GenerateRequest.shape,

@@ -20,6 +20,14 @@ const timings = z.strictObject({
   total: count,
 });
 
+const likeness = z.strictObject({
+  similarity: z.number().nullable(),
+  photos: z.array(z.number()),
+  recogniser: z.enum(["dlib", "arcface"]),
+  same: z.number(),
+  facesChosenBy: z.literal("dlib"),
+});
+
 const wireEvent = z.discriminatedUnion("type", [
   z.strictObject({
     id,
@@ -45,6 +53,7 @@ const wireEvent = z.discriminatedUnion("type", [
     height: z.int().min(1),
     seed: writtenSeed,
     settings: z.record(z.string(), z.json()),
+    likeness: likeness.optional(),
   }),
   z.strictObject({
     id,
@@ -83,13 +92,21 @@ export function toWire(event: NumberedEvent, { image = photoJson, preview = phot
     case "preview":
       return { ...event, images: event.images.map((bytes, index) => preview(bytes, index, event.step)) };
     case "image":
-      return { ...event, png: image(event.png, event.index), settings: jsonOf(event.settings) };
+      return wireImage(event, image);
     case "done": {
       const { latents: numbers, timings: took, ...rest } = event;
       const seconds = { ...took, load: { ...took.load }, evaluations: [...took.evaluations] };
       return { ...rest, timings: seconds, ...(latents !== undefined && { latents: latents(numbers) }) };
     }
   }
+}
+
+function wireImage(
+  { likeness: judged, ...event }: Extract<NumberedEvent, { type: "image" }>,
+  image: NonNullable<WireNames["image"]>,
+): WireEvent {
+  const told = judged && { likeness: { ...judged, photos: [...judged.photos] } };
+  return { ...event, png: image(event.png, event.index), settings: jsonOf(event.settings), ...told };
 }
 
 /** Removes undefined values from settings, which are plain JSON otherwise. */

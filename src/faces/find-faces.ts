@@ -51,13 +51,16 @@ export async function findFaces(picture: Rgb8, networks: Detector, signal?: Abor
   if (best.faces.some(isUpright)) return best;
   for (const turn of TURNS.slice(1)) {
     const other = await look(turn);
-    if (certainty(other.faces) > certainty(best.faces)) best = other;
+    if (other.faces.some(isClear) && certainty(other.faces) > certainty(best.faces)) best = other;
   }
   return best;
 }
 
 const isUpright = ({ score, mesh, points }: FoundFace): boolean =>
   score >= SURE && mesh.isFace >= CLEAR && uprightTurn(points) === 0;
+
+/** Whether a face is reason enough to turn a picture: one of the networks must be sure. */
+const isClear = ({ score, mesh }: FoundFace): boolean => score >= SURE || mesh.isFace >= CLEAR;
 
 /** How well faces are seen: a face on its side counts little. */
 const certainty = (faces: readonly FoundFace[]): number =>

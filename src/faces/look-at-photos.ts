@@ -1,10 +1,12 @@
 import type { FacesReport } from "../contract/faces.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Rgb8 } from "../image/rgb8.ts";
+import type { EncodingCache } from "../sessions/encoding-cache.ts";
 import { type ChosenFace, chooseFaces, type FaceWish } from "./choose.ts";
 import { type CropMode, squareAround } from "./crop.ts";
 import { heightOf, widthOf } from "./geometry.ts";
-import { type LookingNetworks, lookAt, type SeenFace, type SeenPhoto } from "./look.ts";
+import type { LookingNetworks, SeenFace, SeenPhoto } from "./look.ts";
+import { lookOnce } from "./look-once.ts";
 import { groupPeople } from "./people.ts";
 import type { Turn } from "./turn.ts";
 
@@ -40,6 +42,8 @@ export interface LookingOptions {
   /** Cosine from which on two faces are one person's; it belongs to the recogniser. */
   readonly same: number;
   readonly signal?: AbortSignal | undefined;
+  /** Keeps what was seen, by the photo's pixels. */
+  readonly cache?: EncodingCache | undefined;
   /** Called with each photo while its pixels are in memory, which are those of one photo at a time. */
   readonly onPhoto?: ((seen: SeenPhoto, index: number) => void | Promise<void>) | undefined;
 }
@@ -51,12 +55,12 @@ export interface LookingOptions {
 export async function lookAtPhotos(
   given: readonly GivenPhoto[],
   networks: LookingNetworks,
-  { same, signal, onPhoto }: LookingOptions,
+  { same, signal, cache, onPhoto }: LookingOptions,
 ): Promise<Looked> {
   const photos: LookedAt[] = [];
   for (const [index, { name, read }] of given.entries()) {
     signal?.throwIfAborted();
-    const seen = await lookAt(await read(), networks, signal);
+    const seen = await lookOnce(await read(), networks, cache, signal);
     const faces = [];
     for (const face of seen.faces) faces.push({ ...face, vector: await face.vector(signal) });
     await onPhoto?.(seen, index);

@@ -115,7 +115,7 @@ async function drawPeople(
   const tokens: FloatArray[] = [];
   for (let person = 0; person < set.persons.length; person++) {
     const { pngs } = await drawnPortraits(set.seed, person, idImages, ground);
-    tokens.push(compose(await model.encodeIdImages([...pngs])));
+    tokens.push(compose(await model.encodeIdImages([...pngs], { idCrop: "off" })));
   }
   return draw(model, set.cases, options, ({ prompt, person, scene }) => {
     const word = classWordAt(set.persons[person]!, scene);

@@ -22,7 +22,7 @@ const requestOf = (
   scheduler: DEMO_SCHEDULER,
   ...(photos.length === 0
     ? {}
-    : { startMergeStep, inputIdImages: photos.map(({ person, album }) => portraits[person]![album]!) }),
+    : { startMergeStep, idCrop: "off" as const, inputIdImages: photos.map(({ person, album }) => portraits[person]![album]!) }),
 });
 
 /**

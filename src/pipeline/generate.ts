@@ -2,13 +2,16 @@ import { drawnImages } from "../contract/drawn-images.ts";
 import type { GenerateEvent, GenerateResult, ImageEvent } from "../contract/events.ts";
 import type { GenerateRequest } from "../contract/request.ts";
 import type { Notice } from "../core/notice.ts";
+import type { Rgb8 } from "../image/index.ts";
 import { decodePicture } from "./decode/decode-picture.ts";
+import { judgeOf, type ToJudge } from "./decode/likeness.ts";
 import { previewOf } from "./decode/preview.ts";
 import { denoise, pictureOf } from "./denoise/denoise.ts";
 import { extensionsOf } from "./denoise/extensions.ts";
 import type { Prepared } from "./denoise/prepared.ts";
 import { chooseTexts } from "./encode/choose-texts.ts";
-import { encode } from "./encode/encode.ts";
+import { encode, unloadFaces } from "./encode/encode.ts";
+import type { UsedFace } from "./encode/person-photos.ts";
 import type { Opened } from "./load/opened.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { Progress } from "./progress.ts";
@@ -51,7 +54,7 @@ export async function generate(
       signal,
     });
     const images = await progress.timed("decode", () => decodeAll(opened, plan, prepared, final, { progress, told, signal }));
-    if (opened.unloadAfterUse) await unloadDecoders(opened);
+    if (opened.unloadAfterUse) await Promise.all([unloadDecoders(opened), unloadFaces(opened.faces)]);
     const timings = progress.timings();
     let from = 0;
     return plan.requests.map(({ request, seed }, i) => {
@@ -104,6 +107,8 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
   const prepared: Prepared[] = [];
   for (const [i, { request, seed }] of plan.requests.entries()) {
     const chosen = await chooseTexts(request, BigInt(seed));
+    let faces: readonly UsedFace[] | undefined;
+    let toJudge: ToJudge | undefined;
     const texts = await encode(
       opened,
       { ...request, ...chosen },
@@ -114,12 +119,14 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
         progress,
         note: (notices) => told.note(notices, i),
         signal,
-        onRead: () => {
+        onRead: (seen) => {
+          faces = seen.used;
+          toJudge = { vectors: seen.vectors, embeddings: seen.embeddings, ofPack: seen.ofPack };
           if (opened.apart) void sessions.loadAhead(extensionsOf(request), progress);
         },
       },
     );
-    prepared.push({ request, texts, seed, chosen });
+    prepared.push({ request, texts, seed, chosen, faces, toJudge });
   }
   return prepared;
 }
@@ -137,12 +144,14 @@ async function decodeAll(
   const images: ImageEvent[][] = [];
   for (const [i, one] of prepared.entries()) {
     const own: ImageEvent[] = [];
+    const judged = one.request.likeness === true && opened.faces && one.toJudge ? judgeOf(opened.faces, one.toJudge) : undefined;
+    const judge = judged && ((picture: Rgb8) => judged(picture, signal));
     const first = one.request.onlyImage ?? 0;
     for (let index = first; index < first + drawnImages(one.request); index++) {
       signal.throwIfAborted();
       progress.step("decode", at, count);
       const mergeStep = one.texts.identity && requests[i]!.mergeStep;
-      const picture = { ...one, index, mergeStep, width: size.width, height: size.height };
+      const picture = { ...one, index, mergeStep, judge, width: size.width, height: size.height };
       const image = await decodePicture(opened, picture, pictureOf(final, dims, at++), progress);
       own.push(image);
       told.one(i, image);
@@ -181,7 +190,7 @@ function ownLatents(
 const unloadDecoders = ({ vae, tinyVae }: Pick<Opened, "vae" | "tinyVae">): Promise<unknown> =>
   Promise.all([vae.session.unload(), tinyVae?.session.unload()]);
 
-async function unloadAll({ text, identity, unet, vae, tinyVae }: Opened): Promise<void> {
+async function unloadAll({ text, identity, unet, vae, tinyVae, faces }: Opened): Promise<void> {
   const sessions = [...text.map(({ session }) => session), identity?.encode, identity?.fuse, unet.sessions];
-  await Promise.all([...sessions.map((session) => session?.unload()), unloadDecoders({ vae, tinyVae })]);
+  await Promise.all([...sessions.map((session) => session?.unload()), unloadDecoders({ vae, tinyVae }), unloadFaces(faces)]);
 }

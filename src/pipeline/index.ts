@@ -4,6 +4,7 @@ export type {
   GenerateEvent,
   GenerateResult,
   ImageEvent,
+  Likeness,
   NoticeEvent,
   Numbered,
   NumberedEvent,
@@ -14,6 +15,7 @@ export type {
   RunLatents,
   Timings,
 } from "../contract/events.ts";
+export { FacesReport } from "../contract/faces.ts";
 export type { JsonNumbers } from "../contract/numbers.ts";
 export type { Person } from "../contract/person.ts";
 export { type GenerateInput, GenerateRequest, type LoadInput, LoadOptions } from "../contract/request.ts";
@@ -21,8 +23,19 @@ export { type FromSettings, type Missing, requestFromSettings } from "../contrac
 export { type Json, requestJson } from "../contract/request-json.ts";
 export type { Seed } from "../contract/seed.ts";
 export { toWire, toWireError, type WireError, WireEvent, type WireNames } from "../contract/wire.ts";
+export type { Square } from "../faces/crop.ts";
+export type { Turn } from "../faces/turn.ts";
 export { writeLatents } from "./denoise/read-latents.ts";
+export type { UsedFace } from "./encode/person-photos.ts";
 export type { Generation, StartGeneration } from "./generation.ts";
 export type { LoadingOptions } from "./load/local-models.ts";
 export type { PreparingOptions } from "./load/prepare-models.ts";
-export { type CancelOptions, type ChangingOptions, PhotoMaker, type RunsOn } from "./photomaker.ts";
+export { type KeptPerson, readPerson, writePerson } from "./person-file.ts";
+export {
+  type CancelOptions,
+  type ChangingOptions,
+  type PersonInput,
+  type PhotoInput,
+  PhotoMaker,
+  type RunsOn,
+} from "./photomaker.ts";

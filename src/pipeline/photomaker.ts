@@ -1,12 +1,14 @@
 import type { GenerateResult } from "../contract/events.ts";
+import type { FacesReport } from "../contract/faces.ts";
 import {
   type GenerateInput,
   type LoadInput,
   parseGenerateRequest,
   parseIdPhotos,
   parseLoadOptions,
+  parsePhotosToLookAt,
 } from "../contract/request.ts";
-import type { FloatArray } from "../core/array.ts";
+import { type FloatArray, rowsTogether } from "../core/array.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { untilAborted } from "../core/until-aborted.ts";
@@ -16,7 +18,8 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { withLoras } from "../sessions/graphs.ts";
 import { chooseDevice, type Precision } from "../sessions/precision.ts";
 import { openRuntimes } from "../sessions/runtimes.node.ts";
-import { encodeIdImages } from "./encode/encode.ts";
+import { encodeIdImages, encodePerson, unloadFaces } from "./encode/encode.ts";
+import { look } from "./encode/look.ts";
 import { generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
 import type { ChangeAdapters } from "./load/change-adapters.ts";
@@ -24,7 +27,9 @@ import { type LoadingOptions, localModels } from "./load/local-models.ts";
 import { openModels } from "./load/open-models.ts";
 import type { Opened } from "./load/opened.ts";
 import { type PreparingOptions, prepareModels } from "./load/prepare-models.ts";
+import type { KeptPerson } from "./person-file.ts";
 import { Progress } from "./progress.ts";
+import { shortName } from "./public-name.ts";
 import { Queue } from "./queue.ts";
 
 export interface RunsOn {
@@ -36,6 +41,11 @@ export interface CancelOptions {
   /** Rejects at once when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Options of photos that are encoded, as in a request. */
+export type PhotoInput = Pick<GenerateInput, "idEmbeds" | "idCrop" | "idBackground" | "allowSmallFaces">;
+/** A person of a request, as a caller writes it. */
+export type PersonInput = NonNullable<GenerateInput["people"]>[number];
 
 /** Options of a change of adapter or LoRAs. `adapterScale` is the strength of the adapter's LoRA; unchanged when absent. */
 export type ChangingOptions = Pick<LoadInput, "adapterScale"> & Omit<LoadingOptions, "revision">;
@@ -121,16 +131,61 @@ export class PhotoMaker implements AsyncDisposable {
   /**
    * Encodes photos as ID tokens for `idTokens` of a request: to use a person again without the photos, or to average and mix people.
    * @param inputIdImages photos of one person, as in a request
-   * @param idEmbeds face embeddings, for a V2 adapter, as in a request
+   * @param given face embeddings for a V2 adapter, and how faces are cropped, as in a request
    * @returns [photos · tokens of each, width]
    * @throws UserError id-images/missing, id-images/not-wanted, id-images/wrong-type; those of photos and face embeddings, as generate
    */
   async encodeIdImages(
     inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
-    { idEmbeds, signal }: Pick<GenerateInput, "idEmbeds"> & CancelOptions = {},
+    { signal, ...given }: PhotoInput & CancelOptions = {},
   ): Promise<FloatArray> {
-    const person = parseIdPhotos({ inputIdImages, idEmbeds });
+    const person = parseIdPhotos({ inputIdImages, ...given });
     return this.#queue.run(() => encodeIdImages(this.#opened, person, new Progress(() => {}, signal)), signal);
+  }
+
+  /**
+   * Makes a person of photos, to be kept: `writePerson` writes it to a file, which `person` of a request takes instead of the photos.
+   * @param given face embeddings for a V2 adapter, and which face is taken and how it is cropped, as in a request
+   * @returns the person, and what is to be said of the photos
+   * @throws UserError those of {@link encodeIdImages}
+   */
+  async person(
+    inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
+    { signal, face, ...given }: PhotoInput & Pick<PersonInput, "face"> & CancelOptions = {},
+  ): Promise<{ readonly person: KeptPerson; readonly notices: readonly Notice[] }> {
+    const parsed = parseIdPhotos({ inputIdImages, ...given });
+    const asked = parsePhotosToLookAt(inputIdImages, face);
+    return this.#queue.run(async () => {
+      const { idTokens, photos, fingerprint } = await encodePerson(
+        this.#opened,
+        { ...parsed, face: asked.face },
+        new Progress(() => {}, signal),
+        { vectors: true },
+      );
+      const person = {
+        idTokens,
+        faceVectors: rowsTogether(photos.vectors),
+        idEmbeds: photos.faces,
+        adapter: { fingerprint: await fingerprint(), name: shortName(this.#opened.options.adapter ?? "") },
+        found: photos.used,
+      };
+      return { person, notices: photos.notices };
+    }, signal);
+  }
+
+  /**
+   * Looks at photos of one person: every face with its box and points, what may harm the likeness, who is the same person in which photo, and whose face
+   * {@link generate} would take.
+   * @param inputIdImages photos, as in a request
+   * @param face the face in each photo, as in `people` of a request
+   * @throws UserError id-images/wrong-type, people/wrong-type; face/no-such-index, face/not-at-point, those of photos
+   */
+  async look(
+    inputIdImages: NonNullable<GenerateInput["inputIdImages"]>,
+    { face, signal }: Pick<PersonInput, "face"> & CancelOptions = {},
+  ): Promise<FacesReport> {
+    const person = parsePhotosToLookAt(inputIdImages, face);
+    return this.#queue.run(() => look(this.#opened, person, signal), signal);
   }
 
   /**
@@ -206,7 +261,7 @@ export class PhotoMaker implements AsyncDisposable {
 
   /** Frees all memory at once. A running request fails. */
   async close(): Promise<void> {
-    await closeAll(this.#runtimes);
+    await Promise.all([closeAll(this.#runtimes), unloadFaces(this.#opened.faces)]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Likeness } from "../contract/events.ts";
 import { metaOf } from "../contract/option.ts";
 import { type Person, peopleOf } from "../contract/person.ts";
 import type { Photo } from "../contract/photo.ts";
@@ -8,6 +9,7 @@ import type { FloatArray } from "../core/array.ts";
 import { infotext } from "../image/infotext.ts";
 import { isGuided } from "./denoise/text-guidance.ts";
 import type { ChosenTexts } from "./encode/choose-texts.ts";
+import type { UsedFace } from "./encode/person-photos.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
 import type { SettledRequest } from "./settle.ts";
 
@@ -17,6 +19,10 @@ export interface PictureSettings {
   readonly load: LoadOptions;
   /** What wildcards in its texts became. */
   readonly chosen?: ChosenTexts | undefined;
+  /** What was taken of the photos, where that is more than the photos as they are. */
+  readonly faces?: readonly UsedFace[] | undefined;
+  /** How similar the picture is to the photos. */
+  readonly likeness?: Likeness | undefined;
   /** 0-based among the pictures of the request. */
   readonly index: number;
   readonly sampler: string;
@@ -27,18 +33,27 @@ export interface PictureSettings {
  * Settings as plain JSON, for the PNG and for programs: with the files, they make the picture again. Files are named without their folders,
  * those of the hub by id and commit; bytes and numbers are only described. `requestFromSettings` is the inverse.
  */
-export function settingsJson({ request, load, index, chosen }: PictureSettings): Record<string, unknown> {
-  const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, ...rest } = request;
+export function settingsJson({ request, load, index, chosen, faces, likeness }: PictureSettings): Record<string, unknown> {
+  const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, person: file, mix, ...rest } = request;
   return {
     ...rest,
     promptSyntax: request.promptSyntax ?? "a1111", // said, because pictures that do not say it were made without
+    ...((peopleOf(request).length > 0 || mix !== undefined) && { idCrop: request.idCrop ?? "auto" }), // as the syntax
     ...publicPerson({ inputIdImages: inputIdImages.map(photoName), idEmbeds, idTokens }),
     ...(people !== undefined && {
       people: people.map(({ photos, ...person }) => publicPerson({ ...person, photos: photos.map(photoName) })),
     }),
+    ...(file !== undefined && { person: fileName(file) }),
+    ...(mix !== undefined && {
+      mix: mix.map(({ photos, person, ...part }) =>
+        publicPerson({ ...part, photos: photos.map(photoName), ...(person !== undefined && { person: fileName(person) }) }),
+      ),
+    }),
     ...(latents !== undefined && { latents: numbersName(latents) }),
     ...(wildcards !== undefined && { wildcards: fileName(wildcards) }),
     ...(chosen !== undefined && { chosen }),
+    ...(faces !== undefined && { idFaces: faces }),
+    ...(likeness !== undefined && { idLikeness: likeness }),
     index,
     load: publicLoad(load),
   };
@@ -67,6 +82,7 @@ function publicLoad({
   loras,
   loraFolder: _,
   embeddings,
+  faces,
   ...rest
 }: LoadOptions): LoadOptions {
   return {
@@ -78,6 +94,7 @@ function publicLoad({
     ...(vae !== undefined && { vae: publicName(vae) }),
     ...(textEncoder !== undefined && { textEncoder: publicName(textEncoder) }),
     ...(textEncoder2 !== undefined && { textEncoder2: publicName(textEncoder2) }),
+    ...(faces !== undefined && { faces: fileName(faces) }),
     ...(tinyVae === undefined ? {} : { tinyVae: publicName(tinyVae) }),
     ...(embeddings !== undefined && { embeddings: embeddings.map(fileName) }),
     loras: loras.map(({ path, ...one }) => ({ path: publicName(path), ...one })),
@@ -85,7 +102,7 @@ function publicLoad({
 }
 
 /** Settings as the text that other tools read, with the infotext names of the contract. */
-export function settingsText({ request, load, index, chosen, sampler, mergeStep }: PictureSettings): string {
+export function settingsText({ request, load, index, chosen, likeness, sampler, mergeStep }: PictureSettings): string {
   const people = peopleOf(request);
   const tokens = people.flatMap(({ idTokens }) => (idTokens === undefined ? [] : [idTokens.dims[0]!]));
   const adapter: [string, string | number][] =
@@ -104,7 +121,10 @@ export function settingsText({ request, load, index, chosen, sampler, mergeStep 
                 "idTokens",
                 tokens.reduce((a, b) => a + b),
               ),
+          ...(request.person === undefined ? [] : [named(GenerateRequest, "person", shortName(request.person))]),
+          ...(request.mix ?? []).map(({ share }) => named(GenerateRequest, "mix", share ?? "equal")),
           named(GenerateRequest, "startMergeStep", mergeStep ?? -1),
+          ...(likeness?.similarity == null ? [] : [named(GenerateRequest, "likeness", likeness.similarity)]),
         ];
   /** The name and value of a request's option; empty if the value is undefined. */
   const told = (key: keyof GenerateRequest, value: string | number | undefined): [string, string | number][] =>

@@ -4,7 +4,7 @@ import type { FloatArray } from "../core/array.ts";
 export type Encoding = Readonly<Record<string, FloatArray>>;
 
 /**
- * Cache of encoded texts and photos, so that the same negative text or the same photos are not encoded again. The least recently used
+ * Cache of encoded texts and photos, and of what was seen in photos, so that the same negative text or the same photos are not encoded again. The least recently used
  * entries are removed first. A cache belongs to one set of models.
  */
 export class EncodingCache {
@@ -53,9 +53,12 @@ export class EncodingCache {
 const sizeOf = (encoding: Encoding): number => Object.values(encoding).reduce((sum, { data }) => sum + data.byteLength, 0);
 
 /** Key of an encoder's input: the encoder's name and a SHA-256 of the arrays with their lengths. */
-export async function contentKey(encoder: string, ...contents: readonly (readonly number[] | Float32Array)[]): Promise<string> {
+export async function contentKey(
+  encoder: string,
+  ...contents: readonly (readonly number[] | Float32Array | Uint8Array)[]
+): Promise<string> {
   const pieces = contents.flatMap((content) => {
-    const values = content instanceof Float32Array ? content : Float64Array.from(content);
+    const values = content instanceof Float32Array || content instanceof Uint8Array ? content : Float64Array.from(content);
     const head = new TextEncoder().encode(`${values.length} ${values.BYTES_PER_ELEMENT} `);
     return [head, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)];
   });

@@ -98,7 +98,7 @@ export class Situation {
         },
       });
     };
-    return cli(args, { load, describe });
+    return cli(args, { load, openForPerson: load, describe });
   }
 
   /** Draws a picture of 64x64 in 2 steps. */

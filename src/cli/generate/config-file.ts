@@ -8,6 +8,7 @@ import { type Missing, requestFromSettings } from "../../contract/request-from-s
 import { decodeText } from "../../core/decode-text.ts";
 import { messageOf, UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
+import { wishedPhoto } from "../../faces/wished-photo.ts";
 import { photoFormat } from "../../image/photo-format.ts";
 import { readPictureSettings, readPictureTexts } from "../../image/picture-settings.ts";
 import { asReadError } from "../../weights/file-access.node.ts";
@@ -93,7 +94,7 @@ async function readOne(option: ConfigOption, value: unknown, source: Source): Pr
 }
 
 /** Fields of a LoRA, a person or a control hint that name files. */
-const NAMES_FILES: ReadonlySet<string> = new Set(["path", "photos", "idEmbeds", "region", "mask", "model", "image"]);
+const NAMES_FILES: ReadonlySet<string> = new Set(["path", "photos", "idEmbeds", "region", "mask", "model", "image", "person"]);
 
 /** Replaces names of files in a value by their paths. @throws UserError config/file-not-found */
 async function withFiles(value: unknown, option: ConfigOption, source: Source): Promise<unknown> {
@@ -109,8 +110,8 @@ async function withFiles(value: unknown, option: ConfigOption, source: Source): 
 /** Path of a file beside the config if it exists, else the path as given: in the current folder, or on the hub. */
 async function found(path: string, { section, key, flag }: ConfigOption, { path: config, picture }: Source): Promise<string> {
   const beside = resolve(dirname(config), path);
-  if ((await exists(beside)) || (isPattern(path) && (await matchesOf(beside)).length > 0)) return beside;
-  if (!picture || (section === "load" && parseHubId(path) !== undefined) || (await exists(path))) return path;
+  if ((await isThere(beside)) || (isPattern(path) && (await matchesOf(beside)).length > 0)) return beside;
+  if (!picture || (section === "load" && parseHubId(path) !== undefined) || (await isThere(path))) return path;
   const say = flag?.flags.replace(/^-\w, /, "") ?? key;
   throw new UserError(
     "config/file-not-found",
@@ -118,6 +119,9 @@ async function found(path: string, { section, key, flag }: ConfigOption, { path:
     `Name its place: ${say}. Flags take precedence over the picture.`,
   );
 }
+
+/** Whether a file exists, or a photo without the choice of its face: family.jpg#2. */
+const isThere = async (path: string): Promise<boolean> => (await exists(path)) || exists(wishedPhoto(path).path);
 
 /**
  * Reads the options from a picture's settings: of several pictures made at once, those of this one alone, unless their number is given anew.
@@ -185,7 +189,7 @@ function foreignNotice(path: string, { program, left, load }: ForeignSettings): 
 
 /** Whether flags give a value anew; a person may also be given in another way. */
 const isGivenAnew = (key: string, given: ReadonlySet<string>): boolean =>
-  given.has(key) || (["idTokens", "people"].includes(key) && given.has("inputIdImages"));
+  given.has(key) || (["idTokens", "people"].includes(key) && (given.has("inputIdImages") || given.has("person")));
 
 function notInPicture(path: string, { key, name, what }: Missing): UserError {
   const flag = BY_NAME.get(key)?.flag?.flags.replace(/^-\w, /, "");

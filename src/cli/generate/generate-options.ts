@@ -19,6 +19,7 @@ import type { DefaultModels } from "../models/user-settings.ts";
 import { readConfig, type Sections } from "./config-file.ts";
 import { ALL_FLAGS, camelCase } from "./generate-flags.ts";
 import { withPromptLoras } from "./lora-folder.ts";
+import { mixedPeople } from "./mixed-people.ts";
 import { OutputOptions } from "./output-options.ts";
 import { photoFiles } from "./photo-files.ts";
 import { formatOfName, STDOUT } from "./picture-files.ts";
@@ -64,11 +65,16 @@ export async function generateOptions(
   for (const { line, request: own } of lines ?? [{ line: 0, request: {} }]) {
     const merged = merge(merge(config?.request ?? {}, given.request), own);
     const nameOf: NameOf = line === 0 ? flagName : (path) => `${flagName(path)} (line ${line} of ${String(values.prompts)})`;
+    const tell = (some: readonly Notice[]): void => {
+      for (const notice of some) if (!notices.some(({ message }) => message === notice.message)) notices.push(notice);
+    };
     if (isTexts(merged.inputIdImages)) {
       const photos = await photoFiles(merged.inputIdImages, { repeated: merged.idEmbeds !== undefined });
       merged.inputIdImages = photos.paths;
-      for (const notice of photos.notices) if (!notices.some(({ message }) => message === notice.message)) notices.push(notice);
+      tell(photos.notices);
     }
+    merged.mix = await mixedPeople(merged.mix, tell);
+    if (merged.mix === undefined) delete merged.mix;
     merges.push({ merged, nameOf });
   }
   const requestsOf = (under: object) => merges.map(({ merged, nameOf }) => parseGenerateRequest({ ...under, ...merged }, nameOf));
@@ -119,7 +125,9 @@ function withDefault(
   if (chosen === undefined) return models;
   const { adapter, loras = [], ...rest } = chosen.load;
   const trigger = typeof models.triggerWord === "string" ? models.triggerWord : "img";
-  const ofPerson = requests.some((request) => peopleOf(request).length > 0 || request.prompt.includes(trigger));
+  const ofPerson = requests.some(
+    (request) => peopleOf(request).length > 0 || request.person !== undefined || request.prompt.includes(trigger),
+  );
   return {
     ...(adapter !== undefined && ofPerson && { adapter }),
     ...rest,
@@ -138,7 +146,9 @@ function merge(under: Readonly<Record<string, unknown>>, over: Readonly<Record<s
   const merged: Record<string, unknown> = { ...under, ...over };
   if ("startMergeStep" in over && !("styleStrength" in over)) delete merged.styleStrength;
   if ("styleStrength" in over && !("startMergeStep" in over)) delete merged.startMergeStep;
-  if ("inputIdImages" in over) for (const key of ["people", "idTokens"]) if (!(key in over)) delete merged[key];
+  if ("inputIdImages" in over) for (const key of ["people", "idTokens", "person"]) if (!(key in over)) delete merged[key];
+  if ("person" in over)
+    for (const key of ["people", "idTokens", "inputIdImages", "idEmbeds"]) if (!(key in over)) delete merged[key];
   return merged;
 }
 

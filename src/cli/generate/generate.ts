@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { GenerateEvent, ProgressEvent, Timings } from "../../contract/events.ts";
+import type { GenerateEvent, Likeness, ProgressEvent, Timings } from "../../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../../contract/request.ts";
 import type { Seed } from "../../contract/seed.ts";
 import { stylesWith } from "../../contract/styles.ts";
@@ -15,6 +15,7 @@ import type { CliIo } from "../terminal/io.ts";
 import { createProgress, type ProgressBar, type ProgressLine } from "../terminal/progress.ts";
 import { GENERATE_FLAGS } from "./generate-flags.ts";
 import { type FlagValues, generateOptions } from "./generate-options.ts";
+import { likenessText } from "./likeness-text.ts";
 import { openPictureFiles, STDOUT } from "./picture-files.ts";
 import { timingText } from "./timing-text.ts";
 
@@ -38,6 +39,12 @@ When the person comes in:
     --start-merge-step -1   the person from the first step on
     --style-strength 20     the same as a percentage: 20 % of 50 steps is step 10 (never above 30)
   If neither is given and there are 8 steps or fewer, most steps are with the person: 3 of 4, 6 of 8.
+
+Photos and people:
+  A face that is small in a photo is cut out (--id-crop). The person who is in most photos is taken, else the largest face; family.jpg#2
+  takes the second face from the left, family.jpg@0.31,0.4 the one at a point. "photomaker faces" shows what is found.
+  A new person: --mix b1.jpg b2.jpg:0.3 adds a second one with a share of 30 %. "photomaker person" keeps a person for --person.
+  A V2 adapter needs --faces, a folder or zip of InsightFace's antelopev2, or --id-embeds.
 
 Few steps:
   A model or LoRA made for few steps (SDXL-Lightning, Hyper-SD, DMD2, TCD, LCM, SDXL-Turbo) is recognised by its metadata, its name or its
@@ -63,6 +70,7 @@ Examples:
     -p "a photo of a man img wearing a spacesuit" -n "lowres, bad anatomy" --seed 42
   photomaker generate -m sdxl.safetensors -a photomaker-v1.bin -i photos/*.jpg -p "a woman img, oil painting" \\
     --style-strength 40 --num-images 4 --out paintings
+  photomaker generate -m sdxl.safetensors -a photomaker-v2.bin --faces antelopev2/ -i me.jpg family.jpg#2 -p "a man img" --likeness
   photomaker generate -m sdxl.safetensors -p "a lighthouse in a storm" --lora style.safetensors:0.8 --steps 30 --out storm.png
 `;
 
@@ -145,10 +153,11 @@ async function generate(values: FlagValues, io: CliIo, tools: GenerateTools): Pr
             for (const [index, png] of event.images.entries()) await files.writePreview(index, png);
             break;
           case "image": {
-            const { index, png, width, height, seed, settings } = event;
+            const { index, png, width, height, seed, settings, likeness } = event;
             const path = await files.write(output.format === "png" ? png : await (await encoder())(png, output));
-            summary.images.push({ path, index, width, height, seed, settings });
+            summary.images.push({ path, index, width, height, seed, settings, ...(likeness && { likeness }) });
             if (!output.json && path !== STDOUT) tellImage(path, progress, io);
+            if (likeness !== undefined && !output.quiet) progress.note(likenessText(likeness));
             break;
           }
           case "done":
@@ -191,7 +200,15 @@ interface Summary {
   /** Of the list of prompts. */
   readonly line?: number;
   readonly prompt?: string;
-  readonly images: { path: string; index: number; width: number; height: number; seed: Seed; settings: unknown }[];
+  readonly images: {
+    path: string;
+    index: number;
+    width: number;
+    height: number;
+    seed: Seed;
+    settings: unknown;
+    likeness?: Likeness;
+  }[];
   readonly notices: Notice[];
   seed?: Seed;
   timings?: Timings;

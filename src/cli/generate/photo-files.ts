@@ -3,6 +3,7 @@ import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
+import { wishedPhoto } from "../../faces/wished-photo.ts";
 import { photoFormat } from "../../image/photo-format.ts";
 import { exists, isFolder } from "../../weights/read-json.node.ts";
 import { isPattern, matchesOf } from "./path-pattern.ts";
@@ -15,7 +16,8 @@ export interface PhotoFiles {
 
 /**
  * Lists the photos that paths, folders and patterns name, in the order given. A folder stands for its pictures, by name; a pattern such as
- * "photos/*.jpg" is expanded as a shell does, unless a file has that very name. A photo given several times is taken once.
+ * "photos/*.jpg" is expanded as a shell does, unless a file has that very name. A photo given several times is taken once. Names that choose a face,
+ * such as family.jpg#2, stay as they are.
  *
  * @param repeated keeps duplicates, since face embeddings are matched to photos by their order
  * @throws UserError id-images/none-in-folder, id-images/no-match
@@ -75,8 +77,11 @@ async function isPicture(path: string): Promise<boolean> {
   }
 }
 
-/** Removes photos with the same content as an earlier one. */
-async function once(paths: readonly string[], notices: Notice[]): Promise<string[]> {
+/** Removes photos with the same content as an earlier one. Of one photo that is given with and without a choice of its face, the choice stays. */
+async function once(names: readonly string[], notices: Notice[]): Promise<string[]> {
+  const wished = await Promise.all(names.map(async (name) => ((await exists(name)) ? { path: name } : wishedPhoto(name))));
+  const paths = wished.map(({ path }) => path);
+  const choiceOf = (i: number): string => names[i]!.slice(paths[i]!.length);
   const sizes = await Promise.all(
     paths.map((path) =>
       stat(path).then(
@@ -85,24 +90,28 @@ async function once(paths: readonly string[], notices: Notice[]): Promise<string
       ),
     ),
   );
-  const first = new Map<string, string>();
+  const kept: number[] = [];
+  const first = new Map<string, number[]>();
   const again: string[] = [];
-  const kept: string[] = [];
   for (const [i, path] of paths.entries()) {
     const alone = sizes[i] === undefined || sizes.filter((size) => size === sizes[i]).length === 1;
     const content = alone ? resolve(path) : await contentOf(path);
-    const before = first.get(content);
-    if (before === undefined) {
-      first.set(content, path);
-      kept.push(path);
-    } else again.push(path === before ? path : `${path} (as ${before})`);
+    const before = first.get(content) ?? [];
+    const same = before.find((k) => choiceOf(kept[k]!) === choiceOf(i) || choiceOf(i) === "" || choiceOf(kept[k]!) === "");
+    if (same === undefined) {
+      first.set(content, [...before, kept.length]);
+      kept.push(i);
+      continue;
+    }
+    again.push(path === paths[kept[same]!] ? path : `${path} (as ${paths[kept[same]!]})`);
+    if (choiceOf(i) !== "") kept[same] = i;
   }
   if (again.length > 0)
     notices.push({
       code: "id-images/repeated",
       message: `${kept.length} of ${paths.length} photos are used. The others are duplicates: ${listed(again)}.`,
     });
-  return kept;
+  return kept.map((i) => names[i]!);
 }
 
 /** Hash of a file's content, or its path if it cannot be read, which is reported where it is decoded. */

@@ -79,6 +79,22 @@ export function pathAndScale(text: string): { path: string; scale: number; block
   );
 }
 
+/** A photo of another person, or a person's file, with the share behind it: `b2.jpg:0.3`. Photos without one belong to the next that has one. */
+export interface MixEntry {
+  readonly joins: true;
+  readonly photos?: readonly string[];
+  readonly person?: string;
+  readonly share?: number;
+}
+
+/** Parses `photo:share`, or a photo alone. */
+export function photoAndShare(text: string): MixEntry {
+  const [, before, share] = /^(.+):(-?\d*\.?\d+)$/.exec(text) ?? [];
+  const path = before ?? text;
+  const who = /\.safetensors$/i.test(path) ? { person: path } : { photos: [path] };
+  return { joins: true, ...who, ...(share !== undefined && { share: Number(share) }) };
+}
+
 function withScale(text: string): { path: string; scale: number } {
   const [, path, scale] = /^(.+):([^:/\\]*)$/.exec(text) ?? [];
   if (path === undefined || scale === undefined) return { path: text, scale: 1 };

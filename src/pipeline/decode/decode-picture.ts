@@ -1,10 +1,11 @@
-import type { ImageEvent } from "../../contract/events.ts";
+import type { ImageEvent, Likeness } from "../../contract/events.ts";
 import type { LoadOptions } from "../../contract/request.ts";
 import type { Seed } from "../../contract/seed.ts";
-import { encodePng } from "../../image/index.ts";
+import { encodePng, type Rgb8 } from "../../image/index.ts";
 import { samplerLabel } from "../../samplers/sampler-labels.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import type { ChosenTexts } from "../encode/choose-texts.ts";
+import type { UsedFace } from "../encode/person-photos.ts";
 import { settingsJson, settingsText } from "../settings.ts";
 import type { SettledRequest } from "../settle.ts";
 import { type Decoders, decodeLatents, decoderOf } from "./decode.ts";
@@ -16,11 +17,15 @@ export interface Drawn {
   readonly seed: Seed;
   /** What wildcards in its texts became. */
   readonly chosen?: ChosenTexts | undefined;
+  /** What was taken of the photos, where that is more than the photos as they are. */
+  readonly faces?: readonly UsedFace[] | undefined;
   /** 0-based among the pictures of its request. */
   readonly index: number;
   readonly width: number; // pixels
   readonly height: number;
   readonly mergeStep: number | undefined;
+  /** Says how similar the picture is to the photos. */
+  readonly judge?: ((picture: Rgb8) => Promise<Likeness>) | undefined;
 }
 
 /**
@@ -29,20 +34,32 @@ export interface Drawn {
  */
 export async function decodePicture(
   decoders: Decoders & { readonly options: LoadOptions; readonly scheduler: unknown },
-  { request, seed, chosen, index, width, height, mergeStep }: Drawn,
+  { request, seed, chosen, faces, index, width, height, mergeStep, judge }: Drawn,
   latents: Plane,
   observer: LoadObserver,
 ): Promise<ImageEvent> {
   const picture = await decodeLatents(decoderOf(decoders, request), latents, observer);
+  const likeness = await judge?.(picture);
   const made = {
     request: { ...request, width, height, seed },
     load: decoders.options,
     chosen,
+    faces,
+    likeness,
     index,
     sampler: samplerLabel(request.scheduler, decoders.scheduler),
     mergeStep,
   };
   const settings = settingsJson(made);
   const png = await encodePng(picture, { parameters: settingsText(made), settings });
-  return { type: "image", index, png, width: picture.width, height: picture.height, seed, settings };
+  return {
+    type: "image",
+    index,
+    png,
+    width: picture.width,
+    height: picture.height,
+    seed,
+    settings,
+    ...(likeness && { likeness }),
+  };
 }

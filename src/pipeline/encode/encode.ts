@@ -7,11 +7,12 @@ import type { EncodingCache } from "../../sessions/encoding-cache.ts";
 import { type PromptPhase, type Reader, readPrompts } from "../../sessions/text/prompts.ts";
 import { encodeText, noText, type TextEmbeds, type TextEncoder, type TextIds, weigh } from "../../sessions/text/text-stage.ts";
 import type { EmbeddingVectors } from "../../text/prompt-tokens.ts";
-import { readIdEmbeds } from "../denoise/read-latents.ts";
 import type { Progress } from "../progress.ts";
 import type { SettledRequest } from "../settle.ts";
-import { checkIdTokens, encodePhotos, type IdEncoder, stackIds } from "./id-stage.ts";
-import { idPixels, openPhoto } from "./photos.ts";
+import { encodePhotos, type IdEncoder, stackIds } from "./id-stage.ts";
+import { weighTokens } from "./mix.ts";
+import { type FaceTools, type PersonPhotos, type PhotoOptions, readPersonPhotos, type UsedFace } from "./person-photos.ts";
+import { encodeStack, planStack, readStackPhotos } from "./stack-plan.ts";
 import { tagNotices } from "./tag-notices.ts";
 
 /** What the denoiser is told before and after the identity is merged in. */
@@ -38,10 +39,22 @@ export interface Encoders {
   readonly triggerWord: string;
   /** Textual inversions, by name. */
   readonly embeddings?: ReadonlyMap<string, EmbeddingVectors>;
+  /** What looks for faces in photos; when absent, photos are taken whole. */
+  readonly faces?: FaceTools | undefined;
   /** Encodings of these models. */
   readonly cache: EncodingCache;
   /** Whether each model is unloaded when its part is done. */
   readonly unloadAfterUse: boolean;
+}
+
+/** What was seen in the photos of a request. */
+export interface SeenPeople extends Pick<PersonPhotos, "vectors"> {
+  /** What was taken of each photo; undefined where photos stayed as they are and had no face to choose from. */
+  readonly used: readonly UsedFace[] | undefined;
+  /** V2's face embeddings [photos, width] of the first person. */
+  readonly embeddings: FloatArray | undefined;
+  /** Whether a pack made these of the photos. */
+  readonly ofPack: boolean;
 }
 
 export interface EncodeOptions {
@@ -55,27 +68,25 @@ export interface EncodeOptions {
   readonly note: (notices: readonly Notice[]) => void;
   readonly signal: AbortSignal;
   /** Called when texts and photos have been read without an error, before models are loaded. */
-  readonly onRead?: () => void;
+  readonly onRead?: (seen: SeenPeople) => void;
 }
 
 /**
  * The texts and photos of one request, as the denoiser is told of them.
- * @throws UserError id-images/missing, id-images/not-wanted, id-tokens/not-wanted, id-tokens/given-twice, id-tokens/shape, t-gate/before-schedule;
- *   those of readPrompts, readIdEmbeds, openPhoto and encodePhotos
+ * @throws UserError those of checkPhotos, t-gate/before-schedule; those of planStack, readPrompts, readPersonPhotos and encodePhotos
  */
 export async function encode(encoders: Encoders, request: SettledRequest, options: EncodeOptions): Promise<Texts> {
   const { identity, text, cache, unloadAfterUse } = encoders;
   const { guided, evaluations, loras, progress, note, signal, onRead } = options;
   checkPhotos(identity !== undefined, request);
-  const [person] = peopleOf(request);
-  const given = person?.idTokens && checkIdTokens(identity!.graph, person.idTokens);
+  const stack = identity && (await planStack(identity, request));
   const ids = readPrompts(
     encoders.readers,
     request,
     identity && {
       trigger: encoders.triggerWord,
-      repeats: given?.dims[0] ?? (person?.photos.length ?? 0) * identity.graph.tokensPerPhoto,
-      tokensPerPhoto: given === undefined ? identity.graph.tokensPerPhoto : undefined,
+      repeats: stack!.tokens,
+      tokensPerPhoto: stack!.tokensPerPhoto,
       everyToken: identity.everyToken,
     },
     encoders.emptyPromptIsZeros,
@@ -88,8 +99,15 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
   checkSchedule(request, ids.later?.at(-1)?.from, evaluations);
   note([...ids.notices, ...tagNotices(ids.tags, loras)]);
   // photos are read first: what is wrong with them is found before anything is loaded
-  const seen = identity && person && (await readPerson(identity, person));
-  onRead?.();
+  const seen = stack && (await readStackPhotos(stack, identity, request, { tools: encoders.faces, cache, signal }));
+  if (unloadAfterUse) await unloadFaces(encoders.faces);
+  note(seen?.flatMap((photos) => photos?.notices ?? []) ?? []);
+  onRead?.({
+    used: seen?.some((photos) => photos?.picked) ? seen.flatMap((photos) => photos?.used ?? []) : undefined,
+    vectors: [...(stack?.parts[0]?.vectors ?? []), ...(seen?.[0]?.vectors ?? [])],
+    embeddings: seen?.[0]?.faces,
+    ofPack: seen?.[0]?.ofPack === true,
+  });
 
   const phases = [ids, ...new Set(ids.later?.map(({ phase }) => phase))].filter(
     (phase, i, all): phase is PromptPhase => all.findIndex((other) => other.text === phase.text) === i,
@@ -123,11 +141,12 @@ export async function encode(encoders: Encoders, request: SettledRequest, option
   const merged: (TextEmbeds | undefined)[] = [];
   if (identity !== undefined && seen !== undefined && ids.identity !== undefined) {
     next("photos");
-    const tokens = given ?? (await encodePhotos(identity, seen.pixels, seen.faces, cache, progress));
+    const tokens = await encodeStack(stack!, seen, identity, cache, progress);
     for (const [i, { roomy, base }] of read.entries()) {
       next("fusion");
       const { ids: person, places } = phases[i]!.identity!;
-      const fused = await stackIds(identity, roomy!.context, places, tokens, cache, progress);
+      const plain = await stackIds(identity, roomy!.context, places, tokens, cache, progress);
+      const fused = stack!.weights === undefined ? plain : weighTokens(plain, roomy!.context, places, stack!.weights);
       const context =
         base === undefined ? fused : weighPerson(fused, roomy!.context, base.context, { ids: person, places, width });
       merged.push({ context, pooled: roomy!.pooled });
@@ -175,34 +194,46 @@ function checkSchedule({ tGate, numInferenceSteps }: SettledRequest, last: numbe
   );
 }
 
-/** Reads the ID encoder's input for a person. */
-async function readPerson(
-  { graph }: IdEncoder,
-  { photos, idEmbeds }: Pick<Person, "photos" | "idEmbeds">,
-): Promise<{ readonly pixels: readonly Float32Array[]; readonly faces: FloatArray | undefined }> {
-  const faces = idEmbeds === undefined ? undefined : await readIdEmbeds(idEmbeds);
-  const pixels: Float32Array[] = [];
-  for (const photo of photos) pixels.push(await idPixels(await openPhoto(photo), graph.image));
-  return { pixels, faces };
-}
+/** Ends the processes of the networks that look at photos; they load again when needed. */
+export const unloadFaces = (tools: FaceTools | undefined): Promise<unknown> =>
+  Promise.all([tools?.networks.unload(), tools?.pack?.unload()]);
+
+type IdEncoders = Pick<Encoders, "identity" | "faces" | "cache" | "unloadAfterUse">;
+type IdPhotos = Pick<GenerateRequest, "inputIdImages" | "idEmbeds"> & PhotoOptions & Pick<Person, "face">;
 
 /**
  * Encodes photos of one person as ID tokens, in the order of the photos, as {@link encode} does for `inputIdImages`.
  * @returns [photos · tokens of each, width]
- * @throws UserError id-images/not-wanted, id-images/missing, and those of openPhoto, readIdEmbeds and encodePhotos
+ * @throws UserError id-images/not-wanted, id-images/missing, and those of readPersonPhotos and encodePhotos
  */
-export async function encodeIdImages(
-  { identity, cache, unloadAfterUse }: Pick<Encoders, "identity" | "cache" | "unloadAfterUse">,
-  request: Pick<GenerateRequest, "inputIdImages" | "idEmbeds">,
+export const encodeIdImages = async (encoders: IdEncoders, request: IdPhotos, progress: Progress): Promise<FloatArray> =>
+  (await encodePerson(encoders, request, progress)).idTokens;
+
+/** What photos of one person become. */
+export interface EncodedPerson {
+  /** [photos · tokens of each, width] */
+  readonly idTokens: FloatArray;
+  readonly photos: PersonPhotos;
+  /** Hash of the ID encoder. */
+  readonly fingerprint: () => Promise<string>;
+}
+
+/** Encodes photos as {@link encodeIdImages}, and tells what was found in them. @param more.vectors whether faces are looked for in any case */
+export async function encodePerson(
+  { identity, faces: tools, cache, unloadAfterUse }: IdEncoders,
+  request: IdPhotos,
   progress: Progress,
-): Promise<FloatArray> {
+  more: { readonly vectors?: boolean } = {},
+): Promise<EncodedPerson> {
   checkPhotos(identity !== undefined, request);
   if (identity === undefined) throw new TypeError("neither an adapter nor photos");
   const [person] = peopleOf(request);
-  const { pixels, faces } = await readPerson(identity, person!);
   try {
-    return await encodePhotos(identity, pixels, faces, cache, progress);
+    const how = { tools, cache, signal: progress.signal, ...more };
+    const photos = await readPersonPhotos(identity.graph, { ...person!, face: request.face }, request, how);
+    const idTokens = await encodePhotos(identity, photos.pixels, photos.faces, cache, progress);
+    return { idTokens, photos, fingerprint: identity.fingerprint };
   } finally {
-    if (unloadAfterUse) await identity.encode.unload();
+    if (unloadAfterUse) await Promise.all([identity.encode.unload(), unloadFaces(tools)]);
   }
 }

@@ -10,6 +10,8 @@ export interface IdEncoder {
   readonly fuse: LazySession<"fused">;
   /** Whether every ID token must have a position in the prompt, as V2 needs. */
   readonly everyToken: boolean;
+  /** Hash of its weights, by which a person's file tells whether it fits. */
+  readonly fingerprint: () => Promise<string>;
   /** Number of changes of the adapter, part of the cache key: encodings by another adapter are not reused. */
   readonly changes: number;
 }
@@ -79,7 +81,7 @@ function checkFaces({ faceWidth }: IdGraph, photos: number, faces: FloatArray | 
     throw new UserError(
       "id-embeds/missing",
       "A V2 adapter needs the face embedding of every photo.",
-      `Give a file with them, [photos, ${faceWidth}] (InsightFace, not normalised; .npy, or safetensors with id_embeds or that tensor alone): --id-embeds <file> (idEmbeds in code).`,
+      `Give the face networks of InsightFace's antelopev2 or buffalo_l, a folder or zip, which make them from the photos: --faces <path> (faces in code). Or a file with them, [photos, ${faceWidth}] (InsightFace, not normalised; .npy, or safetensors with id_embeds or that tensor alone): --id-embeds <file> (idEmbeds in code).`,
     );
   if (faces.dims.length !== 2 || faces.dims[0] !== photos || faces.dims[1] !== faceWidth)
     throw new UserError(

@@ -1,7 +1,7 @@
 import type { GenerateRequest } from "../../contract/request.ts";
-import { clipPreprocess, type Rgb8, readPhoto } from "../../image/index.ts";
+import { type Rgb8, readPhoto } from "../../image/index.ts";
 
-/** A decoded, upright photo of a person. It is resized for the ID encoder only at the end, so that faces can be detected before. */
+/** A decoded, upright photo of a person, in which faces are looked for before it is resized for the ID encoder. */
 export interface OpenPhoto {
   /** Pixels of the photo, rotated by its EXIF orientation, without transparency. */
   readonly upright: Rgb8;
@@ -14,10 +14,3 @@ const LEAST_PHOTO = 32;
 export const openPhoto = async (photo: GenerateRequest["inputIdImages"][number]): Promise<OpenPhoto> => ({
   upright: await readPhoto(photo, { minSide: LEAST_PHOTO }),
 });
-
-/**
- * Input of the ID encoder for a photo: the whole photo, as in the official code.
- * @param side side of CLIP's input, in pixels
- * @returns [3, side, side]
- */
-export const idPixels = ({ upright }: OpenPhoto, side: number): Promise<Float32Array> => clipPreprocess(upright, side);

@@ -17,6 +17,7 @@ import { inEightBits, type Precision } from "../../sessions/precision.ts";
 import { computeInCache, prepareInCache } from "../../sessions/runtimes.node.ts";
 import type { TextEncoder } from "../../sessions/text/text-stage.ts";
 import { UNetSessions } from "../../sessions/unet-sessions.ts";
+import { fingerprint } from "../../weights/fingerprint.node.ts";
 import { COMPONENTS, type ComponentName } from "../../weights/sdxl-single-file.ts";
 import type { IdEncoder } from "../encode/id-stage.ts";
 import type { Opened } from "./opened.ts";
@@ -111,6 +112,7 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
     ),
     fuse: lazy("fuse_module", graph.fuse, false, encoders),
     everyToken: files.version === "v2",
+    fingerprint: () => fingerprint([...files.idEncoder.values()].sort((a, b) => (a.name < b.name ? -1 : 1))),
     changes,
   });
 

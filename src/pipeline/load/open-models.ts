@@ -26,6 +26,7 @@ import { partsGivenApart } from "./local-models.ts";
 import { collectLoras } from "./loras.ts";
 import { makeSessions } from "./make-sessions.ts";
 import { modelSizes } from "./model-sizes.ts";
+import { openFaceTools } from "./open-face-tools.ts";
 import type { Opened } from "./opened.ts";
 import { openedAdapter } from "./opened-adapter.ts";
 
@@ -43,7 +44,7 @@ export interface OpenedModels {
  * @param options options with local models only
  * @param deviceNotices notices from opening the device
  * @throws UserError weights/missing, weights/shape, model/config, model/config-needed, adapter/config-needed, tiny-vae/other-latents,
- *   those of openModel, openAdapter, openTinyVae, openEmbeddings, collectLoras and choosePrecision
+ *   those of openModel, openAdapter, openTinyVae, openEmbeddings, openFaceTools, collectLoras and choosePrecision
  */
 export async function openModels(
   runtimes: readonly [Runtime, Runtime],
@@ -78,6 +79,8 @@ export async function openModels(
   const { readers, notices: read } = await readersOf(model, [text[0].config, text[1].config]);
   const identity = adapter && (await openedAdapter(adapter, unet.config.contextDim));
 
+  const faces = await openFaceTools(options);
+
   const sizes = modelSizes(model, adapter, unet);
   const available = availableMemory();
   const need = (unloadAfterUse: boolean) => usualNeed(sizes, vae, unet.config.sampleSize, unloadAfterUse);
@@ -105,6 +108,7 @@ export async function openModels(
     fewStep,
     cache: new EncodingCache(options.encodingCacheBytes),
     embeddings,
+    faces,
     emptyPromptIsZeros: model.emptyPromptIsZeros,
     readers,
     text: [make.textEncoder("text_encoder", text[0]), make.textEncoder("text_encoder_2", text[1])],
@@ -140,6 +144,7 @@ export async function openModels(
       ...deviceNotices,
       ...fewStepNotices(fewStep),
       ...sizeNotices(vae),
+      ...(faces.pack === undefined ? [] : [faces.pack.notice]),
     ],
   };
 }

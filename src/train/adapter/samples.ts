@@ -41,7 +41,16 @@ export async function drawSamples(options: SampleSheetOptions): Promise<string> 
     const prompts = config.samplePrompts.map((prompt) => prompt.replace("{class}", `${own.classWord} ${config.trigger}`));
     for (const prompt of prompts.length > 0 ? prompts : [own.prompt]) {
       const side = config.resolution;
-      const request = { prompt, inputIdImages: ids, width: side, height: side, numInferenceSteps: config.sampleSteps, seed: 0 };
+      // whole photos, as the adapter is trained with them
+      const request = {
+        prompt,
+        inputIdImages: ids,
+        idCrop: "off" as const,
+        width: side,
+        height: side,
+        numInferenceSteps: config.sampleSteps,
+        seed: 0,
+      };
       const { images } = await photomaker.generate(request, { ...(signal && { signal }) });
       tiles.push({ picture: await decodePhoto(images[0]!.png), caption: prompt });
     }
