@@ -1,7 +1,7 @@
 import type { ImageEvent } from "../../contract/events.ts";
 import type { LoadOptions } from "../../contract/request.ts";
 import type { Seed } from "../../contract/seed.ts";
-import { encodePng } from "../../image/index.ts";
+import { encodePng, type Rgb8 } from "../../image/index.ts";
 import { samplerLabel } from "../../samplers/sampler-labels.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import type { ChosenTexts } from "../encode/choose-texts.ts";
@@ -21,6 +21,8 @@ export interface Drawn {
   readonly width: number; // pixels
   readonly height: number;
   readonly mergeStep: number | undefined;
+  /** Puts it into the picture that it started from, if that is wished. */
+  readonly paste?: ((drawn: Rgb8) => Rgb8) | undefined;
 }
 
 /**
@@ -29,11 +31,12 @@ export interface Drawn {
  */
 export async function decodePicture(
   decoders: Decoders & { readonly options: LoadOptions; readonly scheduler: unknown },
-  { request, seed, chosen, index, width, height, mergeStep }: Drawn,
+  { request, seed, chosen, index, width, height, mergeStep, paste }: Drawn,
   latents: Plane,
   observer: LoadObserver,
 ): Promise<ImageEvent> {
-  const picture = await decodeLatents(decoderOf(decoders, request), latents, observer);
+  const decoded = await decodeLatents(decoderOf(decoders, request), latents, observer);
+  const picture = paste === undefined ? decoded : paste(decoded);
   const made = {
     request: { ...request, width, height, seed },
     load: decoders.options,
