@@ -14,7 +14,7 @@ const OF_A_MASK = ["maskBlur", "inpaintArea", "maskPadding", "pasteBack"] as con
  * Refuses options of a picture to start from where there is none, and options of a mask without one.
  * @throws UserError image/needed, mask/needed, inpaint-area/needed, outpaint/nothing
  */
-export function checkStart(request: Start, nameOf: NameOf): void {
+export function checkFromPicture(request: Start, nameOf: NameOf): void {
   const given = <K extends keyof Start>(keys: readonly K[]): K | undefined => keys.find((key) => request[key] !== undefined);
   const alone = request.image === undefined ? given(OF_AN_IMAGE) : undefined;
   if (alone !== undefined)

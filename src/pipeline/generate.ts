@@ -14,7 +14,7 @@ import { fillsMasks, type Plan, planOf } from "./plan.ts";
 import { Progress } from "./progress.ts";
 import type { SettledRequest } from "./settle.ts";
 import { encodeStart } from "./start/encode-start.ts";
-import { filledMask, latentMask } from "./start/start-mask.ts";
+import { filledMask, latentMaskOf } from "./start/start-mask.ts";
 import { openStart, type StartPicture } from "./start/start-picture.ts";
 
 /**
@@ -161,7 +161,7 @@ async function startOf(
 ): Promise<Prepared["start"]> {
   const fills = fillsMasks(opened);
   const encoded = await encodeStart(opened.pictureEncoder, start, fills, progress);
-  const filled = fills && start.mask ? latentMask(filledMask(start.mask), opened.pictureEncoder.factor).shares : undefined;
+  const filled = fills && start.mask ? latentMaskOf(filledMask(start.mask), opened.pictureEncoder.factor).shares : undefined;
   return { start: encoded, filled, strength: request.strength ?? 1, images: drawnImages(request) };
 }
 

@@ -22,7 +22,7 @@ export function unscaled(
 }
 
 /** Latents of the VAE in the denoiser's scale: the inverse of {@link unscaled}. */
-export function scaledLatents(
+export function inDenoiserScale(
   { data, channels }: Pick<Plane, "data" | "channels">,
   { scalingFactor, shiftFactor, latentsMean, latentsStd }: Scale,
 ): Float32Array {

@@ -11,7 +11,7 @@ import type { Query, Sampler, Sampling } from "../../samplers/sampler.ts";
 import type { DecoderGraph } from "../../sessions/graphs.ts";
 import type { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { Decoder } from "../decode/decode.ts";
-import { scaledLatents } from "../decode/latent-scale.ts";
+import { inDenoiserScale } from "../decode/latent-scale.ts";
 import type { Preview } from "../decode/preview.ts";
 import type { Plane } from "../decode/tiles.ts";
 import type { Progress } from "../progress.ts";
@@ -67,7 +67,7 @@ export async function denoise(
   const initialNoise = new Float32Array(images * channels * height * width);
   let filled = 0;
   const starts: SampledStart[] = [];
-  const scaled = (data: Float32Array): Float32Array => scaledLatents({ data, channels }, vae.graph.config);
+  const scaled = (data: Float32Array): Float32Array => inDenoiserScale({ data, channels }, vae.graph.config);
   for (const [i, { request, start }] of prepared.entries()) {
     const size = drawnImages(request) * channels * height * width;
     const all = [request.numImagesPerPrompt, channels, height, width];

@@ -2,7 +2,7 @@ import { floats } from "../../core/array.ts";
 import { fromPicture } from "../../image/index.ts";
 import type { LazySession, LoadObserver } from "../../sessions/lazy-session.ts";
 import { type Plane, tiled } from "../decode/tiles.ts";
-import { filledMask, type LatentMask, latentMask, type StartMask } from "./start-mask.ts";
+import { filledMask, type LatentMask, latentMaskOf, type StartMask } from "./start-mask.ts";
 import type { StartPicture } from "./start-picture.ts";
 
 /** The VAE's encoder. */
@@ -105,6 +105,6 @@ export async function encodeStart(
   return {
     picture: await encode(pixels),
     masked: fills && mask !== undefined ? await encode(maskedPixels(pixels, filledMask(mask))) : undefined,
-    mask: mask && latentMask(mask, encoder.factor),
+    mask: mask && latentMaskOf(mask, encoder.factor),
   };
 }

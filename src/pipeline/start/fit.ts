@@ -26,7 +26,7 @@ export function fitInto(from: Area, to: Area, slack: number): Fit {
 }
 
 /** The fitted picture, scaled by Lanczos as in diffusers' VaeImageProcessor. */
-export function fitted(picture: Rgb8, { width, height, crop }: Fit): Rgb8 {
+export function fittedPicture(picture: Rgb8, { width, height, crop }: Fit): Rgb8 {
   const same = picture.width === crop.width && picture.height === crop.height && width === crop.width && height === crop.height;
   return same ? picture : resize(picture, width, height, "lanczos", crop);
 }

@@ -4,7 +4,7 @@ import { gaussianBlur } from "../../image/gaussian-blur.ts";
 import { type Rgb8, resize, rgb8 } from "../../image/index.ts";
 import { outpaintMask, type Sides } from "../../image/outpaint.ts";
 import { toGrey } from "../../image/to-grey.ts";
-import { type Area, type Fit, fitted } from "./fit.ts";
+import { type Area, type Fit, fittedPicture } from "./fit.ts";
 
 /** How much each pixel of a picture may change. */
 export interface StartMask extends Area {
@@ -95,7 +95,7 @@ export function grownMask(area: Area, sides: Sides, old: StartMask | undefined):
 export function fittedMask(mask: StartMask, fit: Fit): StartMask {
   const levels = new Uint8Array(3 * mask.shares.length);
   for (const [i, share] of mask.shares.entries()) levels.fill(Math.round(255 * share), 3 * i, 3 * i + 3);
-  const { width, height, data } = fitted(rgb8(mask.width, mask.height, levels), fit);
+  const { width, height, data } = fittedPicture(rgb8(mask.width, mask.height, levels), fit);
   return { width, height, ...sharesOf(rgb8(width, height, data), mask.kind) };
 }
 
@@ -131,7 +131,7 @@ export interface LatentMask {
  * A mask for latents: of a hard one the first pixel of each block, as diffusers interpolates to the nearest; of a soft one the mean.
  * @param factor pixels for each latent
  */
-export function latentMask({ width, height, shares, kind }: StartMask, factor: number): LatentMask {
+export function latentMaskOf({ width, height, shares, kind }: StartMask, factor: number): LatentMask {
   const [w, h] = [width / factor, height / factor];
   const out = new Float32Array(w * h);
   for (let y = 0; y < h; y++)

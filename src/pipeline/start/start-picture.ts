@@ -5,9 +5,9 @@ import { cutOut } from "../../image/cut-out.ts";
 import { type Rgb8, readPhoto, resize } from "../../image/index.ts";
 import { outpainted } from "../../image/outpaint.ts";
 import { pasteOver } from "../../image/paste-over.ts";
-import { type Area, fitInto, fitted } from "./fit.ts";
+import { type Area, fitInto, fittedPicture } from "./fit.ts";
 import { drawnSize, regionOf } from "./masked-area.ts";
-import { boxOf, fittedMask, grownMask, latentMask, maskOf, opacityOf, type StartMask, withBlur } from "./start-mask.ts";
+import { boxOf, fittedMask, grownMask, latentMaskOf, maskOf, opacityOf, type StartMask, withBlur } from "./start-mask.ts";
 
 /** A picture that is drawn over, read and cut to the size in which it is drawn. */
 export interface StartPicture {
@@ -47,7 +47,7 @@ export async function openStart(request: GenerateRequest, own: Own): Promise<Sta
       "Give a larger picture.",
     );
   const start = await startFrom(request, own, given);
-  if (start.mask !== undefined && !latentMask(start.mask, own.factor).shares.some((share) => share > 0))
+  if (start.mask !== undefined && !latentMaskOf(start.mask, own.factor).shares.some((share) => share > 0))
     throw new UserError(
       "mask/empty",
       `What the mask leaves to be drawn is smaller than a latent (${own.factor}x${own.factor} pixels), so nothing would be drawn.`,
@@ -70,7 +70,7 @@ async function startFrom(request: GenerateRequest, own: Own, given: Rgb8): Promi
 
   const { asked, scaled } = wholeSize(request, canvas, own);
   const fit = fitInto(canvas, asked, own.factor);
-  const picture = fitted(canvas, fit);
+  const picture = fittedPicture(canvas, fit);
   const fitting = mask && fittedMask(mask, fit);
   const pastes = fitting !== undefined && (request.pasteBack ?? outpaint !== undefined);
   const opacity = pastes ? opacityOf(fitting) : undefined;
@@ -121,7 +121,7 @@ function maskedArea(
   const opacity = opacityOf(mask);
   return {
     asked,
-    picture: fitted(cutOut(canvas, left, top, region.width, region.height), fit),
+    picture: fittedPicture(cutOut(canvas, left, top, region.width, region.height), fit),
     mask: fittedMask(cutMask(mask, region), fit),
     paste: (drawn) => {
       const small =
