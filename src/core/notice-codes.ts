@@ -63,6 +63,7 @@ export const NOTICE_CODES = {
   "prompt/weight-extreme": "a weight of the prompt is extreme",
   "seed/depends-on-gpu": "on another graphics card the same seed may give another picture",
   "setup/default": "the models that setup chose are used",
+  "strength/all": "a strength of 1 leaves hardly anything of the picture to start from",
   "tokenizer/embedded": "the tokenizer's folder has no vocabulary, and CLIP's own is used",
   "vae/factor": "the model's latents are of another size than SDXL's",
 } as const;

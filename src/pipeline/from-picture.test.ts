@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { CliTools } from "../cli/run-cli.ts";
 import type { GenerateInput } from "../contract/request.ts";
 import { requestFromSettings } from "../contract/request-from-settings.ts";
 import { readPngSettings } from "../image/index.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { cli } from "../testing/run-cli.ts";
 import { goldenJson, goldenTensors } from "../testing/tensors.ts";
 import { TINY_V1 } from "../testing/tiny-model.ts";
 import { openTensors } from "../weights/open-tensors.node.ts";
@@ -79,6 +81,24 @@ describe("a picture drawn over another equals the one of diffusers, from the see
     );
     expect(latents.final).toMatchGolden((await golden.floats(key)).data, 3e-2);
   });
+});
+
+test.each(["img2img", "inpaint"])("through the command line, a seed gives the reference's picture: %s", async (name) => {
+  const { arguments: given } = goldenJson("later", name, "case.json");
+  const out = join(folder, `${name}.png`);
+  const files = ["--init-image", goldenPath("later", name, "init.png"), "--model", goldenPath("tiny-sdxl"), "--out", out];
+  const numbers = ["width", "height", "steps", "strength", "guidance_scale", "seed", "scheduler"].flatMap((key) => [
+    `--${key.replace("_", "-")}`,
+    String(given[key]),
+  ]);
+  const masks = name === "inpaint" ? ["--mask", goldenPath("later", name, "mask.png")] : [];
+  const load: CliTools["load"] = (options, how) => PhotoMaker.load(options, how);
+  const { code, err } = await cli(["generate", "-p", given.prompt, ...files, ...numbers, ...masks], { load });
+  expect(code, err).toBe(0);
+  const [made, expected] = [await rawOf(out), await rawOf(goldenPath("later", name, "image_0.png"))];
+  expect(made).toHaveLength(expected.length);
+  const mean = expected.reduce((sum, v, i) => sum + Math.abs(v - made[i]!), 0) / expected.length;
+  expect(mean).toBeLessThan(0.02);
 });
 
 /** Pixels of the first picture of a request. */
@@ -262,6 +282,8 @@ test("what is done with a picture or a mask beside the request is said", async (
   const codes = async (more: Partial<GenerateInput>): Promise<string[]> =>
     (await plain.generate(request({ numInferenceSteps: 2, ...more }))).notices.map(({ code }) => code);
   expect(await codes({})).toEqual([]);
+  expect(await codes({ strength: 1 })).toEqual(["strength/all"]);
+  expect(await codes({ strength: 1, maskImage: mask })).toEqual([]);
   expect(await codes({ maskImage: await greyPng("white", 64, 64, () => 255) })).toEqual(["mask/full"]);
   expect(await codes({ maskImage: await greyPng("small", 32, 32, (x) => (x < 16 ? 255 : 0)) })).toEqual(["mask/resized"]);
   expect(await codes({ width: 96, height: 64 })).toEqual(["image/cropped"]);

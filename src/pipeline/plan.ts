@@ -85,7 +85,8 @@ export function planOf(
   const picture = { width: size.width, height: size.height, rows: count * (guided ? 2 : 1) };
   const person = models.identity !== undefined;
   const notices = [
-    ...requests.flatMap((request) => checkRoom(models, request, picture)),
+    // the VAE's encoder takes about what its decoder takes, also where a tiny VAE decodes
+    ...requests.flatMap((request) => checkRoom(models, request.image === undefined ? request : { decoder: "vae" }, picture)),
     ...settled.flatMap((each) => each.notices),
     ...(person ? requests.flatMap((request) => mergeStepNotices(request, evaluations, from)) : []),
   ];

@@ -83,9 +83,15 @@ async function startFrom(request: GenerateRequest, own: Own, given: Rgb8): Promi
     picture,
     mask: fitting,
     ...(opacity && { paste: (drawn: Rgb8) => pasteOver(picture, drawn, 0, 0, opacity) }),
-    notices: [...notices, ...scaled, ...(fit.cuts ? [cut] : [])],
+    notices: [...notices, ...scaled, ...(fit.cuts ? [cut] : []), ...(request.strength === 1 && mask === undefined ? [ALL] : [])],
   };
 }
+
+const ALL: Notice = {
+  code: "strength/all",
+  message:
+    "With a strength of 1 every step is taken, and hardly anything of the start picture is left: 0.3 to 0.7 keep more of it.",
+};
 
 const nameOf = (photo: string | Uint8Array, name: string) => (typeof photo === "string" ? {} : { name });
 
