@@ -51,3 +51,25 @@ test("a picture that fits is encoded whole, and a large one in tiles that begin 
     expect(apart / spread).toBeLessThan(0.05);
   }
 });
+
+test("an encoder that sees no further than a latent's own pixels gives the same in tiles, to rounding", async () => {
+  const local = {
+    get: async () => ({
+      run: async ({ pixels }: { pixels: { dims: number[]; data: Float32Array } }) => {
+        const [, , h, w] = pixels.dims as [number, number, number, number];
+        const at = (c: number, y: number, x: number): number => pixels.data[(c * h + y) * w + x]!;
+        const mean = Array.from({ length: 4 * (h / 8) * (w / 8) }, (_, i) => {
+          const [c, y, x] = [Math.floor(i / ((h / 8) * (w / 8))), Math.floor(i / (w / 8)) % (h / 8), i % (w / 8)];
+          return at(c % 3, 8 * y + c, 8 * x + 2 * c) + 3 * at(2, 8 * y + 7, 8 * x);
+        });
+        return { mean: { data: Float32Array.from(mean) }, logVariance: { data: Float32Array.from(mean, (v) => v / 2) } };
+      },
+    }),
+  } as unknown as typeof session;
+  const encoder = { factor: 8, channels: 4, session: local };
+  const whole = await encodePixels(encoder, picture, silent);
+  const tiles = await encodePixels(encoder, picture, silent, { largestWhole: 0, tiles: { area: 40, overlap: 2 } });
+  expect(tiles.mean).toMatchGolden(whole.mean, 1e-5);
+  expect(tiles.deviation).toMatchGolden(whole.deviation, 1e-5);
+  expect(whole.mean[0]).toBeCloseTo(picture.data[0]! + 3 * picture.data[(2 * height + 7) * width]!, 5);
+});
