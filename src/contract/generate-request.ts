@@ -14,6 +14,9 @@ const heightAndWidth = z.tuple([z.int().min(1).max(100_000), z.int().min(1).max(
 /** Top and left. */
 const topAndLeft = z.tuple([z.int().min(0).max(100_000), z.int().min(0).max(100_000)]);
 
+/** Pixels added at one side. */
+const pixels = z.int().min(0).max(8192);
+
 const DRAW = "What to draw:";
 const SAMPLING = "Size and sampling:";
 const SIZES = "Size conditioning of SDXL:";
@@ -171,14 +174,74 @@ const generateRequest = z.strictObject({
     file: true,
     description: "the people, each with photos or ID tokens, instead of the short form of one",
   }),
-  /** A picture to start from, instead of noise. */
-  image: photo.optional().meta({ group: DRAW, file: true, description: "a picture to start from, instead of noise" }),
-  /** Share of `image` that is redrawn: 1 is all of it. */
-  strength: z.number().min(0).max(1).optional().meta({ group: DRAW, description: "share of the start picture that is redrawn" }),
-  /** Mask of `image`: white parts are redrawn. */
-  maskImage: photo
-    .optional()
-    .meta({ group: DRAW, file: true, description: "mask of the start picture: white parts are redrawn" }),
+  /** A picture to start from, instead of noise. Its size is the result's, unless `width` or `height` is given. */
+  image: photo.optional().meta({
+    group: DRAW,
+    flag: "--init-image",
+    value: "file",
+    file: true,
+    description: "a picture to start from, instead of noise (image-to-image)",
+  }),
+  /** Share of the steps that are taken from `image` on: 1 is all of them. 0.6 when absent, 0.99 with a mask or with `outpaint`. */
+  strength: z.number().min(0).max(1).optional().meta({
+    group: DRAW,
+    flag: "--strength",
+    value: "share",
+    description: "how much of --init-image is redrawn: the share of the steps that are taken, above 0 and at most 1",
+    otherwise: "0.6; 0.99 with a mask",
+    hint: "Take 0.3 to change little, 0.6 to change much, 1 to keep nothing but the mask.",
+    infotext: "Denoising strength",
+  }),
+  /** Mask of `image`: white parts are redrawn. Grey parts change less: differential diffusion, Levin & Fried 2023 (arXiv 2306.00950). */
+  maskImage: photo.optional().meta({
+    group: DRAW,
+    flag: "--mask",
+    value: "file",
+    file: true,
+    description: "mask of --init-image: white is redrawn, black is kept, grey changes less (inpainting)",
+  }),
+  /** Deviation of the Gaussian blur of the mask's edge, in pixels of `image`. */
+  maskBlur: z.int().min(0).max(256).optional().meta({
+    group: DRAW,
+    flag: "--mask-blur",
+    value: "pixels",
+    description: "softens the edge of the mask",
+    otherwise: "0",
+    infotext: "Mask blur",
+  }),
+  /** Part of `image` that is drawn: all of it, or the mask's surroundings alone, as large as `width` and `height` say, and put back smaller. */
+  inpaintArea: z.enum(["whole", "masked"]).optional().meta({
+    group: DRAW,
+    flag: "--inpaint-area",
+    value: "name",
+    description: "whole, or masked: draw the mask's surroundings alone, at --width x --height, and put them back",
+    otherwise: "whole",
+    infotext: "Inpaint area",
+  }),
+  /** Surroundings of the mask that are drawn with `inpaintArea: "masked"`, in pixels of `image`. */
+  maskPadding: z.int().min(0).max(4096).optional().meta({
+    group: DRAW,
+    flag: "--mask-padding",
+    value: "pixels",
+    description: "surroundings of the mask that --inpaint-area masked draws with it",
+    otherwise: "32",
+    infotext: "Masked area padding",
+  }),
+  /** Pixels by which `image` grows: left, top, right, bottom. They are drawn, with a strip of the picture beside them. */
+  outpaint: z.tuple([pixels, pixels, pixels, pixels]).optional().meta({
+    group: DRAW,
+    flag: "--outpaint",
+    value: "L,T,R,B",
+    description: "pixels by which --init-image grows at the left, top, right and bottom, or one number for all sides",
+    infotext: "Outpaint",
+  }),
+  /** Whether what the mask keeps gets the pixels of `image` back, which decoding changes a little. */
+  pasteBack: z.boolean().optional().meta({
+    group: DRAW,
+    flag: "--paste-back",
+    description: "give what the mask keeps its own pixels back, which decoding changes a little",
+    otherwise: "with --inpaint-area masked and --outpaint",
+  }),
   /** Hints about shape, such as poses. */
   control: z
     .array(control)

@@ -7,9 +7,6 @@ const OF_A_PERSON = ["trigger", "region", "from"] as const;
 
 interface Asked {
   readonly people?: readonly Person[] | undefined;
-  readonly image?: unknown;
-  readonly strength?: unknown;
-  readonly maskImage?: unknown;
   readonly control?: readonly Control[] | undefined;
 }
 
@@ -17,9 +14,9 @@ const LATER = "Leave it out; a later version will have it.";
 
 /**
  * Refuses what the schema of a request accepts and this version does not implement.
- * @throws UserError people/not-yet, image/not-yet, control/not-yet
+ * @throws UserError people/not-yet, control/not-yet
  */
-export function refuseNotYet({ people = [], image, strength, maskImage, control = [] }: Asked): void {
+export function refuseNotYet({ people = [], control = [] }: Asked): void {
   const refusePerson = (what: string) =>
     new UserError("people/not-yet", `${what} in people, and this version does not know how to draw that.`, LATER);
   if (people.length > 1) throw refusePerson(`There are ${people.length} persons`);
@@ -27,9 +24,6 @@ export function refuseNotYet({ people = [], image, strength, maskImage, control 
     const key = OF_A_PERSON.find((name) => person[name] !== undefined);
     if (key !== undefined) throw refusePerson(`A person has ${key}`);
   }
-  const start = Object.entries({ image, strength, maskImage }).find(([, value]) => value !== undefined);
-  if (start !== undefined)
-    throw new UserError("image/not-yet", `${start[0]} is given, and this version does not start from a picture.`, LATER);
   if (control.length > 0)
     throw new UserError("control/not-yet", "control is given, and this version does not follow hints about shape.", LATER);
 }

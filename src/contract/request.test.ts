@@ -119,6 +119,7 @@ test("with few steps, the default merge step leaves most of them to the identity
   expect(mergeStepOf({ numInferenceSteps: 1, startMergeStep: 3 })).toBe(3);
   const codes = (request: Parameters<typeof mergeStepNotices>[0], total: number) =>
     mergeStepNotices(request, total).map(({ code }) => code);
+  expect(mergeStepNotices({ numInferenceSteps: 5 }, 5, 3)[0]!.message).toContain("2 of 2 steps are with the person"); // from a picture
   expect(mergeStepNotices({ numInferenceSteps: 4 }, 4)[0]!.message).toContain(
     "3 of 4 steps are with the person (start merge step 0)",
   );

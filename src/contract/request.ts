@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { type ErrorCode, UserError } from "../core/errors.ts";
+import { checkFromPicture } from "./from-picture.ts";
 import { GenerateRequest } from "./generate-request.ts";
 import { LoadOptions } from "./load-options.ts";
 import { refuseNotYet } from "./not-yet.ts";
@@ -14,8 +15,8 @@ export { type LoadInput, LoadOptions } from "./load-options.ts";
  * Checks a request and fills in its defaults.
  * @param nameOf gives the user's name of a value
  * @throws UserError request/unknown-key, and `<subject>/<what is wrong>` such as size/not-multiple-of-8, steps/out-of-range,
- *   prompt/missing, prompt/empty, only-image/out-of-range, scheduler/unknown; merge-step/given-twice, people/given-twice, style/unknown, people/not-yet, image/not-yet,
- *   control/not-yet
+ *   prompt/missing, prompt/empty, only-image/out-of-range, scheduler/unknown; merge-step/given-twice, people/given-twice, style/unknown, people/not-yet,
+ *   control/not-yet; those of checkFromPicture
  */
 export function parseGenerateRequest(value: unknown, nameOf: NameOf = plainName): GenerateRequest {
   const request = parseOptions(GenerateRequest, value, nameOf);
@@ -37,6 +38,7 @@ export function parseGenerateRequest(value: unknown, nameOf: NameOf = plainName)
       `Both people and ${["inputIdImages", "idEmbeds", "idTokens"].map((key) => nameOf([key])).join(", ")} say who the person is.`,
       "Give people alone, or the person without people.",
     );
+  checkFromPicture(request, nameOf);
   refuseNotYet(request);
   return withStyle(request);
 }

@@ -13,8 +13,12 @@ import { chooseTexts } from "./encode/choose-texts.ts";
 import { encode, unloadFaces } from "./encode/encode.ts";
 import type { UsedFace } from "./encode/person-photos.ts";
 import type { Opened } from "./load/opened.ts";
-import { type Plan, planOf } from "./plan.ts";
+import { fillsMasks, type Plan, planOf } from "./plan.ts";
 import { Progress } from "./progress.ts";
+import type { SettledRequest } from "./settle.ts";
+import { encodeStart } from "./start/encode-start.ts";
+import { filledMask, latentMaskOf } from "./start/start-mask.ts";
+import { openStart, type StartPicture } from "./start/start-picture.ts";
 
 /**
  * Generates pictures from photos and text: PhotoMaker (arXiv 2312.04461), section 3, with delayed subject conditioning; plain
@@ -35,11 +39,13 @@ export async function generate(
   const told = telling(given.length, send);
   const progress = new Progress(told.all, signal);
   signal.throwIfAborted();
-  const plan = planOf(opened, given);
+  const starts = await openStarts(opened, given);
+  const plan = planOf(opened, sized(given, starts), starts);
   const preview = plan.requests.some(({ request }) => request.preview) ? previewOf(opened, progress) : undefined;
   told.note(plan.notices);
+  for (const [i, start] of starts.entries()) told.note(start?.notices ?? [], i);
   try {
-    const prepared = await progress.timed("encode", () => encodeAll(opened, plan, { progress, told, signal }));
+    const prepared = await progress.timed("encode", () => encodeAll(opened, plan, starts, { progress, told, signal }));
     const dims = latentDims(plan);
     for (const [i, { request }] of plan.requests.entries()) {
       const drawn = request.numImagesPerPrompt * dims[1] * dims[2] * dims[3];
@@ -47,13 +53,16 @@ export async function generate(
     }
     const { initialNoise, final } = await denoise(opened, prepared, {
       sampler: plan.sampler,
+      from: plan.from,
       dims,
       preview,
       progress,
       emit: told.all,
       signal,
     });
-    const images = await progress.timed("decode", () => decodeAll(opened, plan, prepared, final, { progress, told, signal }));
+    const images = await progress.timed("decode", () =>
+      decodeAll(opened, plan, starts, prepared, final, { progress, told, signal }),
+    );
     if (opened.unloadAfterUse) await Promise.all([unloadDecoders(opened), unloadFaces(opened.faces)]);
     const timings = progress.timings();
     let from = 0;
@@ -102,7 +111,23 @@ interface Working {
   readonly signal: AbortSignal;
 }
 
-async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }: Working): Promise<Prepared[]> {
+type Starts = readonly (StartPicture | undefined)[];
+
+/** @throws UserError those of openStart; weights/missing and others if the VAE has no encoder */
+async function openStarts(opened: Opened, given: readonly GenerateRequest[]): Promise<Starts> {
+  const { unet, vae, pictureEncoder } = opened;
+  const own = { factor: vae.graph.factor, side: unet.graph.config.sampleSize * vae.graph.factor };
+  const starts: (StartPicture | undefined)[] = [];
+  for (const request of given) starts.push(await openStart(request, own));
+  if (starts.some((start) => start !== undefined)) pictureEncoder.check();
+  return starts;
+}
+
+/** Requests with the sizes that follow from their start pictures. */
+const sized = (given: readonly GenerateRequest[], starts: Starts): GenerateRequest[] =>
+  given.map((request, i) => ({ ...request, ...starts[i]?.asked }));
+
+async function encodeAll(opened: Opened, plan: Plan, starts: Starts, { progress, told, signal }: Working): Promise<Prepared[]> {
   const { sessions } = opened.unet;
   const prepared: Prepared[] = [];
   for (const [i, { request, seed }] of plan.requests.entries()) {
@@ -126,14 +151,31 @@ async function encodeAll(opened: Opened, plan: Plan, { progress, told, signal }:
         },
       },
     );
-    prepared.push({ request, texts, seed, chosen, faces, toJudge });
+    const start = starts[i];
+    const own = { request, texts, seed, chosen, faces, toJudge };
+    prepared.push(start === undefined ? own : { ...own, start: await startOf(opened, request, start, progress) });
   }
+  if (opened.unloadAfterUse) await opened.pictureEncoder.session.unload();
   return prepared;
+}
+
+/** What a drawing starts from, encoded. */
+async function startOf(
+  opened: Opened,
+  request: SettledRequest,
+  start: StartPicture,
+  progress: Progress,
+): Promise<Prepared["start"]> {
+  const fills = fillsMasks(opened);
+  const encoded = await encodeStart(opened.pictureEncoder, start, fills, progress);
+  const filled = fills && start.mask ? latentMaskOf(filledMask(start.mask), opened.pictureEncoder.factor).shares : undefined;
+  return { start: encoded, filled, strength: request.strength ?? 1, images: drawnImages(request) };
 }
 
 async function decodeAll(
   opened: Opened,
   plan: Plan,
+  starts: Starts,
   prepared: readonly Prepared[],
   final: Float32Array,
   { progress, told, signal }: Working,
@@ -151,7 +193,8 @@ async function decodeAll(
       signal.throwIfAborted();
       progress.step("decode", at, count);
       const mergeStep = one.texts.identity && requests[i]!.mergeStep;
-      const picture = { ...one, index, mergeStep, judge, width: size.width, height: size.height };
+      const [width, height] = [one.request.width ?? size.width, one.request.height ?? size.height];
+      const picture = { ...one, index, mergeStep, judge, width, height, paste: starts[i]?.paste };
       const image = await decodePicture(opened, picture, pictureOf(final, dims, at++), progress);
       own.push(image);
       told.one(i, image);
@@ -190,7 +233,13 @@ function ownLatents(
 const unloadDecoders = ({ vae, tinyVae }: Pick<Opened, "vae" | "tinyVae">): Promise<unknown> =>
   Promise.all([vae.session.unload(), tinyVae?.session.unload()]);
 
-async function unloadAll({ text, identity, unet, vae, tinyVae, faces }: Opened): Promise<void> {
-  const sessions = [...text.map(({ session }) => session), identity?.encode, identity?.fuse, unet.sessions];
+async function unloadAll({ text, identity, unet, vae, tinyVae, faces, pictureEncoder }: Opened): Promise<void> {
+  const sessions = [
+    ...text.map(({ session }) => session),
+    identity?.encode,
+    identity?.fuse,
+    unet.sessions,
+    pictureEncoder.session,
+  ];
   await Promise.all([...sessions.map((session) => session?.unload()), unloadDecoders({ vae, tinyVae }), unloadFaces(faces)]);
 }

@@ -4,6 +4,7 @@ import type { Seed } from "../contract/seed.ts";
 import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { Sampler } from "../samplers/sampler.ts";
+import { startFor } from "../samplers/starts.ts";
 import { switchesOf } from "../text/prompt-pieces.ts";
 import { parsePrompt } from "../text/prompt-tree.ts";
 import { decoderOf } from "./decode/decode.ts";
@@ -14,6 +15,7 @@ import { checkClipSkip } from "./encode/clip-skip.ts";
 import { checkRoom } from "./load/check-room.ts";
 import type { Opened } from "./load/opened.ts";
 import { type SettledRequest, samplerOf, settle } from "./settle.ts";
+import type { StartPicture } from "./start/start-picture.ts";
 
 export interface Size {
   readonly width: number; // pixels
@@ -36,6 +38,8 @@ export interface Plan {
   readonly requests: readonly PlannedRequest[];
   readonly size: Size;
   readonly sampler: Sampler;
+  /** Index of the first evaluation: 0, unless pictures start from others. */
+  readonly from: number;
   /** Whether the negative text is evaluated; otherwise it is not encoded. */
   readonly guided: boolean;
   /** Number of pictures of all requests. */
@@ -51,15 +55,21 @@ type Planned = Pick<
 /**
  * Plans how requests are drawn, and refuses those that cannot be.
  * @param given one or more requests
- * @throws UserError clip-skip/out-of-range, requests/differ, size/not-multiple-of-…, decoder/no-tiny-vae, memory/too-little; those of createSampler and of the checks of
+ * @param starts the pictures that they start from, whose sizes are those that are drawn
+ * @throws UserError mask/needed, strength/invalid, clip-skip/out-of-range, requests/differ, size/not-multiple-of-…, decoder/no-tiny-vae, memory/too-little; those of createSampler and of the checks of
  *   DeepCache, T-GATE and token downsampling
  */
-export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan {
+export function planOf(
+  models: Planned,
+  given: readonly GenerateRequest[],
+  starts: readonly (StartPicture | undefined)[] = [],
+): Plan {
   const settled = given.map((request) => settle(request, models.fewStep));
   const requests = settled.map(({ request }) => request);
   const first = requests[0]!;
-  const size = sizeOf(models, first);
-  for (const request of requests) refuseDifferent(sharedBy(models, first), sharedBy(models, request));
+  const size = { ...sizeOf(models, first), ...drawnSizeOf(starts[0]) };
+  for (const [i, request] of requests.entries())
+    refuseDifferent(sharedBy(models, first, starts[0]), sharedBy(models, request, starts[i]));
   const sampler = samplerOf(first, models.scheduler, models.fewStep);
   const evaluations = sampler.timesteps.length;
   const config = models.unet.graph.config;
@@ -68,14 +78,17 @@ export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan
     decoderOf(models, request);
   }
   for (const request of requests) checkClipSkip(models.text, request);
-  const guided = guidedEvaluations(first, evaluations) > 0;
+  for (const [i, request] of requests.entries()) checkMask(models, request, starts[i]);
+  const from = first.image === undefined ? 0 : startFor(first.strength ?? 1, first.numInferenceSteps, sampler.starts);
+  const guided = guidedEvaluations(first, evaluations) > from;
   const count = requests.reduce((sum, request) => sum + drawnImages(request), 0);
   const picture = { width: size.width, height: size.height, rows: count * (guided ? 2 : 1) };
   const person = models.identity !== undefined;
   const notices = [
-    ...requests.flatMap((request) => checkRoom(models, request, picture)),
+    // the VAE's encoder takes about what its decoder takes, also where a tiny VAE decodes
+    ...requests.flatMap((request) => checkRoom(models, request.image === undefined ? request : { decoder: "vae" }, picture)),
     ...settled.flatMap((each) => each.notices),
-    ...(person ? requests.flatMap((request) => mergeStepNotices(request, evaluations)) : []),
+    ...(person ? requests.flatMap((request) => mergeStepNotices(request, evaluations, from)) : []),
   ];
   return {
     requests: requests.map((request) => ({
@@ -85,6 +98,7 @@ export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan
     })),
     size,
     sampler,
+    from,
     guided,
     count,
     notices: once(notices),
@@ -95,8 +109,9 @@ export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan
  * Values that requests in one batch must share: options of the sampler, of guidance and of the UNet. With DeepCache they must share the
  * merge step as well, and the steps at which prompts change, since the deep layers are evaluated when the identity is merged in.
  */
-function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<string, unknown>> {
-  const { width, height } = sizeOf(models, request);
+function sharedBy(models: Planned, request: SettledRequest, start: StartPicture | undefined): Readonly<Record<string, unknown>> {
+  const { width, height } = { ...sizeOf(models, request), ...drawnSizeOf(start) };
+  const { image, strength } = request;
   const { numInferenceSteps, scheduler, timestepSpacing, eta } = request;
   const { guidanceScale, guidanceRescale, guidanceEnd } = request;
   const { deepCache, tGate, tokenDownsampling } = request;
@@ -108,7 +123,7 @@ function sharedBy(models: Planned, request: SettledRequest): Readonly<Record<str
     tokenDownsampling,
     ...(deepCache !== undefined && { startMergeStep: mergeStepOf(request), promptSchedule: scheduleOf(request) }),
   };
-  return { width, height, ...sampling, ...guidance, ...shortcuts };
+  return { width, height, image: image && "given", strength, ...sampling, ...guidance, ...shortcuts };
 }
 
 /** At which steps the texts change, as text: of all prompts. */
@@ -127,6 +142,22 @@ function refuseDifferent(first: Readonly<Record<string, unknown>>, other: Readon
     "requests/differ",
     `Requests that are drawn together differ in ${key}: ${first[key] ?? "not given"} and ${other[key] ?? "not given"}.`,
     `Give all of them the same ${key}, or draw them one after the other.`,
+  );
+}
+
+const drawnSizeOf = (start: StartPicture | undefined) => start && { width: start.picture.width, height: start.picture.height };
+
+/** Whether a UNet takes a mask and a masked picture beside the latents. */
+export const fillsMasks = ({ unet, vae }: Pick<Opened, "unet" | "vae">): boolean =>
+  unet.graph.config.inChannels > vae.graph.config.latentChannels;
+
+/** @throws UserError mask/needed */
+function checkMask(models: Planned, request: GenerateRequest, start: StartPicture | undefined): void {
+  if (!fillsMasks(models) || start?.mask !== undefined) return;
+  throw new UserError(
+    "mask/needed",
+    `This model is made to fill a mask (its UNet takes ${models.unet.graph.config.inChannels} channels), and there is no ${request.image === undefined ? "picture with a mask" : "mask"}.`,
+    "Give --init-image and --mask (image, maskImage), or --outpaint; without them, take a model that draws from text alone.",
   );
 }
 

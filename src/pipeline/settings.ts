@@ -34,7 +34,7 @@ export interface PictureSettings {
  * those of the hub by id and commit; bytes and numbers are only described. `requestFromSettings` is the inverse.
  */
 export function settingsJson({ request, load, index, chosen, faces, likeness }: PictureSettings): Record<string, unknown> {
-  const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, person: file, mix, ...rest } = request;
+  const { people, idEmbeds, idTokens, latents, inputIdImages, wildcards, person: file, mix, image, maskImage, ...rest } = request;
   return {
     ...rest,
     promptSyntax: request.promptSyntax ?? "a1111", // said, because pictures that do not say it were made without
@@ -49,6 +49,8 @@ export function settingsJson({ request, load, index, chosen, faces, likeness }: 
         publicPerson({ ...part, photos: photos.map(photoName), ...(person !== undefined && { person: fileName(person) }) }),
       ),
     }),
+    ...(image !== undefined && { image: photoName(image) }),
+    ...(maskImage !== undefined && { maskImage: photoName(maskImage) }),
     ...(latents !== undefined && { latents: numbersName(latents) }),
     ...(wildcards !== undefined && { wildcards: fileName(wildcards) }),
     ...(chosen !== undefined && { chosen }),
@@ -147,6 +149,11 @@ export function settingsText({ request, load, index, chosen, likeness, sampler, 
         load[key] === undefined ? [] : [named(LoadOptions, key, shortName(load[key]))],
       ),
       ...told("decoder", request.decoder === "tiny-vae" ? "TAESD" : undefined),
+      ...told("strength", request.strength),
+      ...told("maskBlur", request.maskBlur),
+      ...told("inpaintArea", request.inpaintArea === "masked" ? "Only masked" : undefined),
+      ...told("maskPadding", request.maskPadding),
+      ...told("outpaint", request.outpaint?.join(" ")),
       ...told("deepCache", request.deepCache),
       ...told("tokenDownsampling", request.tokenDownsampling),
       ...told("tGate", request.tGate),

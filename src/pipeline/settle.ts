@@ -17,6 +17,10 @@ export type SettledRequest = GenerateRequest & {
 /** Defaults of diffusers and of the official demo. */
 const USUAL = { numInferenceSteps: 50, guidanceScale: 5, eta: 0 };
 
+/** Share of the steps that a start picture is redrawn with, where none is given. */
+const usualStrength = ({ maskImage, outpaint }: GenerateRequest): number =>
+  maskImage === undefined && outpaint === undefined ? 0.6 : 0.99;
+
 /**
  * Fills in the defaults of a request that depend on the model: a few-step model's own, otherwise the usual ones.
  * @returns the request, and a notice if given values do not suit the few-step model
@@ -25,6 +29,8 @@ export function settle(
   request: GenerateRequest,
   detected: Detected | undefined,
 ): { readonly request: SettledRequest; readonly notices: readonly Notice[] } {
+  if (request.image !== undefined && request.strength === undefined)
+    return settle({ ...request, strength: usualStrength(request) }, detected);
   if (detected === undefined)
     return {
       request: {

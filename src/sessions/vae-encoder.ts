@@ -1,5 +1,6 @@
 import type { FloatArray } from "../core/array.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
+import { type Dim, mulDims, namedDim } from "../graph/dim.ts";
 import { add, mul, sub } from "../graph/ops/elementwise.ts";
 import { constant, input } from "../graph/ops/source.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
@@ -35,6 +36,20 @@ export function vaeEncoderGraph(vae: VaeFiles, shape: Shape): VaeEncoderGraph {
       ? mul(add(mean, -config.shiftFactor), scalingFactor)
       : mul(sub(mean, perChannel(latentsMean)), perChannel(latentsStd.map((deviation) => scalingFactor / deviation)));
   return { encode: { mean, latents }, config, factor: 2 ** (config.channels.length - 1) };
+}
+
+/** Graph of the distribution of latents: `mean` and `logVariance` [B, C, h, w]; input `pixels` [B, 3, f·h, f·w] in [-1, 1], of any size. */
+export interface PosteriorGraph {
+  readonly encode: Outputs<"mean" | "logVariance">;
+}
+
+/** @throws UserError model/config, model/config-needed, weights/missing, weights/shape */
+export function posteriorGraph({ config: json, tensors, latents }: VaeFiles): PosteriorGraph {
+  const config = vaeConfig(json, tensors, latents);
+  const factor = 2 ** (config.channels.length - 1);
+  const [height, width] = [namedDim("height"), namedDim("width")].map((side) => mulDims(side, factor)) as [Dim, Dim];
+  const pixels = input("pixels", [namedDim("batch"), 3, height, width]);
+  return { encode: vaeEncode(pixels, new Weights(new Checkpoint(tensors, "vae")), config) };
 }
 
 /** Graph of encoder and decoder: output `rebuilt` [B, 3, H, W]; input `pixels` as above. */

@@ -53,7 +53,7 @@ function refuseModels(kind: Kind, path: string): void {
     case "sdxl-inpainting":
       throw new UserError(
         "model/inpainting",
-        `${is}, and inpainting is not supported yet.`,
+        `${is}, which this command does not take.`,
         "Give a checkpoint that makes pictures from text alone.",
       );
   }
@@ -103,13 +103,15 @@ export interface CheckedModel {
   readonly parts?: { readonly [Name in ComponentName]?: string };
   /** Whether missing parts can be given apart, so that the remedy says how. */
   readonly takesParts?: boolean;
+  /** Whether the UNet may take a mask and a masked picture too. */
+  readonly fillsMasks?: boolean | undefined;
 }
 
 /**
  * Checks that four components make an SDXL model, by names and shapes.
  * @throws UserError model/missing-component, model/wrong-component, model/not-sdxl, model/refiner, model/inpainting
  */
-export function checkSdxl({ components, path: model, parts = {}, takesParts = false }: CheckedModel): void {
+export function checkSdxl({ components, path: model, parts = {}, takesParts = false, fillsMasks = false }: CheckedModel): void {
   const missing = COMPONENTS.filter((name) => components[name].size === 0);
   if (missing.length > 0)
     throw new UserError(
@@ -142,8 +144,9 @@ export function checkSdxl({ components, path: model, parts = {}, takesParts = fa
   const { unet, vae, text_encoder, text_encoder_2 } = components;
   const latent = vae.get("decoder.conv_in.weight")?.shape[1];
   const input = unet.get("conv_in.weight")?.shape[1];
-  if (latent !== undefined && input === 2 * latent + 1) refuseOtherKinds("sdxl-inpainting", pathOf("unet"));
-  if (input !== latent) throw wrong(together, `its UNet takes ${input} channels and its VAE gives ${latent}`);
+  const fills = latent !== undefined && input === 2 * latent + 1;
+  if (fills && !fillsMasks) refuseOtherKinds("sdxl-inpainting", pathOf("unet"));
+  if (input !== latent && !fills) throw wrong(together, `its UNet takes ${input} channels and its VAE gives ${latent}`);
   const output = unet.get("conv_out.weight")?.shape[0];
   if (output !== undefined && output !== latent)
     throw wrong(together, `its UNet answers with ${output} channels and its VAE gives ${latent}`);

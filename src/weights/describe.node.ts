@@ -72,6 +72,7 @@ async function describeFile(file: TensorFile): Promise<Description> {
   const kind = identify(tensors);
   const base = { path, kind, title: KIND_NAMES[kind], format, metadata, missing: [], remarks: [] };
   switch (kind) {
+    case "sdxl-inpainting":
     case "sdxl": {
       const { components, unknown } = splitSingleFile(tensors);
       const present = COMPONENTS.filter((name) => components[name].size > 0);
@@ -168,7 +169,7 @@ async function describeFolder(path: string): Promise<Description> {
 }
 
 const tryModel = (path: string): Promise<ModelFiles | UserError> =>
-  openModel(path).catch((error: unknown) => {
+  openModel(path, { fillsMasks: true }).catch((error: unknown) => {
     if (error instanceof UserError) return error;
     throw error;
   });

@@ -285,6 +285,15 @@ test.each<[string, string, string, Spec]>([
   await expect(openModel(path)).rejects.toMatchObject({ name: "UserError", code, message: expect.stringContaining(words) });
 });
 
+test("opens a checkpoint for inpainting where that is asked for, whose UNet takes 9 channels", async () => {
+  const path = join(folder, "fills.safetensors");
+  await writeZeros(path, { ...single, [unetInput]: ["F16", [16, 9, 3, 3]] });
+  const { components } = await openModel(path, { fillsMasks: true });
+  expect(components.unet.tensors.get("conv_in.weight")!.shape).toEqual([16, 9, 3, 3]);
+  await writeZeros(path, { ...single, [unetInput]: ["F16", [16, 8, 3, 3]] });
+  await expect(openModel(path, { fillsMasks: true })).rejects.toMatchObject({ code: "model/wrong-component" });
+});
+
 test("refuses files and folders that are no model at all", async () => {
   await expect(openModel(join(folder, "none"))).rejects.toMatchObject({ code: "file/missing" });
   await expect(openModel(folder)).rejects.toMatchObject({ code: "model/not-a-model" });

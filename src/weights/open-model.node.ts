@@ -28,6 +28,8 @@ export interface OpenModelOptions extends GivenPrediction {
   readonly config?: string;
   /** Parts in the place of the model's own, which need not be there then: see {@link openPart}. Absent where they cannot be given. */
   readonly parts?: ModelParts;
+  /** Whether a model for inpainting will do, whose UNet takes a mask and a masked picture too. */
+  readonly fillsMasks?: boolean;
 }
 
 /**
@@ -61,7 +63,7 @@ async function wholeModel(path: string): Promise<string> {
   return isComponent ? above : path;
 }
 
-async function openFolder(path: string, given: GivenPrediction, parts: OpenedParts, takesParts: boolean): Promise<ModelFiles> {
+async function openFolder(path: string, given: OpenModelOptions, parts: OpenedParts, takesParts: boolean): Promise<ModelFiles> {
   const index = (await readJsonIfThere(path, "model_index.json")) ?? (await unetAlone(path));
   if (index === undefined) throw notAModel(path, await readdir(path));
   const pipeline = index._class_name;
@@ -86,7 +88,7 @@ async function openFolder(path: string, given: GivenPrediction, parts: OpenedPar
   };
   const own = await eachComponent(read);
   const components = withParts(own, parts);
-  checkSdxl({ components: tensorsOf(components), path, parts: pathsOf(parts), takesParts });
+  checkSdxl({ components: tensorsOf(components), path, parts: pathsOf(parts), takesParts, fillsMasks: given.fillsMasks });
   for (const name of COMPONENTS)
     if (parts[name] === undefined && own[name].config === undefined)
       throw new UserError(
@@ -137,8 +139,9 @@ async function openSingleFile(
   const file = await openLinked(path);
   const inFile = unwrapStateDict(file);
   const kind = identify(inFile);
-  refuseOtherKinds(kind, path);
-  const { components: found, unknown } = kind === "sdxl" ? splitSingleFile(inFile) : partsIn(inFile);
+  const fills = kind === "sdxl-inpainting" && given.fillsMasks === true;
+  if (!fills) refuseOtherKinds(kind, path);
+  const { components: found, unknown } = kind === "sdxl" || fills ? splitSingleFile(inFile) : partsIn(inFile);
 
   const notices: Notice[] = unusedNotice(path, unknown);
   const configs = config === undefined ? await configsBeside(path, notices) : resolve(config);
@@ -150,7 +153,7 @@ async function openSingleFile(
     return { tensors: found[name], files: [path], ...(json && { config: json }) };
   });
   const components = withParts(own, parts);
-  checkSdxl({ components: tensorsOf(components), path, parts: pathsOf(parts), takesParts });
+  checkSdxl({ components: tensorsOf(components), path, parts: pathsOf(parts), takesParts, fillsMasks: given.fillsMasks });
   const { scheduler: beside, ...rest } = {
     ...(configs === undefined ? {} : await readRest(configs, notices)),
     ...schedulerOf(parts),

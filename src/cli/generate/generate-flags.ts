@@ -2,7 +2,7 @@ import { z } from "zod";
 import { metaOf, type OptionMeta, valueSchema } from "../../contract/option.ts";
 import { GenerateRequest, LoadOptions } from "../../contract/request.ts";
 import { seed } from "../../contract/seed.ts";
-import { heightAndWidth, numberOr, pathAndScale, photoAndShare, seedOr, topAndLeft } from "../terminal/flag-values.ts";
+import { fourSides, heightAndWidth, numberOr, pathAndScale, photoAndShare, seedOr, topAndLeft } from "../terminal/flag-values.ts";
 import { OutputOptions } from "./output-options.ts";
 
 /** Sections of options, in the order in which help lists them within a group. */
@@ -67,9 +67,13 @@ function optionOf(section: Section, key: string, schema: z.ZodType): ConfigOptio
 }
 
 function parserOf(meta: OptionMeta, value: z.core.$ZodType): ConfigOption["parse"] {
-  const ofForm = { WxH: heightAndWidth, "Y,X": topAndLeft, "path:scale...": pathAndScale, "photo:share...": photoAndShare }[
-    meta.value ?? ""
-  ];
+  const ofForm = {
+    WxH: heightAndWidth,
+    "Y,X": topAndLeft,
+    "L,T,R,B": fourSides,
+    "path:scale...": pathAndScale,
+    "photo:share...": photoAndShare,
+  }[meta.value ?? ""];
   if (value === seed) return seedOr;
   return ofForm ?? (value instanceof z.ZodNumber ? numberOr : undefined);
 }

@@ -71,6 +71,14 @@ const CASES: readonly (readonly [
   ],
   ["--mix-by", ["weights"], "request", "mixBy", "weights"],
   ["--likeness", [], "request", "likeness", true],
+  ["--init-image", ["start.png"], "request", "image", "start.png"],
+  ["--strength", ["0.4", "--init-image", "a"], "request", "strength", 0.4],
+  ["--mask", ["mask.png", "--init-image", "a"], "request", "maskImage", "mask.png"],
+  ["--mask-blur", ["4", "--init-image", "a", "--mask", "m"], "request", "maskBlur", 4],
+  ["--inpaint-area", ["masked", "--init-image", "a", "--mask", "m"], "request", "inpaintArea", "masked"],
+  ["--mask-padding", ["16", "--inpaint-area", "masked", "--init-image", "a", "--mask", "m"], "request", "maskPadding", 16],
+  ["--outpaint", ["0,0, 64,8", "--init-image", "a"], "request", "outpaint", [0, 0, 64, 8]],
+  ["--paste-back", ["--init-image", "a", "--mask", "m"], "request", "pasteBack", true],
   ["--model", ["org/name"], "load", "model", "org/name"],
   ["--model-config", ["c"], "load", "modelConfig", "c"],
   ["--prediction", ["edm-v"], "load", "prediction", "edm-v"],
@@ -425,4 +433,12 @@ test.each([
     code,
     remedy: expect.stringMatching(remedy),
   });
+});
+
+test("one number grows a picture at all sides; other forms are refused", async () => {
+  const grown = async (text: string) =>
+    (await optionsOf(...MINIMAL, "--init-image", "a", "--outpaint", text)).requests[0]!.outpaint;
+  expect(await grown("64")).toEqual([64, 64, 64, 64]);
+  for (const text of ["1,2", "a,b,c,d", "", "1,2,3,4,5", "-8"])
+    await expect(grown(text), text).rejects.toMatchObject({ code: "outpaint/wrong-form" });
 });

@@ -50,6 +50,13 @@ Few steps:
   A model or LoRA made for few steps (SDXL-Lightning, Hyper-SD, DMD2, TCD, LCM, SDXL-Turbo) is recognised by its metadata, its name or its
   scheduler. Scheduler, timesteps, steps and guidance then follow the model unless you set them; a note says so.
 
+From a picture:
+  --init-image draws over a picture; --strength says how much of it is redrawn. With --mask only its white parts are drawn, grey ones less.
+  The picture's size is the result's; --width and --height scale it, and cut it to another shape. The person is merged in as in a whole run:
+  merge steps count from its first step, so that a strength of 0.4 has the person from the start. Models made for inpainting need a mask.
+    --inpaint-area masked    draw the mask's surroundings alone, at --width x --height, and put them back: for small faces and details
+    --outpaint 0,0,256,0     draw 256 pixels more at the right side
+
 Options from a file:
   --config case.json sets any of these options: {"prompt": "...", "steps": 30, "idImage": ["a.jpg"], "originalSize": "1024x768"},
   named as here, as in code (numInferenceSteps) or as in diffusers (num_inference_steps). Flags take precedence.
@@ -71,6 +78,8 @@ Examples:
   photomaker generate -m sdxl.safetensors -a photomaker-v1.bin -i photos/*.jpg -p "a woman img, oil painting" \\
     --style-strength 40 --num-images 4 --out paintings
   photomaker generate -m sdxl.safetensors -a photomaker-v2.bin --faces antelopev2/ -i me.jpg family.jpg#2 -p "a man img" --likeness
+  photomaker generate -i me.jpg -p "a man img, oil painting" --init-image photo.png --strength 0.5
+  photomaker generate -i me.jpg -p "close-up photo of a man img" --init-image party.png --mask face.png --inpaint-area masked
   photomaker generate -m sdxl.safetensors -p "a lighthouse in a storm" --lora style.safetensors:0.8 --steps 30 --out storm.png
 `;
 

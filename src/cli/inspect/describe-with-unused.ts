@@ -34,8 +34,8 @@ const ALONE: { readonly [K in Description["kind"]]?: readonly ComponentName[] } 
 
 async function unusedIn({ path, kind }: Description): Promise<string[]> {
   if (kind === "photomaker-v1" || kind === "photomaker-v2") return unusedInAdapter(path);
-  if (kind === "sdxl") {
-    const { components } = await openModel(path);
+  if (kind === "sdxl" || kind === "sdxl-inpainting") {
+    const { components } = await openModel(path, { fillsMasks: true });
     return COMPONENTS.flatMap((name) => said(name, unusedOf(name, components[name])));
   }
   const parts = await openParts(Object.fromEntries((ALONE[kind] ?? []).map((name) => [name, path])));

@@ -166,7 +166,7 @@ async function readersFor(path: string | undefined) {
   const { openModel } = await import("../../weights/open-model.node.ts");
   const { clipTextConfig } = await import("../../models/clip-text-config.ts");
   const { readersOf } = await import("../../sessions/text/readers.node.ts");
-  const model = await openModel(path);
+  const model = await openModel(path, { fillsMasks: true });
   const settingsOf = (name: "text_encoder" | "text_encoder_2") =>
     clipTextConfig(model.components[name].config, model.components[name].tensors, name);
   const settings = [settingsOf("text_encoder"), settingsOf("text_encoder_2")] as const;

@@ -63,6 +63,21 @@ export function heightAndWidth(text: string, flag: string): [number, number] {
 export const topAndLeft = (text: string, flag: string): [number, number] => pair(text, ",", flag, "Y,X in pixels", "0,128");
 
 /**
+ * Parses `L,T,R,B`, or one number for all sides.
+ * @throws UserError outpaint/wrong-form
+ */
+export function fourSides(text: string, flag: string): [number, number, number, number] {
+  const sides = text.split(",").map((side) => (/^\s*\d+\s*$/.test(side) ? Number(side) : Number.NaN));
+  const [left, top = left, right = left, bottom = left] = sides;
+  if ((sides.length === 1 || sides.length === 4) && sides.every(Number.isFinite)) return [left!, top!, right!, bottom!];
+  throw new UserError(
+    `${flag.replace(/^-+/, "")}/wrong-form`,
+    `${flag} is "${text}", and must be L,T,R,B in pixels.`,
+    `For example: ${flag} 0,0,256,0 for the right side, or ${flag} 128 for all.`,
+  );
+}
+
+/**
  * Parses `path:scale`, or a path alone with scale 1. The path may contain colons (Windows drives, `org/name:file`). Behind `:lbw=` stand
  * weights of blocks, as sd-webui-lora-block-weight writes them.
  * @throws UserError lora/scale, lora/blocks

@@ -26,6 +26,8 @@ export interface Drawn {
   readonly mergeStep: number | undefined;
   /** Says how similar the picture is to the photos. */
   readonly judge?: ((picture: Rgb8) => Promise<Likeness>) | undefined;
+  /** Puts it into the picture that it started from, if that is wished. */
+  readonly paste?: ((drawn: Rgb8) => Rgb8) | undefined;
 }
 
 /**
@@ -34,11 +36,12 @@ export interface Drawn {
  */
 export async function decodePicture(
   decoders: Decoders & { readonly options: LoadOptions; readonly scheduler: unknown },
-  { request, seed, chosen, faces, index, width, height, mergeStep, judge }: Drawn,
+  { request, seed, chosen, faces, index, width, height, mergeStep, judge, paste }: Drawn,
   latents: Plane,
   observer: LoadObserver,
 ): Promise<ImageEvent> {
-  const picture = await decodeLatents(decoderOf(decoders, request), latents, observer);
+  const decoded = await decodeLatents(decoderOf(decoders, request), latents, observer);
+  const picture = paste === undefined ? decoded : paste(decoded);
   const likeness = await judge?.(picture);
   const made = {
     request: { ...request, width, height, seed },

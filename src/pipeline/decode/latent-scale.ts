@@ -21,6 +21,19 @@ export function unscaled(
   });
 }
 
+/** Latents of the VAE in the denoiser's scale: the inverse of {@link unscaled}. */
+export function inDenoiserScale(
+  { data, channels }: Pick<Plane, "data" | "channels">,
+  { scalingFactor, shiftFactor, latentsMean, latentsStd }: Scale,
+): Float32Array {
+  if (latentsMean === undefined || latentsStd === undefined) return data.map((v) => (v - shiftFactor) * scalingFactor);
+  const area = data.length / channels;
+  return data.map((v, i) => {
+    const channel = Math.floor(i / area);
+    return ((v - latentsMean[channel]!) * scalingFactor) / latentsStd[channel]!;
+  });
+}
+
 /** Latents in the scale of SDXL's denoiser, of a model whose latents have another, and whose VAE is SDXL's. */
 export const inScaleOfSdxl = (latents: Pick<Plane, "data" | "channels">, own: Scale): Float32Array =>
   unscaled(latents, own).map((v) => v * SDXL_SCALING_FACTOR);

@@ -6,15 +6,19 @@ import type { NormalSource } from "../../core/random/normal-source.ts";
 import { TorchCpuGenerator } from "../../core/random/torch-cpu-generator.ts";
 import { encodePng } from "../../image/index.ts";
 import type { Device } from "../../runtime/device.ts";
-import type { Query, Sampler } from "../../samplers/sampler.ts";
+import { askAbout } from "../../samplers/ask.ts";
+import type { Query, Sampler, Sampling } from "../../samplers/sampler.ts";
+import type { DecoderGraph } from "../../sessions/graphs.ts";
 import type { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { Decoder } from "../decode/decode.ts";
+import { inDenoiserScale } from "../decode/latent-scale.ts";
 import type { Preview } from "../decode/preview.ts";
 import type { Plane } from "../decode/tiles.ts";
 import type { Progress } from "../progress.ts";
 import type { SettledRequest } from "../settle.ts";
 import { type DenoiserOptions, evaluate } from "./denoiser.ts";
 import { extensionsOf } from "./extensions.ts";
+import { type Begun, beginFrom, type SampledStart, sampleStart } from "./from-picture.ts";
 import type { Prepared } from "./prepared.ts";
 import { readLatents } from "./read-latents.ts";
 import { textGuidance } from "./text-guidance.ts";
@@ -22,8 +26,8 @@ import { textGuidance } from "./text-guidance.ts";
 /** What a drawing is made with. */
 export interface Denoiser {
   readonly unet: { readonly sessions: UNetSessions };
-  /** Its factor tells the size of the picture, its tiny stand-in shows previews. */
-  readonly vae: { readonly graph: { readonly factor: number } };
+  /** Its factor tells the size of the picture, its config the scale of latents, its tiny stand-in shows previews. */
+  readonly vae: { readonly graph: Pick<DecoderGraph, "factor" | "config"> };
   readonly tinyVae: Decoder | undefined;
   readonly device: Device;
   readonly unloadAfterUse: boolean;
@@ -31,6 +35,8 @@ export interface Denoiser {
 
 export interface DenoiseOptions {
   readonly sampler: Sampler;
+  /** Index of the first evaluation, for pictures that start from others; 0 when absent. */
+  readonly from?: number;
   /** [pictures of all requests, channels, height, width] */
   readonly dims: readonly [number, number, number, number];
   /** Shows the pictures after each step, if wished. */
@@ -47,29 +53,35 @@ export interface DenoiseOptions {
 export async function denoise(
   { unet, vae, tinyVae, device, unloadAfterUse }: Denoiser,
   prepared: readonly Prepared[],
-  { sampler, dims, preview, progress, emit, signal }: DenoiseOptions,
+  { sampler, from = 0, dims, preview, progress, emit, signal }: DenoiseOptions,
 ): Promise<{ initialNoise: Float32Array; final: Float32Array }> {
   const [images, channels, height, width] = dims;
-  const sources = prepared.map(({ request, seed }) =>
-    ofDrawn(request, request.generatorDevice === "cuda" ? new CudaPhiloxGenerator(seed) : new TorchCpuGenerator(seed)),
+  const generators = prepared.map(({ request, seed }) =>
+    request.generatorDevice === "cuda" ? new CudaPhiloxGenerator(seed) : new TorchCpuGenerator(seed),
   );
+  const sources = prepared.map(({ request }, i) => ofDrawn(request, generators[i]!));
   const noise = sideBySide(
     sources,
     prepared.map(({ request }) => drawnImages(request) / images),
   );
   const initialNoise = new Float32Array(images * channels * height * width);
   let filled = 0;
-  for (const [i, { request }] of prepared.entries()) {
+  const starts: SampledStart[] = [];
+  const scaled = (data: Float32Array): Float32Array => inDenoiserScale({ data, channels }, vae.graph.config);
+  for (const [i, { request, start }] of prepared.entries()) {
     const size = drawnImages(request) * channels * height * width;
     const all = [request.numImagesPerPrompt, channels, height, width];
-    const latents =
+    const draw = async (): Promise<Float32Array> =>
       request.latents === undefined ? sources[i]!.randn(size) : shareOf(await readLatents(request.latents, all), request);
-    initialNoise.set(latents, filled);
+    const begun = start && (await sampleStart(start, generators[i]!, scaled, draw));
+    if (begun !== undefined) starts.push(begun.sampled);
+    initialNoise.set(begun?.noise ?? (await draw()), filled);
     filled += size;
   }
   const [{ request }] = prepared as [Prepared];
   const total = sampler.timesteps.length;
   signal.throwIfAborted();
+  const begun = starts.length === 0 ? undefined : beginFrom(starts, initialNoise, sampler, from);
   const wished = extensionsOf(request);
   const loaded = await unet.sessions.get(wished, progress);
   const denoiser: DenoiserOptions = {
@@ -78,24 +90,33 @@ export async function denoise(
     extensions: wished.map((extension) => extension.start(loaded.parts)),
     dims,
     device,
+    beside: begun?.beside,
   };
-  const sampling = sampler.sample(
-    initialNoise.map((v) => v * sampler.initNoiseSigma),
-    { noise, eta: request.eta },
-  );
+  const sampling = sampler.sample(begun?.latents ?? initialNoise.map((v) => v * sampler.initNoiseSigma), {
+    noise,
+    eta: request.eta,
+    from,
+  });
   let asked = sampling.next();
   while (!asked.done) {
     signal.throwIfAborted();
-    const query = asked.value;
+    const query = begun?.putBack === undefined ? asked.value : restored(sampling, asked.value, begun.putBack);
     const start = performance.now();
     const output = await evaluate(denoiser, query);
     refuseNaN(output, query, total);
-    progress.evaluated((performance.now() - start) / 1000, query.index + 1, total);
-    if (preview) emit({ type: "preview", step: query.index + 1, images: await previews(query.original(output), dims, preview) });
+    progress.evaluated((performance.now() - start) / 1000, query.index + 1 - from, total - from);
+    if (preview)
+      emit({ type: "preview", step: query.index + 1 - from, images: await previews(query.original(output), dims, preview) });
     asked = sampling.next(output);
   }
   if (unloadAfterUse) await Promise.all([unet.sessions.unload(), tinyVae?.session.unload()]);
-  return { initialNoise, final: asked.value };
+  return { initialNoise, final: begun === undefined ? asked.value : begun.finish(asked.value) };
+}
+
+/** A query about latents in which what masks keep is restored. */
+function restored(sampling: Sampling, query: Query, putBack: NonNullable<Begun["putBack"]>): Query {
+  const latents = putBack(query.latents, query.index);
+  return latents === query.latents ? query : askAbout(sampling, latents);
 }
 
 /** One picture's latents. */

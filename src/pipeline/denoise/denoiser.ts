@@ -15,6 +15,8 @@ export interface DenoiserOptions {
   /** [pictures, channels, height, width] of the latents */
   readonly dims: readonly [number, number, number, number];
   readonly device: Device;
+  /** Channels that the UNet takes behind the latents, as they are at every evaluation: [pictures, channels, height, width]. */
+  readonly beside?: Float32Array | undefined;
 }
 
 /**
@@ -31,7 +33,7 @@ export const rowsAtOnce = (pixels: number, device: Device): number => Math.max(1
  * @returns [pictures, channels, height, width]
  */
 export async function evaluate(
-  { unet, guidance, extensions, dims, device }: DenoiserOptions,
+  { unet, guidance, extensions, dims, device, beside }: DenoiserOptions,
   { sample, timestep, index }: Pick<Query, "sample" | "timestep" | "index">,
 ): Promise<Float32Array> {
   const at = { index, timestep };
@@ -45,7 +47,7 @@ export async function evaluate(
   for (let from = 0, next = 0; from < rows.length; from = next) {
     next = Math.min(rows.length, from + atOnce, endOfLength(rows, from));
     const run: Run = { at, rows: rows.slice(from, next), from };
-    let feeds = feedsOf(sample, timestep, run.rows, dims);
+    let feeds = feedsOf(sample, timestep, run.rows, dims, beside);
     for (const extension of extensions) feeds = { ...feeds, ...(await extension.feeds?.(feeds, run)) };
     const answer = await unet.run(feeds, ["noise", ...extensions.flatMap((extension) => extension.wants?.(run) ?? [])]);
     for (const extension of extensions) extension.took?.(answer, run);
@@ -61,13 +63,23 @@ function endOfLength(rows: readonly Told[], from: number): number {
   return other < 0 ? rows.length : other;
 }
 
-function feedsOf(sample: Float32Array, timestep: number, rows: readonly Told[], dims: DenoiserOptions["dims"]): Feeds {
-  const [, channels, height, width] = dims;
+function feedsOf(
+  sample: Float32Array,
+  timestep: number,
+  rows: readonly Told[],
+  dims: DenoiserOptions["dims"],
+  beside: Float32Array = new Float32Array(),
+): Feeds {
+  const [pictures, channels, height, width] = dims;
   const size = channels * height * width;
-  const latents = new Float32Array(rows.length * size);
-  for (const [i, { picture }] of rows.entries()) latents.set(sample.subarray(picture * size, (picture + 1) * size), i * size);
+  const more = beside.length / pictures;
+  const latents = new Float32Array(rows.length * (size + more));
+  for (const [i, { picture }] of rows.entries()) {
+    latents.set(sample.subarray(picture * size, (picture + 1) * size), i * (size + more));
+    latents.set(beside.subarray(picture * more, (picture + 1) * more), i * (size + more) + size);
+  }
   return {
-    latents: floats(latents, rows.length, channels, height, width),
+    latents: floats(latents, rows.length, channels + more / (height * width), height, width),
     timestep: floats(Float32Array.of(timestep), 1),
     context: stack(rows.map((r) => r.context)),
     pooled: stack(rows.map((r) => r.pooled)),

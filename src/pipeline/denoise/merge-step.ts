@@ -26,15 +26,16 @@ export function mergeStepOf(request: {
 /**
  * Says when the identity comes in where steps are few and nothing was given, and when it never comes in.
  * @param total evaluations in all
+ * @param from the first of them that is made, where a picture starts from another; merge steps count from 0 all the same
  */
-export function mergeStepNotices(request: Parameters<typeof mergeStepOf>[0], total: number): Notice[] {
+export function mergeStepNotices(request: Parameters<typeof mergeStepOf>[0], total: number, from = 0): Notice[] {
   const without = Math.min(total, mergeStepOf(request) + 1);
   if (without === total) {
-    const message = `The person never comes in: all ${total} steps are before the merge step. A lower --start-merge-step (startMergeStep), such as ${Math.round(total / 5) - 1}, lets them in.`;
+    const message = `The person never comes in: all ${total - from} steps are before the merge step. A lower --start-merge-step (startMergeStep), such as ${Math.round(total / 5) - 1}, lets them in.`;
     return [{ code: "merge-step/never", message }];
   }
   if (request.startMergeStep !== undefined || request.styleStrength !== undefined || request.numInferenceSteps > FEW_STEPS)
     return [];
-  const message = `With few steps the person comes in early: ${total - without} of ${total} steps are with the person (start merge step ${without - 1}).`;
+  const message = `With few steps the person comes in early: ${total - Math.max(without, from)} of ${total - from} steps are with the person (start merge step ${without - 1}).`;
   return [{ code: "merge-step/few-steps", message }];
 }

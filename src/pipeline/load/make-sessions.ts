@@ -4,6 +4,7 @@ import type { ToPrepare } from "../../runtime/prepare.ts";
 import type { Feeds, Runtime } from "../../runtime/runtime.ts";
 import { hasComputed, withAllComputed, withComputed } from "../../sessions/computed-weights.ts";
 import {
+  type DecoderGraph,
   loraScales,
   NO_PAIRS,
   type Outputs,
@@ -17,9 +18,11 @@ import { inEightBits, type Precision } from "../../sessions/precision.ts";
 import { computeInCache, prepareInCache } from "../../sessions/runtimes.node.ts";
 import type { TextEncoder } from "../../sessions/text/text-stage.ts";
 import { UNetSessions } from "../../sessions/unet-sessions.ts";
+import { type PosteriorGraph, posteriorGraph, type VaeFiles } from "../../sessions/vae-encoder.ts";
 import { fingerprint } from "../../weights/fingerprint.node.ts";
 import { COMPONENTS, type ComponentName } from "../../weights/sdxl-single-file.ts";
 import type { IdEncoder } from "../encode/id-stage.ts";
+import type { PictureEncoder } from "../start/encode-start.ts";
 import type { Opened } from "./opened.ts";
 import type { OpenedAdapter } from "./opened-adapter.ts";
 
@@ -116,5 +119,17 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
     changes,
   });
 
-  return { lazy, inPrecision, textEncoder, idEncoder, denoiser };
+  /** Makes the VAE's encoder, in float32 in every precision. Its graph is built when it is first needed: some files have the decoder alone. */
+  function pictureEncoder(vae: VaeFiles, { factor, config }: DecoderGraph): PictureEncoder {
+    let built: PosteriorGraph | undefined;
+    const graph = (): PosteriorGraph => {
+      built ??= posteriorGraph(vae);
+      return built;
+    };
+    const prepare: Prepare<"mean" | "logVariance"> = async () => ({ outputs: graph().encode });
+    const session = lazy("vae_encoder", prepare, false, encoders);
+    return { factor, channels: config.latentChannels, session, check: () => void graph() };
+  }
+
+  return { lazy, inPrecision, textEncoder, idEncoder, denoiser, pictureEncoder };
 }

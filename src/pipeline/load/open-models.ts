@@ -58,6 +58,7 @@ export async function openModels(
     parts: partsGivenApart(options),
     prediction,
     zeroTerminalSnr,
+    fillsMasks: true,
     ...(modelConfig !== undefined && { config: modelConfig }),
   });
   const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
@@ -121,6 +122,7 @@ export async function openModels(
       }),
       largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
     },
+    pictureEncoder: make.pictureEncoder(model.components.vae, vae),
     tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
   };
   return {

@@ -4,6 +4,7 @@ import type { UNetSessions } from "../../sessions/unet-sessions.ts";
 import type { Decoders } from "../decode/decode.ts";
 import type { Denoiser } from "../denoise/denoise.ts";
 import type { Encoders } from "../encode/encode.ts";
+import type { PictureEncoder } from "../start/encode-start.ts";
 import type { Room } from "./check-room.ts";
 import type { Detected } from "./few-step.ts";
 
@@ -13,6 +14,8 @@ export interface Opened extends Encoders, Denoiser, Decoders {
   readonly unet: { readonly graph: UNetGraph; readonly sessions: UNetSessions };
   readonly vae: Decoders["vae"];
   readonly tinyVae: Decoders["tinyVae"];
+  /** For pictures to start from. */
+  readonly pictureEncoder: PictureEncoder;
   readonly unloadAfterUse: boolean;
   /** Whether encoders run in a process of their own, so that the denoiser can be loaded meanwhile. */
   readonly apart: boolean;
