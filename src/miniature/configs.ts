@@ -1,5 +1,7 @@
 /** Side of the miniature's pictures, pixels. */
 export const SIDE = 64;
+/** Side of the pictures of its sharp decoder. */
+export const SHARP_SIDE = 128;
 /** Side and channels of its latents. */
 export const LATENT_SIDE = 16;
 export const LATENT_CHANNELS = 8;
@@ -112,3 +114,6 @@ export const SCHEDULER_CONFIG = {
   timestep_spacing: "trailing",
   rescale_betas_zero_snr: true,
 } as const;
+
+/** Sizes of the sharp decoder: levels at the latents' size and at twice and four times it, which is that of the VAE's pictures. */
+export const SHARP_CONFIG = { channels: [80, 56, 32], blocks: [3, 2, 2], groups: 8 } as const;

@@ -17,9 +17,17 @@ import { VISION, variedIdPixels } from "./vision-task.ts";
 
 const AT_ONCE = 32;
 
+/** Pictures [count, SIDE, SIDE, 3] of the people of a seed. */
+export type PicturesToEncode = Pick<DataSet, "seed" | "people" | "scenes" | "pictures">;
+
 /** Encodes all pictures to unscaled latent means, once per VAE; keeps them in the folder: [pictures, LATENT_SIZE]. */
-export async function encodePictures(folder: string, data: DataSet, vae: Tensors): Promise<Float32Array> {
-  return kept(folder, await nameOf("latents", data, vae), data.scenes.length * LATENT_SIZE, async (out) => {
+export async function encodePictures(
+  folder: string,
+  data: PicturesToEncode,
+  vae: Tensors,
+  name = "latents",
+): Promise<Float32Array> {
+  return kept(folder, await nameOf(name, data, vae), data.scenes.length * LATENT_SIZE, async (out) => {
     const graph = vaeEncoderGraph({ config: VAE_CONFIG, tensors: vae }, [namedDim("batch"), 3, SIDE, SIDE]);
     await withRuntime({}, async (runtime) => {
       const means = await openVaeEncoder(runtime, graph, "mean");
@@ -62,12 +70,16 @@ export async function encodeIdFeatures(folder: string, data: DataSet, vision: Te
 }
 
 /** File name that depends on the weights and on how the world is drawn. */
-async function nameOf(what: string, { seed, people }: DataSet, weights: Tensors): Promise<string> {
+export async function nameOf(
+  what: string,
+  { seed, people }: Pick<DataSet, "seed" | "people">,
+  weights: Tensors,
+): Promise<string> {
   const key = await fingerprint([...weights.values()], worldKey(seed));
   return `${what}-${seed}-${people}-${key.slice(0, 8)}`;
 }
 
-async function kept(
+export async function kept(
   folder: string,
   name: string,
   length: number,

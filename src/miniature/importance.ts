@@ -1,4 +1,4 @@
-import { faceBox, landmarks } from "../minifaces/index.ts";
+import { type DrawnPerson, faceBox, landmarks, type Scene } from "../minifaces/index.ts";
 import { type DataSet, PICTURES } from "./data-set.ts";
 
 /** Loss weight of each part of a picture, added to the background's 1. */
@@ -12,19 +12,29 @@ export interface Importance {
 const EYE_REACH = 4.5;
 
 /**
- * Loss weights of a picture's pixels or latent pixels, at mean 1: [side, side]. A face is a tenth of the picture and an eye a hundredth, but
- * they identify a person, and a uniform loss would learn them last.
+ * Loss weights of the pixels or latent pixels of picture number `index`: {@link importanceOf}.
  * @param mask the person's share of each place, [side, side]
  */
-export function importanceMap(
+export const importanceMap = (
   data: Pick<DataSet, "persons" | "scenes">,
   index: number,
   mask: ArrayLike<number>,
   side: number,
+  importance: Importance,
+): Float32Array => importanceOf(data.persons[Math.floor(index / PICTURES)]!, data.scenes[index]!, mask, side, importance);
+
+/**
+ * Loss weights of a picture's pixels or latent pixels, at mean 1: [side, side]. A face is a tenth of the picture and an eye a hundredth, but
+ * they identify a person, and a uniform loss would learn them last.
+ * @param mask the person's share of each place, [side, side]
+ */
+export function importanceOf(
+  who: DrawnPerson,
+  scene: Scene,
+  mask: ArrayLike<number>,
+  side: number,
   { person, face, eyes }: Importance,
 ): Float32Array {
-  const who = data.persons[Math.floor(index / PICTURES)]!;
-  const scene = data.scenes[index]!;
   const box = faceBox(who, scene);
   const { leftEye, rightEye } = landmarks(who, scene);
   const reach = (EYE_REACH * scene.scale) / 100;

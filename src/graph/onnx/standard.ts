@@ -1,5 +1,6 @@
 import { mulDims } from "../dim.ts";
 import { geluOp } from "../ops/activation.ts";
+import { detachOp } from "../ops/detach.ts";
 import {
   absOp,
   addOp,
@@ -23,7 +24,7 @@ import { gatherOp, oneHotOp, scatterRowsOp, takeRowsOp } from "../ops/gather.ts"
 import { broadcastToOp, concatOp, padOp, permuteOp, reduceSumOp, reshapeOp, sliceOp } from "../ops/layout.ts";
 import { linearOp, type MatmulAttrs, matmulOp } from "../ops/matrix.ts";
 import { reduceMeanOp } from "../ops/reduce.ts";
-import { averagePoolOp, depthToSpaceOp, spaceToDepthOp, upsampleOp } from "../ops/resample.ts";
+import { averagePoolOp, depthToSpaceOp, spaceToDepthOp, upsampleBicubicOp, upsampleOp } from "../ops/resample.ts";
 import { rangeOp } from "../ops/source.ts";
 import { takeFirstOp } from "../ops/take-first.ts";
 import { fixedSize, type Op, size, type Tensor } from "../tensor.ts";
@@ -54,6 +55,7 @@ export const standardLowerings: Lowerings = new Map([
   plain(signOp, "Sign"),
   plain(reluOp, "Relu"),
   plain(geluOp, "Gelu"),
+  plain(detachOp, "Identity"),
   lower(matmulOp, matmul),
   lower(reduceSumOp, (y, [x], e) => e.node("ReduceSum", [x!, e.ints(y.attrs.axes)], keep(y))),
   lower(reduceMeanOp, (y, [x], e) => e.node("ReduceMean", [x!, e.ints(y.attrs.axes)], keep(y))),
@@ -91,6 +93,11 @@ export const standardLowerings: Lowerings = new Map([
   lower(upsampleOp, (y, [x], e) => {
     const scales = e.floats([1, 1, y.attrs.factor, y.attrs.factor], [4]);
     const attrs = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
+    return e.node("Resize", [x!, "", scales], { attrs });
+  }),
+  lower(upsampleBicubicOp, (y, [x], e) => {
+    const scales = e.floats([1, 1, y.attrs.factor, y.attrs.factor], [4]);
+    const attrs = { mode: "cubic", coordinate_transformation_mode: "half_pixel", cubic_coeff_a: { float: -0.75 } };
     return e.node("Resize", [x!, "", scales], { attrs });
   }),
   lower(spaceToDepthOp, (y, [x], e) => e.node("SpaceToDepth", [x!], { attrs: { blocksize: y.attrs.factor } })),
