@@ -122,8 +122,9 @@ async function startOf(
   task: TrainingTask,
   folder: string,
   onNotice: MakeOptions["onNotice"],
-): Promise<Required<Pick<TrainingTask, "from" | "config">>> {
+): Promise<Required<Pick<TrainingTask, "from" | "config">> | undefined> {
   const earlier = await earlierWeights(folder, task.name);
+  if (earlier === undefined && task.name === "sharp") return undefined; // older miniatures have none
   if (earlier === undefined)
     throw new UserError(
       "train/no-start",
