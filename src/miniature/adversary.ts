@@ -22,7 +22,7 @@ const LAYERS: readonly Layer[] = [
 const SLOPE = 0.2;
 /** Keeps the size of values about equal from layer to layer. */
 const GAIN = 1.4;
-const SQUARINGS = 5;
+const SQUARINGS = 9;
 
 export interface Judgement {
   /** [B, 1, H/8, W/8]: above 0 means drawn, below 0 made. */
@@ -55,7 +55,7 @@ function convolve(x: Tensor, w: Weights, { out, kernel, stride }: Layer, spectra
 }
 
 /**
- * The largest singular value of a matrix, []: power iteration on its Gram matrix, which squaring makes of 32 steps without a state that would have
+ * The largest singular value of a matrix, []: power iteration on its Gram matrix, which squaring makes of 512 steps without a state that would have
  * to be kept from update to update. The gradient takes the singular vectors as fixed, as torch's spectral_norm does.
  */
 function largestSingularValue(matrix: Tensor): Tensor {

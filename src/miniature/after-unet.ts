@@ -28,7 +28,8 @@ export interface Denoising {
   readonly eta: number;
 }
 
-const AT_ONCE = 32;
+/** Most pictures in one evaluation. */
+const MOST = 32;
 const TIME_IDS = [SIDE, SIDE, 0, 0, SIDE, SIDE];
 
 /**
@@ -45,35 +46,36 @@ export async function denoisedLatents(
   how: Denoising,
 ): Promise<Float32Array> {
   const { name, count } = how;
+  const atOnce = Math.min(MOST, count);
   return kept(folder, await nameOf(name, data, base), count * LATENT_SIZE, (out) =>
     withRuntime({}, async (runtime) => {
       const part = (prefix: string) => new Checkpoint(withoutPrefix(base, `${prefix}.`), prefix);
-      const text = textEncoders(AT_ONCE, [part("text_encoder"), part("text_encoder_2")]);
-      const noisy = input("noisy", latentDims(AT_ONCE));
-      const v = miniUNet(noisy, input("timestep", [AT_ONCE]), { ...text, keep: input("keep", [AT_ONCE, 1]) }, part("unet"));
+      const text = textEncoders(atOnce, [part("text_encoder"), part("text_encoder_2")]);
+      const noisy = input("noisy", latentDims(atOnce));
+      const v = miniUNet(noisy, input("timestep", [atOnce]), { ...text, keep: input("keep", [atOnce, 1]) }, part("unet"));
       const session = await runtime.load({ v });
-      for (let from = 0; from < count; from += AT_ONCE) {
-        const texts = textsOf(data, from);
+      for (let from = 0; from < count; from += atOnce) {
+        const texts = textsOf(data, from, atOnce);
         const predict = async (x: Float32Array, t: readonly number[], keep: number): Promise<Float32Array> =>
           (
             await session.run({
               ...texts,
-              noisy: floats(x, ...latentDims(AT_ONCE)),
-              timestep: floats(Float32Array.from(t), AT_ONCE),
-              keep: floats(new Float32Array(AT_ONCE).fill(keep), AT_ONCE, 1),
+              noisy: floats(x, ...latentDims(atOnce)),
+              timestep: floats(Float32Array.from(t), atOnce),
+              keep: floats(new Float32Array(atOnce).fill(keep), atOnce, 1),
               timeIds: floats(
-                Float32Array.from({ length: AT_ONCE * 6 }, (_, i) => TIME_IDS[i % 6]!),
-                AT_ONCE,
+                Float32Array.from({ length: atOnce * 6 }, (_, i) => TIME_IDS[i % 6]!),
+                atOnce,
                 6,
               ),
             })
           ).v.data as Float32Array;
-        const rows = Array.from({ length: AT_ONCE }, (_, i) => (from + i) % data.scenes.length);
-        const clean = new Float32Array(AT_ONCE * LATENT_SIZE);
+        const rows = Array.from({ length: atOnce }, (_, i) => (from + i) % data.scenes.length);
+        const clean = new Float32Array(atOnce * LATENT_SIZE);
         for (const [i, row] of rows.entries())
           clean.set(latents.subarray(row * LATENT_SIZE, (row + 1) * LATENT_SIZE), i * LATENT_SIZE);
         const result = await denoise(clean, how, from, predict);
-        out.set(result.subarray(0, Math.min(AT_ONCE, count - from) * LATENT_SIZE), from * LATENT_SIZE);
+        out.set(result.subarray(0, Math.min(atOnce, count - from) * LATENT_SIZE), from * LATENT_SIZE);
       }
     }),
   );
@@ -82,19 +84,19 @@ export async function denoisedLatents(
 /** Shares of phrases about the person's looks in a caption. */
 const IDENTITY = [0, 0.3, 0.6, 0.8] as const;
 
-function textsOf(data: SharpSet, from: number) {
+function textsOf(data: SharpSet, from: number, atOnce: number) {
   const tokenizer = miniTokenizer();
   const random = seededRandom(data.seed, from, 0);
-  const texts = Array.from({ length: AT_ONCE }, (_, i) => {
+  const texts = Array.from({ length: atOnce }, (_, i) => {
     const index = (from + i) % data.scenes.length;
     const caption = captionOf(personOf(data, index), data.scenes[index]!, random, { identity: random.pick(IDENTITY) });
     return encodePlain(tokenizer, caption, { length: POSITIONS, pad: tokenizer.pad }, "caption").ids;
   });
   return {
-    ids: integers(texts.flat(), AT_ONCE, POSITIONS),
+    ids: integers(texts.flat(), atOnce, POSITIONS),
     endAt: integers(
       texts.map((ids) => Math.max(0, ids.indexOf(tokenizer.end))),
-      AT_ONCE,
+      atOnce,
     ),
   };
 }
@@ -107,7 +109,7 @@ async function denoise(
   predict: (x: Float32Array, t: readonly number[], keep: number) => Promise<Float32Array>,
 ): Promise<Float32Array> {
   const random = seededRandom(low, high, steps, key);
-  const firsts = Array.from({ length: AT_ONCE }, () => low + random.integer(high - low));
+  const firsts = Array.from({ length: clean.length / LATENT_SIZE }, () => low + random.integer(high - low));
   const times = (i: number): number[] => firsts.map((t) => Math.floor((t * (steps - i)) / steps));
   const noise = gaussians(random, clean.length);
   const rowOf = (i: number): number => Math.floor(i / LATENT_SIZE);

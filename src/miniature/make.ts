@@ -218,8 +218,8 @@ async function sharpInputs(
   const count = data.scenes.length;
   const through = (how: Denoising) => denoisedLatents(kept, data, encoded, base, how);
   const once = await through({ name: "once", count, from: [30, 450], steps: 1, guidance: 1, eta: 0 });
-  const some = await through({ name: "some", count: Math.min(count, 2000), from: [480, 481], steps: 4, guidance: 2, eta: 0 });
-  const generation = { count: Math.min(count, 400), from: [999, 1000], steps: 20, guidance: 3 } as const;
+  const some = await through({ name: "some", count: Math.ceil(count / 3), from: [480, 481], steps: 4, guidance: 2, eta: 0 });
+  const generation = { count: Math.ceil(count / 15), from: [999, 1000], steps: 16, guidance: 3 } as const;
   const plain = await through({ ...generation, name: "ddim", eta: 0 });
   const ancestral = await through({ ...generation, name: "ancestral", eta: 1 });
   const generated = new Float32Array(plain.length + ancestral.length);

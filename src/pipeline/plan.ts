@@ -6,7 +6,7 @@ import type { Notice } from "../core/notice.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { switchesOf } from "../text/prompt-pieces.ts";
 import { parsePrompt } from "../text/prompt-tree.ts";
-import { decoderOf } from "./decode/decode.ts";
+import { decoderOf, usualDecoder } from "./decode/decode.ts";
 import { checkExtensions, extensionsOf } from "./denoise/extensions.ts";
 import { mergeStepNotices, mergeStepOf } from "./denoise/merge-step.ts";
 import { guidedEvaluations } from "./denoise/text-guidance.ts";
@@ -45,7 +45,7 @@ export interface Plan {
 
 type Planned = Pick<
   Opened,
-  "text" | "fewStep" | "scheduler" | "identity" | "unet" | "vae" | "tinyVae" | "room" | "unloadAfterUse"
+  "text" | "fewStep" | "scheduler" | "identity" | "unet" | "vae" | "tinyVae" | "sharp" | "room" | "unloadAfterUse"
 >;
 
 /**
@@ -55,7 +55,10 @@ type Planned = Pick<
  *   DeepCache, T-GATE and token downsampling
  */
 export function planOf(models: Planned, given: readonly GenerateRequest[]): Plan {
-  const settled = given.map((request) => settle(request, models.fewStep));
+  const settled = given.map((request) => {
+    const decoder = request.decoder ?? usualDecoder(models);
+    return settle({ ...request, decoder }, models.fewStep);
+  });
   const requests = settled.map(({ request }) => request);
   const first = requests[0]!;
   const size = sizeOf(models, first);

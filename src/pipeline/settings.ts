@@ -11,6 +11,9 @@ import type { ChosenTexts } from "./encode/choose-texts.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
 import type { SettledRequest } from "./settle.ts";
 
+/** Names of decoders in a picture's text; the VAE goes without saying. */
+const DECODER_NAMES = { vae: undefined, "tiny-vae": "TAESD", sharp: "sharp" } as const;
+
 /** Settings that a picture was made with. */
 export interface PictureSettings {
   readonly request: SettledRequest & { readonly width: number; readonly height: number; readonly seed: Seed };
@@ -115,7 +118,7 @@ export function settingsText({ request, load, index, chosen, sampler, mergeStep 
       ...told("generatorDevice", request.generatorDevice === "cuda" ? "NV" : undefined),
       ["Size", `${request.width}x${request.height}`],
       named(LoadOptions, "model", shortName(load.model)),
-      ...told("decoder", request.decoder === "tiny-vae" ? "TAESD" : undefined),
+      ...told("decoder", DECODER_NAMES[request.decoder ?? "vae"]),
       ...told("deepCache", request.deepCache),
       ...told("tokenDownsampling", request.tokenDownsampling),
       ...told("tGate", request.tGate),

@@ -18,6 +18,8 @@ export interface ModelFiles {
   /** Absolute path */
   readonly path: string;
   readonly components: Readonly<Record<ComponentName, ModelComponent>>;
+  /** The decoder of twice the VAE's size that lies beside it in the folder `sharp_decoder`. */
+  readonly sharpDecoder?: ModelComponent;
   /** Content of scheduler_config.json, adjusted to the prediction type that the weights declare; undefined where nothing gives it */
   readonly scheduler?: JsonObject;
   /** Folders of both tokenizers; undefined: use the vocabulary that comes with this package. */

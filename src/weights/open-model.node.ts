@@ -77,7 +77,25 @@ async function openFolder(path: string): Promise<ModelFiles> {
     }),
   }));
   const emptyPromptIsZeros = index.force_zeros_for_empty_prompt !== false;
-  return { kind: "folder", path, components, ...(await readRest(path, notices)), emptyPromptIsZeros, metadata: {}, notices };
+  const sharpDecoder = await openSharpDecoder(path);
+  return {
+    kind: "folder",
+    path,
+    components,
+    ...(sharpDecoder && { sharpDecoder }),
+    ...(await readRest(path, notices)),
+    emptyPromptIsZeros,
+    metadata: {},
+    notices,
+  };
+}
+
+async function openSharpDecoder(path: string): Promise<ModelComponent | undefined> {
+  const folder = join(path, "sharp_decoder");
+  if (!(await exists(folder))) return undefined;
+  const weights = await readComponentFolder(folder);
+  if (weights === undefined) return undefined;
+  return { tensors: weights.tensors, files: weights.files, config: await readJsonObject(join(folder, "config.json")) };
 }
 
 async function openSingleFile(path: string, { config }: OpenModelOptions): Promise<ModelFiles> {

@@ -7,7 +7,16 @@ import { probeEightBits } from "../../runtime/eight-bit-probe.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { runsApart } from "../../sessions/apart.ts";
 import { EncodingCache } from "../../sessions/encoding-cache.ts";
-import { type DecoderGraph, idGraph, NO_PAIRS, textGraph, tinyVaeGraph, unetGraph, vaeGraph } from "../../sessions/graphs.ts";
+import {
+  type DecoderGraph,
+  idGraph,
+  NO_PAIRS,
+  sharpGraph,
+  textGraph,
+  tinyVaeGraph,
+  unetGraph,
+  vaeGraph,
+} from "../../sessions/graphs.ts";
 import type { ModelSizes } from "../../sessions/memory.ts";
 import { choosePrecision, type Precision } from "../../sessions/precision.ts";
 import { availableMemory } from "../../sessions/runtimes.node.ts";
@@ -67,6 +76,7 @@ export async function openModels(
     text[1].config.width,
   ]);
   const vae = vaeGraph(model);
+  const sharp = sharpGraph(model);
   const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
   const { readers, notices: read } = await readersOf(model, [text[0].config, text[1].config]);
   const identity = adapter && (await identityOf(adapter, unet.config.contextDim));
@@ -121,6 +131,13 @@ export async function openModels(
       session: inPrecision({ model: "vae", from, outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, { half: false }),
       largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
     },
+    sharp: sharp && {
+      graph: sharp,
+      session: inPrecision({ model: "sharp_decoder", from, outputs: sharp.decode, pairs: NO_PAIRS }, sharp.decode, {
+        half: false,
+      }),
+      largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
+    },
     tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
   };
   return {
@@ -134,6 +151,7 @@ export async function openModels(
         vae,
         text_encoder: text[0],
         text_encoder_2: text[1],
+        ...(sharp && { "the sharp decoder": sharp }),
         ...(tinyVae && { "the tiny VAE": tinyVae }),
       }),
       ...read,

@@ -13,6 +13,7 @@ export interface Opened extends Encoders, Denoiser, Decoders {
   readonly unet: { readonly graph: UNetGraph; readonly sessions: UNetSessions };
   readonly vae: Decoders["vae"];
   readonly tinyVae: Decoders["tinyVae"];
+  readonly sharp: Decoders["sharp"];
   readonly unloadAfterUse: boolean;
   /** Whether encoders run in a process of their own, so that the denoiser can be loaded meanwhile. */
   readonly apart: boolean;
