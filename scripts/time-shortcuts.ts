@@ -6,12 +6,11 @@ import "./show-help.ts";
 import { type FloatArray, floats, integers, type NdArray } from "../src/core/array.ts";
 import { floatsToHalves } from "../src/core/floats.ts";
 import { seededRandom } from "../src/core/random/seeded-random.ts";
-import { namedDim } from "../src/graph/dim.ts";
-import { input, param } from "../src/graph/ops/source.ts";
+import { param } from "../src/graph/ops/source.ts";
 import { Weights } from "../src/graph/weights.ts";
 import { deepCacheParts } from "../src/models/deep-cache.ts";
 import { gateCrossAttention, gatedLayers, givenTo, saidBy } from "../src/models/t-gate.ts";
-import { type UNetConfig, unet } from "../src/models/unet.ts";
+import { type UNetConfig, unet, unetInputs } from "../src/models/unet.ts";
 import { ortRuntime } from "../src/runtime/node/ort-runtime.ts";
 
 const CONFIG: UNetConfig = {
@@ -40,18 +39,7 @@ const weight = (path: string, shape: readonly number[]) => {
   const bytes = new Uint8Array(floatsToHalves(values).buffer);
   return param(path, { name: path, dtype: "F16", shape, source: { kind: "bytes", bytes, length: bytes.length } } as never);
 };
-const batch = namedDim("batch");
-const noise = unet(
-  {
-    latents: input("latents", [batch, 4, namedDim("height"), namedDim("width")]),
-    timestep: input("timestep", [1]),
-    context: input("context", [batch, namedDim("tokens"), CONFIG.contextDim]),
-    pooled: input("pooled", [batch, CONFIG.pooledDim]),
-    timeIds: input("timeIds", [batch, 6]),
-  },
-  new Weights({ param: weight }),
-  CONFIG,
-);
+const noise = unet(unetInputs(CONFIG), new Weights({ param: weight }), CONFIG);
 
 const numbers = (...dims: number[]): FloatArray =>
   floats(

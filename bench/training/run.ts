@@ -20,7 +20,7 @@ const { reduceMean } = await import("../../src/graph/ops/reduce.ts");
 const { input } = await import("../../src/graph/ops/source.ts");
 const { Weights } = await import("../../src/graph/weights.ts");
 const { LATENT_CHANNELS, LATENT_SIDE, POSITIONS, UNET_CONFIG } = await import("../../src/miniature/configs.ts");
-const { unet } = await import("../../src/models/unet.ts");
+const { unet, unetInputs } = await import("../../src/models/unet.ts");
 const { unetConfig } = await import("../../src/models/unet-config.ts");
 const { ParallelSteps, trainingState } = await import("../../src/runtime/node/training/parallel-steps.ts");
 const { trainingOutputs } = await import("../../src/train/run.ts");
@@ -53,13 +53,8 @@ async function ours(): Promise<Way> {
   const weights = new TrainableWeights();
   const config = unetConfig(UNET_CONFIG, new Map());
   const latents = [BATCH, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE];
-  const inputs = {
-    latents: input("latents", latents),
-    timestep: input("timestep", [BATCH]),
-    context: input("context", [BATCH, POSITIONS, config.contextDim]),
-    pooled: input("pooled", [BATCH, config.pooledDim]),
-    timeIds: input("timeIds", [BATCH, 6]),
-  };
+  const sizes = { batch: BATCH, height: LATENT_SIDE, width: LATENT_SIDE, tokens: POSITIONS, timesteps: BATCH };
+  const inputs = unetInputs(config, sizes);
   const target = input("target", latents);
   const d = sub(unet(inputs, new Weights(weights), config), target);
   const random = seededRandom(1);

@@ -18,7 +18,7 @@ const { input } = await import("../../src/graph/ops/source.ts");
 const { rewriteNamed } = await import("../../src/graph/rewrite.ts");
 const { rewriteForTraining } = await import("../../src/graph/rewrite-for-training.ts");
 const { Weights } = await import("../../src/graph/weights.ts");
-const { unet } = await import("../../src/models/unet.ts");
+const { unet, unetInputs } = await import("../../src/models/unet.ts");
 const { channelBlock } = await import("../../src/runtime/node/channel-block.ts");
 const { cpuLowerings, withBlocks } = await import("../../src/runtime/lowerings.ts");
 
@@ -47,9 +47,12 @@ const noise = (scale: number): number => {
   return (seed / 1073741824 - 1) * scale;
 };
 const feeds: Record<string, InstanceType<typeof OrtTensor>> = {};
-const feed = (name: string, dims: number[], value: () => number) => {
+const fill = (name: string, dims: readonly number[], value: () => number) => {
   const data = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, value);
   feeds[name] = new OrtTensor("float32", data, dims);
+};
+const feed = (name: string, dims: number[], value: () => number) => {
+  fill(name, dims, value);
   return input(name, dims);
 };
 const weights: Record<string, ReturnType<typeof input>> = {};
@@ -61,13 +64,9 @@ const source = {
   },
 };
 const started = performance.now();
-const inputs = {
-  latents: feed("latents", [BATCH, 4, 16, 16], () => noise(1.7)),
-  timestep: feed("timestep", [BATCH], () => 500 + noise(499)),
-  context: feed("context", [BATCH, 32, config.contextDim], () => noise(1.7)),
-  pooled: feed("pooled", [BATCH, config.pooledDim], () => noise(1.7)),
-  timeIds: feed("timeIds", [BATCH, 6], () => 64),
-};
+const inputs = unetInputs(config, { batch: BATCH, height: 16, width: 16, tokens: 32, timesteps: BATCH });
+const values: Readonly<Record<string, () => number>> = { timestep: () => 500 + noise(499), timeIds: () => 64 };
+for (const [name, { shape }] of Object.entries(inputs)) fill(name, shape.map(Number), values[name] ?? (() => noise(1.7)));
 const error = sub(
   unet(inputs, new Weights(source), config),
   feed("target", [BATCH, 4, 16, 16], () => noise(1.7)),

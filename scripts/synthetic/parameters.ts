@@ -6,7 +6,7 @@ import { type ClipTextConfig, clipText } from "../../src/models/clip-text.ts";
 import { fuse } from "../../src/models/fuse.ts";
 import { idEncoderV1 } from "../../src/models/id-encoder-v1.ts";
 import { idEncoderV2 } from "../../src/models/id-encoder-v2.ts";
-import { unet } from "../../src/models/unet.ts";
+import { unet, unetInputs } from "../../src/models/unet.ts";
 import { vaeDecode, vaeEncode } from "../../src/models/vae.ts";
 import type { Sizes } from "./sdxl-sizes.ts";
 
@@ -15,19 +15,13 @@ export type Parameters = ReadonlyMap<string, Recorded>;
 
 const [batch, height, width, tokens] = ["batch", "height", "width", "tokens"].map(namedDim) as [never, never, never, never];
 
-function record(build: (w: Weights) => void): Parameters {
+function record(build: (w: Weights) => unknown): Parameters {
   const recorder = new Recorder();
   build(new Weights(recorder));
   return recorder.params;
 }
 
-export const unetParameters = ({ unet: sizes }: Sizes): Parameters =>
-  record((w) => {
-    const latents = input("latents", [batch, sizes.inChannels, height, width]);
-    const context = input("context", [batch, tokens, sizes.contextDim]);
-    const pooled = input("pooled", [batch, sizes.pooledDim]);
-    unet({ latents, timestep: input("timestep", [1]), context, pooled, timeIds: input("timeIds", [batch, 6]) }, w, sizes);
-  });
+export const unetParameters = ({ unet: sizes }: Sizes): Parameters => record((w) => unet(unetInputs(sizes), w, sizes));
 
 export const vaeParameters = ({ vae: sizes }: Sizes): Parameters =>
   record((w) => {

@@ -123,6 +123,7 @@ test("with few steps, the default merge step leaves most of them to the identity
   );
   expect(codes({ numInferenceSteps: 4, startMergeStep: 3 }, 4)).toEqual(["merge-step/never"]);
   expect(codes({ numInferenceSteps: 4, startMergeStep: 2 }, 4)).toEqual([]);
+  expect(codes({ numInferenceSteps: 4 }, 4)).toEqual(["merge-step/few-steps"]);
   expect(codes({ numInferenceSteps: 50 }, 50)).toEqual([]);
 });
 

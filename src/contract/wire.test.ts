@@ -35,6 +35,11 @@ test.each(EVENTS.map((event) => [event.type, event] as const))("%s is JSON that 
   expect(z.fromJSONSchema(z.toJSONSchema(WireEvent)).safeParse(sent(wire)).error).toBeUndefined();
 });
 
+test("a notice has one of the listed codes", () => {
+  const notice = { code: "prompt/no-such-code", message: "?" };
+  expect(WireEvent.safeParse({ id: 0, type: "notice", notice }).error!.issues[0]).toMatchObject({ path: ["notice", "code"] });
+});
+
 test("bytes become data URLs, or addresses that the server gives", () => {
   const data = "data:image/png;base64,iVBORw==";
   expect(EVENTS.slice(3, 5).map((event) => toWire(event))).toMatchObject([{ images: [data, data] }, { png: data }]);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../core/errors.ts";
+import { NOTICE_CODES, type NoticeCode } from "../core/notice-codes.ts";
 import type { NumberedEvent, RunLatents } from "./events.ts";
 import { photoJson } from "./photo.ts";
 import { writtenSeed } from "./seed.ts";
@@ -8,6 +9,8 @@ const id = z.int().min(0).meta({ description: "number of the event within its ge
 const count = z.number().min(0);
 /** Location of a PNG: an address, or a data URL. */
 const png = z.string().min(1).meta({ description: "location of the PNG: an address, or a data URL that holds it" });
+
+const noticeCodes = Object.keys(NOTICE_CODES) as [NoticeCode, ...NoticeCode[]];
 
 const timings = z.strictObject({
   load: z.record(z.string(), count),
@@ -31,7 +34,7 @@ const wireEvent = z.discriminatedUnion("type", [
   z.strictObject({
     id,
     type: z.literal("notice"),
-    notice: z.strictObject({ code: z.string(), message: z.string() }),
+    notice: z.strictObject({ code: z.enum(noticeCodes), message: z.string() }),
   }),
   z.strictObject({
     id,

@@ -21,6 +21,7 @@ import { LORA_RANK, POSITIONS, PROJECTIONS, SCHEDULER_CONFIG, VISION_WIDTH } fro
 import { ALBUM, type Behind, latentMask, PICTURES } from "./data-set.ts";
 import { type Embedding, inTurn, linearToken, MOST_ID_IMAGES } from "./id-embedding.ts";
 import { miniTokenizer, textEncoders } from "./text.ts";
+import { usualRun } from "./usual-run.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 export const TRIGGER = "img";
@@ -84,6 +85,7 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
   const [adapted] = lora ? rewrite([output], trainableLora(weights.part("unet."), LORA_RANK, TRANSFORMER_LAYERS)) : [output];
   const { loss, plain } = diffusionLoss(adapted!, diffusion);
   const tokenizer = miniTokenizer();
+  const usual = usualRun(data, { steps, batch, seed });
   return {
     name: "adapter",
     weights,
@@ -96,12 +98,8 @@ export function adapterTask(data: LatentSet, options: AdapterOptions): TrainingT
       { match: () => true, learningRate: 2e-3, weightDecay: 0.01 },
     ],
     rate: { kind: "cosine", warmUp: 100, flat: 0.3 },
-    steps,
-    seed,
-    config: { batch, people: data.people, data: data.seed, embedding, idImages, masked, lora, ...(behind && { behind }) },
-    beta2: 0.99,
-    clip: 1,
-    emaDecay: 0.998,
+    ...usual,
+    config: { ...usual.config, embedding, idImages, masked, lora, ...(behind && { behind }) },
   };
 }
 

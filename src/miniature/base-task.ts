@@ -17,6 +17,7 @@ import { LATENT_CHANNELS, LATENT_SIDE, POSITIONS, SCHEDULER_CONFIG, SIDE, UNET_C
 import { type DataSet, latentMask, PICTURES } from "./data-set.ts";
 import { type Importance, importanceMap } from "./importance.ts";
 import { miniTokenizer, textEncoders } from "./text.ts";
+import { usualRun } from "./usual-run.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 export const LATENT_SIZE = LATENT_CHANNELS * LATENT_SIDE * LATENT_SIDE;
@@ -93,11 +94,7 @@ export function baseTask(data: LatentSet, { steps, batch, seed }: TaskOptions): 
       { match: () => true, learningRate: 1.2e-3, weightDecay: 0.01, optimiser: "muon" },
     ],
     rate: { kind: "cosine", warmUp: 200, flat: 0.4 },
-    steps,
-    seed,
-    config: { batch, people: data.people, data: data.seed },
-    beta2: 0.99,
-    clip: 1,
+    ...usualRun(data, { steps, batch, seed }),
     emaDecay: 0.999,
   };
 }

@@ -14,6 +14,7 @@ import { SIDE, VAE_CONFIG } from "./configs.ts";
 import type { DataSet } from "./data-set.ts";
 import type { Importance } from "./importance.ts";
 import { pictureBatch } from "./picture-batch.ts";
+import { usualRun } from "./usual-run.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 export interface DecoderOptions extends TaskOptions {
@@ -51,12 +52,7 @@ export function decoderTask(data: DataSet, { steps, batch, seed, latents, vae }:
     },
     groups: [{ match: () => true, learningRate: 1e-3, weightDecay: 1e-4 }],
     rate: { kind: "cosine", warmUp: 100, flat: 0.2 },
-    steps,
-    seed,
-    config: { batch, people: data.people, data: data.seed },
-    beta2: 0.99,
-    clip: 1,
-    emaDecay: 0.998,
+    ...usualRun(data, { steps, batch, seed }),
     from: vae,
   };
 }

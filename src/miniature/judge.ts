@@ -15,6 +15,7 @@ import { TrainableWeights } from "../train/trainable-weights.ts";
 import { IDENTITY_ATTRIBUTES, identityHot, SCENE_ATTRIBUTES, sceneHot } from "./attributes.ts";
 import { SIDE } from "./configs.ts";
 import { type DataSet, PICTURES, pictureValues } from "./data-set.ts";
+import { usualRun } from "./usual-run.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 const CHANNELS = [24, 48, 96, 160] as const;
@@ -103,11 +104,6 @@ export function judgeTask(data: DataSet, { steps, batch, seed }: TaskOptions): T
       { match: () => true, learningRate: 2e-3, weightDecay: 0.05 },
     ],
     rate: { kind: "cosine", warmUp: 200, flat: 0.3 },
-    steps,
-    seed,
-    config: { batch, people: data.people, data: data.seed },
-    beta2: 0.99,
-    clip: 1,
-    emaDecay: 0.998,
+    ...usualRun(data, { steps, batch, seed }),
   };
 }

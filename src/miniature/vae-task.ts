@@ -16,6 +16,7 @@ import { LATENT_CHANNELS, LATENT_SIDE, SIDE, VAE_CONFIG } from "./configs.ts";
 import type { DataSet } from "./data-set.ts";
 import type { Importance } from "./importance.ts";
 import { pictureBatch } from "./picture-batch.ts";
+import { usualRun } from "./usual-run.ts";
 
 export interface TaskOptions {
   readonly steps: number;
@@ -59,12 +60,7 @@ export function vaeTask(data: DataSet, { steps, batch, seed }: TaskOptions): Tra
     },
     groups: [{ match: () => true, learningRate: 2e-3, weightDecay: 1e-4 }],
     rate: { kind: "cosine", warmUp: 100, flat: 0.3 },
-    steps,
-    seed,
-    config: { batch, people: data.people, data: data.seed },
-    beta2: 0.99,
-    clip: 1,
-    emaDecay: 0.998,
+    ...usualRun(data, { steps, batch, seed }),
   };
 }
 

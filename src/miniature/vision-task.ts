@@ -14,6 +14,7 @@ import { TrainableWeights } from "../train/trainable-weights.ts";
 import { IDENTITY_ATTRIBUTES, identityHot } from "./attributes.ts";
 import { SIDE, VISION_CONFIG } from "./configs.ts";
 import { ALBUM, type Behind, type DataSet, idImage } from "./data-set.ts";
+import { usualRun } from "./usual-run.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 export const VISION: ClipVisionConfig = {
@@ -65,12 +66,8 @@ export function visionTask(data: DataSet, { steps, batch, seed }: TaskOptions): 
       { match: () => true, learningRate: 1e-3, weightDecay: 0.05 },
     ],
     rate: { kind: "cosine", warmUp: 200, flat: 0.2 },
-    steps,
-    seed,
-    config: { batch, people: data.people, data: data.seed },
+    ...usualRun(data, { steps, batch, seed }),
     beta2: 0.98,
-    clip: 1,
-    emaDecay: 0.998,
   };
 }
 

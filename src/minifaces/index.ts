@@ -1,7 +1,7 @@
 export { type Caption, type CaptionOptions, caption, captionOf, type ScenePart, VOCABULARY } from "./caption.ts";
 export { faceShapeWord, hairColourWord, skinWord } from "./identity-words.ts";
 export { IDENTITY_CLASSES, identityLabels, identityVector, SCENE_CLASSES, sceneLabels } from "./labels.ts";
-export { type FaceBox, faceBox, type Landmarks, landmarks, type Point } from "./landmarks.ts";
+export { type FaceBox, faceBox, type Landmarks, landmarks, type Place } from "./landmarks.ts";
 export {
   type AgeGroup,
   type ClassWord,

@@ -4,15 +4,15 @@ import type { DrawnPerson } from "./person.ts";
 import type { Scene } from "./scene.ts";
 
 /** A position in the picture, [x, y] in units of its side, from its upper left corner. */
-export type Point = readonly [number, number];
+export type Place = readonly [number, number];
 
 export interface Landmarks {
   /** Left and right are as seen in the picture. */
-  readonly leftEye: Point;
-  readonly rightEye: Point;
-  readonly nose: Point;
-  readonly mouthLeft: Point;
-  readonly mouthRight: Point;
+  readonly leftEye: Place;
+  readonly rightEye: Place;
+  readonly nose: Place;
+  readonly mouthLeft: Place;
+  readonly mouthRight: Place;
 }
 
 /** A box in units of the picture's side; may reach beyond the picture. */
@@ -24,7 +24,7 @@ export interface FaceBox {
 }
 
 /** A function from units of the head to units of the picture. */
-function placing({ x, y, scale, tilt }: Scene): (u: number, v: number) => Point {
+function placing({ x, y, scale, tilt }: Scene): (u: number, v: number) => Place {
   const [cos, sin] = [Math.cos((tilt * Math.PI) / 180) * scale, Math.sin((tilt * Math.PI) / 180) * scale];
   return (u, v) => [(x + u * cos - v * sin) / 100, (y + u * sin + v * cos) / 100];
 }

@@ -12,7 +12,7 @@ import { openTensors } from "../weights/open-tensors.node.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
 import { clipText } from "./clip-text.ts";
 import { clipTextConfig } from "./clip-text-config.ts";
-import { unet } from "./unet.ts";
+import { unet, unetInputs } from "./unet.ts";
 import { unetConfig } from "./unet-config.ts";
 import { vaeDecode, vaeEncode } from "./vae.ts";
 import { vaeConfig } from "./vae-config.ts";
@@ -69,14 +69,7 @@ describe("clipText gives the hidden states and the pooled vector of transformers
 describe("unet gives the outputs of diffusers, at every size and batch from one session", async () => {
   const { tensors, weights, config, checkpoint } = await component("unet", "diffusion_pytorch_model.safetensors");
   const sizes = unetConfig(config, tensors);
-  const inputs = {
-    latents: input("latents", [batch, sizes.inChannels, height, width]),
-    timestep: input("timestep", [batch]),
-    context: input("context", [batch, namedDim("tokens"), sizes.contextDim]),
-    pooled: input("pooled", [batch, sizes.pooledDim]),
-    timeIds: input("timeIds", [batch, 6]),
-  };
-  const noise = unet(inputs, weights, sizes);
+  const noise = unet(unetInputs(sizes, { timesteps: batch }), weights, sizes);
   expect(checkpoint.unused()).toEqual([]);
   const session = await runtime.load({ noise });
 

@@ -1,7 +1,9 @@
+import { type Dim, namedDim } from "../graph/dim.ts";
 import { silu } from "../graph/ops/activation.ts";
 import { add } from "../graph/ops/elementwise.ts";
 import { concat, reshape, slice } from "../graph/ops/layout.ts";
 import { upsample } from "../graph/ops/resample.ts";
+import { input } from "../graph/ops/source.ts";
 import { fixedSize, size, type Tensor } from "../graph/tensor.ts";
 import type { Weights } from "../graph/weights.ts";
 import { conv2d, groupNorm, linear } from "../nn/layers.ts";
@@ -50,6 +52,36 @@ export interface UNetInputs {
   readonly pooled: Tensor; // [B, pooledDim]
   readonly timeIds: Tensor; // [B, 6]: original height, width, crop top, left, target height, width
 }
+
+/** Sizes of a UNet's inputs; those that are absent are named. */
+export interface UNetInputSizes {
+  readonly batch?: Dim;
+  /** Of the latents. */
+  readonly height?: Dim;
+  readonly width?: Dim;
+  /** Tokens of the context. */
+  readonly tokens?: Dim;
+  /** One timestep for all rows, or one for each. */
+  readonly timesteps?: Dim;
+}
+
+/** Makes a UNet's inputs, each named as it is in {@link UNetInputs}. */
+export const unetInputs = (
+  { inChannels, contextDim, pooledDim }: Pick<UNetConfig, "inChannels" | "contextDim" | "pooledDim">,
+  {
+    batch = namedDim("batch"),
+    height = namedDim("height"),
+    width = namedDim("width"),
+    tokens = namedDim("tokens"),
+    timesteps = 1,
+  }: UNetInputSizes = {},
+): UNetInputs => ({
+  latents: input("latents", [batch, inChannels, height, width]),
+  timestep: input("timestep", [timesteps]),
+  context: input("context", [batch, tokens, contextDim]),
+  pooled: input("pooled", [batch, pooledDim]),
+  timeIds: input("timeIds", [batch, 6]),
+});
 
 function embedding(x: Tensor, w: Weights, out: number): Tensor {
   return linear(silu(linear(x, w.at("linear_1"), { out })), w.at("linear_2"), { out });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { GenerateEvent } from "../contract/events.ts";
 import { Generation } from "./generation.ts";
 
-const notice = (code: string): GenerateEvent => ({ type: "notice", notice: { code, message: code } });
+const notice = (message: string): GenerateEvent => ({ type: "notice", notice: { code: "prompt/cut", message } });
 const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
 
 test("events come in order, and the result can be awaited as well", async () => {
@@ -58,7 +58,7 @@ test("two loops over one generation receive every event, and a late loop earlier
   const loop = async (leaveAt?: number): Promise<string[]> => {
     const seen: string[] = [];
     for await (const event of work) {
-      seen.push(event.type === "notice" ? event.notice.code : event.type);
+      seen.push(event.type === "notice" ? event.notice.message : event.type);
       if (seen.length === leaveAt) break;
     }
     return seen;

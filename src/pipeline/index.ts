@@ -25,4 +25,4 @@ export { writeLatents } from "./denoise/read-latents.ts";
 export type { Generation, StartGeneration } from "./generation.ts";
 export type { LoadingOptions } from "./load/local-models.ts";
 export type { PreparingOptions } from "./load/prepare-models.ts";
-export { type CancelOptions, PhotoMaker, type RunsOn } from "./photomaker.ts";
+export { type CancelOptions, type ChangingOptions, PhotoMaker, type RunsOn } from "./photomaker.ts";

@@ -19,7 +19,7 @@ import { openRuntimes } from "../sessions/runtimes.node.ts";
 import { encodeIdImages } from "./encode/encode.ts";
 import { generate } from "./generate.ts";
 import { Generation } from "./generation.ts";
-import type { ChangeLoras } from "./load/change-loras.ts";
+import type { ChangeAdapters } from "./load/change-adapters.ts";
 import { type LoadingOptions, localModels } from "./load/local-models.ts";
 import { openModels } from "./load/open-models.ts";
 import type { Opened } from "./load/opened.ts";
@@ -37,6 +37,9 @@ export interface CancelOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of a change of adapter or LoRAs. `adapterScale` is the strength of the adapter's LoRA; unchanged when absent. */
+export type ChangingOptions = Pick<LoadInput, "adapterScale"> & Omit<LoadingOptions, "revision">;
+
 /**
  * A model with its adapter, ready to make pictures. Opening it checks every file, name and shape, and reads no weights. Weights are loaded
  * when they are first needed, and stay loaded: another prompt, photo, size, number of pictures or scheduler loads nothing again. Requests
@@ -44,7 +47,7 @@ export interface CancelOptions {
  */
 export class PhotoMaker implements AsyncDisposable {
   #opened: Opened;
-  readonly #changeLoras: ChangeLoras;
+  readonly #changeAdapters: ChangeAdapters;
   readonly #runtimes: readonly Runtime[];
   readonly #queue = new Queue();
   /** Notices about the files. */
@@ -54,13 +57,13 @@ export class PhotoMaker implements AsyncDisposable {
 
   private constructor(
     opened: Opened,
-    changeLoras: ChangeLoras,
+    changeAdapters: ChangeAdapters,
     runtimes: readonly Runtime[],
     notices: readonly Notice[],
     runsOn: RunsOn,
   ) {
     this.#opened = opened;
-    this.#changeLoras = changeLoras;
+    this.#changeAdapters = changeAdapters;
     this.#runtimes = runtimes;
     this.notices = notices;
     this.runsOn = runsOn;
@@ -78,11 +81,11 @@ export class PhotoMaker implements AsyncDisposable {
     try {
       const ready = await untilAborted(runtimes[0].open({ half: options.precision === "f16" }), how.signal);
       const local = await localModels(options, how);
-      const { opened, changeLoras, precision, notices } = await untilAborted(
+      const { opened, changeAdapters, precision, notices } = await untilAborted(
         openModels(runtimes, device, local, ready),
         how.signal,
       );
-      return new PhotoMaker(opened, changeLoras, runtimes, notices, { device, precision });
+      return new PhotoMaker(opened, changeAdapters, runtimes, notices, { device, precision });
     } catch (error) {
       await closeAll(runtimes);
       throw error;
@@ -136,21 +139,32 @@ export class PhotoMaker implements AsyncDisposable {
    * all it costs, and from the second change on a change of strengths alone costs nothing, except to or from 0. In int8 LoRAs are part of
    * the rounded weights: a model that was not prepared with these before is prepared anew, as after a load.
    * @param loras all LoRAs from now on, as in {@link load}; others are removed
-   * @param adapterScale strength of the adapter's LoRA; unchanged when absent
-   * @returns notices about the files
+   * @returns notices about the files; in int8 a notice about weights that are prepared anew
    * @throws UserError those of parseLoadOptions, localModels and collectLoras; nothing has changed then
    */
-  setLoras(
-    loras: NonNullable<LoadInput["loras"]>,
-    { adapterScale, signal }: Pick<LoadInput, "adapterScale"> & CancelOptions = {},
-  ): Promise<readonly Notice[]> {
+  setLoras(loras: NonNullable<LoadInput["loras"]>, how: ChangingOptions = {}): Promise<readonly Notice[]> {
+    return this.#change({ loras }, how);
+  }
+
+  /**
+   * Replaces the adapter, its ID encoder and its LoRA, for all later requests: pictures are those of a fresh load with it. The ID encoder and
+   * the UNet are loaded again when they are next needed; costs are those of {@link setLoras}. LoRAs stay as they are.
+   * @param adapter a file, a folder or a repository of the hub, as in {@link load}; plain SDXL when undefined
+   * @returns notices about the files; in int8 a notice about weights that are prepared anew
+   * @throws UserError those of parseLoadOptions, localModels, openAdapter and collectLoras; nothing has changed then
+   */
+  setAdapter(adapter: LoadInput["adapter"], how: ChangingOptions = {}): Promise<readonly Notice[]> {
+    return this.#change({ adapter }, how);
+  }
+
+  #change(changes: Pick<LoadInput, "loras" | "adapter">, { adapterScale, ...how }: ChangingOptions): Promise<readonly Notice[]> {
     return this.#queue.run(async () => {
       const { options } = this.#opened;
-      const wanted = parseLoadOptions({ ...options, loras, adapterScale: adapterScale ?? options.adapterScale });
-      const { opened, notices } = await this.#changeLoras(this.#opened, await localModels(wanted, { signal }));
+      const wanted = parseLoadOptions({ ...options, ...changes, adapterScale: adapterScale ?? options.adapterScale });
+      const { opened, notices } = await this.#changeAdapters(this.#opened, await localModels(wanted, how), how.signal);
       this.#opened = opened;
       return notices;
-    }, signal);
+    }, how.signal);
   }
 
   /**

@@ -30,7 +30,10 @@ test.each(["f32", "int8"] as const)(
     await using pm = await PhotoMaker.load({ ...TINY_V1, precision });
     const plain = await drawn(pm);
 
-    expect(await pm.setLoras(loras)).toEqual([]);
+    const costs = [
+      { code: "precision/prepares-anew", message: expect.stringMatching(/text_encoder .*, text_encoder_2 .*, unet /) },
+    ];
+    expect(await pm.setLoras(loras)).toEqual(precision === "int8" ? costs : []);
     const changed = await drawn(pm);
     const expected = await fresh({ precision, loras });
     expect(changed.final).toEqual(expected.final);
@@ -49,7 +52,7 @@ test.each(["f32", "int8"] as const)(
     expect(strong.final).toEqual((await fresh({ precision, loras: stronger, adapterScale: 0.5 })).final);
     expect(strong.loaded).toEqual(precision === "int8" ? ["text_encoder", "text_encoder_2", "unet"] : []);
 
-    await pm.setLoras(stronger);
+    expect(await pm.setLoras(stronger)).toEqual([]);
     expect((await drawn(pm)).loaded).toEqual([]); // nothing is loaded again
     await pm.setLoras([], { adapterScale: 1 });
     expect((await drawn(pm)).final).toEqual(plain.final);

@@ -18,13 +18,13 @@ import { sharpDecode } from "../models/sharp-decoder.ts";
 import { sharpDecoderConfig } from "../models/sharp-decoder-config.ts";
 import { tinyDecode } from "../models/tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
-import { unet } from "../models/unet.ts";
+import { unet, unetInputs } from "../models/unet.ts";
 import { type UNetModelConfig, unetConfig } from "../models/unet-config.ts";
 import { type VaeConfig, vaeDecode, vaeEncode } from "../models/vae.ts";
 import { vaeConfig } from "../models/vae-config.ts";
 import type { AdapterFiles } from "../weights/adapter.ts";
-import type { ModelFiles } from "../weights/model.ts";
-import type { ComponentName } from "../weights/sdxl-single-file.ts";
+import type { ModelComponent, ModelFiles } from "../weights/model.ts";
+import { type ComponentName, isIgnored } from "../weights/sdxl-single-file.ts";
 import { elementCount, type Tensors } from "../weights/tensor-entry.ts";
 import type { TinyVaeFiles } from "../weights/tiny-vae.ts";
 
@@ -71,6 +71,9 @@ function unfinished<Name extends string>(name: ComponentName, outputs: Outputs<N
   return { outputs, pairs };
 }
 
+/** A model, as far as a graph needs it. */
+type With<Name extends ComponentName> = { readonly components: Readonly<Record<Name, ModelComponent>> };
+
 export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
   readonly unfinished: Unfinished;
@@ -82,7 +85,12 @@ export interface TextGraph {
 }
 
 /** @param takesVectors for textual inversions */
-export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs, takesVectors = false): TextGraph {
+export function textGraph<Name extends TextEncoderName>(
+  model: With<Name>,
+  name: Name,
+  loras: LoraPairs,
+  takesVectors = false,
+): TextGraph {
   const { config: json, tensors } = model.components[name];
   const config = clipTextConfig(json, tensors, name);
   const inputs = {
@@ -94,7 +102,9 @@ export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraP
   const { hiddenStates, pooled } = clipText(inputs, new Weights(checkpoint), config);
   const outputs: Record<string, Tensor> = Object.fromEntries(hiddenStates.map((h, i) => [`hidden_${i}`, h]));
   if (name === "text_encoder_2" && pooled !== undefined) outputs.pooled = pooled;
-  return { unfinished: unfinished(name, outputs, loras), config, takesVectors, unused: checkpoint.unused() };
+  // SDXL's pooled vector is the second encoder's
+  const unused = checkpoint.unused().filter((path) => name === "text_encoder_2" || path !== "text_projection.weight");
+  return { unfinished: unfinished(name, outputs, loras), config, takesVectors, unused };
 }
 
 export interface IdGraph {
@@ -108,11 +118,19 @@ export interface IdGraph {
   readonly image: number;
   /** Width of the face embeddings, 0 for V1. */
   readonly faceWidth: number;
+  /** Names of tensors that the ID encoder has no place for. */
+  readonly unused: readonly string[];
 }
+
+/** What a published V2 adapter has, and its encoder, which takes the tokens before them, does not use. */
+const UNUSED_IN_V2 = /^(vision_model\.post_layernorm|visual_projection(_2)?)\./;
 
 /** Builds the graphs of an adapter's ID encoder. @param config content of `photomaker-config.json` beside the adapter, if any */
 export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, contextDim: number): IdGraph {
-  const weights = new Weights(new Checkpoint(idEncoder, "the adapter's ID encoder"));
+  const checkpoint = new Checkpoint(idEncoder, "the adapter's ID encoder");
+  const weights = new Weights(checkpoint);
+  const unused = (): string[] =>
+    checkpoint.unused().filter((name) => !isIgnored(name) && !(version === "v2" && UNUSED_IN_V2.test(name)));
   const rows = [namedDim("rows"), contextDim];
   const fused = fuse(input("classEmbeds", rows), input("idTokens", rows), weights.at("fuse_module"));
   const pixels = (image: number): Tensor => input("pixels", [batch, 3, image, image]);
@@ -120,13 +138,29 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
     const sizes = idEncoderV1Config(idEncoder, config);
     const { image } = sizes.vision;
     const encoded = idEncoderV1(pixels(image), weights, sizes);
-    return { encode: { tokens: encoded }, fuse: { fused }, tokensPerPhoto: 1, width: contextDim, image, faceWidth: 0 };
+    return {
+      encode: { tokens: encoded },
+      fuse: { fused },
+      tokensPerPhoto: 1,
+      width: contextDim,
+      image,
+      faceWidth: 0,
+      unused: unused(),
+    };
   }
   const sizes = idEncoderV2Config(idEncoder, config);
   const { image } = sizes.vision;
   const faceWidth = faceEmbeddingWidth(idEncoder);
   const encoded = idEncoderV2(pixels(image), input("faces", [batch, faceWidth]), weights, sizes);
-  return { encode: { tokens: encoded }, fuse: { fused }, tokensPerPhoto: sizes.tokens, width: contextDim, image, faceWidth };
+  return {
+    encode: { tokens: encoded },
+    fuse: { fused },
+    tokensPerPhoto: sizes.tokens,
+    width: contextDim,
+    image,
+    faceWidth,
+    unused: unused(),
+  };
 }
 
 export interface UNetGraph {
@@ -137,18 +171,11 @@ export interface UNetGraph {
   readonly unused: readonly string[];
 }
 
-export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
+export function unetGraph(model: With<"unet">, loras: LoraPairs): UNetGraph {
   const { config: json, tensors } = model.components.unet;
   const config = unetConfig(json, tensors);
-  const inputs = {
-    latents: input("latents", [batch, config.inChannels, height, width]),
-    timestep: input("timestep", [1]),
-    context: input("context", [batch, tokens, config.contextDim]),
-    pooled: input("pooled", [batch, config.pooledDim]),
-    timeIds: input("timeIds", [batch, 6]),
-  };
   const checkpoint = new Checkpoint(tensors, "unet");
-  const noise = unet(inputs, new Weights(checkpoint), config);
+  const noise = unet(unetInputs(config), new Weights(checkpoint), config);
   return { unfinished: unfinished("unet", { noise }, loras), config, unused: checkpoint.unused() };
 }
 
@@ -161,6 +188,8 @@ export interface DecoderGraph {
     readonly latentChannels: number;
     readonly scalingFactor: number;
     readonly shiftFactor: number;
+    readonly latentsMean?: readonly number[];
+    readonly latentsStd?: readonly number[];
   };
   /** Pixels for each latent, along a side. */
   readonly factor: number;
@@ -172,9 +201,9 @@ export interface DecoderGraph {
   readonly unused: readonly string[];
 }
 
-export function vaeGraph(model: ModelFiles): DecoderGraph {
-  const { config: json, tensors } = model.components.vae;
-  const config = vaeConfig(json, tensors);
+export function vaeGraph(model: With<"vae">): DecoderGraph {
+  const { config: json, tensors, latents: scale } = model.components.vae;
+  const config = vaeConfig(json, tensors, scale);
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const checkpoint = new Checkpoint(tensors, "vae");
   const picture = vaeDecode(latents, new Weights(checkpoint), config);
@@ -216,7 +245,7 @@ export function tinyVaeGraph({ config: json, tensors }: TinyVaeFiles): DecoderGr
  * The VAE's decoder with the sharp decoder behind it; undefined if the model has none.
  * @throws UserError model/config, weights/missing, weights/shape, sharp-decoder/other-size
  */
-export function sharpGraph(model: ModelFiles): DecoderGraph | undefined {
+export function sharpGraph(model: With<"vae"> & Pick<ModelFiles, "path" | "sharpDecoder">): DecoderGraph | undefined {
   if (model.sharpDecoder === undefined) return undefined;
   const { config: json, tensors } = model.sharpDecoder;
   const sizes = sharpDecoderConfig(json);
@@ -230,7 +259,7 @@ export function sharpGraph(model: ModelFiles): DecoderGraph | undefined {
   const checkpoint = new Checkpoint(tensors, "the sharp decoder");
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const vae = new Weights(new Checkpoint(model.components.vae.tensors, "vae"));
-  const decoded = vaeDecode(latents, vae, vaeConfig(model.components.vae.config, model.components.vae.tensors));
+  const decoded = vaeDecode(latents, vae, config);
   const picture = sharpDecode(latents, decoded, new Weights(checkpoint), sizes);
   return {
     decode: { picture },

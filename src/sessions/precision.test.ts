@@ -227,7 +227,9 @@ describe("the choice of the precision", () => {
 
   test("auto means 8 bits for large models on the processor, otherwise float32", async () => {
     expect(await of({}, 2500)).toMatchObject({ precision: "int8", weightRange: "full" });
-    expect((await of({}, 2500)).notices[0]!.message).toContain("2.5 billion");
+    expect((await of({}, 2500)).notices).toMatchObject([
+      { code: "device/chosen", message: expect.stringContaining("2.5 billion") },
+    ]);
     expect(await of({}, 5)).toMatchObject({ precision: "f32" });
     expect(await of({ precision: "f32" }, 2500)).toMatchObject({ precision: "f32" });
     expect(await of({ device: "cuda" }, 2500)).toMatchObject({ precision: "f32" });

@@ -1,10 +1,6 @@
-import { namedDim } from "../graph/dim.ts";
-import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { type WeightSource, Weights } from "../graph/weights.ts";
-import { type UNetConfig, unet } from "../models/unet.ts";
-
-const [batch, height, width, tokens] = ["batch", "height", "width", "tokens"].map(namedDim) as [never, never, never, never];
+import { type UNetConfig, unet, unetInputs } from "../models/unet.ts";
 
 /** Published config of SDXL: Podell et al. 2023 (arXiv 2307.01952). */
 export const SDXL_UNET: UNetConfig = {
@@ -25,17 +21,7 @@ export const SDXL_UNET: UNetConfig = {
 
 /** A UNet over inputs of its own, with one timestep for all: [batch, outChannels, height, width]. */
 export const unetOver = (weights: WeightSource, config: UNetConfig): Tensor =>
-  unet(
-    {
-      latents: input("latents", [batch, config.inChannels, height, width]),
-      timestep: input("timestep", [1]),
-      context: input("context", [batch, tokens, config.contextDim]),
-      pooled: input("pooled", [batch, config.pooledDim]),
-      timeIds: input("timeIds", [batch, 6]),
-    },
-    new Weights(weights),
-    config,
-  );
+  unet(unetInputs(config), new Weights(weights), config);
 
 /** SDXL's UNet at full size. */
 export const sdxlUNet = (weights: WeightSource): Tensor => unetOver(weights, SDXL_UNET);

@@ -217,6 +217,14 @@ describe("a tokenizer folder", async () => {
     expect(tokenizer.encode("zzz")).toEqual([0, 7, 7, 7, 7]);
     expect(tokenizer.maxLength).toBe(8);
   });
+  test("without a vocabulary has CLIP's own, with a notice", async () => {
+    const none = await mkdtemp(join(tmpdir(), "photomaker-"));
+    await writeFile(join(none, "tokenizer_config.json"), "{}");
+    const { tokenizer, notices } = await readTokenizerFolder(none);
+    expect(tokenizer.encode("man")).toEqual([49406, 786, 49407]);
+    expect(notices.map(({ code }) => code)).toEqual(["tokenizer/embedded"]);
+    await rm(none, { recursive: true });
+  });
   test("that lacks a file is refused by name", async () => {
     await rm(join(folder, "merges.txt"));
     await expect(readTokenizerFolder(folder)).rejects.toMatchObject({

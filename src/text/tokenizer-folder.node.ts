@@ -27,7 +27,7 @@ export async function readTokenizerFolder(
   if (config === undefined && map === undefined) throw incomplete(folder, "tokenizer_config.json");
   const settings = { ...parse(map, folder, "special_tokens_map.json"), ...parse(config, folder, "tokenizer_config.json") };
   if (merges === undefined && vocabulary === undefined) {
-    const notice = { code: "tokenizer/embedded", message: `${folder} has no vocabulary: CLIP's own is used.` };
+    const notice: Notice = { code: "tokenizer/embedded", message: `${folder} has no vocabulary: CLIP's own is used.` };
     return { tokenizer: createTokenizer({ merges: clipMerges(), config: settings }), notices: [notice] };
   }
   if (merges === undefined) throw incomplete(folder, "merges.txt");

@@ -5,6 +5,8 @@ export interface ByteSource {
   /** Names it in messages and tells it from other sources: the absolute path of a file. */
   readonly id: string;
   readonly size: number;
+  /** When the content was changed last, in milliseconds, where that is known: another time tells of another content. */
+  readonly modified?: number | undefined;
   /**
    * @returns bytes that are the caller's own, in a buffer of their own
    * @throws UserError file/truncated if the range goes beyond the end

@@ -9,14 +9,16 @@ export class FileSource implements ByteSource {
   /** Absolute. */
   readonly path: string;
   readonly size: number;
+  readonly modified: number | undefined;
   #handle: Promise<FileHandle> | undefined;
   /** Those for whom it is open. */
   #users = 0;
 
   /** @param path absolute */
-  constructor(path: string, size: number) {
+  constructor(path: string, size: number, modified?: number) {
     this.path = path;
     this.size = size;
+    this.modified = modified;
   }
 
   get id(): string {
@@ -60,7 +62,7 @@ export async function withFile<T>(path: string, use: (file: FileSource) => Promi
   });
   if (found.isDirectory())
     throw new UserError("file/is-folder", `${absolute} is a folder, not a file.`, "Give the path of a file in it.");
-  const file = new FileSource(absolute, found.size);
+  const file = new FileSource(absolute, found.size, found.mtimeMs);
   return file.during(() => use(file));
 }
 

@@ -111,11 +111,11 @@ test("prepare shows downloads, and Ctrl-C stops it at any point", async () => {
 test("a notice is marked as a note, once", async () => {
   const loaded = {
     prepare: async ({ onNotice }: { onNotice: (notice: Notice) => void }) => {
-      onNotice({ code: "cache/evicted", message: "An older model was given up." });
+      onNotice({ code: "cache/packed", message: "It is packed again." });
       return ["unet"];
     },
     close: async () => {},
   } as unknown as PhotoMaker;
   const { code, err } = await cli(["cache", "prepare", "-m", "m", "--quiet"], { open: async () => loaded });
-  expect([code, err]).toEqual([0, "note: An older model was given up.\n"]);
+  expect([code, err]).toEqual([0, "note: It is packed again.\n"]);
 });

@@ -81,10 +81,10 @@ describe("which evaluations ask the deep layers", () => {
     ]);
     const cache = new DeepCache(interval);
     const side = 1000;
-    return async (rows: readonly Told[]): Promise<number[]> => {
+    return async (rows: readonly Told[], index = 0): Promise<number[]> => {
       const guidance = { rows: () => rows, combine: (answers: Float32Array) => answers } as unknown as Guidance;
       const dims = [rows.length, 1, side, side] as const;
-      const query = { sample: new Float32Array(rows.length * side ** 2), timestep: 1, index: 0 };
+      const query = { sample: new Float32Array(rows.length * side ** 2), timestep: 1, index };
       const said = await evaluate({ unet, guidance, extensions: [cache], dims, device: "cpu" }, query);
       return rows.map((_, i) => said[i * side ** 2]!);
     };
@@ -106,6 +106,14 @@ describe("which evaluations ask the deep layers", () => {
     const seen: number[] = [];
     for (const t of [plain, plain, plain, plain, plain, merged, merged, merged, merged]) seen.push(...(await ask([t])));
     expect(seen).toEqual([1, 1, 1, 2, 2, 3, 3, 3, 4]);
+  });
+
+  test("wherever a run begins, its first evaluation asks them", async () => {
+    const ask = counting(3);
+    const told = row();
+    const seen: number[] = [];
+    for (const index of [7, 8, 9, 10]) seen.push(...(await ask([told], index)));
+    expect(seen).toEqual([1, 1, 1, 2]);
   });
 
   test("each part of a batch has its own", async () => {

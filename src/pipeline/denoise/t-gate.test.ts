@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { GenerateInput } from "../../contract/request.ts";
 import { floats } from "../../core/array.ts";
+import { input } from "../../graph/ops/source.ts";
 import { readPngSettings } from "../../image/index.ts";
-import { gatedLayers } from "../../models/t-gate.ts";
+import { gatedLayers, givenTo, saidBy } from "../../models/t-gate.ts";
 import { ortRuntime } from "../../runtime/node/ort-runtime.ts";
 import { unetGraph } from "../../sessions/graphs.ts";
 import { LoadedUNet, partsOf } from "../../sessions/unet-form.ts";
@@ -86,6 +87,34 @@ test("what cross-attention said in the same place gives the same answer to the b
   const mean = await two(1);
   for (const said of [first, second]) expect(mean).not.toEqual(said);
   expect(await two(2)).toEqual(mean);
+
+  // a run that begins at the gate or behind it looks at the text once
+  const late = evaluator(1, guided([], [], [1, 2], [2], [2]));
+  expect(await late(2)).toEqual(first);
+  expect(await late(3)).toEqual(mean);
+  expect(await late(4)).toEqual(mean);
+  const atGate = evaluator(1, guided([], [2], [1]));
+  expect(await atGate(1)).toEqual(second);
+  expect(await atGate(2)).toEqual(second);
+});
+
+test("a run from the middle keeps what was said to all rows of its first evaluation, however many are computed at once", () => {
+  const gate = new TGate([{ outputs: { [saidBy("mid.attn2")]: input("said", [1, 1, 2]) } }], 2);
+  const rows = [0, 1].map((picture) => ({ picture }) as Told);
+  const mean = (values: readonly Float32Array[]) => meanByPicture(values, rows);
+  const guidance = { mean, unguided: { rows: () => rows } } as unknown as Guidance;
+  const at = { index: 5, timestep: 1 };
+  expect(gate.guide(guidance, at)).toBe(guidance);
+  for (const from of [0, 1]) {
+    const run = { at, rows: rows.slice(from, from + 1), from };
+    const [name] = gate.wants(run);
+    gate.took({ [name!]: floats(Float32Array.of(from, 7), 1, 1, 2) }, run);
+  }
+  const after = { index: 6, timestep: 0 };
+  expect(gate.guide(guidance, after)).toBe(guidance.unguided);
+  expect(gate.wants({ at: after, rows, from: 0 })).toEqual([]);
+  const given = gate.feeds({ context: floats(new Float32Array(4), 2, 1, 2) }, { at: after, rows, from: 0 });
+  expect(given[givenTo("mid.attn2")]).toEqual(floats(Float32Array.of(0, 7, 1, 7), 2, 1, 2));
 });
 
 const base: GenerateInput = { ...MAN_WITH_HAT, startMergeStep: 0 };

@@ -35,15 +35,18 @@ interface Row {
 /**
  * From the evaluation `gate` on, counted from 0, the UNet no longer looks at the text: what its cross-attention layers said in the
  * one before, the mean of both texts, stands in for them, and there is no more guidance. Zhang et al. 2024 (arXiv 2404.02747),
- * section 3.
+ * section 3. A run that begins at the gate or behind it, as of a picture to start from, looks at the text in its first evaluation.
  * @see HaozheLiu-ST/T-GATE tgate/tgate_utils.py, without the reuse of self-attention
  */
 export class TGate implements ActiveExtension {
   readonly #layers: readonly CrossAttentionLayer[];
   readonly #gate: number;
-  /** What each layer said to each row in the evaluation before the gate; from the gate on, what stands for it. */
+  /** What each layer said to each row in the last evaluation that looked at the text. */
   #said: Row[][];
+  /** That evaluation; undefined before. */
   #seen: Evaluation | undefined;
+  /** What stands for the answers of each layer, in the evaluations that do not look at the text. */
+  #instead: Row[][] | undefined;
 
   /** @param parts graphs in which cross-attention layers can be told what they say */
   constructor(parts: readonly Pick<UNetPart, "outputs">[], gate: number) {
@@ -53,24 +56,21 @@ export class TGate implements ActiveExtension {
   }
 
   guide(guidance: Guidance, at: Evaluation): Guidance {
-    if (at.index < this.#gate) return guidance;
     const seen = this.#seen;
-    if (seen !== undefined) {
-      this.#said = this.#said.map((rows) => {
-        const values = guidance.mean(
-          rows.map(({ data }) => data),
-          seen,
-        );
-        return values.map((data) => ({ dims: rows[0]!.dims, data }));
-      });
-      this.#seen = undefined;
-    }
+    if (at.index < this.#gate || seen === undefined) return guidance;
+    this.#instead ??= this.#said.map((rows) => {
+      const values = guidance.mean(
+        rows.map(({ data }) => data),
+        seen,
+      );
+      return values.map((data) => ({ dims: rows[0]!.dims, data }));
+    });
     return guidance.unguided;
   }
 
-  feeds({ latents, context }: Feeds, { at, rows, from }: Run): Feeds {
-    if (at.index >= this.#gate) {
-      const given = this.#said.map((said) => stacked(said.slice(from, from + rows.length)));
+  feeds({ latents, context }: Feeds, { rows, from }: Run): Feeds {
+    if (this.#instead !== undefined) {
+      const given = this.#instead.map((said) => stacked(said.slice(from, from + rows.length)));
       const one = integers([1], 1);
       return { context: firstToken(context as FloatArray), ...this.#named(given), queries: one, keys: one }; // nothing of the context is used
     }
@@ -80,13 +80,15 @@ export class TGate implements ActiveExtension {
   }
 
   wants({ at }: Run): readonly string[] {
-    return at.index === this.#gate - 1 ? this.#layers.map(({ path }) => saidBy(path)) : [];
+    const keeps = at.index >= this.#gate - 1 && this.#instead === undefined;
+    return keeps ? this.#layers.map(({ path }) => saidBy(path)) : [];
   }
 
   took(answer: Feeds, run: Run): void {
-    if (run.at.index !== this.#gate - 1) return;
+    const wanted = this.wants(run);
+    if (wanted.length === 0) return;
     if (run.from === 0) this.#said = this.#layers.map(() => []);
-    for (const [i, name] of this.wants(run).entries()) this.#said[i]!.push(...rowsOf(answer[name] as FloatArray));
+    for (const [i, name] of wanted.entries()) this.#said[i]!.push(...rowsOf(answer[name] as FloatArray));
     this.#seen = run.at;
   }
 

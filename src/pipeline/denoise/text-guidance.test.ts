@@ -41,6 +41,19 @@ describe("rows", () => {
     expect(said(rows(at(4)))).toEqual([...negatives, [0, 12], [1, 22], [2, 22]]);
   });
 
+  test("a run that begins in the middle has what is told there: the person behind the merge step, no guidance behind its end", () => {
+    const one = () => guidanceOf([prepared(10, { guidanceEnd: 0.5, startMergeStep: 3 })]);
+    expect(said(one().rows(at(2)))).toEqual([
+      [0, 13],
+      [0, 11],
+    ]);
+    expect(said(one().rows(at(4)))).toEqual([
+      [0, 13],
+      [0, 12],
+    ]);
+    expect(said(one().rows(at(7)))).toEqual([[0, 12]]);
+  });
+
   test("prompts alone when guidance has ended, and when nothing is to be guided", () => {
     const { rows, unguided } = guidanceOf(two);
     expect(said(rows(at(5)))).toEqual([

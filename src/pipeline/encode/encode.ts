@@ -200,7 +200,9 @@ export async function encodeIdImages(
   if (identity === undefined) throw new TypeError("neither an adapter nor photos");
   const [person] = peopleOf(request);
   const { pixels, faces } = await readPerson(identity, person!);
-  const tokens = await encodePhotos(identity, pixels, faces, cache, progress);
-  if (unloadAfterUse) await identity.encode.unload();
-  return tokens;
+  try {
+    return await encodePhotos(identity, pixels, faces, cache, progress);
+  } finally {
+    if (unloadAfterUse) await identity.encode.unload();
+  }
 }

@@ -10,6 +10,8 @@ export interface IdEncoder {
   readonly fuse: LazySession<"fused">;
   /** Whether every ID token must have a position in the prompt, as V2 needs. */
   readonly everyToken: boolean;
+  /** Number of changes of the adapter, part of the cache key: encodings by another adapter are not reused. */
+  readonly changes: number;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface IdEncoder {
  * @throws UserError id-embeds/missing, id-embeds/not-wanted, id-embeds/shape
  */
 export async function encodePhotos(
-  { graph, encode }: IdEncoder,
+  { graph, encode, changes }: IdEncoder,
   pixels: readonly Float32Array[],
   faces: FloatArray | undefined,
   cache: EncodingCache,
@@ -32,7 +34,7 @@ export async function encodePhotos(
   for (const [i, photo] of pixels.entries()) {
     const face = faces && floats(faces.data.slice(i * graph.faceWidth, (i + 1) * graph.faceWidth), 1, graph.faceWidth);
     if (photo.length !== size) throw new TypeError(`a photo of ${photo.length} values where ${size} are expected`);
-    const key = await contentKey(encode.name, photo, face?.data ?? []);
+    const key = await contentKey(encode.name, [changes], photo, face?.data ?? []);
     const known = cache.get(key);
     if (known !== undefined) {
       rows.push(known.tokens!.data);
@@ -85,6 +87,15 @@ function checkFaces({ faceWidth }: IdGraph, photos: number, faces: FloatArray | 
       `The face embeddings are [${faces.dims.join(", ")}], and ${photos} photo(s) need [${photos}, ${faceWidth}].`,
       "Give one row for each photo, in the order of the photos.",
     );
+  for (let row = 0; row < photos; row++) {
+    const length = Math.hypot(...faces.data.subarray(row * faceWidth, (row + 1) * faceWidth));
+    if (length > 0 && Number.isFinite(length)) continue;
+    throw new UserError(
+      "id-embeds/no-face",
+      `The face embedding of photo ${row + 1} ${length === 0 ? "is all zeros" : "holds something that is not a number"}.`,
+      "Make it again: the program that made it found no face in the photo, or failed.",
+    );
+  }
 }
 
 /**
@@ -95,7 +106,7 @@ function checkFaces({ faceWidth }: IdGraph, photos: number, faces: FloatArray | 
  * @returns [S, D]
  */
 export async function stackIds(
-  { fuse }: IdEncoder,
+  { fuse, changes }: IdEncoder,
   context: FloatArray,
   places: readonly number[],
   idTokens: FloatArray,
@@ -108,7 +119,7 @@ export async function stackIds(
   for (const [i, place] of places.entries())
     classEmbeds.set(context.data.subarray(place * width, (place + 1) * width), i * width);
   const used = idTokens.data.slice(0, rows * width);
-  const key = await contentKey(fuse.name, classEmbeds, used);
+  const key = await contentKey(fuse.name, [changes], classEmbeds, used);
   let fused = cache.get(key)?.fused;
   if (fused === undefined) {
     const session = await fuse.get(observer);

@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { requestFromSettings } from "../../contract/request-from-settings.ts";
 import { type FloatArray, floats } from "../../core/array.ts";
+import { EncodingCache } from "../../sessions/encoding-cache.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { TINY_V1 } from "../../testing/tiny-model.ts";
 import { PhotoMaker } from "../photomaker.ts";
+import { Progress } from "../progress.ts";
+import { encodeIdImages } from "./encode.ts";
+import type { IdEncoder } from "./id-stage.ts";
 
 const photos = ["person_0", "other"].map((name) => goldenPath("photos", `${name}.png`));
 const request = { prompt: "a photo of a man img", width: 64, height: 64, numInferenceSteps: 2, startMergeStep: -1, seed: 1 };
@@ -31,6 +35,17 @@ test("ID tokens of photos give the photos' picture, and other tokens another one
   const first = floats(idTokens.data.slice(0, idTokens.dims[1]), 1, idTokens.dims[1]!);
   const other = await pm.generate({ ...request, idTokens: first });
   expect(other.latents.final).not.toEqual(wanted.latents.final);
+});
+
+test("an ID encoder that fails is unloaded where each model is after its use", async () => {
+  let unloads = 0;
+  const encode = { name: "id_encoder", get: () => Promise.reject(new Error("lost")), unload: async () => void unloads++ };
+  const graph = { image: 8, faceWidth: 0, tokensPerPhoto: 1, width: 4 };
+  const identity = { graph, encode, everyToken: false, changes: 0 } as unknown as IdEncoder;
+  const encoders = { identity, cache: new EncodingCache(0), unloadAfterUse: true };
+  const progress = new Progress(() => {}, new AbortController().signal);
+  await expect(encodeIdImages(encoders, { inputIdImages: photos }, progress)).rejects.toThrow("lost");
+  expect(unloads).toBe(1);
 });
 
 const tokens = (...dims: number[]): FloatArray => floats(new Float32Array(dims.reduce((a, b) => a * b, 1)), ...dims);

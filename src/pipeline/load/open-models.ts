@@ -1,4 +1,3 @@
-import { basename, dirname } from "node:path";
 import type { LoadOptions } from "../../contract/request.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
@@ -7,39 +6,32 @@ import { probeEightBits } from "../../runtime/eight-bit-probe.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { runsApart } from "../../sessions/apart.ts";
 import { EncodingCache } from "../../sessions/encoding-cache.ts";
-import {
-  type DecoderGraph,
-  idGraph,
-  NO_PAIRS,
-  sharpGraph,
-  textGraph,
-  tinyVaeGraph,
-  unetGraph,
-  vaeGraph,
-} from "../../sessions/graphs.ts";
-import type { ModelSizes } from "../../sessions/memory.ts";
+import { type DecoderGraph, NO_PAIRS, sharpGraph, textGraph, tinyVaeGraph, unetGraph, vaeGraph } from "../../sessions/graphs.ts";
 import { choosePrecision, type Precision } from "../../sessions/precision.ts";
 import { availableMemory } from "../../sessions/runtimes.node.ts";
 import { readersOf } from "../../sessions/text/readers.node.ts";
-import type { AdapterFiles } from "../../weights/adapter.ts";
-import { elementCount, type Tensors } from "../../weights/index.ts";
+import type { ComponentName } from "../../weights/index.ts";
 import { openAdapter } from "../../weights/open-adapter.node.ts";
 import { openEmbeddings } from "../../weights/open-embeddings.node.ts";
 import { openModel } from "../../weights/open-model.node.ts";
 import { openTinyVae } from "../../weights/open-tiny-vae.node.ts";
-import { readJsonIfThere } from "../../weights/read-json.node.ts";
+import { unusedNotice } from "../../weights/unused-notice.ts";
 import { LARGEST_WHOLE } from "../decode/decode.ts";
+import { tinyScale } from "../decode/latent-scale.ts";
 import { shortName } from "../public-name.ts";
 import { fewStepNotices } from "../settle.ts";
-import { type ChangeLoras, changeLoras, fewStepOf } from "./change-loras.ts";
+import { type ChangeAdapters, changeAdapters, fewStepOf } from "./change-adapters.ts";
 import { usualNeed } from "./check-room.ts";
+import { partsGivenApart } from "./local-models.ts";
 import { collectLoras } from "./loras.ts";
 import { makeSessions } from "./make-sessions.ts";
+import { modelSizes } from "./model-sizes.ts";
 import type { Opened } from "./opened.ts";
+import { openedAdapter } from "./opened-adapter.ts";
 
 export interface OpenedModels {
   readonly opened: Opened;
-  readonly changeLoras: ChangeLoras;
+  readonly changeAdapters: ChangeAdapters;
   readonly precision: Precision;
   /** Notices about the files. */
   readonly notices: readonly Notice[];
@@ -60,7 +52,13 @@ export async function openModels(
   deviceNotices: readonly Notice[],
 ): Promise<OpenedModels> {
   const [runtime, beside] = runtimes;
-  const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
+  const { modelConfig, prediction, zeroTerminalSnr } = options;
+  const model = await openModel(options.model, {
+    parts: partsGivenApart(options),
+    prediction,
+    zeroTerminalSnr,
+    ...(modelConfig !== undefined && { config: modelConfig }),
+  });
   const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
   const loras = await collectLoras(model, adapter, options.adapterScale, options.loras);
   const { pairs, metadata, notices } = loras;
@@ -79,13 +77,9 @@ export async function openModels(
   const sharp = sharpGraph(model);
   const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
   const { readers, notices: read } = await readersOf(model, [text[0].config, text[1].config]);
-  const identity = adapter && (await identityOf(adapter, unet.config.contextDim));
+  const identity = adapter && (await openedAdapter(adapter, unet.config.contextDim));
 
-  const sizes: ModelSizes = {
-    encoders: [model.components.text_encoder.tensors, model.components.text_encoder_2.tensors, adapter?.idEncoder].map(numbersIn),
-    unet: numbersIn(model.components.unet.tensors),
-    unetChannels: unet.config.channels[0]!,
-  };
+  const sizes = modelSizes(model, adapter, unet);
   const available = availableMemory();
   const need = (unloadAfterUse: boolean) => usualNeed(sizes, vae, unet.config.sampleSize, unloadAfterUse);
   const {
@@ -97,7 +91,7 @@ export async function openModels(
   );
   const apart = precision !== "f16" && runsApart(device, sizes.unet, need(false)[precision], available);
   const encoders = apart ? beside : runtime;
-  const from = shortName(options.model);
+  const from = (name: ComponentName): string => shortName(model.parts[name] ?? options.model);
   const make = makeSessions({ runtime, encoders, precision, weightRange, from });
   const { lazy, inPrecision } = make;
   const opened: Opened = {
@@ -115,25 +109,18 @@ export async function openModels(
     emptyPromptIsZeros: model.emptyPromptIsZeros,
     readers,
     text: [make.textEncoder("text_encoder", text[0]), make.textEncoder("text_encoder_2", text[1])],
-    identity: identity && {
-      graph: identity,
-      encode: inPrecision(
-        { model: "id_encoder", from: basename(adapter.path), outputs: identity.encode, pairs: NO_PAIRS },
-        identity.encode,
-        { on: encoders },
-      ),
-      fuse: lazy("fuse_module", identity.fuse, false, encoders),
-      everyToken: adapter.version === "v2",
-    },
+    identity: identity && make.idEncoder(identity),
     unet: make.denoiser(unet),
     vae: {
       graph: vae,
-      session: inPrecision({ model: "vae", from, outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, { half: false }),
+      session: inPrecision({ model: "vae", from: from("vae"), outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, {
+        half: false,
+      }),
       largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
     },
     sharp: sharp && {
       graph: sharp,
-      session: inPrecision({ model: "sharp_decoder", from, outputs: sharp.decode, pairs: NO_PAIRS }, sharp.decode, {
+      session: inPrecision({ model: "sharp_decoder", from: from("vae"), outputs: sharp.decode, pairs: NO_PAIRS }, sharp.decode, {
         half: false,
       }),
       largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
@@ -142,7 +129,7 @@ export async function openModels(
   };
   return {
     opened,
-    changeLoras: changeLoras(model, adapter, precision, make, loras.changes),
+    changeAdapters: changeAdapters(model, identity, precision, make, loras.changes),
     precision,
     notices: [
       ...model.notices,
@@ -153,6 +140,7 @@ export async function openModels(
         text_encoder_2: text[1],
         ...(sharp && { "the sharp decoder": sharp }),
         ...(tinyVae && { "the tiny VAE": tinyVae }),
+        ...(identity && { "the adapter's ID encoder": { unused: [...adapter.unused, ...identity.graph.unused] } }),
       }),
       ...read,
       ...notices,
@@ -165,18 +153,9 @@ export async function openModels(
   };
 }
 
-const numbersIn = (tensors: Tensors = new Map()): number =>
-  [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-
 /** What is left out may be what makes a picture right: scales of a quantisation, or an adapter's layers that were saved with the model. */
 const unusedNotices = (graphs: Readonly<Record<string, { readonly unused: readonly string[] }>>): Notice[] =>
-  Object.entries(graphs).flatMap(([name, { unused }]) => {
-    const names = unused.filter((tensor) => !(name === "text_encoder" && tensor === "text_projection.weight"));
-    if (names.length === 0) return [];
-    const some = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
-    const are = names.length === 1 ? "1 tensor is" : `${names.length} tensors are`;
-    return [{ code: "model/unknown-names", message: `${name}: ${are} not used: ${some}.` }];
-  });
+  Object.entries(graphs).flatMap(([name, { unused }]) => unusedNotice(name, unused));
 
 async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph> {
   const tiny = tinyVaeGraph(await openTinyVae(path));
@@ -188,15 +167,10 @@ async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph
       `The tiny VAE ${path} decodes ${latents(tiny)}, and the model makes ${latents(vae)}.`,
       "Give the tiny autoencoder that was made for this model's VAE: for SDXL, madebyollin/taesdxl.",
     );
-  return tiny;
-}
-
-async function identityOf(adapter: AdapterFiles, contextDim: number) {
-  const config = await readJsonIfThere(dirname(adapter.path), "photomaker-config.json");
-  return idGraph(adapter, config, contextDim);
+  return { ...tiny, config: { ...tiny.config, ...tinyScale(tiny.config, vae.config) } };
 }
 
 /** Gives a notice about a VAE with another factor than 8. None is needed about SDXL's first VAE, which overflows in half precision: no VAE runs in it. */
-function sizeNotices({ factor }: DecoderGraph): Notice[] {
+export function sizeNotices({ factor }: Pick<DecoderGraph, "factor">): Notice[] {
   return factor === 8 ? [] : [{ code: "vae/factor", message: `Each latent of this model covers ${factor}x${factor} pixels.` }];
 }

@@ -10,6 +10,8 @@ import { constant, input } from "../../graph/ops/source.ts";
 import { attentionIsRight, attentionProbe, attentionProbeFeeds } from "../attention-probe.ts";
 import type { Device } from "../device.ts";
 import { encodeModel } from "./encode-model.ts";
+import type { ModelProcess } from "./model-process.ts";
+import { openDevice } from "./open-device.ts";
 import { ortRuntime } from "./ort-runtime.ts";
 
 afterEach(() => vi.unstubAllEnvs());
@@ -27,6 +29,18 @@ test("the probe accepts correct attention, and no other", async () => {
   expect(attentionIsRight(changed("seen", (x) => x + 0.01))).toBe(false);
   expect(attentionIsRight(changed("causal", () => Number.NaN))).toBe(false);
   await runtime.close();
+});
+
+test("a device whose attention is wrong gets a plain one, with a notice", async () => {
+  const process = {
+    alive: true,
+    ask: async ({ fetches = [] }: { fetches?: readonly string[] }) =>
+      Object.fromEntries(fetches.map((name) => [name, floats(new Float32Array(4).fill(Number.NaN), 4)])),
+  } as unknown as ModelProcess;
+  const opened = await openDevice(process, "webgpu");
+  expect(opened.plainAttention).toBe(true);
+  expect(opened.notices.map(({ code }) => code)).toEqual(["device/plain-attention"]);
+  expect(await openDevice(process, "cuda")).toEqual({ notices: [] });
 });
 
 test.each(["cuda", "webgpu"])("while %s is opened, output of libraries does not appear in the program's own output", (device) => {

@@ -83,7 +83,13 @@ export function readPrompts(
     for (const text of [negativeText, negativePrompt2 ?? ""])
       refuseTriggerInNegative(readers[0].tokenizer, text, identity.trigger);
   const second = prompt2 || prompt;
-  const names: Named = { prompts: ["prompt", second === prompt ? "prompt" : "second prompt"] };
+  const names: Named = {
+    prompts: ["prompt", second === prompt ? "prompt" : "second prompt"],
+    negatives: [
+      "negative prompt",
+      (negativePrompt2 || negativePrompt) === negativePrompt ? "negative prompt" : "second negative prompt",
+    ],
+  };
   if (syntax === "none") {
     const negatives = negativeText === undefined ? undefined : ([negativeText, negativePrompt2 || negativeText] as const);
     const phase = plainPhase(readers, { prompts: [prompt, second], negatives, identity, names, note });
@@ -93,9 +99,7 @@ export function readPrompts(
   const negatives =
     negativeText === undefined
       ? undefined
-      : [negativeText, negativePrompt2 || negativeText].map((text, i) =>
-          parsePrompt(text, i === 0 || !negativePrompt2 ? "negative prompt" : "second negative prompt"),
-        );
+      : [negativeText, negativePrompt2 || negativeText].map((text, i) => parsePrompt(text, names.negatives[i]));
   const all = [...trees, ...(negatives ?? [])];
   for (const tree of all) note(tree.notices);
 
@@ -121,8 +125,10 @@ export function readPrompts(
   };
 }
 
+/** What messages call the texts of both encoders: the same where they are the same. */
 interface Named {
   readonly prompts: readonly [string, string];
+  readonly negatives: readonly [string, string];
 }
 
 const misplaced = (): UserError =>
@@ -150,7 +156,7 @@ function plainPhase(readers: readonly [Reader, Reader], { prompts, negatives, id
     note([...first.notices, ...second.notices]);
     return { first: first.ids, second: second.ids };
   };
-  const negative = negatives && both(negatives, ["negative prompt", "second negative prompt"]);
+  const negative = negatives && both(negatives, names.negatives);
   if (identity === undefined) return { text: both(prompts, names.prompts), negative };
   const [first, other] = prompts.map((text, i) => {
     const { tokenizer, window } = readers[i]!;
@@ -198,7 +204,7 @@ function cutPhase(readers: readonly [Reader, Reader], { pieces, not, identity, e
   };
   const twice = (lists: readonly (readonly PromptPiece[])[], what: (i: 0 | 1) => string) =>
     [plain(lists[0]!, 0, what(0)), plain(lists[1]!, 1, what(1))] as const;
-  const negative = not && twice(not, (i) => (i === 0 ? "negative prompt" : "second negative prompt"));
+  const negative = not && twice(not, (i) => names.negatives[i]);
 
   const people = identity && pieces.map((list, i) => personOf(readers[i]!, list, i as 0 | 1));
   function personOf(reader: Reader, list: readonly PromptPiece[], which: 0 | 1) {

@@ -72,3 +72,18 @@ test("the cache tells vectors apart", async () => {
   expect(await encoded("a")).not.toEqual(await encoded("b"));
   expect(await encoded("a")).toEqual(await encoded("a"));
 });
+
+test("what is wrong with a text is told once, where both encoders have the same", () => {
+  const long = "many words of a long text ".repeat(20);
+  const of = (texts: object, syntax: "a1111" | "none") =>
+    readPrompts(readers, { prompt: "a cat", ...texts }, undefined, true, { syntax }).notices.map(({ message }) => message);
+  for (const negativePrompt2 of [undefined, long]) {
+    expect(of({ negativePrompt: long, negativePrompt2 }, "none")).toEqual([expect.stringMatching(/ negative prompt/)]);
+    expect(of({ negativePrompt: "(a:99)", negativePrompt2: negativePrompt2 && "(a:99)" }, "a1111")).toHaveLength(1);
+    expect(of({ negativePrompt: "embedding:none", negativePrompt2: negativePrompt2 && "embedding:none" }, "a1111")).toHaveLength(
+      1,
+    );
+  }
+  const other = of({ negativePrompt: long, negativePrompt2: `other ${long}` }, "none");
+  expect(other).toEqual([expect.not.stringContaining("second"), expect.stringContaining("second negative prompt")]);
+});

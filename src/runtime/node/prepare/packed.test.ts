@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { floats } from "../../../core/array.ts";
+import type { Notice } from "../../../core/notice.ts";
 import { Checkpoint } from "../../../graph/checkpoint.ts";
 import { namedDim } from "../../../graph/dim.ts";
 import { input } from "../../../graph/ops/source.ts";
@@ -43,17 +44,18 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+const told = (what: string): Notice => ({ code: "cache/packed", message: expect.stringContaining(what) });
 const packed = async () => (await listPrepared(folder)).filter(({ precision }) => precision.includes("packed"));
 
 /** Outputs at two sizes of a model that is loaded in this way, and its notices. @param kept false to load without packing */
 async function decoded(kept = true, mostBytes = cache.mostBytes) {
-  const notes: string[] = [];
+  const notes: Notice[] = [];
   const keep = {
     cache: { folder, mostBytes },
     model: "vae",
     from: "miniature",
     bytes: 4e5,
-    onNotice: (text: string) => void notes.push(text),
+    onNotice: (notice: Notice) => void notes.push(notice),
   };
   const session = await runtime.load(picture, { half: false }, kept ? keep : undefined);
   const pictures: Float32Array[] = [];
@@ -94,7 +96,7 @@ test.each([
   await damage((await packed())[0]!.key);
   const again = await decoded();
   expect(again.pictures).toEqual(whole.pictures);
-  expect(again.notes).toEqual([expect.stringContaining("packed again")]);
+  expect(again.notes).toEqual([told("packed again")]);
   expect(await decoded()).toEqual(whole);
 });
 
@@ -131,13 +133,13 @@ test("without space on the disk the model is loaded all the same, with a notice"
   vi.mocked(statfs).mockResolvedValueOnce({ ...real, bavail: 1, bsize: 4096 } as Awaited<ReturnType<typeof statfs>>);
   const { pictures, notes } = await decoded();
   expect(pictures).toEqual(whole.pictures);
-  expect(notes).toEqual([expect.stringContaining("0.0 GB are free")]);
+  expect(notes).toEqual([told("0.0 GB are free")]);
   expect(await packed()).toEqual([]);
 });
 
 test("a cache that is too small for a packed model keeps its entries", async () => {
   const before = await listPrepared(folder);
   const { notes } = await decoded(true, 1e6);
-  expect(notes).toEqual([expect.stringContaining("PHOTOMAKER_CACHE_GB")]);
+  expect(notes).toEqual([told("PHOTOMAKER_CACHE_GB")]);
   expect(await listPrepared(folder)).toEqual(before);
 });

@@ -3,6 +3,7 @@ import { mkdtemp, open, readdir, readFile, rename, rm, stat, statfs } from "node
 import { join } from "node:path";
 import { messageOf, UserError } from "../../../core/errors.ts";
 import { gigabytes } from "../../../core/gigabytes.ts";
+import type { Notice } from "../../../core/notice.ts";
 import { withFile } from "../../../weights/index.ts";
 import type { PackedCache } from "../../runtime.ts";
 import type { EncodedModel } from "../encode-model.ts";
@@ -59,8 +60,9 @@ export async function loadPacked(
   }
 }
 
-const notKept = ({ model }: PackedCache, why: string): string =>
-  `The packed weights of the ${model} cannot be cached, so it loads more slowly each time: ${why}`;
+const packedNotice = (message: string): Notice => ({ code: "cache/packed", message });
+const notKept = ({ model }: PackedCache, why: string): Notice =>
+  packedNotice(`The packed weights of the ${model} cannot be cached, so it loads more slowly each time: ${why}`);
 
 const remove = async (folder: string | undefined): Promise<void> => {
   // on systems where open files cannot be removed, a later packing removes them
@@ -91,9 +93,9 @@ async function openPacked(
   try {
     const model = await readFile(graphPath(folder, key));
     if ((await contentOf(model, packedPath(folder, key))) === record.content) return mapped(encoded, model, folder);
-    onNotice?.(`The packed ${record.model} was changed since it was made: it is packed again.`);
+    onNotice?.(packedNotice(`The packed ${record.model} was changed since it was made: it is packed again.`));
   } catch (error) {
-    onNotice?.(`The packed ${record.model} is damaged (${messageOf(error)}): it is packed again.`);
+    onNotice?.(packedNotice(`The packed ${record.model} is damaged (${messageOf(error)}): it is packed again.`));
   }
   await removePrepared(folder, key);
   return undefined;

@@ -1,3 +1,4 @@
+import type { NoticeCode } from "../../../core/notice-codes.ts";
 import { type ParamAttrs, paramOp } from "../../../graph/ops/source.ts";
 import { inOrder } from "../../../graph/rewrite.ts";
 import { is, type Tensor } from "../../../graph/tensor.ts";
@@ -16,14 +17,16 @@ const PACKED_FROM = 1e8;
 export const prepareInCache: PrepareWeights = async (what, observer) => {
   const { model, from, outputs } = what;
   const cache = cacheOptions();
-  const noteAs = (code: string) => (message: string) => observer.noted({ code, message });
+  const noteAs = (code: NoticeCode) => (message: string) => observer.noted({ code, message });
   const onProgress = (done: number, total: number): void => observer.preparing(done, total);
   const onWait = (): void =>
     noteAs("cache/waiting")(`Another process is preparing the weights of the ${model}: waiting for them.`);
   const { signal } = observer;
   const over = await prepare(what, { cache, signal, onNotice: noteAs("cache/prepared-again"), onProgress, onWait });
   const bytes = numbersIn(outputs);
-  return bytes >= PACKED_FROM ? { over, keep: { cache, model, from, bytes, onNotice: noteAs("cache/packed") } } : { over };
+  return bytes >= PACKED_FROM
+    ? { over, keep: { cache, model, from, bytes, onNotice: (notice) => observer.noted(notice) } }
+    : { over };
 };
 
 function numbersIn(outputs: Readonly<Record<string, Tensor>>): number {

@@ -1,6 +1,41 @@
 import { expect, test } from "vitest";
 import { foreignSettings } from "./foreign-settings.ts";
 
+test("SwarmUI's parameters are read, and what has no counterpart is named", () => {
+  const sui_image_params = {
+    prompt: "a cat",
+    negativeprompt: "ugly",
+    model: "folder/juggernaut",
+    seed: "9007199254740993",
+    steps: 20,
+    cfgscale: 6.5,
+    aspectratio: "Custom",
+    width: 64,
+    height: 72,
+    sampler: "euler_ancestral",
+    scheduler: "normal",
+    loras: ["styles/ink"],
+    loraweights: ["0.5"],
+    refinermethod: "PostApply",
+    swarm_version: "0.9.5",
+  };
+  expect(foreignSettings({ parameters: JSON.stringify({ sui_image_params, sui_extra_data: {} }) })).toEqual({
+    program: "SwarmUI",
+    request: {
+      prompt: "a cat",
+      negativePrompt: "ugly",
+      numInferenceSteps: 20,
+      guidanceScale: 6.5,
+      seed: "9007199254740993",
+      width: 64,
+      height: 72,
+      scheduler: "euler_a",
+    },
+    load: { model: "juggernaut.safetensors", loras: [{ path: "ink.safetensors", scale: 0.5 }] },
+    left: ["refinermethod: PostApply"],
+  });
+});
+
 test("A1111's text is read, and what has no counterpart is named", () => {
   const parameters = `a (cat:1.2),
 sitting
@@ -107,6 +142,27 @@ test("InvokeAI's metadata is read", () => {
     load: { model: "sdxl-base.safetensors", loras: [{ path: "style.safetensors", scale: 0.5 }] },
     left: ["generation_mode: sdxl_txt2img"],
   });
+});
+
+test("a graph of ComfyUI that leads in a circle, and lists that hold something else, end nothing", () => {
+  const lora = (name: string, from: string) => ({
+    class_type: "LoraLoader",
+    inputs: { lora_name: name, strength_model: 1, model: [from, 0] },
+  });
+  const graph = {
+    "1": { class_type: "KSampler", inputs: { seed: 1, steps: ["5", 0], model: ["2", 0], positive: ["4", 0] } },
+    "2": lora("a.safetensors", "3"),
+    "3": lora("b.safetensors", "2"),
+    "4": { class_type: "ConditioningCombine", inputs: { conditioning_1: ["4", 0] } },
+    "5": { class_type: "Odd", inputs: null },
+  };
+  expect(foreignSettings({ prompt: JSON.stringify(graph) })).toMatchObject({
+    load: { loras: [{ path: "b.safetensors" }, { path: "a.safetensors" }] },
+    request: { seed: 1 },
+  });
+  const loras = [null, 5];
+  expect(foreignSettings({ parameters: JSON.stringify({ seed: 1, loras }) })).toMatchObject({ load: {} });
+  expect(foreignSettings({ invokeai_metadata: JSON.stringify({ seed: 1, loras }) })).toMatchObject({ load: {} });
 });
 
 test.each([
