@@ -259,7 +259,8 @@ export function sharpGraph(model: With<"vae"> & Pick<ModelFiles, "path" | "sharp
   const checkpoint = new Checkpoint(tensors, "the sharp decoder");
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const vae = new Weights(new Checkpoint(model.components.vae.tensors, "vae"));
-  const decoded = vaeDecode(latents, vae, config);
+  const { config: vaeJson, tensors: vaeTensors, latents: scale } = model.components.vae;
+  const decoded = vaeDecode(latents, vae, vaeConfig(vaeJson, vaeTensors, scale));
   const picture = sharpDecode(latents, decoded, new Weights(checkpoint), sizes);
   return {
     decode: { picture },
