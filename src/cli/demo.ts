@@ -25,7 +25,7 @@ const demoParts = async () => ({
 });
 
 const HELP = `
-It needs no download: the model is included. It is a complete PhotoMaker for pictures of 64x64 pixels, trained on drawn people
+It needs no download: the model is included. It is a complete PhotoMaker for small pictures, trained on drawn people
 (docs/miniature.md). For real pictures see "photomaker generate --help".
 
 Examples:
@@ -38,7 +38,7 @@ export function addDemo(program: Command, io: CliIo, tools: DemoTools): void {
     .command("demo")
     .summary("see what PhotoMaker does, with the small model that is included")
     .description(
-      "Draws people whom the miniature has never seen, generates new pictures of them, and puts everything on one sheet.\nGenerated pictures have 64x64 pixels and are shown enlarged.",
+      "Draws people whom the miniature has never seen, generates new pictures of them, and puts everything on one sheet.\nGenerated pictures have 128x128 pixels.",
     )
     .option("-o, --out <file>", "PNG to write; an existing file is replaced", "out/demo.png")
     .addOption(

@@ -68,12 +68,6 @@ export function demoPlan(seed: number): DemoPlan {
         ]),
       },
       {
-        label: "B: generated from one, two and four ID images",
-        tiles: [SCENES[1]!, SCENES[2]!].flatMap((scene) =>
-          [1, 2, 4].map((n) => picture(scene, second, { photos: album(second, n), caption: `${n} ID image${n > 1 ? "s" : ""}` })),
-        ),
-      },
-      {
         label: `Generated from ID images of A and B, as a ${words[first]}`,
         tiles: [4, 3, 2, 1, 0].map((n) =>
           picture(SCENES[1]!, first, {

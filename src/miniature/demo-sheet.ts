@@ -1,7 +1,7 @@
 import { contactSheet, type SheetTile } from "../image/contact-sheet.ts";
 import { decodePhoto, encodePng, type Rgb8 } from "../image/index.ts";
 import type { Drawer } from "./benchmark.ts";
-import { SIDE } from "./configs.ts";
+import { SHARP_SIDE } from "./configs.ts";
 import { ALBUM_SHOWN, DEMO_GUIDANCE, DEMO_SCHEDULER, DEMO_STEPS, type DemoPicture, type DemoPlan } from "./demo-plan.ts";
 import { drawnPortraits } from "./portraits.ts";
 
@@ -62,7 +62,12 @@ export async function demoSheet(
           : tiles.map((tile): SheetTile => ({ picture: made.get(tile)!, caption: tile.caption })),
     })),
   );
-  return encodePng(contactSheet({ title: TITLE, rows, tile: 128, scale: 2 }));
+  const side = Math.max(...[...made.values()].map(({ width }) => width));
+  return encodePng(contactSheet({ title: titleOf(side), rows, tile: TILE, scale: side < TILE ? 2 : 1 }));
 }
 
-const TITLE = `Drawn people whom the miniature has never seen, and what it generates of them: pictures of ${SIDE}x${SIDE} pixels, enlarged`;
+/** Side of a tile: that of the sharp decoder's pictures, so that each pixel of theirs is one of the sheet. */
+const TILE = SHARP_SIDE;
+
+const titleOf = (side: number): string =>
+  `Drawn people whom the miniature has never seen, and what it generates of them: pictures of ${side}x${side} pixels${side < TILE ? ", enlarged" : ""}`;
