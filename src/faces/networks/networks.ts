@@ -36,8 +36,15 @@ const LIMITS = { threshold: 0.6, overlap: 0.3 };
 /** Opens the weights of a network. @throws UserError if they cannot be read */
 export type OpenFaceWeights = (name: FaceNetworkName) => Promise<Tensors>;
 
-/** The networks that look at photos, in a given runtime. */
-export function faceNetworks(runtime: Runtime, weightsOf: OpenFaceWeights): FaceNetworks {
+/**
+ * The networks that look at photos, in a given runtime.
+ * @param threshold least score of a face; by default what real photos need
+ */
+export function faceNetworks(
+  runtime: Runtime,
+  weightsOf: OpenFaceWeights,
+  { threshold = LIMITS.threshold }: { readonly threshold?: number } = {},
+): FaceNetworks {
   const lazy = <Name extends string>(name: FaceNetworkName, build: (w: Weights) => Readonly<Record<Name, Tensor>>) =>
     new LazySession<Name>(runtime, name, async () => ({
       outputs: build(new Weights(new Checkpoint(await weightsOf(name), name))),
@@ -83,7 +90,7 @@ export function faceNetworks(runtime: Runtime, weightsOf: OpenFaceWeights): Face
       const [width, height] = [whole(seen.width), whole(seen.height)];
       const found = await run(detector, networkPixels(seen, { order: "bgr", width, height }), signal);
       const view = { across: seen.width / picture.width, down: seen.height / picture.height, left: 0, top: 0 };
-      return yunetFaces(found, width, LIMITS).map((face) => (seen === picture ? face : placed(face, view)));
+      return yunetFaces(found, width, { ...LIMITS, threshold }).map((face) => (seen === picture ? face : placed(face, view)));
     },
     mesh: (picture: Rgb8, face: Detection, signal?: AbortSignal): Promise<FaceMesh> =>
       landmarks(picture, viewOfFace(face), signal),

@@ -95,7 +95,9 @@ export const standardLowerings: Lowerings = new Map([
     const { axis, start, size: whole } = y.attrs;
     const inner = size(y.inputs[0]!, axis);
     if (typeof inner !== "number" || typeof whole !== "number") throw new TypeError("padding needs fixed sizes");
-    return e.node("Pad", [x!, e.ints([start, whole - start - inner]), "", e.ints([axis])]);
+    // for each axis: ONNX Runtime's transpose optimiser permutes these numbers as if they were there for all, and fails where only some are named
+    const at = (n: number): number[] => y.shape.map((_, i) => (i === axis ? n : 0));
+    return e.node("Pad", [x!, e.ints([...at(start), ...at(whole - start - inner)])]);
   }),
   lower(averagePoolOp, (y, [x], e) => {
     const side = [y.attrs.factor, y.attrs.factor];
