@@ -22,6 +22,8 @@ const SEED = 14;
 const demoParts = async () => ({
   ...(await import("../miniature/demo-plan.ts")),
   ...(await import("../miniature/demo-sheet.ts")),
+  ...(await import("../faces/networks/open-drawn.node.ts")),
+  ...(await import("../sessions/runtimes.node.ts")),
 });
 
 const HELP = `
@@ -62,15 +64,18 @@ async function demo({ out, seed, model, quiet = false }: DemoFlags, io: CliIo, {
   const progress = createProgress(io, { quiet });
   const files = await openPictureFiles(out, io.stdout);
   try {
-    const { demoPlan, demoSheet } = await demoParts();
+    const { demoPlan, demoSheet, openFacesOf, withRuntime } = await demoParts();
     const how = { signal: io.signal };
     await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors` }), how);
     await using without = await open(parseLoadOptions({ model }), how);
-    const sheet = await demoSheet(
-      demoPlan(seed),
-      { withAdapter, without },
-      { signal: io.signal, onProgress: (done, total) => progress.show({ label: "pictures", done, total }) },
-    );
+    const sheet = await withRuntime({}, async (runtime) => {
+      const faces = await openFacesOf(runtime, model);
+      return demoSheet(
+        demoPlan(seed, { faces: faces !== undefined }),
+        { withAdapter, without, faces },
+        { signal: io.signal, onProgress: (done, total) => progress.show({ label: "pictures", done, total }) },
+      );
+    });
     io.signal.throwIfAborted();
     const path = await files.write(sheet);
     progress.clear();

@@ -43,6 +43,8 @@ export interface IdUse {
   readonly startMergeStep: number;
   /** Background of the ID images. */
   readonly ground?: PortraitGround;
+  /** Makes a person's ID images; by default they are portraits on that background. @returns PNG files */
+  readonly images?: (person: number) => Promise<readonly Uint8Array<ArrayBuffer>[]>;
   /** Combines the tokens of a person's ID images; by default they are stacked. */
   readonly compose?: (tokens: FloatArray) => FloatArray;
 }
@@ -112,10 +114,10 @@ async function drawPeople(
   sampling: SamplingOptions,
 ): Promise<Rgb8[]> {
   const { idImages, startMergeStep, ground, compose = (tokens) => tokens } = use;
+  const images = use.images ?? (async (person) => (await drawnPortraits(set.seed, person, idImages, ground)).pngs);
   const tokens: FloatArray[] = [];
   for (let person = 0; person < set.persons.length; person++) {
-    const { pngs } = await drawnPortraits(set.seed, person, idImages, ground);
-    tokens.push(compose(await model.encodeIdImages([...pngs])));
+    tokens.push(compose(await model.encodeIdImages([...(await images(person))])));
   }
   return draw(model, set.cases, options, ({ prompt, person, scene }) => {
     const word = classWordAt(set.persons[person]!, scene);

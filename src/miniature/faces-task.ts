@@ -22,6 +22,8 @@ const FROZEN = /^backbone\.model[01]\./;
 const LONGEST = [36, 96, Number.POSITIVE_INFINITY];
 /** Places within this share of the face's side from its middle are to find it; up to twice as far away nothing is asked of them. */
 const MIDDLE = 0.22;
+/** A face by this factor beyond the sizes of a stride may be found by it as well. */
+const NEARLY = 1.25;
 /** Samples that are drawn; each is seen several times. */
 const CANVASES = 1000;
 const BOXES = 2;
@@ -125,7 +127,8 @@ function tell(
     const [cx, cy] = centreOf(box);
     const away = Math.max(Math.abs(x - cx), Math.abs(y - cy));
     const reach = Math.max(MIDDLE * side, 0.6 * stride);
-    const own = side <= LONGEST[level]! && (level === 0 || side > LONGEST[level - 1]!);
+    const [least, most] = [level === 0 ? 0 : LONGEST[level - 1]!, LONGEST[level]!];
+    const own = side > least && side <= most;
     if (own && away <= reach) {
       out.seen[at] = 1;
       out.asked[at] = 1;
@@ -140,6 +143,7 @@ function tell(
       );
       return;
     }
-    if (away <= 2 * reach) out.asked[at] = 0;
+    // finer places must learn that an eye is no face
+    if (own ? away <= 2 * reach : away <= reach && side > least / NEARLY && side <= most * NEARLY) out.asked[at] = 0;
   }
 }

@@ -2,6 +2,7 @@ import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
+import { shippedFaceWeights } from "../faces/networks/open-networks.node.ts";
 import { checkpointPath, type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
 import type { Tensors } from "../weights/index.ts";
 import { exists } from "../weights/read-json.node.ts";
@@ -11,7 +12,8 @@ import { baseTask, type LatentSet } from "./base-task.ts";
 import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
 import { decoderTask } from "./decoder-task.ts";
 import { deviation, encodeIdFeatures, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
-import { exportMiniature, exportSharpDecoder, type TrainedParts } from "./export.ts";
+import { exportDrawnFaces, exportMiniature, exportSharpDecoder, type TrainedParts } from "./export.ts";
+import { facesTask } from "./faces-task.ts";
 import { judgeTask } from "./judge.ts";
 import { readMiniature } from "./read-miniature.ts";
 import { type SharpSet, sharpSet } from "./sharp-data.ts";
@@ -20,8 +22,8 @@ import { readAutoencoder, readStageWeights, stageWeightsPath, trainedWeights, wr
 import { type TaskOptions, vaeTask } from "./vae-task.ts";
 import { visionTask } from "./vision-task.ts";
 
-/** Stages in the order in which they build on each other; only the judge is independent. */
-export const STAGES = ["vae", "decoder", "vision", "judge", "base", "adapter", "sharp"] as const;
+/** Stages in the order in which they build on each other; the judge and the face detector are independent. */
+export const STAGES = ["vae", "decoder", "vision", "judge", "base", "adapter", "sharp", "faces"] as const;
 export type StageName = (typeof STAGES)[number];
 
 export interface MakeOptions {
@@ -53,6 +55,7 @@ export const BATCH: Readonly<Record<StageName, number>> = {
   base: 16,
   adapter: 16,
   sharp: 4,
+  faces: 4,
 };
 
 /** Updates that fit into 90 minutes on two cores. */
@@ -64,6 +67,7 @@ export const DEFAULT_STEPS: Readonly<Record<StageName, number>> = {
   base: 8000,
   adapter: 4000,
   sharp: 6000,
+  faces: 1500,
 };
 /** People whose pictures the sharp decoder is trained on, at most: four each, in 128x128. */
 const SHARP_PEOPLE = 1500;
@@ -102,11 +106,13 @@ export async function makeMiniature(options: MakeOptions): Promise<void> {
   }
   if (!(await allExist(folder))) return;
   const finished = join(folder, "miniature");
-  if (stages.every((stage) => stage === "sharp") && options.from !== undefined && (await isMiniature(options.from)))
+  if (stages.every((stage) => BESIDE.has(stage)) && options.from !== undefined && (await isMiniature(options.from)))
     await cp(options.from, finished, { recursive: true }); // whose other parts stay as they are, to the bit
   else await exportAll(folder, await world.data(), options.loraStrength);
   if (await exists(stageWeightsPath(folder, "sharp")))
     await exportSharpDecoder(finished, await readStageWeights(folder, "sharp"));
+  if (await exists(stageWeightsPath(folder, "faces")))
+    await exportDrawnFaces(finished, await shippedFaceWeights("yunet"), await readStageWeights(folder, "faces"));
 }
 
 /** Pictures to train on, drawn when they are first needed. */
@@ -114,6 +120,9 @@ interface World {
   readonly data: () => Promise<DataSet>;
   readonly sharp: () => Promise<SharpSet>;
 }
+
+/** Stages whose results lie beside the model's own parts and change none of them. */
+const BESIDE: ReadonlySet<StageName> = new Set(["sharp", "faces"]);
 
 const isMiniature = (folder: string): Promise<boolean> => exists(join(folder, "model_index.json"));
 
@@ -196,6 +205,8 @@ async function taskOf(stage: StageName, world: World, { folder, seed, steps, fro
       const data = await world.data();
       return adapterTask((await latentSet(folder, data)).data, { ...common, ...(await adapterInputs(folder, data)) });
     }
+    case "faces":
+      return facesTask({ ...common, detector: await shippedFaceWeights("yunet") });
     case "sharp": {
       const scalingFactor =
         from !== undefined && (await isMiniature(from))

@@ -110,4 +110,4 @@ export function faceNetworks(
   };
 }
 
-const SILENT: LoadObserver = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
+export const SILENT: LoadObserver = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
