@@ -118,7 +118,7 @@ async function likeness(): Promise<void> {
   await using without = await PhotoMaker.load({ model, precision: "f32" });
   const { tensors: judge } = await openTensors(asset("judge/weights.safetensors"));
   const benchmark = await openBenchmark(
-    { judge, runtime, people, seed: SEED, pictures: 4, steps: 25, guidanceScale: 3 },
+    { judge, runtime, people, seed: SEED, pictures: 2, steps: 25, guidanceScale: 3 },
     without,
   );
   const wide = await Promise.all(everyone.map((i) => widePhotos(SEED, i, 4)));

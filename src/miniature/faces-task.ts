@@ -91,36 +91,36 @@ const PLACES = YUNET_STRIDES.reduce((sum, stride) => sum + (CANVAS / stride) ** 
 
 function batchOf(samples: readonly PictureOfFaces[]) {
   const batch = samples.length;
-  const pictures = new Float32Array(batch * 3 * CANVAS * CANVAS);
-  const rows = { seen: 1, asked: 1, scale: 1, bbox: 4, kps: 10 };
-  const out = Object.fromEntries(
-    Object.entries(rows).map(([name, width]) => [name, new Float32Array(batch * PLACES * width)]),
-  ) as Record<keyof typeof rows, Float32Array>;
-  for (const [n, { picture, faces }] of samples.entries()) {
-    pictures.set(networkPixels(picture, { order: "bgr" }).data, n * 3 * CANVAS * CANVAS);
+  const area = 3 * CANVAS * CANVAS;
+  const pictures = new Float32Array(batch * area);
+  for (const [n, { picture }] of samples.entries()) pictures.set(networkPixels(picture, { order: "bgr" }).data, n * area);
+  const rows = Object.entries(targetsOf(samples));
+  return {
+    pictures: floats(pictures, batch, 3, CANVAS, CANVAS),
+    ...Object.fromEntries(rows.map(([name, values]) => [name, floats(values, batch, PLACES, values.length / (batch * PLACES))])),
+  };
+}
+
+/**
+ * What every place of every stride is to say of samples, [samples, PLACES, n] each: whether it sees a face, whether that is asked of it, the weight of
+ * distances, the box and the points.
+ */
+export function targetsOf(samples: readonly PictureOfFaces[]): Targets {
+  const row = (width: number): Float32Array => new Float32Array(samples.length * PLACES * width);
+  const out = { seen: row(1), asked: row(1), scale: row(1), bbox: row(4), kps: row(10) };
+  for (const [n, { faces }] of samples.entries()) {
     let at = n * PLACES;
     for (const [level, stride] of YUNET_STRIDES.entries())
       for (let y = 0; y < CANVAS; y += stride)
         for (let x = 0; x < CANVAS; x += stride) tell(out, at++, faces, x, y, stride, level);
   }
-  return {
-    pictures: floats(pictures, batch, 3, CANVAS, CANVAS),
-    ...Object.fromEntries(
-      Object.entries(rows).map(([name, width]) => [name, floats(out[name as keyof typeof rows], batch, PLACES, width)]),
-    ),
-  };
+  return out;
 }
 
+type Targets = Readonly<Record<"seen" | "asked" | "scale" | "bbox" | "kps", Float32Array>>;
+
 /** Writes what the place at (x, y) is to say. */
-function tell(
-  out: Readonly<Record<"seen" | "asked" | "scale" | "bbox" | "kps", Float32Array>>,
-  at: number,
-  faces: readonly DrawnFace[],
-  x: number,
-  y: number,
-  stride: number,
-  level: number,
-): void {
+function tell(out: Targets, at: number, faces: readonly DrawnFace[], x: number, y: number, stride: number, level: number): void {
   out.asked[at] = 1;
   for (const { box, points } of faces) {
     const side = sideOf(box);

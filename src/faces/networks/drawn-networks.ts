@@ -24,8 +24,10 @@ export interface DrawnFaces {
   readonly config: unknown;
 }
 
-/** Least score of a drawn face: halfway between the detector's certainties. */
-const THRESHOLD = 0.5;
+/** Least score of a drawn face. Faces of unseen people score nearly 1 (docs/faces.md). */
+const THRESHOLD = 0.7;
+/** Side of the largest pictures that the detector was trained on, in pixels: in larger ones it takes suns and wheels for faces. */
+const DETECTOR_SIDE = 256;
 /** Places of the five points in an ID image of MiniFaces, in shares of its side: means over 2000 pictures. */
 const IN_PORTRAIT: FivePoints = [
   [0.378, 0.54],
@@ -35,7 +37,7 @@ const IN_PORTRAIT: FivePoints = [
   [0.594, 0.737],
 ];
 /** Moves the detector's certainty to the scale of FaceMesh's flag: 0.5 becomes 0, and 0.9 what a clear face has. */
-const flagOf = (score: number): number => 20 * (score - THRESHOLD);
+const flagOf = (score: number): number => 20 * (score - 0.5);
 
 /**
  * The networks that look at pictures of drawn people. The detector is their own; so is the recogniser, the ID encoder's vision transformer on the face
@@ -44,6 +46,7 @@ const flagOf = (score: number): number => 20 * (score - THRESHOLD);
 export function drawnFaceNetworks(runtime: Runtime, weightsOf: OpenFaceWeights, drawn: DrawnFaces): FaceNetworks {
   const usual = faceNetworks(runtime, async (name) => (name === "yunet" ? drawn.detector : weightsOf(name)), {
     threshold: THRESHOLD,
+    detectorSide: DETECTOR_SIDE,
   });
   const { vision } = idEncoderV1Config(drawn.idEncoder, drawn.config);
   const side = vision.image;
