@@ -1,11 +1,11 @@
 // Looks at pictures of drawn people with the miniature's networks, and measures the likeness that it gives for photos as people have them.
 //
-//   npx tsx bench/faces/drawn.ts found [PEOPLE] [MODEL]
-//   npx tsx bench/faces/drawn.ts likeness [PEOPLE] [MODEL]
+//   npx tsx bench/faces/drawn.ts found [PEOPLE]
+//   npx tsx bench/faces/drawn.ts likeness [PEOPLE] [STEPS] [PICTURES]
 //
 // found: how many faces are found, and what else, by the networks for real photos at two thresholds, by them in enlarged pictures, and by the
 // miniature's own; and how far its vectors hold people apart. likeness: faceSimShare from portraits, from wide photos with and without cropping, and from
-// a group photo. Both take people of seed 2, whom the miniature has not seen.
+// a group photo; 25 steps and 4 photos a person by default. Both take people of seed 2, whom the miniature has not seen.
 import "../../scripts/show-help.ts";
 import { asset } from "../../src/cli/asset.ts";
 import type { Detection } from "../../src/faces/face.ts";
@@ -33,7 +33,8 @@ import { bootstrap } from "../../src/miniature/figures.ts";
 import { openRuntime } from "../../src/sessions/runtimes.node.ts";
 import { openTensors } from "../../src/weights/index.ts";
 
-const [, , what, count = "100", model = asset("miniature")] = process.argv;
+const [, , what, count = "100", steps = "25", pictures = "4"] = process.argv;
+const model = asset("miniature");
 const people = Number(count);
 const SEED = 2;
 const runtime = openRuntime({ threads: 1 });
@@ -118,12 +119,12 @@ async function likeness(): Promise<void> {
   await using without = await PhotoMaker.load({ model, precision: "f32" });
   const { tensors: judge } = await openTensors(asset("judge/weights.safetensors"));
   const benchmark = await openBenchmark(
-    { judge, runtime, people, seed: SEED, pictures: 2, steps: 25, guidanceScale: 3 },
+    { judge, runtime, people, seed: SEED, pictures: Number(pictures), steps: Number(steps), guidanceScale: 3 },
     without,
   );
   const wide = await Promise.all(everyone.map((i) => widePhotos(SEED, i, 4)));
   const groups = await Promise.all(everyone.map((i) => groupPhoto(SEED, i)));
-  const pictures = (photos: readonly DrawnPhoto[]): Rgb8[] => photos.map(({ picture }) => picture);
+  const whole = (photos: readonly DrawnPhoto[]): Rgb8[] => photos.map(({ picture }) => picture);
   let right = 0;
   const fromGroup = async (person: number): Promise<IdPictures> => {
     const [known, { picture, faces }] = [await portraitPhotos(SEED, person, 1), groups[person]!];
@@ -134,20 +135,19 @@ async function likeness(): Promise<void> {
   const pair = async (person: number): Promise<Rgb8[]> => [...(await portraitPhotos(SEED, person, 1)), groups[person]!.picture];
   const uses: Record<string, (person: number) => Promise<Pick<IdPictures, "pictures">>> = {
     "four portraits": async (i) => ({ pictures: await portraitPhotos(SEED, i, 4) }),
-    "four portraits, auto": async (i) => idPictures(await portraitPhotos(SEED, i, 4), tools!),
+    "four wide photos, auto": async (i) => idPictures(whole(wide[i]!), tools!),
+    "four wide photos, off": async (i) => ({ pictures: whole(wide[i]!) }),
     "four portraits, noise": async (i) => idPictures(await portraitPhotos(SEED, i, 4), tools!, { background: "noise" }),
-    "four wide photos, off": async (i) => ({ pictures: pictures(wide[i]!) }),
-    "four wide photos, auto": async (i) => idPictures(pictures(wide[i]!), tools!),
-    "four wide photos, auto, noise": async (i) => idPictures(pictures(wide[i]!), tools!, { background: "noise" }),
+    "four wide photos, auto, noise": async (i) => idPictures(whole(wide[i]!), tools!, { background: "noise" }),
     "two portraits": async (i) => ({ pictures: await portraitPhotos(SEED, i, 2) }),
-    "a portrait and a group photo, off": async (i) => ({ pictures: await pair(i) }),
     "a portrait and a group photo, auto": fromGroup,
+    "a portrait and a group photo, off": async (i) => ({ pictures: await pair(i) }),
   };
   const reference: { use?: Awaited<ReturnType<typeof benchmark.measure>> } = {};
   for (const [name, make] of Object.entries(uses)) {
     const images = async (person: number) => asPngs((await make(person)).pictures);
     const measured = await benchmark.measure(withAdapter, { idImages: 4, startMergeStep: 0, images });
-    if (name.endsWith("portraits")) reference.use = measured;
+    if (name.endsWith("portraits")) reference.use = measured; // with as many ID images
     const [ours, theirs] = [measured, reference.use!].map(({ statistics }) => statistics.faceSimShare.ours);
     const apart = bootstrap(people, (chosen) => ours!(chosen) - theirs!(chosen), null);
     const { faceSimShare: s, textLoss } = measured.figures;

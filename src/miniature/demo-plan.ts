@@ -1,6 +1,9 @@
 import { classWordAt, type DrawnPerson, personAt, sceneAt } from "../minifaces/index.ts";
 
-/** A person's portrait, by an index into their album; or a photo that is whole, or of which the person's face is cut out. */
+/**
+ * A person's portrait, by an index into their album; or a photo that is whole, or of which the person's face is cut out. Whose face that is, their
+ * first portrait tells.
+ */
 export type DemoPhoto =
   | { readonly person: number; readonly album: number }
   | { readonly person: number; readonly of: DemoPhotoKind; readonly crop: "auto" | "off" };
@@ -70,7 +73,6 @@ export function demoPlan(seed: number, { faces = true }: { readonly faces?: bool
   const photo = (person: number, of: DemoPhotoKind, crop: "auto" | "off"): DemoPhoto => ({ person, of, crop });
   const from = (person: number, photos: readonly DemoPhoto[], scenes: readonly number[], caption: string): DemoPicture[] =>
     scenes.map((scene) => picture(SCENES[scene]!, person, { photos, caption }));
-  const known = { person: third, album: 0 };
   return {
     people,
     rows: [
@@ -118,14 +120,14 @@ export function demoPlan(seed: number, { faces = true }: { readonly faces?: bool
               ],
             },
             {
-              label: "C among others, known from one portrait; generated from both",
+              label: "C among others, known from a portrait; generated from the group photo",
               shown: [
-                { photo: known, caption: "the portrait" },
+                { photo: { person: third, album: 0 }, caption: "the portrait" },
                 { photo: photo(third, "group", "off"), caption: "the photo" },
               ],
               tiles: [
-                ...from(third, [known, photo(third, "group", "off")], [1], "photo taken whole"),
-                ...from(third, [known, photo(third, "group", "auto")], [0, 1, 3], "face found and cut out"),
+                ...from(third, [photo(third, "group", "off")], [0, 1], "photo taken whole"),
+                ...from(third, [photo(third, "group", "auto")], [0, 1], "C found and cut out"),
               ],
             },
           ]

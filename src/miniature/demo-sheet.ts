@@ -38,7 +38,7 @@ const requestOf = ({ prompt, seed, startMergeStep, photos }: DemoPicture, idImag
 /** Makes the ID images of a picture. */
 type IdImages = (photos: readonly DemoPhoto[]) => Promise<readonly Png[]>;
 
-/** Reads ID images from portraits and photos; of photos that are to be cropped, the person's face in all of them is cut out. */
+/** Reads ID images from portraits and photos. */
 function idImagesOf(
   plan: DemoPlan,
   portraits: readonly (readonly Png[])[],
@@ -54,14 +54,14 @@ function idImagesOf(
     drawn.set(key, picture);
     return picture;
   };
-  const idImages = async (photos: readonly DemoPhoto[]): Promise<readonly Png[]> => {
-    const given = photos.map((photo) => ("album" in photo ? portraits[photo.person]![photo.album]! : undefined));
-    if (given.every((png) => png !== undefined)) return given;
-    const pictures = await Promise.all(photos.map(whole));
-    if (!photos.some((photo) => "crop" in photo && photo.crop === "auto")) return asPngs(pictures);
+  const idImage = async (photo: DemoPhoto): Promise<Png> => {
+    if ("album" in photo) return portraits[photo.person]![photo.album]!;
+    const [portrait, picture] = [await whole({ person: photo.person, album: 0 }), await whole(photo)];
+    if (photo.crop === "off") return (await asPngs([picture]))[0]!;
     if (faces === undefined) throw new TypeError("the plan needs the networks for drawn faces");
-    return asPngs((await idPictures(pictures, faces)).pictures);
+    return (await asPngs((await idPictures([portrait, picture], faces)).pictures))[1]!;
   };
+  const idImages = (photos: readonly DemoPhoto[]): Promise<readonly Png[]> => Promise.all(photos.map(idImage));
   return { idImages, whole };
 }
 
