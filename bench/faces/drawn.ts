@@ -1,11 +1,11 @@
 // Looks at pictures of drawn people with the miniature's networks, and measures the likeness that it gives for photos as people have them.
 //
-//   npx tsx bench/faces/drawn.ts found [PEOPLE]
-//   npx tsx bench/faces/drawn.ts likeness [PEOPLE] [STEPS] [PICTURES]
+//   npx tsx bench/faces/drawn.ts found [PEOPLE] [own]
+//   npx tsx bench/faces/drawn.ts likeness [PEOPLE] [STEPS] [PICTURES] [four|two]
 //
 // found: how many faces are found, and what else, by the networks for real photos at two thresholds, by them in enlarged pictures, and by the
-// miniature's own; and how far its vectors hold people apart. likeness: faceSimShare from portraits, from wide photos with and without cropping, and from
-// a group photo; 25 steps and 4 photos a person by default. Both take people of seed 2, whom the miniature has not seen.
+// miniature's own, or by these alone; and how far its vectors hold people apart. likeness: faceSimShare from portraits, from wide photos with and without cropping, and from
+// a group photo; 25 steps and 4 photos a person by default; of four ID images, of two, or both. Both take people of seed 2, whom the miniature has not seen.
 import "../../scripts/show-help.ts";
 import { asset } from "../../src/cli/asset.ts";
 import type { Detection } from "../../src/faces/face.ts";
@@ -33,7 +33,7 @@ import { bootstrap } from "../../src/miniature/figures.ts";
 import { openRuntime } from "../../src/sessions/runtimes.node.ts";
 import { openTensors } from "../../src/weights/index.ts";
 
-const [, , what, count = "100", steps = "25", pictures = "4"] = process.argv;
+const [, , what, count = "100", steps = "25", pictures = "4", images = ""] = process.argv;
 const model = asset("miniature");
 const people = Number(count);
 const SEED = 2;
@@ -62,6 +62,7 @@ async function found(): Promise<void> {
   for (const [set, make] of Object.entries(sets)) {
     const photos = await Promise.all(everyone.map(make));
     for (const [way, how] of Object.entries(ways)) {
+      if (steps === "own" && how.networks !== networks) continue;
       let [hit, all, other, right] = [0, 0, 0, 0];
       for (const { picture, faces } of photos) {
         const scale = how.enlarged ?? 1;
@@ -97,6 +98,13 @@ async function vectors(): Promise<void> {
     for (const [n, { points }] of group.faces.entries())
       (n === 0 ? alike : apart).push(cosine(known, await networks.embed(group.picture, points)));
   }
+  let right = 0;
+  for (const i of everyone) {
+    const { picture, faces } = await groupPhoto(SEED, i);
+    const { chosen } = await idPictures([...(await portraitPhotos(SEED, i, 1)), picture], tools!);
+    right += Number(chosen[1] !== undefined && isOn(chosen[1], faces[0]!));
+  }
+  console.log(`a portrait and a group photo of three: ${share(right, people)} right people chosen`);
   const at = (values: number[], q: number): string =>
     values.sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(q * values.length))]!.toFixed(3);
   console.log(`one person's faces: lowest ${at(alike, 0)}, 2 % ${at(alike, 0.02)}, median ${at(alike, 0.5)}`);
@@ -125,13 +133,6 @@ async function likeness(): Promise<void> {
   const wide = await Promise.all(everyone.map((i) => widePhotos(SEED, i, 4)));
   const groups = await Promise.all(everyone.map((i) => groupPhoto(SEED, i)));
   const whole = (photos: readonly DrawnPhoto[]): Rgb8[] => photos.map(({ picture }) => picture);
-  let right = 0;
-  const fromGroup = async (person: number): Promise<IdPictures> => {
-    const [known, { picture, faces }] = [await portraitPhotos(SEED, person, 1), groups[person]!];
-    const made = await idPictures([...known, picture], tools!);
-    right += Number(made.chosen[1] !== undefined && isOn(made.chosen[1], faces[0]!));
-    return made;
-  };
   const pair = async (person: number): Promise<Rgb8[]> => [...(await portraitPhotos(SEED, person, 1)), groups[person]!.picture];
   const uses: Record<string, (person: number) => Promise<Pick<IdPictures, "pictures">>> = {
     "four portraits": async (i) => ({ pictures: await portraitPhotos(SEED, i, 4) }),
@@ -140,13 +141,16 @@ async function likeness(): Promise<void> {
     "four portraits, noise": async (i) => idPictures(await portraitPhotos(SEED, i, 4), tools!, { background: "noise" }),
     "four wide photos, auto, noise": async (i) => idPictures(whole(wide[i]!), tools!, { background: "noise" }),
     "two portraits": async (i) => ({ pictures: await portraitPhotos(SEED, i, 2) }),
-    "a portrait and a group photo, auto": fromGroup,
+    "a portrait and a group photo, auto": async (i) => idPictures(await pair(i), tools!),
     "a portrait and a group photo, off": async (i) => ({ pictures: await pair(i) }),
   };
   const reference: { use?: Awaited<ReturnType<typeof benchmark.measure>> } = {};
   for (const [name, make] of Object.entries(uses)) {
-    const images = async (person: number) => asPngs((await make(person)).pictures);
-    const measured = await benchmark.measure(withAdapter, { idImages: 4, startMergeStep: 0, images });
+    if (images !== "" && name.startsWith("four") !== (images === "four")) continue;
+    const measured = await benchmark.measure(withAdapter, {
+      ...{ idImages: 4, startMergeStep: 0 },
+      images: async (person: number) => asPngs((await make(person)).pictures),
+    });
     if (name.endsWith("portraits")) reference.use = measured; // with as many ID images
     const [ours, theirs] = [measured, reference.use!].map(({ statistics }) => statistics.faceSimShare.ours);
     const apart = bootstrap(people, (chosen) => ours!(chosen) - theirs!(chosen), null);
@@ -155,7 +159,6 @@ async function likeness(): Promise<void> {
       `${name}: faceSimShare ${s.value.toFixed(3)} ± ${s.error.toFixed(3)}; against portraits ${apart.value.toFixed(3)} ± ${apart.error.toFixed(3)}; text loss ${textLoss.value.toFixed(1)}`,
     );
   }
-  console.log(`the right person of three: ${share(right, people)}`);
 }
 
 try {

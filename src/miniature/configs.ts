@@ -123,6 +123,6 @@ export const SHARP_CONFIG = { channels: [80, 56, 32], blocks: [3, 2, 2], groups:
  * `same_person` and more in the vision transformer's features (docs/faces.md).
  */
 export const DRAWN_FACES_CONFIG = {
-  same_person: 0.55,
+  same_person: 0.5,
   crop: { large: 0.2, wide: 1.53, narrow: 1.4, lower: -0.06 },
 } as const;
