@@ -1,4 +1,4 @@
-import { type DrawnPerson, faceBox, landmarks, type Scene } from "../minifaces/index.ts";
+import { type DrawnPerson, faceBox, landmarks, type Place, type Scene } from "../minifaces/index.ts";
 import { type DataSet, PICTURES } from "./data-set.ts";
 
 /** Loss weight of each part of a picture, added to the background's 1. */
@@ -47,9 +47,13 @@ export function importanceOf(
       const u = (x - box.x) / box.width - 0.5;
       const v = (y - box.y) / box.height - 0.5;
       const inFace = u * u + v * v < 0.25 ? 1 : 0;
-      const nearEyes = [leftEye, rightEye].map(([ex, ey]) => Math.exp(-((x - ex) ** 2 + (y - ey) ** 2) / (2 * reach ** 2)));
-      out[at] = 1 + person * mask[at]! + face * inFace + eyes * Math.max(...nearEyes);
+      const [left, right] = [near(leftEye, x, y, reach), near(rightEye, x, y, reach)];
+      out[at] = 1 + person * mask[at]! + face * inFace + eyes * Math.max(left, right);
       sum += out[at]!;
     }
   return out.map((value) => (value * out.length) / sum);
 }
+
+/** A bell around a place, 1 at its middle. */
+const near = ([ex, ey]: Place, x: number, y: number, reach: number): number =>
+  Math.exp(-((x - ex) ** 2 + (y - ey) ** 2) / (2 * reach ** 2));

@@ -74,6 +74,7 @@ export async function sharpSet(folder: string, people: number, onProgress?: (don
 /** Loss weights of a large picture's pixels: [SHARP_SIDE, SHARP_SIDE]. */
 export function sharpImportance(data: SharpSet, index: number, importance: Importance): Float32Array {
   const area = SHARP_SIDE * SHARP_SIDE;
-  const mask = Float32Array.from(data.masks.subarray(index * area, (index + 1) * area), (m) => m / 255);
+  const mask = new Float32Array(area); // from() would take twenty times as long
+  for (let i = 0; i < area; i++) mask[i] = data.masks[index * area + i]! / 255;
   return importanceOf(personOf(data, index), data.scenes[index]!, mask, SHARP_SIDE, importance);
 }
