@@ -4,7 +4,7 @@ import { builtinModules } from "node:module";
 export const ROWS = [
   ["cli"],
   ["miniature"],
-  ["train", "bench"],
+  ["train", "evaluate", "bench"],
   ["pipeline"],
   ["faces"],
   ["sessions"],

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import type { Figure } from "../evaluate/statistics/bootstrap.ts";
 import { writeAblations } from "../miniature/ablation-results.ts";
-import type { Figure } from "../miniature/figures.ts";
 import { cli } from "../testing/run-cli.ts";
 
 const from = await mkdtemp(join(tmpdir(), "ablations-cli-"));

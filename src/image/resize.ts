@@ -57,13 +57,17 @@ export function resize(
 
 /** {@link resize} in steps. */
 export function* resizeInSteps(photo: Rgb8, width: number, height: number, filter: ResizeFilter, crop: Crop): Steps<Rgb8> {
-  const across = tapsOf(photo.width, width, crop.left, crop.width, FILTERS[filter]);
-  const down = tapsOf(photo.height, height, crop.top, crop.height, FILTERS[filter]);
+  const across = tapsOf(photo.width, width, crop.left, crop.width, filter);
+  const down = tapsOf(photo.height, height, crop.top, crop.height, filter);
   const needed = neededRows(photo, down);
-  const shrinkage = photo.height - height;
-  const rowsFirst = shrinkage <= 0 || shrinkage <= 2 * (photo.width - width);
-  if (rowsFirst) return yield* resizeColumns(yield* resizeRows(needed, across), down);
+  if (rowsComeFirst(photo, width, height)) return yield* resizeColumns(yield* resizeRows(needed, across), down);
   return yield* resizeRows(yield* resizeColumns(needed, down), across);
+}
+
+/** Whether rows are resized before columns, as Pillow decides since version 12. */
+export function rowsComeFirst(photo: Rgb8, width: number, height: number): boolean {
+  const shrinkage = photo.height - height;
+  return shrinkage <= 0 || shrinkage <= 2 * (photo.width - width);
 }
 
 /** The source rows that `taps` read. Changes the taps' starts, which then count from the first of these rows. */
@@ -82,27 +86,44 @@ interface Taps {
   readonly most: number;
 }
 
-function tapsOf(from: number, to: number, first: number, outputs: number, filter: Filter): Taps {
+/** {@link exactTaps} in fixed point. */
+function tapsOf(from: number, to: number, first: number, outputs: number, filter: ResizeFilter): Taps {
+  const exact = exactTaps(from, to, filter, first, outputs);
+  return { ...exact, weights: Int32Array.from(exact.weights, toFixed) };
+}
+
+/**
+ * For each of `outputs` positions from `first` on of a side resized from `from` to `to`: where its source positions start, how many they are, and their
+ * weights, whose sum is 1, in rows of `most`.
+ */
+export function exactTaps(
+  from: number,
+  to: number,
+  filterName: ResizeFilter,
+  first = 0,
+  outputs = to,
+): Omit<Taps, "weights"> & { readonly weights: Float64Array } {
   if (!(first >= 0 && outputs >= 1 && first + outputs <= to))
     throw new TypeError(`positions ${first} to ${first + outputs} of a side resized from ${from} to ${to} do not exist`);
+  const filter: Filter = FILTERS[filterName];
   const scale = from / to;
   const spread = Math.max(scale, 1); // when shrinking, the filter widens so that every source pixel counts
   const support = filter.support * spread;
   const most = Math.ceil(support) * 2 + 1;
   const starts = new Int32Array(outputs);
   const counts = new Int32Array(outputs);
-  const weights = new Int32Array(outputs * most);
-  const exact = new Float64Array(most);
+  const weights = new Float64Array(outputs * most);
   for (let i = 0; i < outputs; i++) {
     const center = (first + i + 0.5) * scale;
     const start = Math.max(0, Math.trunc(center - support + 0.5));
     const count = Math.min(from, Math.trunc(center + support + 0.5)) - start;
     let sum = 0;
     for (let k = 0; k < count; k++) {
-      exact[k] = filter.weight((start + k - center + 0.5) / spread);
-      sum += exact[k]!;
+      const weight = filter.weight((start + k - center + 0.5) / spread);
+      weights[i * most + k] = weight;
+      sum += weight;
     }
-    for (let k = 0; k < count; k++) weights[i * most + k] = toFixed(exact[k]! / sum);
+    for (let k = 0; k < count; k++) weights[i * most + k] = weights[i * most + k]! / sum;
     starts[i] = start;
     counts[i] = count;
   }

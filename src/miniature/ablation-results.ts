@@ -3,7 +3,8 @@ import { dirname, join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { systemCode, UserError } from "../core/errors.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
-import { type Figure, mean, sampleDeviation } from "./figures.ts";
+import type { Figure } from "../evaluate/statistics/bootstrap.ts";
+import { mean, sampleDeviation } from "../evaluate/statistics/moments.ts";
 import type { AdapterFigures } from "./score.ts";
 
 /** Result of one adapter: trained and evaluated. */

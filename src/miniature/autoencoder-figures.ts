@@ -1,4 +1,6 @@
 import { floats } from "../core/array.ts";
+import { bootstrap, type Figure } from "../evaluate/statistics/bootstrap.ts";
+import { column, everyone, meanOver } from "../evaluate/statistics/column.ts";
 import { namedDim } from "../graph/dim.ts";
 import { type FaceBox, faceBox, personAt, sceneAt } from "../minifaces/index.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -7,7 +9,6 @@ import { openModel } from "../weights/index.ts";
 import { type Benchmark, realPictures } from "./benchmark.ts";
 import { SIDE } from "./configs.ts";
 import { pictureValues } from "./data-set.ts";
-import { bootstrap, column, everyone, type Figure, meanOver } from "./figures.ts";
 import { dot } from "./score.ts";
 
 export interface AutoencoderFigures {

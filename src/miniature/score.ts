@@ -1,5 +1,6 @@
+import { bootstrap, type Figure } from "../evaluate/statistics/bootstrap.ts";
+import { type Column, column, everyone, meanOver } from "../evaluate/statistics/column.ts";
 import { identityLabels, type ScenePart, sceneLabels } from "../minifaces/index.ts";
-import { bootstrap, type Column, column, everyone, type Figure, meanOver } from "./figures.ts";
 import type { Verdict } from "./judge-session.ts";
 import type { TestCase, TestSet } from "./test-set.ts";
 

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { type LoadOptions, parseLoadOptions } from "../../contract/request.ts";
+import type { Figure } from "../../evaluate/statistics/bootstrap.ts";
 import type { MiniatureScores } from "../../miniature/evaluate.ts";
-import type { Figure } from "../../miniature/figures.ts";
 import type { AdapterFigures, AgainstNone, TextKind } from "../../miniature/score.ts";
 import type { LoadingOptions } from "../../pipeline/load/local-models.ts";
 import type { PhotoMaker } from "../../pipeline/photomaker.ts";
@@ -11,6 +11,8 @@ import { folderName, wholeNumberOption } from "../terminal/flag-values.ts";
 import type { CliIo } from "../terminal/io.ts";
 import { createProgress } from "../terminal/progress.ts";
 import { addEvaluateAblations } from "./evaluate-ablations.ts";
+import { addEvaluateCompare } from "./evaluate-compare.ts";
+import { addEvaluateScore } from "./evaluate-score.ts";
 
 export interface EvaluateTools {
   open(
@@ -53,8 +55,9 @@ Examples:
 
 const GROUP_HELP = `
 Examples:
+  photomaker evaluate score runs/a --people real/ --clip clip-vit-base-patch32/
+  photomaker evaluate compare runs/a runs/b
   photomaker evaluate mini
-  photomaker evaluate ablations --from ablations
 `;
 
 export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): void {
@@ -63,6 +66,8 @@ export function addEvaluate(program: Command, io: CliIo, tools: EvaluateTools): 
     .summary("measure likeness to the person and faithfulness to the prompt")
     .description("Measures likeness to the person and faithfulness to the prompt.")
     .addHelpText("after", GROUP_HELP);
+  addEvaluateScore(command, io);
+  addEvaluateCompare(command, io);
   addEvaluateAblations(command, io);
   command
     .command("mini")

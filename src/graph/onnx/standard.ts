@@ -1,5 +1,6 @@
 import { mulDims } from "../dim.ts";
 import { geluOp, hardSwishOp, preluOp } from "../ops/activation.ts";
+import { averageWindowOp } from "../ops/average-window.ts";
 import { depthwiseConvOp } from "../ops/depthwise.ts";
 import { detachOp } from "../ops/detach.ts";
 import {
@@ -120,6 +121,12 @@ export const standardLowerings: Lowerings = new Map([
   lower(maxPoolOp, (y, [x], e) => {
     const { kernel, stride } = y.attrs;
     return e.node("MaxPool", [x!], { attrs: { kernel_shape: [kernel, kernel], strides: [stride, stride] } });
+  }),
+  lower(averageWindowOp, (y, [x], e) => {
+    const { kernel } = y.attrs;
+    const reach = (kernel - 1) / 2;
+    const attrs = { kernel_shape: [kernel, kernel], pads: [reach, reach, reach, reach], count_include_pad: 0 };
+    return e.node("AveragePool", [x!], { attrs });
   }),
   lower(depthwiseConvOp, (y, inputs, e) => {
     const { stride, pads } = y.attrs;

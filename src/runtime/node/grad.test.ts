@@ -3,6 +3,7 @@ import { floats, integers } from "../../core/array.ts";
 import { grad } from "../../graph/grad.ts";
 import { gelu, hardSwish, prelu, quickGelu, silu } from "../../graph/ops/activation.ts";
 import { attention } from "../../graph/ops/attention.ts";
+import { averageWindow } from "../../graph/ops/average-window.ts";
 import { conv2d } from "../../graph/ops/convolution.ts";
 import { depthwiseConv } from "../../graph/ops/depthwise.ts";
 import { abs, add, cos, div, erf, exp, log, mul, neg, relu, sigmoid, sin, sqrt, sub, tanh } from "../../graph/ops/elementwise.ts";
@@ -105,6 +106,7 @@ const cases: Record<string, [(...inputs: Tensor[]) => Tensor, ...(readonly numbe
   "every second of an even size": [(x) => everyNth(x, 0, 2), [4, 2]],
   maxPool: [(x) => maxPool(apart(x), 2), [1, 2, 4, 6]],
   "maxPool of windows that overlap": [(x) => maxPool(apart(x), 3, 2), [1, 2, 6, 5]],
+  averageWindow: [(x) => averageWindow(x, 3), [1, 2, 4, 3]],
   upsampleBilinear: [(x) => upsampleBilinear(x, 2), [1, 2, 3, 2]],
   prelu: [(x, slope) => prelu(add(mul(x, 0.1), constant([1, -1, 2, -2], [4])), slope), [4], [1]],
   hardSwish: [(x) => hardSwish(add(mul(x, 0.1), constant([1, -1, 4, -4], [4]))), [4]],

@@ -6,6 +6,7 @@ import { seededRandom } from "../../core/random/seeded-random.ts";
 import { mulDims, namedDim } from "../../graph/dim.ts";
 import { gelu, quickGelu, silu } from "../../graph/ops/activation.ts";
 import { attention, attentionOp, biasedAttention } from "../../graph/ops/attention.ts";
+import { averageWindow } from "../../graph/ops/average-window.ts";
 import { conv2d } from "../../graph/ops/convolution.ts";
 import { add, mul } from "../../graph/ops/elementwise.ts";
 import { gather, takeRows } from "../../graph/ops/gather.ts";
@@ -50,6 +51,13 @@ test("one loaded graph serves every size", async () => {
     );
   }
   await session.close();
+});
+
+test("averageWindow is the mean of the pixels around that there are", async () => {
+  const session = await runtime.load({ y: averageWindow(input("x", [b, 1, h, w]), 3) });
+  const { y } = await session.run({ x: floats(Float32Array.of(1, 2, 3, 4, 5, 6), 1, 1, 2, 3) });
+  expect(y.data as Float32Array).toMatchGolden([3, 3.5, 4, 3, 3.5, 4], 1e-6);
+  expect(() => averageWindow(input("x", [b, 1, h, w]), 2)).toThrow("has no middle");
 });
 
 test("groupNorm normalises each group and scales each channel", async () => {

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
-import { gaussians } from "../core/random/gaussians.ts";
-import { seededRandom } from "../core/random/seeded-random.ts";
-import { bootstrap, column, meanOver, sampleDeviation } from "./figures.ts";
+import { gaussians } from "../../core/random/gaussians.ts";
+import { seededRandom } from "../../core/random/seeded-random.ts";
+import { bootstrap } from "./bootstrap.ts";
+import { column, meanOver } from "./column.ts";
+import { sampleDeviation } from "./moments.ts";
 
 const PEOPLE = 200;
 const noise = gaussians(seededRandom(5), PEOPLE);
