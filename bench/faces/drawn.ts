@@ -8,6 +8,7 @@
 // a group photo; 25 steps and 4 photos a person by default; of four ID images, of two, or both. Both take people of seed 2, whom the miniature has not seen.
 import "../../scripts/show-help.ts";
 import { asset } from "../../src/cli/asset.ts";
+import { bootstrap } from "../../src/evaluate/statistics/bootstrap.ts";
 import type { Detection } from "../../src/faces/face.ts";
 import { type Detector, findFaces } from "../../src/faces/find-faces.ts";
 import { faceNetworks } from "../../src/faces/networks/networks.ts";
@@ -29,7 +30,6 @@ import {
   portraitPhotos,
   widePhotos,
 } from "../../src/miniature/drawn-photos.ts";
-import { bootstrap } from "../../src/miniature/figures.ts";
 import { openRuntime } from "../../src/sessions/runtimes.node.ts";
 import { openTensors } from "../../src/weights/index.ts";
 

@@ -8,7 +8,7 @@ import type { DrawnFaceTools } from "../faces/networks/open-drawn.node.ts";
 import { decodePhoto, encodePng, type Rgb8 } from "../image/index.ts";
 import { groupScenes, type Member, PORTRAIT_SCALE, personAt, renderPeople, sceneAt, smallScene } from "../minifaces/index.ts";
 import { SIDE } from "./configs.ts";
-import { type DrawnFace, drawnFaces } from "./faces-data.ts";
+import { drawnFaces, type FaceTruth } from "./faces-data.ts";
 import { drawnPortraits } from "./portraits.ts";
 
 /** Side of photos in which people are small, or several, in pixels: twice that of portraits. */
@@ -19,7 +19,7 @@ const SMALL = 0.25;
 /** A photo of drawn people, and where their faces are: the person's first. */
 export interface DrawnPhoto {
   readonly picture: Rgb8;
-  readonly faces: readonly DrawnFace[];
+  readonly faces: readonly FaceTruth[];
 }
 
 async function photoOf(members: readonly Member[], first: number): Promise<DrawnPhoto> {
@@ -91,7 +91,7 @@ export async function idPictures(
 }
 
 /** Whether a box lies on a drawn face: their middles are less than half a side apart, and their sides alike. */
-export function isOn(box: Box, face: DrawnFace): boolean {
+export function isOn(box: Box, face: FaceTruth): boolean {
   const [a, b] = [box, face.box].map(({ left, top, right, bottom }) => [(left + right) / 2, (top + bottom) / 2] as const);
   const ratio = sideOf(box) / sideOf(face.box);
   return Math.hypot(a![0] - b![0], a![1] - b![1]) < sideOf(face.box) / 2 && ratio > 0.6 && ratio < 1.6;

@@ -16,14 +16,14 @@ import {
 import { TRAINING_SEED } from "./data-set.ts";
 
 /** A face as a detector is to find it. */
-export interface DrawnFace {
+export interface FaceTruth {
   readonly box: Box;
   readonly points: FivePoints;
 }
 
 export interface PictureOfFaces {
   readonly picture: Rgb8;
-  readonly faces: readonly DrawnFace[];
+  readonly faces: readonly FaceTruth[];
 }
 
 /** Side of the square that a sample of training fills, in pixels. */
@@ -31,7 +31,7 @@ export const CANVAS = 256;
 const SMALLEST = 64; // pixels
 
 /** The box and the points of each face of a picture of `side` pixels. */
-export const drawnFaces = (members: readonly Member[], side: number): DrawnFace[] =>
+export const drawnFaces = (members: readonly Member[], side: number): FaceTruth[] =>
   members.map(({ person, scene }) => {
     const { x, y, width, height } = faceBox(person, scene);
     const { leftEye, rightEye, nose, mouthLeft, mouthRight } = landmarks(person, scene);
@@ -50,7 +50,7 @@ export async function canvasOfFaces(key: number): Promise<PictureOfFaces> {
     ? [{ left: 0, top: 0, most: CANVAS, least: half }]
     : [0, 1, 2, 3].map((i) => ({ left: (i % 2) * half, top: Math.floor(i / 2) * half, most: half, least: SMALLEST }));
   const data = new Uint8Array(CANVAS * CANVAS * 3);
-  const faces: DrawnFace[] = [];
+  const faces: FaceTruth[] = [];
   for (const [n, { left, top, most, least }] of places.entries()) {
     const side = least + random.integer(most - least + 1);
     const members = someone(key * 4 + n, random);

@@ -13,7 +13,7 @@ import type { TrainingTask } from "../train/run.ts";
 import { TrainableWeights } from "../train/trainable-weights.ts";
 import type { Tensors } from "../weights/index.ts";
 import { TRAINING_SEED } from "./data-set.ts";
-import { CANVAS, canvasOfFaces, type DrawnFace, type PictureOfFaces } from "./faces-data.ts";
+import { CANVAS, canvasOfFaces, type FaceTruth, type PictureOfFaces } from "./faces-data.ts";
 import type { TaskOptions } from "./vae-task.ts";
 
 /** Layers that stay those of real photos: edges and colours are the same in drawings, and these layers take most of the time. */
@@ -120,7 +120,7 @@ export function targetsOf(samples: readonly PictureOfFaces[]): Targets {
 type Targets = Readonly<Record<"seen" | "asked" | "scale" | "bbox" | "kps", Float32Array>>;
 
 /** Writes what the place at (x, y) is to say. */
-function tell(out: Targets, at: number, faces: readonly DrawnFace[], x: number, y: number, stride: number, level: number): void {
+function tell(out: Targets, at: number, faces: readonly FaceTruth[], x: number, y: number, stride: number, level: number): void {
   out.asked[at] = 1;
   for (const { box, points } of faces) {
     const side = sideOf(box);

@@ -1,4 +1,6 @@
 import { floats } from "../core/array.ts";
+import { bootstrap, type Figure } from "../evaluate/statistics/bootstrap.ts";
+import { mean } from "../evaluate/statistics/moments.ts";
 import { namedDim } from "../graph/dim.ts";
 import { upsampleBicubic } from "../graph/ops/resample.ts";
 import { input } from "../graph/ops/source.ts";
@@ -9,7 +11,6 @@ import { vaeEncoderGraph } from "../sessions/vae-encoder.ts";
 import { openModel } from "../weights/index.ts";
 import { SHARP_SIDE, SIDE } from "./configs.ts";
 import { pictureValues } from "./data-set.ts";
-import { bootstrap, type Figure, mean } from "./figures.ts";
 
 /** Measurements of the sharp decoder on real pictures, and of the VAE's pictures upsampled bicubically to the same size. */
 export interface SharpFigures {
