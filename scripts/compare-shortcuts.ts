@@ -42,7 +42,7 @@ const requestOf = ({ prompt, seed, startMergeStep, photos }: DemoPicture): Gener
   startMergeStep,
   numInferenceSteps: DEMO_STEPS,
   guidanceScale: DEMO_GUIDANCE,
-  inputIdImages: photos.map(({ person, album }) => portraits[person]!.pngs[album]!),
+  inputIdImages: photos.flatMap((photo) => ("album" in photo ? [portraits[photo.person]!.pngs[photo.album]!] : [])),
 });
 const difference = (a: Rgb8, b: Rgb8): number => a.data.reduce((sum, v, i) => sum + Math.abs(v - b.data[i]!), 0) / a.data.length;
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;

@@ -27,6 +27,16 @@ test("a prompt has the class word before the trigger word if the picture has ID 
   for (const { prompt, photos } of pictures) expect(/\b(man|woman|boy|girl) img\b/.test(prompt)).toBe(photos.length > 0);
 });
 
+test("a wide photo and a group photo are drawn from whole, and from the face that is found in them; without a detector there are no such rows", () => {
+  const kinds = (faces: boolean) =>
+    demoPlan(3, { faces }).rows.flatMap(({ tiles, shown = [] }) =>
+      "portraitsOf" in tiles ? [] : [...shown.map(({ photo }) => photo), ...tiles.flatMap(({ photos }) => photos)],
+    );
+  const photos = kinds(true).flatMap((photo) => ("of" in photo ? [`${photo.of} ${photo.crop}`] : []));
+  expect([...new Set(photos)].sort()).toEqual(["group auto", "group off", "wide auto", "wide off"]);
+  expect(kinds(false).every((photo) => "album" in photo)).toBe(true);
+});
+
 test("portraits are different pictures of one person, with the person's class word", async () => {
   const { pngs, classWord } = await drawnPortraits(2024, 2, 3);
   expect(classWord).toBe("woman");

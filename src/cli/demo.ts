@@ -22,10 +22,12 @@ const SEED = 14;
 const demoParts = async () => ({
   ...(await import("../miniature/demo-plan.ts")),
   ...(await import("../miniature/demo-sheet.ts")),
+  ...(await import("../faces/networks/open-drawn.node.ts")),
+  ...(await import("../sessions/runtimes.node.ts")),
 });
 
 const HELP = `
-It needs no download: the model is included. It is a complete PhotoMaker for pictures of 64x64 pixels, trained on drawn people
+It needs no download: the model is included. It is a complete PhotoMaker for small pictures, trained on drawn people
 (docs/miniature.md). For real pictures see "photomaker generate --help".
 
 Examples:
@@ -38,7 +40,7 @@ export function addDemo(program: Command, io: CliIo, tools: DemoTools): void {
     .command("demo")
     .summary("see what PhotoMaker does, with the small model that is included")
     .description(
-      "Draws people whom the miniature has never seen, generates new pictures of them, and puts everything on one sheet.\nGenerated pictures have 64x64 pixels and are shown enlarged.",
+      "Draws people whom the miniature has never seen, generates new pictures of them, and puts everything on one sheet.\nGenerated pictures have 128x128 pixels.",
     )
     .option("-o, --out <file>", "PNG to write; an existing file is replaced", "out/demo.png")
     .addOption(
@@ -62,15 +64,18 @@ async function demo({ out, seed, model, quiet = false }: DemoFlags, io: CliIo, {
   const progress = createProgress(io, { quiet });
   const files = await openPictureFiles(out, io.stdout);
   try {
-    const { demoPlan, demoSheet } = await demoParts();
+    const { demoPlan, demoSheet, openFacesOf, withRuntime } = await demoParts();
     const how = { signal: io.signal };
     await using withAdapter = await open(parseLoadOptions({ model, adapter: `${model}/photomaker-v1.safetensors` }), how);
     await using without = await open(parseLoadOptions({ model }), how);
-    const sheet = await demoSheet(
-      demoPlan(seed),
-      { withAdapter, without },
-      { signal: io.signal, onProgress: (done, total) => progress.show({ label: "pictures", done, total }) },
-    );
+    const sheet = await withRuntime({}, async (runtime) => {
+      const faces = await openFacesOf(runtime, model);
+      return demoSheet(
+        demoPlan(seed, { faces: faces !== undefined }),
+        { withAdapter, without, faces },
+        { signal: io.signal, onProgress: (done, total) => progress.show({ label: "pictures", done, total }) },
+      );
+    });
     io.signal.throwIfAborted();
     const path = await files.write(sheet);
     progress.clear();

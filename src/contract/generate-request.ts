@@ -481,13 +481,17 @@ const generateRequest = z.strictObject({
     after: "saveLatents",
     description: "start from the initial_noise (or latents) of a safetensors file, not from the seed",
   }),
-  /** Decoder of the latents: the model's VAE, or the tiny VAE (`tinyVae`), which is far quicker and a little less sharp. */
-  decoder: z.enum(["vae", "tiny-vae"]).default("vae").meta({
+  /**
+   * Decoder of the latents: the model's VAE; the tiny VAE (`tinyVae`), which is far quicker and a little less sharp; or the sharp decoder that the
+   * miniature has, whose pictures have twice the width and height. By default `sharp` where the model has it, else `vae`.
+   */
+  decoder: z.enum(["vae", "tiny-vae", "sharp"]).optional().meta({
     group: RUN,
     flag: "--decoder",
     value: "name",
     after: "precision",
-    description: "vae, or tiny-vae: much faster, slightly less sharp; needs --tiny-vae",
+    description:
+      "vae; tiny-vae: much faster, slightly less sharp; needs --tiny-vae; sharp, which the miniature has: twice the size (default: sharp where there is one)",
     infotext: "VAE Decoder",
   }),
   /** Whether to send a preview after each step, decoded by the tiny VAE if one is loaded. */

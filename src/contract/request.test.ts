@@ -16,7 +16,6 @@ test("defaults are those of diffusers and the demo", () => {
     generatorDevice: "cpu",
     cropsCoordsTopLeft: [0, 0],
     negativeCropsCoordsTopLeft: [0, 0],
-    decoder: "vae",
     preview: false,
   });
   expect(parseLoadOptions({ model: "m", loras: [{ path: "a" }] })).toEqual({

@@ -30,6 +30,8 @@ export const ERROR_CODES = {
   "data/missing": "the folder to learn from cannot be read",
   "data/not-json": "the list of training pictures cannot be used",
   "data/nothing-left": "the folder has nothing to learn from",
+  "decoder/no-sharp-decoder":
+    "the sharp decoder is to decode, and cannot: the model has none, or the picture starts from another",
   "decoder/no-tiny-vae": "the tiny VAE is to decode, and none is loaded",
   "deep-cache/one-level": "DeepCache needs a UNet of more than one level",
   "device/failed": "a run failed on the device",
@@ -246,6 +248,7 @@ export const ERROR_CODES = {
   "setup/not-chosen": "no models were chosen",
   "setup/settings-file": "the user's settings cannot be read",
   "setup/unknown-set": "there is no such set of models",
+  "sharp-decoder/other-size": "the sharp decoder was made for another VAE",
   "sheet/too-large": "the pictures are more than one sheet holds",
   "sizes/wrong-form": "a size to measure is not written as one",
   "steps/invalid": "the sampler cannot make so many steps",

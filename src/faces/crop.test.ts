@@ -15,6 +15,14 @@ test("a small face gets a square of 2.6 sides, a little lower than the face", ()
   expect(squareAround(size, box(450, 350, 80, 100))).toEqual({ x: 360, y: 280, size: 260 });
 });
 
+test("an encoder that was trained on other squares gets those", () => {
+  const sides = { large: 0.2, wide: 1.5, narrow: 1.2, lower: -0.1 };
+  expect(squareAround(size, box(450, 350, 80, 100), [], "auto", sides)).toEqual({ x: 415, y: 315, size: 150 });
+  expect(squareAround(size, box(450, 350, 80, 100), [box(550, 350, 80)], "auto", sides)).toMatchObject({ size: 120 });
+  expect(squareAround(size, box(350, 250, 300), [], "auto", sides)).toMatchObject({ size: 450 }); // 11 % of the area
+  expect(squareAround(size, box(300, 200, 401), [], "auto", sides)).toBeUndefined(); // 20.1 %
+});
+
 test("a portrait stays as it is: the face has a tenth of the area", () => {
   expect(squareAround(size, box(350, 250, 283))).toBeUndefined(); // 10.01 %
   expect(squareAround(size, box(350, 250, 282))).toMatchObject({ size: 733 });

@@ -11,13 +11,20 @@ export interface Square {
 /** Whether a photo is cropped around the face: where the face is small in it, always, or never. */
 export type CropMode = "auto" | "always" | "off";
 
-/** A face with this share of the picture's area is as large as in training, whose squares held faces of 10 % and more. */
-const LARGE = 0.1;
-/** Side of the square in sides of the face: in training 3.16 at the most; 2.2 where more would show another face. */
-const WIDE = 2.6;
-const NARROW = 2.2;
-/** Distance of the square's centre below the face's, in sides of the face: as much room for hair as for the neck. */
-const LOWER = 0.1;
+/** How large faces are in what an ID encoder saw in its training, and the square around a face that shows it so; lengths in sides of the face. */
+export interface CropSides {
+  /** A face with this share of the picture's area is large enough as it is. */
+  readonly large: number;
+  /** Side of the square. */
+  readonly wide: number;
+  /** Side where more would show another face. */
+  readonly narrow: number;
+  /** Distance of the square's centre below the face's. */
+  readonly lower: number;
+}
+
+/** PhotoMaker's: its squares held faces of 10 % of the area and more, and so have 3.16 sides at the most, with as much room for hair as for the neck. */
+export const CROP_SIDES: CropSides = { large: 0.1, wide: 2.6, narrow: 2.2, lower: 0.1 };
 /** Share of a face's box that must lie in the middle square for a portrait to stay as it is. */
 const WHOLE = 0.95;
 
@@ -26,6 +33,7 @@ const WHOLE = 0.95;
  * picture is narrower, it is as large as the picture allows.
  *
  * @param others boxes of other people's faces
+ * @param sides those of the ID encoder's training
  * @returns undefined if the photo stays as it is. With `auto` these are photos in which the face has a tenth of the area or more and lies in the
  *   middle square, which is all that the encoder sees.
  * @see PhotoMaker (arXiv 2312.04461), section 3.3, for the crops of its training
@@ -35,22 +43,23 @@ export function squareAround(
   face: Box,
   others: readonly Box[] = [],
   mode: CropMode = "auto",
+  sides: CropSides = CROP_SIDES,
 ): Square | undefined {
   if (mode === "off") return undefined;
   const side = sideOf(face);
   const shorter = Math.min(picture.width, picture.height);
-  if (mode === "auto" && areaOf(inside(face, picture)) >= LARGE * picture.width * picture.height)
-    return heldByMiddle(face, picture) ? undefined : squareAt(picture, face, shorter);
-  const wide = squareAt(picture, face, WIDE * side);
-  return others.some((other) => touches(wide, other)) ? squareAt(picture, face, NARROW * side) : wide;
+  if (mode === "auto" && areaOf(inside(face, picture)) >= sides.large * picture.width * picture.height)
+    return heldByMiddle(face, picture) ? undefined : squareAt(picture, face, shorter, sides);
+  const wide = squareAt(picture, face, sides.wide * side, sides);
+  return others.some((other) => touches(wide, other)) ? squareAt(picture, face, sides.narrow * side, sides) : wide;
 }
 
 /** A square of about `size` pixels around a face, inside the picture. */
-function squareAt({ width, height }: { width: number; height: number }, face: Box, size: number): Square {
+function squareAt({ width, height }: { width: number; height: number }, face: Box, size: number, { lower }: CropSides): Square {
   const whole = Math.max(1, Math.min(Math.round(size), width, height));
   const [x, y] = centreOf(face);
   const start = (centre: number, length: number): number => Math.min(Math.max(0, Math.round(centre - whole / 2)), length - whole);
-  return { x: start(x, width), y: start(y + LOWER * sideOf(face), height), size: whole };
+  return { x: start(x, width), y: start(y + lower * sideOf(face), height), size: whole };
 }
 
 const inside = (box: Box, { width, height }: { width: number; height: number }): Box => ({

@@ -1,7 +1,7 @@
 import type { GenerateResult } from "../contract/events.ts";
 import type { GenerateInput } from "../contract/request.ts";
 import type { FloatArray } from "../core/array.ts";
-import { decodePhoto } from "../image/index.ts";
+import { decodePhoto, type Rgb8 } from "../image/index.ts";
 import { classWordAt, type DrawnPerson, renderPicture, type Scene } from "../minifaces/index.ts";
 import type { PhotoMaker } from "../pipeline/photomaker.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -43,6 +43,8 @@ export interface IdUse {
   readonly startMergeStep: number;
   /** Background of the ID images. */
   readonly ground?: PortraitGround;
+  /** Makes a person's ID images; by default they are portraits on that background. @returns PNG files */
+  readonly images?: (person: number) => Promise<readonly Uint8Array<ArrayBuffer>[]>;
   /** Combines the tokens of a person's ID images; by default they are stacked. */
   readonly compose?: (tokens: FloatArray) => FloatArray;
 }
@@ -57,8 +59,8 @@ export interface MeasuredAdapter {
   readonly figures: AdapterFigures;
   /** The figures as functions of people, for comparison with others of this benchmark. */
   readonly statistics: Statistics;
-  /** Generated pictures, one per case: [SIDE, SIDE, 3]. */
-  readonly pictures: readonly Uint8Array[];
+  /** Generated pictures, one per case, as they were generated. */
+  readonly pictures: readonly Rgb8[];
 }
 
 /** A test set with everything that does not depend on the adapter. */
@@ -90,7 +92,7 @@ export async function openBenchmark(options: BenchmarkOptions, without: Drawer):
     albums.push(meanEmbedding(await look(await realPictures(scenes.map((scene) => [set.persons[i]!, scene])))));
   const real = await realPictures(set.cases.map(({ person, scene }) => [set.persons[person]!, scene]));
   const seen = await look(real);
-  const none = await look(await draw(without, set.cases, options, ({ prompt }) => ({ prompt })));
+  const none = await look((await draw(without, set.cases, options, ({ prompt }) => ({ prompt }))).map(averaged));
   return {
     set,
     look,
@@ -98,7 +100,7 @@ export async function openBenchmark(options: BenchmarkOptions, without: Drawer):
     albums,
     async measure(model, use, sampling = {}) {
       const pictures = await drawPeople(model, set, use, options, sampling);
-      const verdicts = { real: seen, none, ours: await look(pictures) };
+      const verdicts = { real: seen, none, ours: await look(pictures.map(averaged)) };
       return { pictures, figures: score(set, albums, verdicts), statistics: statistics(set, albums, verdicts) };
     },
   };
@@ -110,12 +112,12 @@ async function drawPeople(
   use: IdUse,
   options: BenchmarkOptions,
   sampling: SamplingOptions,
-): Promise<Uint8Array[]> {
+): Promise<Rgb8[]> {
   const { idImages, startMergeStep, ground, compose = (tokens) => tokens } = use;
+  const images = use.images ?? (async (person) => (await drawnPortraits(set.seed, person, idImages, ground)).pngs);
   const tokens: FloatArray[] = [];
   for (let person = 0; person < set.persons.length; person++) {
-    const { pngs } = await drawnPortraits(set.seed, person, idImages, ground);
-    tokens.push(compose(await model.encodeIdImages([...pngs], { idCrop: "off" })));
+    tokens.push(compose(await model.encodeIdImages([...(await images(person))], { idCrop: "off" })));
   }
   return draw(model, set.cases, options, ({ prompt, person, scene }) => {
     const word = classWordAt(set.persons[person]!, scene);
@@ -129,18 +131,33 @@ async function draw(
   cases: readonly TestCase[],
   { steps, guidanceScale, scheduler, signal, onPictures }: BenchmarkOptions,
   more: (one: TestCase) => Pick<GenerateInput, "prompt" | "idTokens" | "startMergeStep"> & SamplingOptions,
-): Promise<Uint8Array[]> {
-  const pictures: Uint8Array[] = [];
+): Promise<Rgb8[]> {
+  const pictures: Rgb8[] = [];
   for (let from = 0; from < cases.length; from += AT_ONCE) {
     const some = cases.slice(from, from + AT_ONCE);
     const requests = some.map((one) => ({ seed: one.seed, numInferenceSteps: steps, guidanceScale, scheduler, ...more(one) }));
     for (const {
       images: [image],
     } of await model.generateTogether(requests, { signal }))
-      pictures.push((await decodePhoto(image!.png)).data);
+      pictures.push(await decodePhoto(image!.png));
     onPictures?.(some.length);
   }
   return pictures;
+}
+
+/** A picture of SIDE, as the judge takes it: means of blocks of a larger one. */
+function averaged({ width, data }: Rgb8): Uint8Array {
+  const factor = width / SIDE;
+  if (factor === 1) return data;
+  const out = new Uint8Array(SIDE * SIDE * 3);
+  for (let i = 0; i < out.length; i++) {
+    const [row, column, c] = [Math.floor(i / (SIDE * 3)), Math.floor(i / 3) % SIDE, i % 3];
+    let sum = 0;
+    for (let y = 0; y < factor; y++)
+      for (let x = 0; x < factor; x++) sum += data[((row * factor + y) * width + column * factor + x) * 3 + c]!;
+    out[i] = Math.round(sum / factor ** 2);
+  }
+  return out;
 }
 
 /** Draws real pictures, each [SIDE, SIDE, 3]. */

@@ -1,5 +1,7 @@
 /** Side of the miniature's pictures, pixels. */
 export const SIDE = 64;
+/** Side of the pictures of its sharp decoder. */
+export const SHARP_SIDE = 128;
 /** Side and channels of its latents. */
 export const LATENT_SIDE = 16;
 export const LATENT_CHANNELS = 8;
@@ -111,4 +113,16 @@ export const SCHEDULER_CONFIG = {
   prediction_type: "v_prediction",
   timestep_spacing: "trailing",
   rescale_betas_zero_snr: true,
+} as const;
+
+/** Sizes of the sharp decoder: levels at the latents' size and at twice and four times it, which is that of the VAE's pictures. */
+export const SHARP_CONFIG = { channels: [80, 56, 32], blocks: [3, 2, 2], groups: 8 } as const;
+
+/**
+ * How faces lie in the miniature's ID images, which are 1.53 sides of the face: `crop` as in `squareAround`. Faces of one person have a cosine of
+ * `same_person` and more in the vision transformer's features (docs/faces.md).
+ */
+export const DRAWN_FACES_CONFIG = {
+  same_person: 0.5,
+  crop: { large: 0.2, wide: 1.53, narrow: 1.4, lower: -0.06 },
 } as const;

@@ -1,17 +1,30 @@
 import { classWordAt, type DrawnPerson, personAt, sceneAt } from "../minifaces/index.ts";
 
+/**
+ * A person's portrait, by an index into their album; or a photo that is whole, or of which the person's face is cut out. Whose face that is, their
+ * first portrait tells.
+ */
+export type DemoPhoto =
+  | { readonly person: number; readonly album: number }
+  | { readonly person: number; readonly of: DemoPhotoKind; readonly crop: "auto" | "off" };
+
+/** A wide photo in which the person is small; a photo of the person with two others. */
+export type DemoPhotoKind = "wide" | "group";
+
 /** A picture that the model makes for the demo, and its caption. */
 export interface DemoPicture {
   readonly caption: string;
   readonly prompt: string;
-  /** ID images, each a person and an index into their album; none: the model without the adapter. */
-  readonly photos: readonly { readonly person: number; readonly album: number }[];
+  /** ID images; none: the model without the adapter. */
+  readonly photos: readonly DemoPhoto[];
   readonly startMergeStep: number;
   readonly seed: number;
 }
 
 export interface DemoRow {
   readonly label: string;
+  /** Photos that are shown before the pictures. */
+  readonly shown?: readonly { readonly photo: DemoPhoto; readonly caption: string }[];
   /** A person's ID images as they are drawn, or pictures to generate. */
   readonly tiles: { readonly portraitsOf: number } | readonly DemoPicture[];
 }
@@ -39,8 +52,12 @@ const SCENES = [
   "a watercolor of a * in the desert",
 ];
 
-/** Rows of the demo. @param seed chooses the people and the noise */
-export function demoPlan(seed: number): DemoPlan {
+/**
+ * Rows of the demo.
+ * @param seed chooses the people and the noise
+ * @param faces whether faces are found in photos of drawn people
+ */
+export function demoPlan(seed: number, { faces = true }: { readonly faces?: boolean } = {}): DemoPlan {
   const people = [0, 1, 2].map((index) => ({ seed, index }));
   const persons = people.map(({ seed, index }) => personAt(seed, index));
   const words = persons.map((person, i) => classWordAt(person, sceneAt(seed, i, 0, "album")));
@@ -53,6 +70,9 @@ export function demoPlan(seed: number): DemoPlan {
   };
   const [first, second, third] = [0, 1, 2];
   const ages = agesOf(persons[second]!);
+  const photo = (person: number, of: DemoPhotoKind, crop: "auto" | "off"): DemoPhoto => ({ person, of, crop });
+  const from = (person: number, photos: readonly DemoPhoto[], scenes: readonly number[], caption: string): DemoPicture[] =>
+    scenes.map((scene) => picture(SCENES[scene]!, person, { photos, caption }));
   return {
     people,
     rows: [
@@ -66,12 +86,6 @@ export function demoPlan(seed: number): DemoPlan {
           picture(scene, first, { photos: [], caption: "without" }),
           picture(scene, first, { caption: "with" }),
         ]),
-      },
-      {
-        label: "B: generated from one, two and four ID images",
-        tiles: [SCENES[1]!, SCENES[2]!].flatMap((scene) =>
-          [1, 2, 4].map((n) => picture(scene, second, { photos: album(second, n), caption: `${n} ID image${n > 1 ? "s" : ""}` })),
-        ),
       },
       {
         label: `Generated from ID images of A and B, as a ${words[first]}`,
@@ -95,6 +109,29 @@ export function demoPlan(seed: number): DemoPlan {
           }),
         ),
       },
+      ...(faces
+        ? [
+            {
+              label: "B small in a wide photo; generated from it",
+              shown: [{ photo: photo(second, "wide", "off"), caption: "the photo" }],
+              tiles: [
+                ...from(second, [photo(second, "wide", "off")], [0, 1], "photo taken whole"),
+                ...from(second, [photo(second, "wide", "auto")], [0, 1, 3], "face found and cut out"),
+              ],
+            },
+            {
+              label: "C among others, known from a portrait; generated from the group photo",
+              shown: [
+                { photo: { person: third, album: 0 }, caption: "the portrait" },
+                { photo: photo(third, "group", "off"), caption: "the photo" },
+              ],
+              tiles: [
+                ...from(third, [photo(third, "group", "off")], [0, 1], "photo taken whole"),
+                ...from(third, [photo(third, "group", "auto")], [0, 1], "C found and cut out"),
+              ],
+            },
+          ]
+        : []),
     ],
   };
 }

@@ -17,9 +17,17 @@ import { VISION, variedIdPixels } from "./vision-task.ts";
 
 const AT_ONCE = 32;
 
+/** Pictures [count, SIDE, SIDE, 3] of the people of a seed. */
+export type PicturesToEncode = Pick<DataSet, "seed" | "people" | "scenes" | "pictures">;
+
 /** Encodes all pictures to unscaled latent means, once per VAE; keeps them in the folder: [pictures, LATENT_SIZE]. */
-export async function encodePictures(folder: string, data: DataSet, vae: Tensors): Promise<Float32Array> {
-  return kept(folder, await nameOf("latents", data, vae), data.scenes.length * LATENT_SIZE, async (out) => {
+export async function encodePictures(
+  folder: string,
+  data: PicturesToEncode,
+  vae: Tensors,
+  name = "latents",
+): Promise<Float32Array> {
+  return keptOrMade(folder, await nameOfEncoded(name, data, vae), data.scenes.length * LATENT_SIZE, async (out) => {
     const graph = vaeEncoderGraph({ config: VAE_CONFIG, tensors: vae }, [namedDim("batch"), 3, SIDE, SIDE]);
     await withRuntime({}, async (runtime) => {
       const means = await openVaeEncoder(runtime, graph, "mean");
@@ -39,35 +47,44 @@ export const FEATURE_VARIANTS: readonly Behind[] = ["noise", "scene", "noise", "
 /** Encodes all ID images, each in several variants, to pooled features: [people · ALBUM · variants, VISION_WIDTH]. Kept as the latents are. */
 export async function encodeIdFeatures(folder: string, data: DataSet, vision: Tensors): Promise<Float32Array> {
   const variants = FEATURE_VARIANTS.length;
-  return kept(folder, await nameOf("features", data, vision), data.people * ALBUM * variants * VISION_WIDTH, async (out) => {
-    const pixels = input("pixels", [namedDim("batch"), 3, SIDE, SIDE]);
-    const at = new Weights(new Checkpoint(vision, "vision")).at("vision_model");
-    const pooled = pooledVision(clipVision(pixels, at, VISION), at, VISION);
-    await withRuntime({}, async (runtime) => {
-      const session = await runtime.load({ pooled });
-      const rows = ALBUM * variants;
-      for (let person = 0; person < data.people; person++) {
-        const values = new Float32Array(rows * 3 * SIDE * SIDE);
-        for (let row = 0; row < rows; row++) {
-          const [album, variant] = [Math.floor(row / variants), row % variants];
-          const random = seededRandom(data.seed, person, row);
-          const rgb = idImage(data, person, album, FEATURE_VARIANTS[variant]!, data.seed, variant);
-          values.set(variedIdPixels(rgb, variant < 2 ? undefined : random), row * 3 * SIDE * SIDE);
+  return keptOrMade(
+    folder,
+    await nameOfEncoded("features", data, vision),
+    data.people * ALBUM * variants * VISION_WIDTH,
+    async (out) => {
+      const pixels = input("pixels", [namedDim("batch"), 3, SIDE, SIDE]);
+      const at = new Weights(new Checkpoint(vision, "vision")).at("vision_model");
+      const pooled = pooledVision(clipVision(pixels, at, VISION), at, VISION);
+      await withRuntime({}, async (runtime) => {
+        const session = await runtime.load({ pooled });
+        const rows = ALBUM * variants;
+        for (let person = 0; person < data.people; person++) {
+          const values = new Float32Array(rows * 3 * SIDE * SIDE);
+          for (let row = 0; row < rows; row++) {
+            const [album, variant] = [Math.floor(row / variants), row % variants];
+            const random = seededRandom(data.seed, person, row);
+            const rgb = idImage(data, person, album, FEATURE_VARIANTS[variant]!, data.seed, variant);
+            values.set(variedIdPixels(rgb, variant < 2 ? undefined : random), row * 3 * SIDE * SIDE);
+          }
+          const found = await session.run({ pixels: floats(values, rows, 3, SIDE, SIDE) });
+          out.set(found.pooled.data as Float32Array, person * rows * VISION_WIDTH);
         }
-        const found = await session.run({ pixels: floats(values, rows, 3, SIDE, SIDE) });
-        out.set(found.pooled.data as Float32Array, person * rows * VISION_WIDTH);
-      }
-    });
-  });
+      });
+    },
+  );
 }
 
 /** File name that depends on the weights and on how the world is drawn. */
-async function nameOf(what: string, { seed, people }: DataSet, weights: Tensors): Promise<string> {
+export async function nameOfEncoded(
+  what: string,
+  { seed, people }: Pick<DataSet, "seed" | "people">,
+  weights: Tensors,
+): Promise<string> {
   const key = await fingerprint([...weights.values()], worldKey(seed));
   return `${what}-${seed}-${people}-${key.slice(0, 8)}`;
 }
 
-async function kept(
+export async function keptOrMade(
   folder: string,
   name: string,
   length: number,

@@ -1,11 +1,15 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
+import type { Rgb8 } from "../image/index.ts";
+import { renderPicture } from "../minifaces/index.ts";
 import { type AutoencoderFigures, autoencoderFigures } from "./autoencoder-figures.ts";
-import { type BenchmarkOptions, type Drawer, type IdModel, type IdUse, openBenchmark } from "./benchmark.ts";
+import { type Benchmark, type BenchmarkOptions, type Drawer, type IdModel, type IdUse, openBenchmark } from "./benchmark.ts";
+import { SHARP_SIDE } from "./configs.ts";
 import { averageToken } from "./id-embedding.ts";
 import { samplesSheet } from "./samples-sheet.ts";
 import type { AdapterFigures } from "./score.ts";
+import { type SharpFigures, sharpFigures } from "./sharp-figures.ts";
 
 export interface EvaluateOptions extends Omit<BenchmarkOptions, "onPictures"> {
   /** Folder of the miniature, whose autoencoder is measured. */
@@ -25,6 +29,8 @@ export interface MiniatureScores extends AdapterFigures, AutoencoderFigures {
   readonly people: number;
   /** Photos generated per person, in addition to one picture in another style. */
   readonly pictures: number;
+  /** The sharp decoder's, if the model has one. */
+  readonly sharp?: SharpFigures;
   /** The same adapter used in other ways, by the difference. */
   readonly variants?: Readonly<Record<string, AdapterFigures>>;
 }
@@ -54,9 +60,25 @@ export async function evaluateMiniature(options: EvaluateOptions): Promise<Minia
   const others: Record<string, AdapterFigures> = {};
   for (const [name, use] of Object.entries(variants)) others[name] = (await benchmark.measure(withAdapter, use)).figures;
   const autoencoder = await autoencoderFigures(options, benchmark);
-  return { people, pictures, ...figures, ...autoencoder, ...(full && { variants: others }) };
+  const sharp = await sharpFigures({ ...options, seed: benchmark.set.seed }, await pairs(benchmark, drawn));
+  return { people, pictures, ...figures, ...autoencoder, ...(sharp && { sharp }), ...(full && { variants: others }) };
 }
 
+/** The first photos that were generated in the sharp decoder's size, each beside a drawn one of its scene. */
+async function pairs({ set }: Benchmark, generated: readonly Rgb8[]) {
+  const wanted = set.cases.slice(0, SHARP_PICTURES).flatMap(({ person, scene }, i) => {
+    const { width, data } = generated[i]!;
+    return width === SHARP_SIDE ? [{ who: set.persons[person]!, scene, made: data }] : [];
+  });
+  return Promise.all(
+    wanted.map(async ({ who, scene, made }) => ({
+      made,
+      drawn: (await renderPicture(who, scene, SHARP_SIDE)).picture.data,
+    })),
+  );
+}
+
+const SHARP_PICTURES = 100;
 const MERGE_STEPS = [-1, 0, 2, 5, 10, 15];
 
 /** The paper's comparisons that need no retraining: section 5.3, and the merge step of section 3.2. */

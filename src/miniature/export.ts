@@ -2,8 +2,18 @@ import { join } from "node:path";
 import { writeFileAtomically } from "../core/atomic-file.node.ts";
 import { floatsToHalves } from "../core/floats.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
+import { DRAWN_FACES } from "../faces/networks/open-drawn.node.ts";
 import { readFloats, type Tensors, type TensorToWrite, withoutPrefix, writeSafetensors } from "../weights/index.ts";
-import { SCHEDULER_CONFIG, textConfig, UNET_CONFIG, VAE_CONFIG, VISION_CONFIG } from "./configs.ts";
+import {
+  DRAWN_FACES_CONFIG,
+  SCHEDULER_CONFIG,
+  SHARP_CONFIG,
+  textConfig,
+  UNET_CONFIG,
+  VAE_CONFIG,
+  VISION_CONFIG,
+} from "./configs.ts";
+import { SHARP_PREFIX } from "./sharp-task.ts";
 import { TOKENIZER_FOLDER } from "./text.ts";
 
 export interface TrainedParts {
@@ -17,6 +27,9 @@ export interface TrainedParts {
   /** Adapter; names begin with `id_encoder.` or `unet.`. */
   readonly adapter: Tensors;
 }
+
+/** Folder of the sharp decoder in a model folder. */
+const SHARP_DECODER = "sharp_decoder";
 
 const MODEL_INDEX = {
   _class_name: "StableDiffusionXLPipeline",
@@ -81,6 +94,31 @@ export async function exportAdapter(
     ),
   ]);
   return path;
+}
+
+/** Writes the sharp decoder beside the VAE of a finished miniature; diffusers does not look at it. @param weights as its stage names them */
+export async function exportSharpDecoder(folder: string, weights: Tensors): Promise<void> {
+  await makeFolder(join(folder, SHARP_DECODER));
+  await writeJson(join(folder, SHARP_DECODER, "config.json"), {
+    _class_name: "SharpDecoder",
+    block_out_channels: SHARP_CONFIG.channels,
+    layers_per_block: SHARP_CONFIG.blocks,
+    norm_num_groups: SHARP_CONFIG.groups,
+  });
+  const path = join(folder, SHARP_DECODER, "diffusion_pytorch_model.safetensors");
+  await writeSafetensors(path, halves(withoutPrefix(weights, SHARP_PREFIX)));
+}
+
+/**
+ * Writes the detector of drawn faces, and how faces lie in the miniature's ID images.
+ * @param shipped weights that training began with
+ * @param trained those that it changed
+ */
+export async function exportDrawnFaces(folder: string, shipped: Tensors, trained: Tensors): Promise<void> {
+  await makeFolder(join(folder, DRAWN_FACES));
+  await writeJson(join(folder, DRAWN_FACES, "config.json"), DRAWN_FACES_CONFIG);
+  const tensors = new Map([...shipped].map(([name, entry]) => [name, trained.get(name) ?? entry]));
+  await writeSafetensors(join(folder, DRAWN_FACES, "detector.safetensors"), halves(tensors));
 }
 
 const halves = (tensors: Tensors, factor: (name: string) => number = () => 1): TensorToWrite[] =>

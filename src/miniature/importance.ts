@@ -1,4 +1,4 @@
-import { faceBox, landmarks } from "../minifaces/index.ts";
+import { type DrawnPerson, faceBox, landmarks, type Place, type Scene } from "../minifaces/index.ts";
 import { type DataSet, PICTURES } from "./data-set.ts";
 
 /** Loss weight of each part of a picture, added to the background's 1. */
@@ -12,19 +12,29 @@ export interface Importance {
 const EYE_REACH = 4.5;
 
 /**
- * Loss weights of a picture's pixels or latent pixels, at mean 1: [side, side]. A face is a tenth of the picture and an eye a hundredth, but
- * they identify a person, and a uniform loss would learn them last.
+ * Loss weights of the pixels or latent pixels of picture number `index`: {@link importanceOf}.
  * @param mask the person's share of each place, [side, side]
  */
-export function importanceMap(
+export const importanceMap = (
   data: Pick<DataSet, "persons" | "scenes">,
   index: number,
   mask: ArrayLike<number>,
   side: number,
+  importance: Importance,
+): Float32Array => importanceOf(data.persons[Math.floor(index / PICTURES)]!, data.scenes[index]!, mask, side, importance);
+
+/**
+ * Loss weights of a picture's pixels or latent pixels, at mean 1: [side, side]. A face is a tenth of the picture and an eye a hundredth, but
+ * they identify a person, and a uniform loss would learn them last.
+ * @param mask the person's share of each place, [side, side]
+ */
+export function importanceOf(
+  who: DrawnPerson,
+  scene: Scene,
+  mask: ArrayLike<number>,
+  side: number,
   { person, face, eyes }: Importance,
 ): Float32Array {
-  const who = data.persons[Math.floor(index / PICTURES)]!;
-  const scene = data.scenes[index]!;
   const box = faceBox(who, scene);
   const { leftEye, rightEye } = landmarks(who, scene);
   const reach = (EYE_REACH * scene.scale) / 100;
@@ -37,9 +47,13 @@ export function importanceMap(
       const u = (x - box.x) / box.width - 0.5;
       const v = (y - box.y) / box.height - 0.5;
       const inFace = u * u + v * v < 0.25 ? 1 : 0;
-      const nearEyes = [leftEye, rightEye].map(([ex, ey]) => Math.exp(-((x - ex) ** 2 + (y - ey) ** 2) / (2 * reach ** 2)));
-      out[at] = 1 + person * mask[at]! + face * inFace + eyes * Math.max(...nearEyes);
+      const [left, right] = [near(leftEye, x, y, reach), near(rightEye, x, y, reach)];
+      out[at] = 1 + person * mask[at]! + face * inFace + eyes * Math.max(left, right);
       sum += out[at]!;
     }
   return out.map((value) => (value * out.length) / sum);
 }
+
+/** A bell around a place, 1 at its middle. */
+const near = ([ex, ey]: Place, x: number, y: number, reach: number): number =>
+  Math.exp(-((x - ex) ** 2 + (y - ey) ** 2) / (2 * reach ** 2));

@@ -1,23 +1,29 @@
+import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { makeFolder } from "../core/make-folder.node.ts";
+import { shippedFaceWeights } from "../faces/networks/open-networks.node.ts";
 import { checkpointPath, type TrainingOptions, type TrainingProgress, type TrainingTask, train } from "../train/run.ts";
 import type { Tensors } from "../weights/index.ts";
 import { exists } from "../weights/read-json.node.ts";
 import { type AdapterOptions, adapterTask } from "./adapter-task.ts";
+import { type Denoising, denoisedLatents } from "./after-unet.ts";
 import { baseTask, type LatentSet } from "./base-task.ts";
 import { type DataSet, dataSet, TRAINING_SEED } from "./data-set.ts";
 import { decoderTask } from "./decoder-task.ts";
 import { deviation, encodeIdFeatures, encodePictures, FEATURE_VARIANTS } from "./encode-data.ts";
-import { exportMiniature, type TrainedParts } from "./export.ts";
+import { exportDrawnFaces, exportMiniature, exportSharpDecoder, type TrainedParts } from "./export.ts";
+import { facesTask } from "./faces-task.ts";
 import { judgeTask } from "./judge.ts";
 import { readMiniature } from "./read-miniature.ts";
+import { type SharpSet, sharpSet } from "./sharp-data.ts";
+import { type SharpOptions, sharpTask } from "./sharp-task.ts";
 import { readAutoencoder, readStageWeights, stageWeightsPath, trainedWeights, writeStageWeights } from "./stage-weights.ts";
-import { vaeTask } from "./vae-task.ts";
+import { type TaskOptions, vaeTask } from "./vae-task.ts";
 import { visionTask } from "./vision-task.ts";
 
-/** Stages in the order in which they build on each other; only the judge is independent. */
-export const STAGES = ["vae", "decoder", "vision", "judge", "base", "adapter"] as const;
+/** Stages in the order in which they build on each other; the judge and the face detector are independent. */
+export const STAGES = ["vae", "decoder", "vision", "judge", "base", "adapter", "sharp", "faces"] as const;
 export type StageName = (typeof STAGES)[number];
 
 export interface MakeOptions {
@@ -41,7 +47,16 @@ export interface MakeOptions {
 }
 
 /** Samples per worker and step. */
-export const BATCH: Readonly<Record<StageName, number>> = { vae: 8, decoder: 16, vision: 48, judge: 32, base: 16, adapter: 16 };
+export const BATCH: Readonly<Record<StageName, number>> = {
+  vae: 8,
+  decoder: 16,
+  vision: 48,
+  judge: 32,
+  base: 16,
+  adapter: 16,
+  sharp: 4,
+  faces: 4,
+};
 
 /** Updates that fit into 90 minutes on two cores. */
 export const DEFAULT_STEPS: Readonly<Record<StageName, number>> = {
@@ -51,7 +66,11 @@ export const DEFAULT_STEPS: Readonly<Record<StageName, number>> = {
   judge: 3000,
   base: 8000,
   adapter: 4000,
+  sharp: 6000,
+  faces: 1500,
 };
+/** People whose pictures the sharp decoder is trained on, at most: four each, in 128x128. */
+const SHARP_PEOPLE = 1500;
 export const DEFAULT_PEOPLE = 6000;
 
 /**
@@ -62,31 +81,59 @@ export const DEFAULT_PEOPLE = 6000;
 export async function makeMiniature(options: MakeOptions): Promise<void> {
   const { folder, people, stages = STAGES, onNotice } = options;
   await makeFolder(folder);
-  const data = await dataSet(join(folder, "data"), { seed: TRAINING_SEED, people }, (done) => {
-    if (done % 500 === 0 || done === people) onNotice?.(`${done} of ${people} people are drawn`);
-  });
+  const drawn = (of: number) => (done: number) => {
+    if (done % 500 === 0 || done === of) onNotice?.(`${done} of ${of} people are drawn`);
+  };
+  let data: Promise<DataSet> | undefined;
+  const world: World = {
+    data: () => (data ??= dataSet(join(folder, "data"), { seed: TRAINING_SEED, people }, drawn(people))),
+    sharp: () => {
+      const count = Math.min(people, SHARP_PEOPLE);
+      return sharpSet(join(folder, "data"), count, drawn(count));
+    },
+  };
   await takeEarlier(options, stages);
   for (const stage of stages) {
     if (await exists(stageWeightsPath(folder, stage))) {
       onNotice?.(`${stage} is finished already`);
       continue;
     }
-    const task = await taskOf(stage, data, options);
+    const task = await taskOf(stage, world, options);
     const earlier =
       options.from === undefined || task.from !== undefined ? undefined : await startOf(task, options.from, onNotice);
     const weights = await train({ ...task, ...earlier }, trainingOptions(stage, options));
     await writeStageWeights(folder, stage, weights);
   }
-  if (await allExist(folder)) await exportAll(folder, data, options.loraStrength);
+  if (!(await allExist(folder))) return;
+  const finished = join(folder, "miniature");
+  if (stages.every((stage) => BESIDE.has(stage)) && options.from !== undefined && (await isMiniature(options.from)))
+    await cp(options.from, finished, { recursive: true }); // whose other parts stay as they are, to the bit
+  else await exportAll(folder, await world.data(), options.loraStrength);
+  if (await exists(stageWeightsPath(folder, "sharp")))
+    await exportSharpDecoder(finished, await readStageWeights(folder, "sharp"));
+  if (await exists(stageWeightsPath(folder, "faces")))
+    await exportDrawnFaces(finished, await shippedFaceWeights("yunet"), await readStageWeights(folder, "faces"));
 }
+
+/** Pictures to train on, drawn when they are first needed. */
+interface World {
+  readonly data: () => Promise<DataSet>;
+  readonly sharp: () => Promise<SharpSet>;
+}
+
+/** Stages whose results lie beside the model's own parts and change none of them. */
+const BESIDE: ReadonlySet<StageName> = new Set(["sharp", "faces"]);
+
+const isMiniature = (folder: string): Promise<boolean> => exists(join(folder, "model_index.json"));
 
 /** @throws UserError train/no-start */
 async function startOf(
   task: TrainingTask,
   folder: string,
   onNotice: MakeOptions["onNotice"],
-): Promise<Required<Pick<TrainingTask, "from" | "config">>> {
+): Promise<Required<Pick<TrainingTask, "from" | "config">> | undefined> {
   const earlier = await earlierWeights(folder, task.name);
+  if (earlier === undefined && task.name === "sharp") return undefined; // older miniatures have none
   if (earlier === undefined)
     throw new UserError(
       "train/no-start",
@@ -125,7 +172,7 @@ async function takeEarlier({ folder, from, onNotice }: MakeOptions, wanted: read
 /** A stage's weights, from a folder of training or from a finished miniature. */
 async function earlierWeights(folder: string, stage: string): Promise<Tensors | undefined> {
   if (await exists(stageWeightsPath(folder, stage))) return readStageWeights(folder, stage);
-  if (!(await exists(join(folder, "model_index.json")))) return undefined;
+  if (!(await isMiniature(folder))) return undefined;
   const { vae, vision, base, adapter } = await readMiniature(folder);
   const decoder = new Map([...vae].filter(([name]) => /^(decoder|post_quant_conv)\./.test(name)));
   const parts: Readonly<Record<string, Tensors>> = { vae, decoder, vision, base, adapter };
@@ -139,24 +186,57 @@ const trainingOptions = (stage: StageName, { folder, workers, signal, onProgress
   ...(onProgress && { onProgress }),
 });
 
-async function taskOf(stage: StageName, data: DataSet, { folder, seed, steps }: MakeOptions): Promise<TrainingTask> {
+async function taskOf(stage: StageName, world: World, { folder, seed, steps, from }: MakeOptions): Promise<TrainingTask> {
   const common = { steps: steps[stage], batch: BATCH[stage], seed };
   switch (stage) {
     case "vae":
-      return vaeTask(data, common);
+      return vaeTask(await world.data(), common);
     case "decoder": {
-      const vae = await readStageWeights(folder, "vae");
+      const [data, vae] = [await world.data(), await readStageWeights(folder, "vae")];
       return decoderTask(data, { ...common, vae, latents: await encodePictures(join(folder, "data"), data, vae) });
     }
     case "vision":
-      return visionTask(data, common);
+      return visionTask(await world.data(), common);
     case "judge":
-      return judgeTask(data, common);
+      return judgeTask(await world.data(), common);
     case "base":
-      return baseTask((await latentSet(folder, data)).data, common);
-    case "adapter":
+      return baseTask((await latentSet(folder, await world.data())).data, common);
+    case "adapter": {
+      const data = await world.data();
       return adapterTask((await latentSet(folder, data)).data, { ...common, ...(await adapterInputs(folder, data)) });
+    }
+    case "faces":
+      return facesTask({ ...common, detector: await shippedFaceWeights("yunet") });
+    case "sharp": {
+      const scalingFactor =
+        from !== undefined && (await isMiniature(from))
+          ? (await readMiniature(from)).scalingFactor
+          : (await latentSet(folder, await world.data())).scalingFactor;
+      const data = await world.sharp();
+      return sharpTask(data, { ...common, ...(await sharpInputs(folder, data, scalingFactor)) });
+    }
   }
+}
+
+/** Latents of the sharp decoder's pictures, and what the denoiser makes of them. */
+async function sharpInputs(
+  folder: string,
+  data: SharpSet,
+  scalingFactor: number,
+): Promise<Omit<SharpOptions, keyof TaskOptions>> {
+  const [vae, base, kept] = [await readAutoencoder(folder), await readStageWeights(folder, "base"), join(folder, "data")];
+  const encoded = (await encodePictures(kept, data, vae, "sharplatents")).map((v) => v * scalingFactor);
+  const count = data.scenes.length;
+  const through = (how: Denoising) => denoisedLatents(kept, data, encoded, base, how);
+  const once = await through({ name: "once", count, from: [30, 450], steps: 1, guidance: 1, eta: 0 });
+  const some = await through({ name: "some", count: Math.ceil(count / 3), from: [480, 481], steps: 4, guidance: 2, eta: 0 });
+  const generation = { count: Math.ceil(count / 15), from: [999, 1000], steps: 16, guidance: 3 } as const;
+  const plain = await through({ ...generation, name: "ddim", eta: 0 });
+  const ancestral = await through({ ...generation, name: "ancestral", eta: 1 });
+  const generated = new Float32Array(plain.length + ancestral.length);
+  generated.set(plain);
+  generated.set(ancestral, plain.length);
+  return { vae, scalingFactor, latents: { encoded, once, some, generated } };
 }
 
 /** The latents scaled to standard deviation 1 for the denoiser, and the scaling factor. */

@@ -1,5 +1,4 @@
-import { contactSheet, decodePhoto, encodePng, rgb8 } from "../image/index.ts";
-import { SIDE } from "./configs.ts";
+import { contactSheet, decodePhoto, encodePng, type Rgb8 } from "../image/index.ts";
 import { ALBUM } from "./data-set.ts";
 import { drawnPortraits } from "./portraits.ts";
 import type { TestSet } from "./test-set.ts";
@@ -11,12 +10,12 @@ const [PEOPLE, DRAWN] = [8, 4];
  * @param pictures one per case of the set
  * @returns a PNG
  */
-export async function samplesSheet({ seed, persons, cases }: TestSet, pictures: readonly Uint8Array[]): Promise<Uint8Array> {
+export async function samplesSheet({ seed, persons, cases }: TestSet, pictures: readonly Rgb8[]): Promise<Uint8Array> {
   const rows = persons.slice(0, PEOPLE).map(async (_, person) => {
     const { pngs } = await drawnPortraits(seed, person, ALBUM);
     const references = await Promise.all(pngs.map(async (png) => ({ picture: await decodePhoto(png) })));
     const drawn = cases.flatMap((one, i) =>
-      one.person === person && one.photo ? [{ picture: rgb8(SIDE, SIDE, pictures[i]!), caption: one.prompt }] : [],
+      one.person === person && one.photo ? [{ picture: pictures[i]!, caption: one.prompt }] : [],
     );
     return { label: `${person}`, tiles: [...references, ...drawn.slice(0, DRAWN)] };
   });

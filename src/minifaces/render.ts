@@ -1,5 +1,6 @@
 import { Resvg } from "@resvg/resvg-js";
 import { type Rgb8, rgb8 } from "../image/rgb8.ts";
+import type { Member } from "./group.ts";
 import type { DrawnPerson } from "./person.ts";
 import type { Scene } from "./scene.ts";
 import { layerSvgs, sceneSvg } from "./scene-svg.ts";
@@ -42,15 +43,31 @@ export interface RenderedPicture {
  */
 export async function renderPicture(person: DrawnPerson, scene: Scene, side: number): Promise<RenderedPicture> {
   const layers = layerSvgs(person, scene).map((svg) => rasterise(svg, side));
+  const mask = Uint8Array.from({ length: side * side }, (_, i) => layers[1]![i * 4 + 3]!);
+  return { picture: laidOver(layers, side), mask };
+}
+
+/** Renders several people before the background of the first, the first in front. @param side pixels */
+export async function renderPeople(members: readonly Member[], side: number): Promise<Rgb8> {
+  const [first, ...others] = members.map(({ person, scene }) => layerSvgs(person, scene));
+  const [behind, front, ...border] = first!;
+  const layers = [behind!, ...others.map(([, figure]) => figure!).reverse(), front!, ...border];
+  return laidOver(
+    layers.map((svg) => rasterise(svg, side)),
+    side,
+  );
+}
+
+/** Lays pictures with premultiplied alpha over each other, from back to front. */
+function laidOver(layers: readonly Uint8Array[], side: number): Rgb8 {
   const pixels = side * side;
-  const [rgb, mask] = [new Uint8Array(pixels * 3), new Uint8Array(pixels)];
+  const rgb = new Uint8Array(pixels * 3);
   for (const layer of layers)
     for (let i = 0; i < pixels; i++) {
       const clear = 255 - layer[i * 4 + 3]!;
       for (let k = 0; k < 3; k++) rgb[i * 3 + k] = layer[i * 4 + k]! + Math.round((rgb[i * 3 + k]! * clear) / 255);
     }
-  for (let i = 0; i < pixels; i++) mask[i] = layers[1]![i * 4 + 3]!;
-  return { picture: rgb8(side, side, rgb), mask };
+  return rgb8(side, side, rgb);
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Sampler } from "../samplers/sampler.ts";
 import { startFor } from "../samplers/starts.ts";
 import { switchesOf } from "../text/prompt-pieces.ts";
 import { parsePrompt } from "../text/prompt-tree.ts";
-import { decoderOf } from "./decode/decode.ts";
+import { decoderOf, usualDecoder } from "./decode/decode.ts";
 import { checkExtensions, extensionsOf } from "./denoise/extensions.ts";
 import { mergeStepNotices, mergeStepOf } from "./denoise/merge-step.ts";
 import { guidedEvaluations } from "./denoise/text-guidance.ts";
@@ -49,7 +49,7 @@ export interface Plan {
 
 type Planned = Pick<
   Opened,
-  "text" | "fewStep" | "scheduler" | "identity" | "unet" | "vae" | "tinyVae" | "room" | "unloadAfterUse"
+  "text" | "fewStep" | "scheduler" | "identity" | "unet" | "vae" | "tinyVae" | "sharp" | "room" | "unloadAfterUse"
 >;
 
 /**
@@ -64,7 +64,7 @@ export function planOf(
   given: readonly GenerateRequest[],
   starts: readonly (StartPicture | undefined)[] = [],
 ): Plan {
-  const settled = given.map((request) => settle(request, models.fewStep));
+  const settled = given.map((request) => settle({ ...request, decoder: decoderFor(models, request) }, models.fewStep));
   const requests = settled.map(({ request }) => request);
   const first = requests[0]!;
   const size = { ...sizeOf(models, first), ...drawnSizeOf(starts[0]) };
@@ -179,3 +179,17 @@ function sizeOf({ unet, vae }: Pick<Opened, "unet" | "vae">, request: GenerateRe
 
 /** Removes repeated notices, since requests often give the same ones. */
 const once = (notices: readonly Notice[]): Notice[] => [...new Map(notices.map((notice) => [notice.message, notice])).values()];
+
+/**
+ * The decoder of a request. A picture that starts from another is put back into it, and so has its size.
+ * @throws UserError decoder/no-sharp-decoder
+ */
+function decoderFor(models: Planned, { decoder, image }: GenerateRequest): NonNullable<GenerateRequest["decoder"]> {
+  if (image === undefined) return decoder ?? usualDecoder(models);
+  if (decoder !== "sharp") return decoder ?? "vae";
+  throw new UserError(
+    "decoder/no-sharp-decoder",
+    "The request starts from a picture, and the sharp decoder draws pictures of twice the size, which do not fit into it.",
+    "Leave --decoder (decoder in code) out.",
+  );
+}

@@ -13,6 +13,9 @@ import type { UsedFace } from "./encode/person-photos.ts";
 import { fileName, publicName, shortName } from "./public-name.ts";
 import type { SettledRequest } from "./settle.ts";
 
+/** Names of decoders in a picture's text; the VAE goes without saying. */
+const DECODER_NAMES = { vae: undefined, "tiny-vae": "TAESD", sharp: "sharp" } as const;
+
 /** Settings that a picture was made with. */
 export interface PictureSettings {
   readonly request: SettledRequest & { readonly width: number; readonly height: number; readonly seed: Seed };
@@ -148,7 +151,7 @@ export function settingsText({ request, load, index, chosen, likeness, sampler, 
       ...(["unet", "vae", "textEncoder", "textEncoder2"] as const).flatMap((key) =>
         load[key] === undefined ? [] : [named(LoadOptions, key, shortName(load[key]))],
       ),
-      ...told("decoder", request.decoder === "tiny-vae" ? "TAESD" : undefined),
+      ...told("decoder", DECODER_NAMES[request.decoder ?? "vae"]),
       ...told("strength", request.strength),
       ...told("maskBlur", request.maskBlur),
       ...told("inpaintArea", request.inpaintArea === "masked" ? "Only masked" : undefined),

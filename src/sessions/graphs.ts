@@ -1,4 +1,5 @@
 import { type FloatArray, floats } from "../core/array.ts";
+import { UserError } from "../core/errors.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
 import { namedDim } from "../graph/dim.ts";
 import { type LoraPair, lora, scaleOf } from "../graph/lora.ts";
@@ -13,6 +14,8 @@ import { fuse } from "../models/fuse.ts";
 import { faceEmbeddingWidth, idEncoderV1Config, idEncoderV2Config } from "../models/id-encoder-config.ts";
 import { idEncoderV1 } from "../models/id-encoder-v1.ts";
 import { idEncoderV2 } from "../models/id-encoder-v2.ts";
+import { sharpDecode } from "../models/sharp-decoder.ts";
+import { sharpDecoderConfig } from "../models/sharp-decoder-config.ts";
 import { tinyDecode } from "../models/tiny-autoencoder.ts";
 import { tinyAutoencoderConfig } from "../models/tiny-autoencoder-config.ts";
 import { unet, unetInputs } from "../models/unet.ts";
@@ -20,7 +23,7 @@ import { type UNetModelConfig, unetConfig } from "../models/unet-config.ts";
 import { type VaeConfig, vaeDecode, vaeEncode } from "../models/vae.ts";
 import { vaeConfig } from "../models/vae-config.ts";
 import type { AdapterFiles } from "../weights/adapter.ts";
-import type { ModelComponent } from "../weights/model.ts";
+import type { ModelComponent, ModelFiles } from "../weights/model.ts";
 import { type ComponentName, isIgnored } from "../weights/sdxl-single-file.ts";
 import { elementCount, type Tensors } from "../weights/tensor-entry.ts";
 import type { TinyVaeFiles } from "../weights/tiny-vae.ts";
@@ -234,6 +237,37 @@ export function tinyVaeGraph({ config: json, tensors }: TinyVaeFiles): DecoderGr
     factor: 2 ** (config.blocks.length - 1),
     parameters: decoderParameters(tensors),
     channels: config.channels,
+    unused: checkpoint.unused(),
+  };
+}
+
+/**
+ * The VAE's decoder with the sharp decoder behind it; undefined if the model has none.
+ * @throws UserError model/config, weights/missing, weights/shape, sharp-decoder/other-size
+ */
+export function sharpGraph(model: With<"vae"> & Pick<ModelFiles, "path" | "sharpDecoder">): DecoderGraph | undefined {
+  if (model.sharpDecoder === undefined) return undefined;
+  const { config: json, tensors } = model.sharpDecoder;
+  const sizes = sharpDecoderConfig(json);
+  const { config, factor, parameters } = vaeGraph(model);
+  if (2 ** (sizes.channels.length - 1) !== factor)
+    throw new UserError(
+      "sharp-decoder/other-size",
+      `The sharp decoder has ${sizes.channels.length} levels, and the VAE's pictures have ${factor}x${factor} pixels for each latent.`,
+      `It was made for another VAE. Remove the folder sharp_decoder of ${model.path}, or make it anew: photomaker train mini --stages sharp.`,
+    );
+  const checkpoint = new Checkpoint(tensors, "the sharp decoder");
+  const latents = input("latents", [batch, config.latentChannels, height, width]);
+  const vae = new Weights(new Checkpoint(model.components.vae.tensors, "vae"));
+  const { config: vaeJson, tensors: vaeTensors, latents: scale } = model.components.vae;
+  const decoded = vaeDecode(latents, vae, vaeConfig(vaeJson, vaeTensors, scale));
+  const picture = sharpDecode(latents, decoded, new Weights(checkpoint), sizes);
+  return {
+    decode: { picture },
+    config,
+    factor: 2 * factor,
+    parameters: parameters + [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
+    channels: sizes.channels.at(-1)!,
     unused: checkpoint.unused(),
   };
 }

@@ -34,6 +34,8 @@ export interface ParameterGroup {
    * learning rate means the same: Liu et al. 2025 (arXiv 2502.16982), section 2.2.
    */
   readonly optimiser?: "adamw" | "muon";
+  /** Weight of earlier gradients in AdamW's mean; 0.9 when absent. */
+  readonly beta1?: number;
 }
 
 /** Everything that defines a training run. */
@@ -296,7 +298,7 @@ const peakMemory = (): number => process.resourceUsage().maxRSS * 1024;
 function updateOf({ groups, rate, steps, beta2 = 0.999, clip = 0, emaDecay = 0 }: TrainingTask, step: number) {
   const share = rateShare(rate, step, steps);
   return {
-    groups: groups.map(({ learningRate, weightDecay = 0 }) => ({ lr: learningRate * share, weightDecay })),
+    groups: groups.map(({ learningRate, weightDecay = 0, beta1 }) => ({ lr: learningRate * share, weightDecay, beta1 })),
     beta1: 0.9,
     beta2,
     eps: 1e-8,

@@ -24,6 +24,8 @@ export interface ModelFiles {
   /** Absolute path */
   readonly path: string;
   readonly components: Readonly<Record<ComponentName, ModelComponent>>;
+  /** The decoder of twice the VAE's size that lies beside it in the folder `sharp_decoder`. */
+  readonly sharpDecoder?: ModelComponent;
   /** What the UNet predicts, and where that was read. */
   readonly prediction: ModelPrediction;
   /** Content of scheduler_config.json, adjusted to the prediction type that the weights declare; undefined where nothing gives it */

@@ -10,7 +10,7 @@ import { type ModelComponent, type ModelFiles, type ModelParts, unwrapStateDict 
 import { configIn, type OpenedPart, type OpenedParts, openParts } from "./open-part.node.ts";
 import type { JsonObject } from "./parse-json.ts";
 import { findPrediction, type GivenPrediction, type LatentScale } from "./prediction.ts";
-import { exists, isFolder, readJsonIfThere } from "./read-json.node.ts";
+import { exists, isFolder, readJsonIfThere, readJsonObject } from "./read-json.node.ts";
 import {
   COMPONENTS,
   type ComponentName,
@@ -97,6 +97,7 @@ async function openFolder(path: string, given: OpenModelOptions, parts: OpenedPa
         "Download the model again, with its configs.",
       );
   const emptyPromptIsZeros = index.force_zeros_for_empty_prompt !== false;
+  const sharpDecoder = parts.vae === undefined ? await openSharpDecoder(path) : undefined; // which was made for that VAE
   const { scheduler: config, ...rest } = { ...(await readRest(path, notices)), ...schedulerOf(parts) };
   const { unet = { path, inFile: new Map(), metadata: {} } } = parts;
   const source = { path: unet.path, tensors: unet.inFile, metadata: unet.metadata, scheduler: config };
@@ -105,6 +106,7 @@ async function openFolder(path: string, given: OpenModelOptions, parts: OpenedPa
     kind: "folder",
     path,
     components: withScale(components, latents, unet.inFile.has(MARKS.edmMean)),
+    ...(sharpDecoder && { sharpDecoder }),
     ...rest,
     prediction,
     ...(scheduler && { scheduler }),
@@ -113,6 +115,14 @@ async function openFolder(path: string, given: OpenModelOptions, parts: OpenedPa
     metadata: unet.metadata,
     notices: [...noticesOf(parts, own), ...notices, ...said],
   };
+}
+
+async function openSharpDecoder(path: string): Promise<ModelComponent | undefined> {
+  const folder = join(path, "sharp_decoder");
+  if (!(await exists(folder))) return undefined;
+  const weights = await readComponentFolder(folder);
+  if (weights === undefined) return undefined;
+  return { tensors: weights.tensors, files: weights.files, config: await readJsonObject(join(folder, "config.json")) };
 }
 
 /** What stands for the model_index.json of a folder that has a UNet and nothing else. */

@@ -129,10 +129,22 @@ function table(e: MiniatureScores): string {
     line("autoencoder, dB", e.vaePsnr, 1),
     line("  within the face, dB", e.faceVaePsnr, 1),
     line("  likeness it preserves", e.reconstructionSim),
+    ...(e.sharp === undefined ? [] : [sharpTable(e.sharp)]),
   ];
   for (const [name, figures] of Object.entries(e.variants ?? {})) all.push(`\n${name}\n`, adapterTable(figures, e.people));
   return all.join("");
 }
+
+const sharpTable = (s: NonNullable<MiniatureScores["sharp"]>): string =>
+  [
+    `sharp decoder, 128x128   (in brackets the VAE's pictures, upsampled)\n`,
+    against("  real pictures, dB", s.psnr, s.vaePsnr),
+    against("  within the face, dB", s.facePsnr, s.vaeFacePsnr),
+    `${"  edges, share of drawn".padEnd(26)}${s.edges.toFixed(2)} (${s.vaeEdges.toFixed(2)}); generated pictures ${s.generatedEdges.toFixed(2)}\n`,
+  ].join("");
+
+const against = (name: string, { value, error }: Figure, other: Figure): string =>
+  `${name.padEnd(26)}${value.toFixed(2)} ± ${error.toFixed(2)} (${other.value.toFixed(2)})\n`;
 
 const adapterTable = (e: AdapterFigures, people: number): string =>
   [

@@ -14,7 +14,7 @@ afterAll(() => rm(folder, { recursive: true }));
 const trainMini = (...args: string[]) => cli(["train", "mini", ...args], { mini: () => import("../../miniature/make.ts") });
 
 test("the miniature is made end to end, its loss falls, and the pipeline draws with it", async () => {
-  const steps = ["vae=51", "decoder=2", "vision=2", "judge=2", "base=2", "adapter=2"];
+  const steps = ["vae=51", "decoder=2", "vision=2", "judge=2", "base=2", "adapter=2", "sharp=2", "faces=2"];
   const { code, err, out } = await trainMini("--out", folder, "--people", "12", "--workers", "1", "--steps", ...steps);
   expect(code, err).toBe(0);
   expect(out.trimEnd().split("\n").at(-1)).toBe(`${folder}/miniature`);
@@ -25,16 +25,17 @@ test("the miniature is made end to end, its loss falls, and the pipeline draws w
 
   const model = join(folder, "miniature");
   expect((await readdir(model)).sort()).toContain("photomaker-v1.safetensors");
+  expect((await readdir(join(model, "faces"))).sort()).toEqual(["config.json", "detector.safetensors"]);
   await using pipeline = await PhotoMaker.load({ model, adapter: join(model, "photomaker-v1.safetensors") });
   const inputIdImages = [join(import.meta.dirname, "../../../fixtures/photos/person_0.png")];
   const { images } = await pipeline.generate({ prompt: "a photo of a man img", inputIdImages, numInferenceSteps: 2, seed: 1 });
-  expect(images[0]).toMatchObject({ width: 64, height: 64 });
+  expect(images[0]).toMatchObject({ width: 128, height: 128, settings: { decoder: "sharp" } });
 });
 
 test("finished stages are not repeated", async () => {
   const { code, out } = await trainMini("--out", folder, "--people", "12", "--workers", "1");
   expect(code).toBe(0);
-  for (const stage of ["vae", "decoder", "vision", "judge", "base", "adapter"])
+  for (const stage of ["vae", "decoder", "vision", "judge", "base", "adapter", "sharp", "faces"])
     expect(out).toContain(`${stage} is finished already`);
 });
 
@@ -43,7 +44,7 @@ test("an unknown stage is refused with the names of the known ones", async () =>
   expect(JSON.parse((await trainMini("--steps", "unet=5", "--json")).out).error.code).toBe("train/stage");
   expect(code).toBe(1);
   expect(err).toContain('There is no stage "unet"');
-  expect(err).toContain("vae, decoder, vision, judge, base, adapter");
+  expect(err).toContain("vae, decoder, vision, judge, base, adapter, sharp, faces");
 });
 
 test("a finished miniature is written again with a weaker LoRA", async () => {

@@ -29,12 +29,12 @@ interface MiniFlags {
 }
 
 const HELP = `
-Stages: vae, decoder, vision, judge, base, adapter. To resume a stopped run, give the same command again: finished stages are not repeated, and a
+Stages: vae, decoder, vision, judge, base, adapter, sharp, faces. To resume a stopped run, give the same command again: finished stages are not repeated, and a
 stage that was stopped, with Ctrl-C or otherwise, continues from its last checkpoint. The result is <out>/miniature.
 
 Examples:
   photomaker train mini --out mini
-  photomaker train mini --out try --people 100 --steps vae=200 decoder=100 vision=100 judge=100 base=200 adapter=100
+  photomaker train mini --out try --people 100 --steps vae=200 decoder=100 vision=100 judge=100 base=200 adapter=100 sharp=100 faces=100
 `;
 
 const TRAIN_HELP = `

@@ -33,11 +33,25 @@ const MULTIPLE = 32; // pixels, the coarsest stride of the detector
 /** Faces in photos score 0.85 and more; what scores less than 0.8 is worth a second look, at FaceMesh's flag. */
 const LIMITS = { threshold: 0.6, overlap: 0.3 };
 
+/** How a detector is used; by default the one for real photos. */
+export interface DetectorOptions {
+  /** Least score of a face. */
+  readonly threshold?: number;
+  /** Longer side of the picture that the detector sees, in pixels: what is larger is shrunk to it. */
+  readonly detectorSide?: number;
+}
+
 /** Opens the weights of a network. @throws UserError if they cannot be read */
 export type OpenFaceWeights = (name: FaceNetworkName) => Promise<Tensors>;
 
-/** The networks that look at photos, in a given runtime. */
-export function faceNetworks(runtime: Runtime, weightsOf: OpenFaceWeights): FaceNetworks {
+/**
+ * The networks that look at photos, in a given runtime.
+ */
+export function faceNetworks(
+  runtime: Runtime,
+  weightsOf: OpenFaceWeights,
+  { threshold = LIMITS.threshold, detectorSide = DETECTOR_SIDE }: DetectorOptions = {},
+): FaceNetworks {
   const lazy = <Name extends string>(name: FaceNetworkName, build: (w: Weights) => Readonly<Record<Name, Tensor>>) =>
     new LazySession<Name>(runtime, name, async () => ({
       outputs: build(new Weights(new Checkpoint(await weightsOf(name), name))),
@@ -78,12 +92,12 @@ export function faceNetworks(runtime: Runtime, weightsOf: OpenFaceWeights): Face
 
   return {
     async detect(picture: Rgb8, signal?: AbortSignal): Promise<Detection[]> {
-      const seen = await shrink(picture, DETECTOR_SIDE);
+      const seen = await shrink(picture, detectorSide);
       const whole = (side: number): number => Math.ceil(side / MULTIPLE) * MULTIPLE;
       const [width, height] = [whole(seen.width), whole(seen.height)];
       const found = await run(detector, networkPixels(seen, { order: "bgr", width, height }), signal);
       const view = { across: seen.width / picture.width, down: seen.height / picture.height, left: 0, top: 0 };
-      return yunetFaces(found, width, LIMITS).map((face) => (seen === picture ? face : placed(face, view)));
+      return yunetFaces(found, width, { ...LIMITS, threshold }).map((face) => (seen === picture ? face : placed(face, view)));
     },
     mesh: (picture: Rgb8, face: Detection, signal?: AbortSignal): Promise<FaceMesh> =>
       landmarks(picture, viewOfFace(face), signal),
@@ -103,4 +117,4 @@ export function faceNetworks(runtime: Runtime, weightsOf: OpenFaceWeights): Face
   };
 }
 
-const SILENT: LoadObserver = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };
+export const SILENT: LoadObserver = { loading: () => {}, preparing: () => {}, noted: () => {}, loaded: () => {} };

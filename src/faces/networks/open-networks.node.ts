@@ -21,7 +21,7 @@ export function openFaceNetworks(how: { readonly threads?: number } = {}): OpenF
   let current: ReturnType<typeof open> | undefined;
   const open = () => {
     const runtime = openRuntime(how);
-    return { runtime, networks: faceNetworks(runtime, shippedWeights) };
+    return { runtime, networks: faceNetworks(runtime, shippedFaceWeights) };
   };
   const networks = (): FaceNetworks => {
     current ??= open();
@@ -42,5 +42,6 @@ export function openFaceNetworks(how: { readonly threads?: number } = {}): OpenF
   };
 }
 
-const shippedWeights = async (name: FaceNetworkName) =>
+/** Opens the weights of a network that this package ships. @throws UserError package/incomplete, package/bundled */
+export const shippedFaceWeights = async (name: FaceNetworkName) =>
   (await openTensors(fileURLToPath(ownFile(`../../../assets/faces/${name}.safetensors`, import.meta.url)))).tensors;

@@ -2,6 +2,7 @@ import { mulDims } from "../dim.ts";
 import { geluOp, hardSwishOp, preluOp } from "../ops/activation.ts";
 import { averageWindowOp } from "../ops/average-window.ts";
 import { depthwiseConvOp } from "../ops/depthwise.ts";
+import { detachOp } from "../ops/detach.ts";
 import {
   absOp,
   addOp,
@@ -26,7 +27,14 @@ import { broadcastToOp, concatOp, padOp, permuteOp, reduceSumOp, reshapeOp, slic
 import { linearOp, type MatmulAttrs, matmulOp } from "../ops/matrix.ts";
 import { maxPoolOp } from "../ops/max-pool.ts";
 import { reduceMeanOp } from "../ops/reduce.ts";
-import { averagePoolOp, depthToSpaceOp, spaceToDepthOp, upsampleBilinearOp, upsampleOp } from "../ops/resample.ts";
+import {
+  averagePoolOp,
+  depthToSpaceOp,
+  spaceToDepthOp,
+  upsampleBicubicOp,
+  upsampleBilinearOp,
+  upsampleOp,
+} from "../ops/resample.ts";
 import { rangeOp } from "../ops/source.ts";
 import { takeFirstOp } from "../ops/take-first.ts";
 import { fixedSize, type Op, size, type Tensor } from "../tensor.ts";
@@ -57,6 +65,7 @@ export const standardLowerings: Lowerings = new Map([
   plain(signOp, "Sign"),
   plain(reluOp, "Relu"),
   plain(geluOp, "Gelu"),
+  plain(detachOp, "Identity"),
   plain(preluOp, "PRelu"),
   plain(hardSwishOp, "HardSwish"),
   lower(matmulOp, matmul),
@@ -87,7 +96,9 @@ export const standardLowerings: Lowerings = new Map([
     const { axis, start, size: whole } = y.attrs;
     const inner = size(y.inputs[0]!, axis);
     if (typeof inner !== "number" || typeof whole !== "number") throw new TypeError("padding needs fixed sizes");
-    return e.node("Pad", [x!, e.ints([start, whole - start - inner]), "", e.ints([axis])]);
+    // for each axis: ONNX Runtime's transpose optimiser permutes these numbers as if they were there for all, and fails where only some are named
+    const at = (n: number): number[] => y.shape.map((_, i) => (i === axis ? n : 0));
+    return e.node("Pad", [x!, e.ints([...at(start), ...at(whole - start - inner)])]);
   }),
   lower(averagePoolOp, (y, [x], e) => {
     const side = [y.attrs.factor, y.attrs.factor];
@@ -96,6 +107,11 @@ export const standardLowerings: Lowerings = new Map([
   lower(upsampleOp, (y, [x], e) => {
     const scales = e.floats([1, 1, y.attrs.factor, y.attrs.factor], [4]);
     const attrs = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
+    return e.node("Resize", [x!, "", scales], { attrs });
+  }),
+  lower(upsampleBicubicOp, (y, [x], e) => {
+    const scales = e.floats([1, 1, y.attrs.factor, y.attrs.factor], [4]);
+    const attrs = { mode: "cubic", coordinate_transformation_mode: "half_pixel", cubic_coeff_a: { float: -0.75 } };
     return e.node("Resize", [x!, "", scales], { attrs });
   }),
   lower(upsampleBilinearOp, (y, [x], e) => {

@@ -83,3 +83,10 @@ export const depthToSpaceOp: Op<{ factor: number }> = {
   gradient: (dy, { attrs: { factor } }) => [() => spaceToDepth(dy, factor)],
 };
 export const depthToSpace = (x: Tensor, factor: number): Tensor => apply(depthToSpaceOp, [x], { factor });
+
+export const upsampleBicubicOp: Op<{ factor: number }> = { name: "upsampleBicubic", shape: upsampleOp.shape };
+/**
+ * Bicubic upsampling of [B, C, H, W] by a whole factor, as torch's interpolate with mode "bicubic" and align_corners=False: a = -0.75, the border
+ * repeated. It has no gradient.
+ */
+export const upsampleBicubic = (x: Tensor, factor: number): Tensor => apply(upsampleBicubicOp, [x], { factor });

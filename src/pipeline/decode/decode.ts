@@ -18,7 +18,13 @@ export interface Decoder {
 export interface Decoders {
   readonly vae: Decoder;
   readonly tinyVae: Decoder | undefined;
+  /** Decoder of pictures of twice the size, where the model has one. */
+  readonly sharp?: Decoder | undefined;
 }
+
+/** The decoder of a request that names none. */
+export const usualDecoder = ({ sharp }: Pick<Decoders, "sharp">): NonNullable<GenerateRequest["decoder"]> =>
+  sharp === undefined ? "vae" : "sharp";
 
 /** Largest number of pixels that is decoded in one piece, by precision: 1024x1024 takes 4.9 GB in 8 bits. Larger pictures are decoded in tiles. */
 export const LARGEST_WHOLE = { f32: 1280 * 1280, int8: 1024 * 1024 } as const;
@@ -34,10 +40,19 @@ export function pixelsAtOnce(largestWhole: number, factor: number, width: number
 
 /**
  * Chooses the decoder of a request.
- * @throws UserError decoder/no-tiny-vae
+ * @throws UserError decoder/no-tiny-vae, decoder/no-sharp-decoder
  */
-export function decoderOf({ vae, tinyVae }: Decoders, { decoder }: Pick<GenerateRequest, "decoder">): Decoder {
+export function decoderOf(decoders: Decoders, { decoder = usualDecoder(decoders) }: Pick<GenerateRequest, "decoder">): Decoder {
+  const { vae, tinyVae, sharp } = decoders;
   if (decoder === "vae") return vae;
+  if (decoder === "sharp") {
+    if (sharp !== undefined) return sharp;
+    throw new UserError(
+      "decoder/no-sharp-decoder",
+      "The request asks for the sharp decoder, and the model has none.",
+      "Only the miniature comes with one. Leave --decoder (decoder in code) out.",
+    );
+  }
   if (tinyVae !== undefined) return tinyVae;
   throw new UserError(
     "decoder/no-tiny-vae",

@@ -9,7 +9,7 @@ import {
   memoryNeed,
   type ProcessorPrecision,
 } from "../../sessions/memory.ts";
-import { type Decoders, LARGEST_WHOLE, pixelsAtOnce } from "../decode/decode.ts";
+import { type Decoders, decoderOf, LARGEST_WHOLE, pixelsAtOnce, usualDecoder } from "../decode/decode.ts";
 import { rowsAtOnce } from "../denoise/denoiser.ts";
 
 export interface Picture {
@@ -76,17 +76,19 @@ const SIDES = [1024, 768, 512];
  * @throws UserError memory/too-little
  */
 export function checkRoom(
-  { room, vae, tinyVae, unloadAfterUse }: Decoders & { readonly room: Room | undefined; readonly unloadAfterUse: boolean },
-  { decoder }: Pick<GenerateRequest, "decoder">,
+  { room, unloadAfterUse, ...decoders }: Decoders & { readonly room: Room | undefined; readonly unloadAfterUse: boolean },
+  request: Pick<GenerateRequest, "decoder">,
   picture: Picture,
 ): readonly Notice[] {
   if (room === undefined) return [];
   const { precision, sizes, available } = room;
+  const { vae, tinyVae } = decoders;
+  const { decoder = usualDecoder(decoders) } = request;
   const withTiny = { decoder: tinyVae?.graph ?? TAESDXL, tiny: true };
   const how: How = {
     precision,
     unloadAfterUse,
-    ...(decoder === "vae" ? { decoder: vae.graph, tiny: false } : withTiny),
+    ...(decoder === "tiny-vae" ? withTiny : { decoder: decoderOf(decoders, { decoder }).graph, tiny: false }),
   };
   const drawing = (changed: Partial<How>, other = picture): Drawing => drawingOf(other, vae.graph.factor, { ...how, ...changed });
   const smaller = SIDES.filter((side) => side ** 2 < picture.width * picture.height).map((side) => ({

@@ -6,7 +6,7 @@ import { probeEightBits } from "../../runtime/eight-bit-probe.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { runsApart } from "../../sessions/apart.ts";
 import { EncodingCache } from "../../sessions/encoding-cache.ts";
-import { type DecoderGraph, NO_PAIRS, textGraph, tinyVaeGraph, unetGraph, vaeGraph } from "../../sessions/graphs.ts";
+import { type DecoderGraph, NO_PAIRS, sharpGraph, textGraph, tinyVaeGraph, unetGraph, vaeGraph } from "../../sessions/graphs.ts";
 import { choosePrecision, type Precision } from "../../sessions/precision.ts";
 import { availableMemory } from "../../sessions/runtimes.node.ts";
 import { readersOf } from "../../sessions/text/readers.node.ts";
@@ -76,6 +76,7 @@ export async function openModels(
     text[1].config.width,
   ]);
   const vae = vaeGraph(model);
+  const sharp = sharpGraph(model);
   const tinyVae = options.tinyVae === undefined ? undefined : await tinyVaeFor(vae, options.tinyVae);
   const { readers, notices: read } = await readersOf(model, [text[0].config, text[1].config]);
   const identity = adapter && (await openedAdapter(adapter, unet.config.contextDim));
@@ -123,6 +124,13 @@ export async function openModels(
       largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
     },
     pictureEncoder: make.pictureEncoder(model.components.vae, vae),
+    sharp: sharp && {
+      graph: sharp,
+      session: inPrecision({ model: "sharp_decoder", from: from("vae"), outputs: sharp.decode, pairs: NO_PAIRS }, sharp.decode, {
+        half: false,
+      }),
+      largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
+    },
     tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
   };
   return {
@@ -136,6 +144,7 @@ export async function openModels(
         vae,
         text_encoder: text[0],
         text_encoder_2: text[1],
+        ...(sharp && { "the sharp decoder": sharp }),
         ...(tinyVae && { "the tiny VAE": tinyVae }),
         ...(identity && { "the adapter's ID encoder": { unused: [...adapter.unused, ...identity.graph.unused] } }),
       }),

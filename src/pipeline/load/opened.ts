@@ -16,6 +16,7 @@ export interface Opened extends Encoders, Denoiser, Decoders {
   readonly tinyVae: Decoders["tinyVae"];
   /** For pictures to start from. */
   readonly pictureEncoder: PictureEncoder;
+  readonly sharp: Decoders["sharp"];
   readonly unloadAfterUse: boolean;
   /** Whether encoders run in a process of their own, so that the denoiser can be loaded meanwhile. */
   readonly apart: boolean;

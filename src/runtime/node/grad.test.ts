@@ -96,6 +96,10 @@ const cases: Record<string, [(...inputs: Tensor[]) => Tensor, ...(readonly numbe
   "conv 3x3 stride 2 of odd sizes": [conv(2, [1, 1, 1, 1]), [1, 2, 5, 3], [3, 2, 3, 3], [3]],
   "conv 3x3 stride 2, padded below and right": [conv(2, [0, 0, 1, 1]), [1, 2, 4, 6], [3, 2, 3, 3], [3]],
   "depthwise conv 3x3": [depthwise(1, [1, 1, 1, 1]), [2, 3, 3, 4], [3, 1, 3, 3], [3]],
+  "depthwise conv between transposes": [
+    (x, w, b) => permute(depthwise(1, [1, 1, 1, 1])(permute(mul(x, x), [0, 3, 1, 2]), w, b), [0, 2, 3, 1]),
+    ...[[2, 3, 4, 3], [3, 1, 3, 3], [3]],
+  ],
   "depthwise conv 3x3 stride 2, padded below and right": [depthwise(2, [0, 0, 1, 1]), [1, 2, 4, 6], [2, 1, 3, 3], [2]],
   "depthwise conv 5x3 stride 2 of odd sizes": [depthwise(2, [2, 1, 2, 1]), [1, 2, 5, 3], [2, 1, 5, 3], [2]],
   "every third": [(x) => everyNth(x, 1, 3), [2, 8]],

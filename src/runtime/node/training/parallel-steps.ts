@@ -52,8 +52,8 @@ function sharedArrays(size: number, count: number): { memory: Memory | undefined
 }
 
 export interface Update {
-  /** Learning rate and weight decay of each group. */
-  readonly groups: readonly { readonly lr: number; readonly weightDecay: number }[];
+  /** Learning rate and weight decay of each group; its own `beta1`, if it has one. */
+  readonly groups: readonly { readonly lr: number; readonly weightDecay: number; readonly beta1?: number | undefined }[];
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;

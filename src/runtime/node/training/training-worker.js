@@ -136,9 +136,9 @@ async function apply({ groups, clip, emaDecay, momentum, ...options }, batches, 
   if (!Number.isFinite(norm)) return { norm, updated: false }; // every worker has the same sum, so all leave the weights unchanged
   const scale = share * (clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1); // torch.nn.utils.clip_grad_norm_
   for (const piece of pieces) {
-    const { lr, weightDecay } = /** @type {{ lr: number, weightDecay: number }} */ (groups[piece.group]);
+    const { lr, weightDecay, beta1 = options.beta1 } = /** @type {Update["groups"][number]} */ (groups[piece.group]);
     const state = { params: part(params, piece), m: part(m, piece), v: part(v, piece) };
-    adamw(state, part(mine, piece), scale, { ...options, lr, weightDecay });
+    adamw(state, part(mine, piece), scale, { ...options, lr, weightDecay, beta1 });
     if (ema !== undefined) average(part(ema, piece), state.params, emaDecay);
   }
   if (orthogonaliser !== undefined) {
