@@ -1,0 +1,50 @@
+import { UserError } from "../core/errors.ts";
+import { createJobs, type JobsOptions } from "./create-jobs.node.ts";
+import type { Jobs } from "./jobs.ts";
+import type { Shelf } from "./shelf.ts";
+import { sqliteShelf } from "./sqlite-shelf.node.ts";
+
+/** Where the queue is. */
+export interface JobsPlace {
+  /** A data folder, or the address of a server: `redis://host:port/number`, `rediss://…`, `postgres://user:password@host/database`. */
+  readonly address: string;
+  /** Tells several queues of one server apart; `photomaker` by default. Letters, digits, `-` and `_`. */
+  readonly name?: string;
+}
+
+/**
+ * Opens the queue of a data folder or a server. What a server needs is loaded only then.
+ * @throws UserError jobs/bad-address, jobs/not-installed, jobs/unreachable, jobs/newer-version, jobs/damaged-file and those of makeFolder
+ */
+export async function openJobs(place: JobsPlace, options: JobsOptions): Promise<Jobs> {
+  const shelf = await openShelf(place, options.leaseMs);
+  try {
+    return await createJobs(shelf, options);
+  } catch (error) {
+    await shelf.close();
+    throw error;
+  }
+}
+
+/** Opens where jobs are kept, as {@link openJobs} does. */
+export async function openShelf({ address, name = "photomaker" }: JobsPlace, leaseMs = 30_000): Promise<Shelf> {
+  if (!/^[\w-]{1,40}$/.test(name))
+    throw new UserError("jobs/bad-address", `"${name}" is no name of a queue.`, "Use letters, digits, - and _.");
+  const [, scheme] = /^([a-z][a-z+.-]+):\/\//i.exec(address) ?? [];
+  switch (scheme?.toLowerCase()) {
+    case undefined:
+      return sqliteShelf(address);
+    case "redis":
+    case "rediss":
+      return (await import("./redis-shelf.node.ts")).redisShelf({ address, name, leaseMs });
+    case "postgres":
+    case "postgresql":
+      return (await import("./postgres-shelf.node.ts")).postgresShelf({ address, name, leaseMs });
+    default:
+      throw new UserError(
+        "jobs/bad-address",
+        `There is no queue at ${scheme}://…`,
+        "Give redis://host:6379, postgres://user:password@host/database, or a folder.",
+      );
+  }
+}
