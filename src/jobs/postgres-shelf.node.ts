@@ -6,6 +6,8 @@ import type { Shelf } from "./shelf.ts";
 import { SHELF_TABLES, type SqlRun, sqlReader, sqlTransaction } from "./sql-shelf.ts";
 
 const ANSWER_MS = 2000;
+/** BullMQ's tables, for the queues of all names. */
+const TURNS_SCHEMA = "photomaker_turns";
 /** Connections of this process, beside those of BullMQ. */
 const CONNECTIONS = 4;
 
@@ -62,11 +64,11 @@ export async function postgresShelf({ address, name, leaseMs }: ServerPlace): Pr
     throw error;
   }
   turns = bullmqTurns({
-    name: "turns",
+    name,
     leaseMs,
     told,
     classes: bullmq.withBackend(bullmq.createPostgresBackend),
-    connection: { ...common, query_timeout: undefined, max: 2, schema: `${name}_turns`, migrate: true },
+    connection: { ...common, query_timeout: undefined, max: 2, schema: TURNS_SCHEMA, migrate: true },
   });
   const alone = oneAtATime();
   return {

@@ -10,7 +10,7 @@ import { isSettled, type JobState } from "../jobs/job.ts";
 import type { Claim, JobEvent, Jobs, NewJob } from "../jobs/jobs.ts";
 import type { Lease } from "../jobs/machine.ts";
 import { type JobsPlace, openJobs, openShelf } from "../jobs/open-jobs.node.ts";
-import { KINDS } from "./jobs-kinds.ts";
+import { KINDS, PATIENCE } from "./jobs-kinds.ts";
 import { waitFor } from "./wait-for.ts";
 
 /** A place for queues, and its server where it has one. */
@@ -434,7 +434,7 @@ export async function jobsSuite(name: string, { open, runs }: SuiteOptions): Pro
     });
 
     test("kill -9 of a process that works: its task is taken over, nothing is lost and nothing is done twice", async () => {
-      const jobs = await handle({ leaseMs: 600, attempts: 10, losses: 10 });
+      const jobs = await handle({ leaseMs: 600, ...PATIENCE });
       const { job } = await jobs.add({ ...JOB, tasks: 12 });
       const done: number[] = [];
       await jobs.subscribe({ job: job.id }, (event) => {

@@ -10,7 +10,8 @@ import { waitFor } from "./wait-for.ts";
 /** A server of the tests on loopback, with its data in a temporary folder. */
 export interface TestServer {
   readonly port: number;
-  stop(): Promise<void>;
+  /** @param signal another than the one that asks it to end */
+  stop(signal?: NodeJS.Signals): Promise<void>;
   start(): Promise<void>;
   /** Ends it and removes its data. */
   close(): Promise<void>;
@@ -59,10 +60,10 @@ async function runServer(folder: string, run: (port: number) => ChildProcess, en
       child = run(port);
       await waitFor(() => isListening(port));
     },
-    async stop() {
+    async stop(signal = ending) {
       if (!child) return;
       const ended = once(child, "exit");
-      child.kill(ending);
+      child.kill(signal);
       await ended;
       child = undefined;
     },
