@@ -3,7 +3,17 @@ import type { z } from "zod";
 import { messageOf, UserError } from "../core/errors.ts";
 import { chooseDue, type DueJob, dueOrder } from "./due-order.ts";
 import { type EventPump, eventPump } from "./event-pump.ts";
-import { isSettled, type Job, type JobRecord, jobView, PRIORITIES, stateOf, type TaskFailure } from "./job.ts";
+import {
+  isSettled,
+  JOB_STATES,
+  type Job,
+  type JobRecord,
+  type JobState,
+  jobView,
+  PRIORITIES,
+  stateOf,
+  type TaskFailure,
+} from "./job.ts";
 import type { Claim, Claimer, JobFilter, Jobs, NewJob } from "./jobs.ts";
 import { LeaseWatch, type MonotonicClock } from "./lease-watch.ts";
 import {
@@ -456,6 +466,14 @@ class ShelvedJobs implements Jobs {
     const found = await this.#read((reader) => reader.jobs(list, range));
     const jobs = found.slice(0, most).map(jobView);
     return found.length > most ? { jobs, next: jobs.at(-1)!.number } : { jobs };
+  }
+
+  counts(): Promise<Record<JobState, number>> {
+    return this.#read(async (reader) => {
+      const counts: Partial<Record<JobState, number>> = {};
+      for (const state of JOB_STATES) counts[state] = await reader.countOf(state);
+      return counts as Record<JobState, number>;
+    });
   }
 
   order(): Promise<readonly string[]> {

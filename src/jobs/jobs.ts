@@ -116,6 +116,8 @@ export interface Jobs {
 
   get(id: string): Promise<Job | undefined>;
   list(filter?: JobFilter): Promise<{ readonly jobs: readonly Job[]; readonly next?: number }>;
+  /** How many jobs there are in each state. */
+  counts(): Promise<Readonly<Record<JobState, number>>>;
   /** Ids of the jobs with tasks to be done, in the order in which they are served. */
   order(): Promise<readonly string[]>;
   /** Tells events in their order, those of other processes too. @returns what ends it, when it has begun */

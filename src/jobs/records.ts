@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { DueJob } from "./due-order.ts";
-import { type JobRecord, jobRecord, stateOf } from "./job.ts";
+import { type JobRecord, type JobState, jobRecord, stateOf } from "./job.ts";
 import type { JobEvent } from "./jobs.ts";
 import type { ListName, ShelfReader, ShelfTransaction } from "./shelf.ts";
 
@@ -85,17 +85,23 @@ export class RecordReader {
     return parsed(keyRecord, await this.#reader.get("key", id));
   }
 
-  /** Jobs of an owner that are not over. */
+  /** How many jobs of an owner wait. */
   async waitingOf(owner: string): Promise<number> {
     return this.#reader.count(`job/owner/${owner}/waiting`);
   }
 
-  /** Numbers of the oldest kept event and of those from a number on. */
+  /** How many jobs are in a state. */
+  async countOf(state: JobState): Promise<number> {
+    return this.#reader.count(`job/state/${state}`);
+  }
+
+  /** Events from a number on. */
   async events(from: number, limit: number): Promise<JobEvent[]> {
     const entries = await this.#reader.range("event/all", { from, limit });
     return entries.flatMap(({ text }) => (parsed(keptEvent, text) as JobEvent | undefined) ?? []);
   }
 
+  /** Number of the oldest event that is kept. */
   async oldestEvent(): Promise<number | undefined> {
     const [entry] = await this.#reader.range("event/all", { limit: 1 });
     return parsed(keptEvent, entry?.text)?.number;

@@ -279,6 +279,7 @@ export async function jobsSuite(name: string, { open, runs }: SuiteOptions): Pro
       expect((await jobs.list({ owner: "ann", state: "waiting" })).jobs.map(({ id }) => id)).toEqual(ids.slice(2));
       expect((await jobs.list({ state: "cancelled" })).jobs.map(({ id }) => id)).toEqual([ids[1]]);
       expect((await jobs.list({ owner: "ben" })).jobs).toHaveLength(1);
+      expect(await jobs.counts()).toEqual({ waiting: 4, running: 0, done: 0, failed: 0, cancelled: 1 });
       await expect(jobs.remove(ids[0]!)).rejects.toMatchObject({ code: "job/not-ended" });
       await jobs.remove(ids[1]!);
       expect(await jobs.get(ids[1]!)).toBeUndefined();
