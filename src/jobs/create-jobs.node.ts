@@ -54,6 +54,8 @@ export interface JobsOptions {
   /** Lost workers after which a job is set aside; 2 by default. */
   readonly losses?: number;
   readonly limits?: Partial<JobLimits>;
+  /** Events that are kept for those who come back; 4,096 by default. */
+  readonly keptEvents?: number;
   /** Name under which tasks are held; by default it tells the process, so that a dead one of this machine is known at once. */
   readonly worker?: string;
   /** How often is looked for what other processes did, in milliseconds; 200 by default. */
@@ -498,7 +500,9 @@ class ShelvedJobs implements Jobs {
   }
 
   async #write<T>(work: (writer: RecordWriter) => Promise<T>): Promise<T> {
-    const result = await this.#shelf.transact((tx) => RecordWriter.over(tx, this.#now(), work));
+    const result = await this.#shelf.transact((tx) =>
+      RecordWriter.over(tx, { now: this.#now(), keptEvents: this.#options.keptEvents ?? 4096 }, work),
+    );
     this.#pump.wake();
     return result;
   }
@@ -524,9 +528,7 @@ class ShelvedJobs implements Jobs {
       await this.#write(async (writer) => {
         const job = await writer.job(id);
         if (!job || job === "damaged") return;
-        const now = job.tasks[index];
-        if (now?.attempt !== task.attempt || now.renewals !== task.renewals) return; // it gave a sign meanwhile
-        const next = loseTask(job, index, this.#patience);
+        const next = loseTask(job, index, task, this.#patience);
         if (next) await this.#tellLoss(writer, await writer.save(next, job));
       });
     }

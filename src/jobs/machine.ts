@@ -100,10 +100,16 @@ const WORKER_LOST: TaskFailure = { code: "job/worker-lost", message: "worker los
 /**
  * A holder of a running task was not heard of any more. The task waits again; but a job that lost its worker too often is set aside,
  * since it may be what kills them: what is left of it has failed, and others go on.
+ * @param seen the sign of life after which nothing was heard; a holder that gave another one meanwhile keeps its task
  */
-export function loseTask(job: JobRecord, index: number, { attempts, losses }: Patience): JobRecord | undefined {
+export function loseTask(
+  job: JobRecord,
+  index: number,
+  seen: Pick<TaskRecord, "attempt" | "renewals">,
+  { attempts, losses }: Patience,
+): JobRecord | undefined {
   const task = job.tasks[index];
-  if (task?.state !== "running") return undefined;
+  if (task?.state !== "running" || task.attempt !== seen.attempt || task.renewals !== seen.renewals) return undefined;
   const lostWorkers = [...new Set([...job.lostWorkers, task.worker ?? "unknown"])];
   const failures = task.failures + 1;
   const state = failures < attempts ? "waiting" : "failed";

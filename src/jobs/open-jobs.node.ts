@@ -17,7 +17,7 @@ export interface JobsPlace {
 
 /**
  * Opens the queue of a data folder or a server. What a server needs is loaded only then.
- * @throws UserError jobs/bad-address, jobs/unguarded, jobs/not-installed, jobs/unreachable, jobs/newer-version, jobs/damaged-file and those of makeFolder
+ * @throws UserError jobs/bad-address, jobs/unguarded, package/not-installed, jobs/unreachable, jobs/newer-version, and those of makeFolder and openSqlite
  */
 export async function openJobs(place: JobsPlace, options: JobsOptions): Promise<Jobs> {
   const shelf = await openShelf(place, options.leaseMs);

@@ -1,6 +1,6 @@
+import { optionalPackage } from "../core/optional-package.node.ts";
 import { bullmqTurns, type TurnsOf } from "./bullmq-turns.node.ts";
 import { oneAtATime } from "./one-at-a-time.ts";
-import { optionalPackage } from "./optional-package.node.ts";
 import { asUnreachable, type ServerPlace } from "./redis-shelf.node.ts";
 import type { Shelf } from "./shelf.ts";
 import { SHELF_TABLES, type SqlRun, sqlReader, sqlTransaction } from "./sql-shelf.ts";
@@ -14,12 +14,12 @@ const CONNECTIONS = 4;
 /**
  * Jobs on Postgres 13 or newer: a schema with the tables of SQLite's file, and one with BullMQ's turns. Transactions that write wait for each
  * other.
- * @throws UserError jobs/not-installed, jobs/unreachable
+ * @throws UserError package/not-installed, jobs/unreachable
  */
 export async function postgresShelf({ address, name, leaseMs }: ServerPlace): Promise<Shelf> {
   const needs = "bullmq pg";
-  const { default: pg } = await optionalPackage(() => import("pg"), "pg", needs);
-  const bullmq = await optionalPackage(() => import("bullmq"), "bullmq", needs);
+  const { default: pg } = await optionalPackage(() => import("pg"), "The queue on Postgres", needs);
+  const bullmq = await optionalPackage(() => import("bullmq"), "The queue on Postgres", needs);
   const common = { connectionString: address, connectionTimeoutMillis: ANSWER_MS, query_timeout: ANSWER_MS, keepAlive: true };
   const schema = `${name}_shelf`;
   const pool = new pg.Pool({ ...common, max: CONNECTIONS, options: `-c search_path="${schema}"` });

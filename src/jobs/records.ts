@@ -6,10 +6,14 @@ import type { ListName, ShelfReader, ShelfTransaction } from "./shelf.ts";
 
 /** Written into every shelf; a program refuses one of a newer version. */
 export const JOBS_VERSION = 1;
-/** Events that are kept for those who come back. */
-const KEPT_EVENTS = 4096;
-/** How often those that are too old are removed, in events. */
+/** How often events that are too old are removed, in events. */
 const TRIM_EVERY = 64;
+
+/** The time of a transaction in milliseconds since 1970, and how many events are kept. */
+interface WriterOptions {
+  readonly now: number;
+  readonly keptEvents: number;
+}
 
 const counters = z.object({ job: z.int(), event: z.int(), turn: z.int(), epoch: z.string(), version: z.int() });
 export type Counters = z.infer<typeof counters>;
@@ -114,18 +118,19 @@ type WithoutHead<E> = E extends unknown ? Omit<E, "number" | "id"> : never;
 export class RecordWriter extends RecordReader {
   readonly #tx: ShelfTransaction;
   readonly #now: number;
+  readonly #keptEvents: number;
   #counters: Counters;
 
-  private constructor(tx: ShelfTransaction, now: number, counts: Counters) {
+  private constructor(tx: ShelfTransaction, { now, keptEvents }: WriterOptions, counts: Counters) {
     super(tx);
-    [this.#tx, this.#now, this.#counters] = [tx, now, counts];
+    [this.#tx, this.#now, this.#keptEvents, this.#counters] = [tx, now, keptEvents, counts];
   }
 
   /** Does work on a shelf that has its counters already. */
-  static async over<T>(tx: ShelfTransaction, now: number, work: (writer: RecordWriter) => Promise<T>): Promise<T> {
+  static async over<T>(tx: ShelfTransaction, options: WriterOptions, work: (writer: RecordWriter) => Promise<T>): Promise<T> {
     const before = await new RecordReader(tx).counters();
     if (!before) throw new Error("the jobs' counters are gone");
-    const writer = new RecordWriter(tx, now, before);
+    const writer = new RecordWriter(tx, options, before);
     const result = await work(writer);
     if (writer.#counters !== before) await tx.put("meta", "counters", JSON.stringify(writer.#counters));
     return result;
@@ -199,8 +204,8 @@ export class RecordWriter extends RecordReader {
   async tell(event: WithoutHead<JobEvent>): Promise<void> {
     const number = this.next("event");
     const told = { number, id: `${this.#counters.epoch}.${number}`, ...event };
-    if (number % TRIM_EVERY === 0)
-      for (const { id } of await this.#tx.range("event/all", { to: number - KEPT_EVENTS, limit: 2 * TRIM_EVERY }))
+    if (number % Math.min(TRIM_EVERY, this.#keptEvents) === 0)
+      for (const { id } of await this.#tx.range("event/all", { to: number - this.#keptEvents, limit: 2 * TRIM_EVERY }))
         await this.#tx.remove("event", id);
     await this.#tx.put("event", String(number), JSON.stringify(told), { "event/all": number });
   }

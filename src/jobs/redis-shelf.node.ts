@@ -1,8 +1,8 @@
 import type { Redis, RedisOptions } from "ioredis";
 import { messageOf, UserError } from "../core/errors.ts";
+import { optionalPackage } from "../core/optional-package.node.ts";
 import { bullmqTurns, type TurnsOf } from "./bullmq-turns.node.ts";
 import { oneAtATime } from "./one-at-a-time.ts";
-import { optionalPackage } from "./optional-package.node.ts";
 import type { EntryKind, ListedEntry, ListName, ListRange, Shelf, ShelfReader, ShelfTransaction } from "./shelf.ts";
 
 /** What a shelf on a server needs to know. */
@@ -20,12 +20,12 @@ const TRIES = 200;
 /**
  * Jobs on Redis or Valkey: texts in hashes, lists as sorted sets, and BullMQ's turns. A transaction watches one counter, which each one
  * that writes increases.
- * @throws UserError jobs/not-installed, jobs/unreachable
+ * @throws UserError package/not-installed, jobs/unreachable
  */
 export async function redisShelf({ address, name, leaseMs }: ServerPlace): Promise<Shelf> {
   const needs = "bullmq ioredis";
-  const { Redis } = await optionalPackage(() => import("ioredis"), "ioredis", needs);
-  const bullmq = await optionalPackage(() => import("bullmq"), "bullmq", needs);
+  const { Redis } = await optionalPackage(() => import("ioredis"), "The queue on Redis", needs);
+  const bullmq = await optionalPackage(() => import("bullmq"), "The queue on Redis", needs);
   const connect = (options: RedisOptions): Redis => {
     const common = { connectTimeout: ANSWER_MS, lazyConnect: true, retryStrategy: (times: number) => Math.min(50 * times, 500) };
     const redis = new Redis(address, { ...common, ...options });

@@ -16,7 +16,7 @@ export function sqlReader(run: SqlRun): ShelfReader {
   return {
     async get(kind, id) {
       const [row] = await run("SELECT body FROM shelf_entries WHERE kind = $1 AND id = $2", [kind, id]);
-      return row && String(row["body"]);
+      return row && String(row.body);
     },
     async range(list, { from, to, limit = 1_000_000, descending = false }: ListRange = {}) {
       const direction = descending ? "DESC" : "ASC";
@@ -27,11 +27,11 @@ export function sqlReader(run: SqlRun): ShelfReader {
          WHERE p.list = $1${where} ORDER BY p.number ${direction}, p.id ${direction} LIMIT $${bounds.length + 2}`,
         [list, ...bounds.map(([, bound]) => bound), limit],
       );
-      return rows.map((row) => ({ id: String(row["id"]), text: String(row["body"]) }));
+      return rows.map((row) => ({ id: String(row.id), text: String(row.body) }));
     },
     async count(list) {
       const [row] = await run("SELECT COUNT(*) AS n FROM shelf_places WHERE list = $1", [list]);
-      return Number(row!["n"]);
+      return Number(row!.n);
     },
   };
 }

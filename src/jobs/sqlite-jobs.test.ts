@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "libsql";
 import { expect, test } from "vitest";
+import { optionalPackage } from "../core/optional-package.node.ts";
 import { KINDS } from "../testing/jobs-kinds.ts";
 import { JOB, jobsSuite } from "../testing/jobs-suite.ts";
 import { createJobs } from "./create-jobs.node.ts";
 import { openJobs } from "./open-jobs.node.ts";
-import { optionalPackage } from "./optional-package.node.ts";
 import { sqliteShelf } from "./sqlite-shelf.node.ts";
 
 const root = await mkdtemp(join(tmpdir(), "jobs-"));
@@ -24,7 +24,7 @@ await jobsSuite("jobs in a data folder", {
 test("a folder that cannot hold jobs, or holds something else, is refused by name", async () => {
   const folder = await mkdtemp(join(tmpdir(), "jobs-"));
   await writeFile(join(folder, "jobs.sqlite"), "this is no list of jobs ".repeat(100));
-  await expect(openJobs({ address: folder }, { kinds: KINDS })).rejects.toMatchObject({ code: "jobs/damaged-file" });
+  await expect(openJobs({ address: folder }, { kinds: KINDS })).rejects.toMatchObject({ code: "database/damaged" });
   const file = join(folder, "file");
   await writeFile(file, "");
   await expect(openJobs({ address: file }, { kinds: KINDS })).rejects.toMatchObject({ code: "disk/not-a-folder" });
@@ -43,7 +43,7 @@ test("another program that keeps the file locked is waited for, and then named",
   expect((await waiting).isNew).toBe(true);
   clearTimeout(soon);
   other.exec("BEGIN IMMEDIATE");
-  await expect(jobs.add(JOB)).rejects.toMatchObject({ code: "jobs/busy" });
+  await expect(jobs.add(JOB)).rejects.toMatchObject({ code: "database/busy" });
   expect((await jobs.list()).jobs).toHaveLength(1); // who only reads is not held up
   other.exec("COMMIT");
   expect((await jobs.add(JOB)).isNew).toBe(true);
@@ -53,8 +53,8 @@ test("another program that keeps the file locked is waited for, and then named",
 });
 
 test("a package that a queue needs and that is not there is named, with what installs it", async () => {
-  const missing = optionalPackage(() => import("no-such-package" as string), "ioredis", "bullmq ioredis");
-  await expect(missing).rejects.toMatchObject({ code: "jobs/not-installed", remedy: "Install it: npm install bullmq ioredis" });
+  const missing = optionalPackage(() => import("no-such-package" as string), "The queue on Redis", "bullmq ioredis");
+  await expect(missing).rejects.toMatchObject({ code: "package/not-installed", remedy: "npm install bullmq ioredis" });
 });
 
 test("500 jobs of 40 owners: the next one is found quickly", async () => {

@@ -88,7 +88,7 @@ export async function workOn(
 const lostOr = (stands: Standing): Exclude<Standing, "held"> => (stands === "held" ? "lost" : stands);
 
 const isAway = (error: unknown): boolean =>
-  error instanceof UserError && (error.code === "jobs/unreachable" || error.code === "jobs/busy");
+  error instanceof UserError && (error.code === "jobs/unreachable" || error.code === "database/busy");
 
 /** Calls again while the queue cannot be reached. */
 async function insist<T>(call: () => Promise<T>): Promise<T> {

@@ -110,7 +110,8 @@ export async function jobsSuite(name: string, { open, runs }: SuiteOptions): Pro
 
     test("a task has failed after its attempts, at once where another would fail too, and is done again when asked", async () => {
       const jobs = await handle({ attempts: 3 });
-      const { job } = await jobs.add({ ...JOB, tasks: 2 });
+      const { job } = await jobs.add({ ...JOB, tasks: 3 });
+      await jobs.finish(await claimed(jobs), "kept");
       await expect(jobs.retry(job.id)).rejects.toMatchObject({ code: "job/not-to-retry" });
       for (let attempt = 1; attempt <= 3; attempt++)
         await jobs.fail(await claimed(jobs), { code: "device/failed", message: `no. ${attempt}` });
@@ -118,10 +119,11 @@ export async function jobsSuite(name: string, { open, runs }: SuiteOptions): Pro
       const failed = await jobs.get(job.id);
       expect(failed?.state).toBe("failed");
       expect(failed?.tasks.map(({ attempt, error }) => [attempt, error?.message])).toEqual([
+        [1, undefined],
         [3, "no. 3"],
         [1, "never"],
       ]);
-      expect((await jobs.retry(job.id)).state).toBe("waiting");
+      expect((await jobs.retry(job.id)).tasks.map(({ state }) => state)).toEqual(["done", "waiting", "waiting"]);
       expect(await jobs.finish(await claimed(jobs), 1)).toBe(true);
       expect(await jobs.finish(await claimed(jobs), 2)).toBe(true);
       expect((await jobs.get(job.id))?.state).toBe("done");
@@ -315,6 +317,23 @@ export async function jobsSuite(name: string, { open, runs }: SuiteOptions): Pro
           after,
         ).toEqual(["reset"]);
       }
+    });
+
+    test("who comes back after too many events is told to ask for everything anew", async () => {
+      const jobs = await handle({ keptEvents: 8 });
+      const seen: JobEvent[] = [];
+      const stop = await jobs.subscribe({}, (event) => seen.push(event));
+      for (let i = 0; i < 12; i++) await jobs.cancel((await jobs.add({ ...JOB, owner: `owner ${i}` })).job.id);
+      await waitFor(() => seen.length === 24);
+      stop();
+      const replay = async (after: string): Promise<JobEvent[]> => {
+        const told: JobEvent[] = [];
+        await jobs.subscribe({ after }, (event) => told.push(event));
+        await waitFor(() => told.length > 0);
+        return told;
+      };
+      expect((await replay(seen[1]!.id))[0]).toMatchObject({ type: "reset", number: 24 });
+      expect((await replay(seen[22]!.id)).at(-1)).toEqual(seen[23]);
     });
 
     test("two claimers at once: every task is given out once", async () => {

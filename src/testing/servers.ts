@@ -77,7 +77,7 @@ async function runServer(folder: string, run: (port: number) => ChildProcess, en
 }
 
 function programNamed(name: string): string | undefined {
-  const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin"];
+  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin"];
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
 }
 
