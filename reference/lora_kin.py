@@ -3,6 +3,7 @@
 python reference/lora_kin.py      needs torch 2.8.0, lycoris-lora 4.1.3, einops, toml, peft 0.21.2, diffusers 0.35.2, safetensors
 """
 
+import importlib
 import json
 import pathlib
 
@@ -17,7 +18,7 @@ from lycoris.modules.locon import LoConModule
 from lycoris.modules.loha import LohaModule
 from lycoris.modules.lokr import LokrModule
 from lycoris.modules.norms import NormModule
-from peft import IA3Config, LoHaConfig, LoKrConfig, LoraConfig, inject_adapter_in_model
+from peft import BOFTConfig, IA3Config, LoHaConfig, LoKrConfig, LoraConfig, OFTConfig, inject_adapter_in_model
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
@@ -143,14 +144,15 @@ def peft(kind, config, scale=None):
     model = inject_adapter_in_model(config, load(), adapter_name="default")
     layers = {name: module for name, module in model.named_modules() if hasattr(module, "merge") and hasattr(module, "base_layer")}
     for name, parameter in model.named_parameters():
-        if any(part in name for part in ("lora_", "hada_", "lokr_", "ia3_")):
+        if any(part in name for part in ("lora_", "hada_", "lokr_", "ia3_", "oft_")):
             with torch.no_grad():
                 noise = torch.randn_like(parameter) * 0.3
                 parameter.copy_(parameter * (1 + noise) if "magnitude" in name else parameter + noise)
     tensors = {f"base_model.model.{key}": value.clone().contiguous() for key, value in get_peft_model_state_dict(model).items()}
     metadata = {}
     if scale:
-        metadata["lora_adapter_metadata"] = json.dumps({"unet.r": config.r, "unet.lora_alpha": config.lora_alpha})
+        said = {"unet.r": config.r, "unet.lora_alpha": config.lora_alpha} if scale is True else scale
+        metadata["lora_adapter_metadata"] = json.dumps(said)
     save_file(tensors, out / f"{kind}.safetensors", metadata)
     for name, layer in layers.items():
         layer.merge()
@@ -166,6 +168,18 @@ peft("peft_bias", LoraConfig(r=4, lora_alpha=8, target_modules=[OUT, CONV], lora
 peft("peft_loha", LoHaConfig(r=4, alpha=4, target_modules=ALL, use_effective_conv2d=True))
 peft("peft_lokr", LoKrConfig(r=2, alpha=2, target_modules=LINEAR, decompose_factor=4))
 peft("peft_ia3", IA3Config(target_modules=[QUERY, KEY], feedforward_modules=[KEY]))
+peft("peft_oft", OFTConfig(r=0, oft_block_size=4, target_modules=ALL))
+peft("peft_oft_shared", OFTConfig(r=4, oft_block_size=0, target_modules=LINEAR, block_share=True))
+exact = OFTConfig(r=0, oft_block_size=4, target_modules=LINEAR, use_cayley_neumann=False)
+peft("peft_oft_exact", exact, scale={"unet.use_cayley_neumann": False})
+peft("peft_boft", BOFTConfig(boft_block_size=4, target_modules=ALL))
+
+# several butterflies, which PEFT makes on graphics cards alone: their one kernel in torch
+boft = importlib.import_module("peft.tuners.boft.layer")
+boft.get_fbd_cuda = lambda: True
+boft.FastBlockDiag.apply = lambda blocks: torch.stack([torch.block_diag(*torch.unbind(each)) for each in blocks])
+peft("peft_boft_butterflies", BOFTConfig(boft_block_size=2, boft_n_butterfly_factor=3, target_modules=LINEAR))
+peft("peft_boft_butterflies_conv", BOFTConfig(boft_block_size=4, boft_n_butterfly_factor=3, target_modules=[CONV]))
 
 save_file(expected, out / "expected.safetensors")
 (out / "index.json").write_text(json.dumps(index, indent=1) + "\n")

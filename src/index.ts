@@ -5,6 +5,9 @@ export { UserError } from "./core/errors.ts";
 export type { Notice } from "./core/notice.ts";
 export { NOTICE_CODES, type NoticeCode } from "./core/notice-codes.ts";
 export type { Work } from "./graph/work.ts";
+export { encodePicture, type PictureEncoding } from "./image/encode-picture.ts";
+export { PICTURE_FORMATS, type PictureFormat } from "./image/picture-format.ts";
+export { readPictureSettings } from "./image/picture-settings.ts";
 export { type PngSettings, readPngSettings as readSettings } from "./image/png-settings.ts";
 export * from "./pipeline/index.ts";
 export type { Device } from "./runtime/device.ts";
@@ -21,5 +24,8 @@ export {
   type RetryPolicy,
 } from "./weights/hub/index.ts";
 export type { Kind } from "./weights/identify.ts";
+export type { ModelPrediction } from "./weights/prediction.ts";
+export type { PredictionName } from "./weights/prediction-names.ts";
+export type { ComponentName } from "./weights/sdxl-single-file.ts";
 export type { ComputedBytes, FileRange, InlineBytes, StoredDType, TensorEntry, Tensors } from "./weights/tensor-entry.ts";
 export type { TensorFile } from "./weights/tensor-file.ts";

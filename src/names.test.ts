@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 const src = fileURLToPath(new URL(".", import.meta.url));
 
 /** Operations of the graph, and the layers over weights that are called like them, as in PyTorch's `functional` and `nn`. */
-const LAYERS_AND_OPERATIONS = new Set(["linear", "conv2d", "groupNorm", "layerNorm"]);
+const LAYERS_AND_OPERATIONS = new Set(["linear", "conv2d", "groupNorm", "layerNorm", "prelu"]);
 
 const EXPORT = /^export (?:declare )?(?:abstract )?(?:async )?(?:interface|type|class|enum|const|let|function\*?) (\w+)/gm;
 

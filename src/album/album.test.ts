@@ -108,6 +108,7 @@ test("another crop or other photos make a person's tokens invalid", async () => 
   expect(text(await tokens())).toBe("tokens");
   expect((await album.changePhoto("ann", photo.id, { face: 1 })).details).toEqual({ face: 1 });
   expect(await tokens()).toBeUndefined();
+  expect(text(await album.photoBytes("ann", photo.id))).toBe("photo");
   await save();
   expect((await album.changePerson("ann", person.id, { name: "Anna" })).name).toBe("Anna");
   expect(text(await tokens())).toBe("tokens");

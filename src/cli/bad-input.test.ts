@@ -198,7 +198,7 @@ test("places that cannot be written to are refused before the work begins", asyn
   await mkdir(made("a.png"));
   await expectRefusal({ "--out": made("a.png") }, /is a folder/);
   await expectRefusal({ "--out": "/dev/null/pictures" }, /\/dev\/null/);
-  await expectRefusal({ "--out": made("x.jpg") }, /PNG/);
+  await expectRefusal({ "--out": made("x.gif") }, /PNG/);
   // the model is missing: whether latents can be written is checked first
   const latents = (path: string) => ({ "--model": "/nowhere", "--save-latents": path });
   await expectRefusal(latents(made("no/l.safetensors")), /folder .*no does not exist/);

@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import { runCli } from "./run-cli.ts";
+import { askOn } from "./terminal/ask.ts";
 import { sayLostEnd } from "./terminal/say-lost-end.ts";
 import { stopOnSignal } from "./terminal/stop-on-signal.ts";
 
@@ -11,6 +12,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(0); // the reader, such as `head`, has closed the pipe
 });
 
+const signal = stopOnSignal(process);
+
 // not awaited: if nothing keeps the process alive, Node would end it with exit code 13 and no message
 void runCli(
   process.argv.slice(2),
@@ -18,7 +21,11 @@ void runCli(
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
-    signal: stopOnSignal(process),
+    signal,
+    ...(process.stdin.isTTY &&
+      process.stderr.isTTY && {
+        ask: askOn(process.stdin, process.stderr, signal, () => process.kill(process.pid, "SIGINT")),
+      }),
     now: () => performance.now(),
     peakMemory: () => process.resourceUsage().maxRSS * 1024,
   },
@@ -33,7 +40,10 @@ void runCli(
       ...(await import("../train/adapter/config.ts")),
     }),
     download: async (id, options) => (await import("../weights/hub/index.ts")).downloadModel(id, options),
-    describe: async (path) => (await import("../weights/describe.node.ts")).describe(path),
+    hub: () => import("../weights/hub/index.ts"),
+    byteSpeed: async (now, stop) => (await import("../bench/byte-speed.ts")).byteSpeed(now, stop),
+    describe: async (path) => (await import("./inspect/describe-with-unused.ts")).describeWithUnused(path),
+    faces: () => import("./faces/look-at-files.ts"),
     world: () => import("./world/world-files.ts"),
   },
 ).then((code) => {

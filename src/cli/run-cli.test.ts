@@ -7,6 +7,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { GenerateEvent } from "../contract/events.ts";
 import type { GenerateRequest, LoadOptions } from "../contract/request.ts";
 import { UserError } from "../core/errors.ts";
+import { decodePhoto, encodePng, readPictureSettings, rgb8 } from "../image/index.ts";
+import { photoFormat } from "../image/photo-format.ts";
 import { openTensors } from "../weights/open-tensors.node.ts";
 import { ALL_FLAGS, longName } from "./generate/generate-flags.ts";
 import { type CliTools, commandLine, runCli } from "./run-cli.ts";
@@ -46,6 +48,8 @@ beforeEach(async () => {
       };
     },
     download: async (id) => `/cache/${id}`,
+    hub: () => import("../weights/hub/index.ts"),
+    byteSpeed: async () => 1e12,
     cache: () => import("../runtime/node/prepare/cache-folder.ts"),
     describe: async (path) => ({
       path,
@@ -57,6 +61,7 @@ beforeEach(async () => {
       missing: [],
       remarks: [],
     }),
+    faces: () => import("./faces/look-at-files.ts"),
     world: () => import("./world/world-files.ts"),
   };
 });
@@ -105,6 +110,30 @@ test("generate writes the pictures and prints their paths; the rest goes to stde
   expect(err).toContain("--seed 7");
   expect(loaded).toMatchObject([{ model: "m", loras: [{ path: "l", scale: 2 }] }]);
   expect(disposed).toBe(1);
+});
+
+test("pictures are written as JPEG and WebP with their settings, to stdout too", async () => {
+  const settings = { prompt: "a", seed: 7 };
+  const png = await encodePng(rgb8(2, 1, Uint8Array.of(9, 9, 9, 200, 0, 0)), { parameters: "a\nSteps: 2", settings });
+  events = () => [{ ...image(0), png } as GenerateEvent, done];
+  const { code, out } = await run("generate", "-m", "m", "-p", "a", "--out", folder, "--format", "jpeg", "-q");
+  expect([code, out]).toEqual([0, `${join(folder, "image_0.jpg")}\n`]);
+  const jpeg = await readFile(join(folder, "image_0.jpg"));
+  expect(photoFormat(jpeg)).toBe("JPEG");
+  expect(await readPictureSettings(jpeg)).toEqual({ parameters: "a\nSteps: 2", settings });
+  const written: Uint8Array[] = [];
+  const io: CliIo = {
+    env: {},
+    signal: interrupt.signal,
+    now: () => 0,
+    peakMemory: () => 0,
+    stderr: { write: () => {} },
+    stdout: { write: (bytes) => written.push(bytes as Uint8Array) },
+  };
+  expect(await runCli(["generate", "-m", "m", "-p", "a", "--out", "-", "--format", "webp", "--lossless"], io, tools)).toBe(0);
+  expect(await readPictureSettings(written[0]!)).toEqual({ parameters: "a\nSteps: 2", settings });
+  expect(photoFormat(written[0]!)).toBe("WebP");
+  expect((await decodePhoto(written[0]!)).data).toEqual(Uint8Array.of(9, 9, 9, 200, 0, 0));
 });
 
 test("--list-styles shows styles, all or those with a word, and loads nothing", async () => {

@@ -3,11 +3,13 @@ import { Command } from "commander";
 import { addBench, type BenchTools } from "./bench.ts";
 import { addDemo, type DemoTools } from "./demo.ts";
 import { addEvaluate, type EvaluateTools } from "./evaluate/evaluate.ts";
+import { addFaces, type FacesTools } from "./faces/faces.ts";
 import { addGenerate, type GenerateTools } from "./generate/generate.ts";
 import { addInspect, type InspectTools } from "./inspect/inspect.ts";
 import { addInspectPrompt } from "./inspect/inspect-prompt.ts";
 import { addCache, type CacheTools } from "./models/cache.ts";
 import { addDownload, type DownloadTools } from "./models/download.ts";
+import { addSetup, type SetupTools } from "./models/setup.ts";
 import { withNamedCommand } from "./named-command.ts";
 import type { CliIo } from "./terminal/io.ts";
 import { EXIT, reportError } from "./terminal/report-error.ts";
@@ -16,17 +18,20 @@ import { addWorld, type WorldTools } from "./world/world.ts";
 
 export type CliTools = GenerateTools &
   DownloadTools &
+  SetupTools &
   InspectTools &
   WorldTools &
   DemoTools &
   TrainTools &
   EvaluateTools &
   CacheTools &
+  FacesTools &
   BenchTools;
 
 const HELP = `
 Examples:
   photomaker demo
+  photomaker setup
   photomaker download TencentARC/PhotoMaker
   photomaker generate -m SG161222/RealVisXL_V4.0 -a TencentARC/PhotoMaker -i me1.jpg me2.jpg -p "a photo of a woman img as a pilot"
   photomaker inspect style.safetensors
@@ -66,6 +71,8 @@ export function commandLine(io: CliIo, tools: CliTools): Command {
       getErrHelpWidth: () => io.stderr.columns ?? 120,
     });
   addGenerate(program, io, tools);
+  addSetup(program, io, tools);
+  addFaces(program, io, tools);
   addDownload(program, io, tools);
   addCache(program, io, tools);
   addInspect(program, io, tools);

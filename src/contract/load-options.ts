@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { PREDICTIONS } from "../weights/prediction-names.ts";
 
 const path = z.string().min(1);
 const strength = z.number().min(-100).max(100).default(1);
@@ -15,6 +16,7 @@ const loadOptions = z.strictObject({
     value: "path",
     file: true,
     description: "SDXL model: a diffusers folder, a .safetensors file, or org/name on the Hugging Face hub",
+    otherwise: "the one that photomaker setup has chosen",
     hint: "Name an SDXL model: a diffusers folder, a .safetensors file, or a repository of the Hugging Face hub.",
     infotext: "Model",
   }),
@@ -26,6 +28,59 @@ const loadOptions = z.strictObject({
     file: true,
     description: "folder with the configs of a single-file model",
     otherwise: "those beside it",
+  }),
+  /** What the model predicts, if its files do not say, or say it wrongly. */
+  prediction: z.enum(PREDICTIONS).optional().meta({
+    group: MODELS,
+    flag: "--prediction",
+    value: "name",
+    description: "what the model predicts: epsilon, v, edm-v (as CosXL), edm (as Playground 2.5)",
+    otherwise: "what its files say",
+    hint: "A v-prediction model is v; one like CosXL edm-v; one like Playground 2.5 edm; any usual SDXL epsilon.",
+  }),
+  /** Whether the model was trained with zero terminal SNR (ztsnr); velocity alone can be. */
+  zeroTerminalSnr: z.boolean().optional().meta({
+    group: MODELS,
+    flag: "--zero-terminal-snr",
+    description: "the model predicts v and was trained with zero terminal SNR (zsnr, ztsnr)",
+    otherwise: "what its files say",
+  }),
+  // Parts of the model given apart: each a component's folder, a file in any layout, a whole model that has it, or a repository of the hub.
+  /** VAE in the place of the model's own. */
+  vae: path.optional().meta({
+    group: MODELS,
+    flag: "--vae",
+    value: "path",
+    file: true,
+    description: "VAE in the place of the model's own: a file, a folder, a model that has it, or org/name",
+    infotext: "VAE",
+  }),
+  /** UNet in the place of the model's own. */
+  unet: path.optional().meta({
+    group: MODELS,
+    flag: "--unet",
+    value: "path",
+    file: true,
+    description: "UNet in the place of the model's own, as --vae",
+    infotext: "UNet",
+  }),
+  /** First text encoder (CLIP ViT-L) in the place of the model's own. */
+  textEncoder: path.optional().meta({
+    group: MODELS,
+    flag: "--text-encoder",
+    value: "path",
+    file: true,
+    description: "first text encoder (CLIP ViT-L) in the place of the model's own, as --vae",
+    infotext: "Text encoder",
+  }),
+  /** Second text encoder (OpenCLIP bigG) in the place of the model's own. */
+  textEncoder2: path.optional().meta({
+    group: MODELS,
+    flag: "--text-encoder-2",
+    value: "path",
+    file: true,
+    description: "second text encoder (OpenCLIP bigG) in the place of the model's own, as --vae",
+    infotext: "Text encoder 2",
   }),
   /** A PhotoMaker adapter: a file, a folder, or a repository of the hub. Plain SDXL when absent. */
   adapter: path.optional().meta({

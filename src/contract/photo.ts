@@ -38,5 +38,6 @@ function kindOf(bytes: Uint8Array): string {
   if (first.startsWith("\xff\xd8")) return "image/jpeg";
   if (first.startsWith("RIFF") && first.endsWith("WEBP")) return "image/webp";
   if (first.slice(4, 12) === "ftypavif") return "image/avif";
+  if (first.startsWith("BM")) return "image/bmp";
   return "application/octet-stream";
 }

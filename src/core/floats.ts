@@ -46,11 +46,17 @@ export function bfloatsToFloats(bits: Uint16Array): Float32Array {
 
 let halfTable: Float32Array | undefined;
 
+/** The float32 value of each half-precision pattern. */
+export function halfValues(): Float32Array {
+  halfTable ??= Float32Array.from({ length: 65536 }, (_, i) => halfToFloat(i));
+  return halfTable;
+}
+
 /** The float32 values of half-precision patterns. */
 export function halvesToFloats(bits: Uint16Array): Float32Array {
-  halfTable ??= Float32Array.from({ length: 65536 }, (_, i) => halfToFloat(i));
+  const table = halfValues();
   const out = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) out[i] = halfTable[bits[i]!]!;
+  for (let i = 0; i < bits.length; i++) out[i] = table[bits[i]!]!;
   return out;
 }
 

@@ -1,5 +1,5 @@
 import { UserError } from "../core/errors.ts";
-import type { Tensors } from "../weights/tensor-entry.ts";
+import type { TensorEntry, Tensors } from "../weights/tensor-entry.ts";
 import { permute } from "./ops/layout.ts";
 import { param } from "./ops/source.ts";
 import { shapeText, type Tensor } from "./tensor.ts";
@@ -33,10 +33,7 @@ export class Checkpoint implements WeightSource {
         `The weight "${path}" of ${this.#what} is ${shapeText(entry.shape)}, and the model needs ${shapeText(shape)}.`,
         "The weights belong to another model or to another config.json: use files that were published together.",
       );
-    const tensor =
-      entry.transposed === true
-        ? permute(param(path, { ...entry, shape: entry.shape.toReversed() }), [1, 0])
-        : param(path, entry);
+    const tensor = entry.transposed === true ? permute(param(path, asStored(entry)), [1, 0]) : param(path, entry);
     this.#params.set(path, tensor);
     return tensor;
   }
@@ -45,4 +42,9 @@ export class Checkpoint implements WeightSource {
   unused(): string[] {
     return [...this.#tensors.keys()].filter((name) => !this.#params.has(name));
   }
+}
+
+/** A tensor [a, b] that is stored as [b, a], as the matrix [b, a] that its bytes are. */
+function asStored({ transposed: _, ...entry }: TensorEntry): TensorEntry {
+  return { ...entry, shape: entry.shape.toReversed() };
 }

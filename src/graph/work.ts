@@ -1,6 +1,7 @@
 import { dimValue } from "./dim.ts";
 import { attentionOp } from "./ops/attention.ts";
 import { conv2dOp } from "./ops/convolution.ts";
+import { depthwiseConvOp } from "./ops/depthwise.ts";
 import { linearOp, matmulOp } from "./ops/matrix.ts";
 import { quantisedLinearOp } from "./ops/quantised.ts";
 import { inOrder } from "./rewrite.ts";
@@ -31,7 +32,7 @@ export function workOf(outputs: readonly Tensor[], sizes: ReadonlyMap<string, nu
     const [a, b] = t.inputs as [Tensor, Tensor];
     if (LINEAR.has(t.op)) linear += 2 * count(t.shape) * length(a, -1);
     else if (is(t, matmulOp)) linear += 2 * count(t.shape) * length(a, t.attrs.transA ? -2 : -1);
-    else if (is(t, conv2dOp)) convolution += 2 * count(t.shape) * count(b.shape.slice(1));
+    else if (is(t, conv2dOp) || is(t, depthwiseConvOp)) convolution += 2 * count(t.shape) * count(b.shape.slice(1));
     else if (is(t, attentionOp)) attention += 2 * length(b, -2) * (count(a.shape) + count(t.shape)); // scores, then the mix
   }
   return { linear, convolution, attention, total: linear + convolution + attention };

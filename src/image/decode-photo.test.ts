@@ -65,6 +65,21 @@ test("a photo taken upright comes out upright", async () => {
   expect(size(await decodePhoto(photo("person_3_exif6.jpg")))).toEqual([201, 150]);
 });
 
+// 2x2 pixels, as Pillow 13 writes its modes F and I
+test.each([
+  [
+    "float",
+    "SUkqAAgAAAAKAAABBAABAAAAAgAAAAEBBAABAAAAAgAAAAIBAwABAAAAIAAAAAMBAwABAAAAAQAAAAYBAwABAAAAAQAAABEBBAABAAAAhgAAABYBBAABAAAAAgAAABcBBAABAAAAEAAAABwBAwABAAAAAQAAAFMBAwABAAAAAwAAAAAAAAAAAAA/AAAAPwAAAD8AAAA/",
+  ],
+  [
+    "int",
+    "SUkqAAgAAAAKAAABBAABAAAAAgAAAAEBBAABAAAAAgAAAAIBAwABAAAAIAAAAAMBAwABAAAAAQAAAAYBAwABAAAAAQAAABEBBAABAAAAhgAAABYBBAABAAAAAgAAABcBBAABAAAAEAAAABwBAwABAAAAAQAAAFMBAwABAAAAAgAAAAAAAABwEQEAcBEBAHARAQBwEQEA",
+  ],
+])("a TIFF of type %s, whose brightness is not said, is refused", async (depth, file) => {
+  const decoded = decodePhoto(Buffer.from(file, "base64"));
+  await expect(decoded).rejects.toMatchObject({ code: "photo/unreadable", message: expect.stringContaining(`type ${depth},`) });
+});
+
 /** A PNG of one pixel. */
 function pixelPng(depth: number, colourType: number, sample: number[]): Uint8Array {
   const header = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1, depth, colourType, 0, 0, 0]);

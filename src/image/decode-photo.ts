@@ -1,7 +1,8 @@
 import sharp, { type FailOnOptions, type Metadata } from "sharp";
 import { messageOf, UserError } from "../core/errors.ts";
+import { bmpHeader, checkBmpLength, decodeBmp } from "./bmp.ts";
 import { cmykToRgb } from "./cmyk.ts";
-import { type PhotoFormat, photoFormat } from "./photo-format.ts";
+import { foreignFormat, type PhotoFormat, photoFormat } from "./photo-format.ts";
 import { readPhotoFile } from "./read-photo-file.ts";
 import { type Rgb8, rgb8 } from "./rgb8.ts";
 import { labTiff, labToRgb } from "./tiff-lab.ts";
@@ -20,6 +21,8 @@ export interface DecodeOptions {
   readonly maxBytes?: number;
   /** Name of the bytes in errors. A file is named by its path. */
   readonly name?: string;
+  /** Decoder of HEIC photos, which are refused without one. It sees to the orientation, whatever `orient` says. */
+  readonly heic?: (bytes: Uint8Array, name: string) => Promise<Rgb8>;
 }
 
 /**
@@ -27,7 +30,7 @@ export interface DecodeOptions {
  * alpha dropped and not blended, the first of several pictures. Two differences: 16-bit grey is scaled to 8 bits
  * where Pillow cuts it off at 255, and the invisible colour of transparent GIF pixels is black.
  *
- * @param input path or bytes of a file: JPEG, PNG, WebP, GIF, TIFF or AVIF
+ * @param input path or bytes of a file: JPEG, PNG, WebP, GIF, TIFF, AVIF or BMP
  * @throws UserError photo/missing, photo/is-folder, photo/denied, photo/empty, photo/unreadable (not a picture, or of an
  *   unknown kind), photo/truncated (cut off or damaged), photo/enormous, photo/too-small
  */
@@ -37,31 +40,38 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
   const file = typeof input === "string" ? await readPhotoFile(input, maxBytes) : await bytesOf(input);
   if (file.length === 0) throw new UserError("photo/empty", `${name} is empty: it has 0 bytes.`, "Copy or download it again.");
   const format = photoFormat(file);
-  if (format === undefined)
+  if (format === undefined) {
+    const kind = foreignFormat(file);
     throw new UserError(
       "photo/unreadable",
-      `${name} is not a picture in a format that can be read.`,
-      "Save it as JPEG or PNG. WebP, GIF, TIFF and AVIF are read too.",
+      kind === undefined
+        ? `${name} is not a picture in a format that can be read.`
+        : `${name} is ${kind}, which cannot be read here.`,
+      "Save it as JPEG or PNG. WebP, GIF, TIFF, AVIF and BMP are read too.",
     );
+  }
+  if (format === "BMP") {
+    const header = bmpHeader(file, name);
+    checkBmpLength(file, header, name);
+    checkSize(header, { most: maxPixels, minSide, name });
+    return decodeBmp(file, header, name);
+  }
   const lab = format === "TIFF" ? labTiff(file) : undefined;
   const bytes = lab?.bytes ?? file;
   let metadata: Metadata | undefined;
   try {
     metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
     const { width, height } = metadata;
-    const most = format === "JPEG" ? maxPixels * LARGE_JPEG : maxPixels;
-    if (width * height > most)
+    const isHeic = metadata.compression === "hevc";
+    const most = format === "JPEG" ? maxPixels * LARGE_JPEG : isHeic ? Math.min(maxPixels, MOST_HEIC) : maxPixels;
+    checkSize(metadata, { most, minSide, name });
+    if (metadata.depth !== "uchar" && metadata.depth !== "ushort")
       throw new UserError(
-        "photo/enormous",
-        `${name} has ${width}x${height} pixels; at most ${most} in all are allowed.`,
-        "Save it smaller: a few hundred pixels across the face are enough.",
+        "photo/unreadable",
+        `${name} has pixels of type ${metadata.depth}, as pictures for measuring or of high dynamic range (HDR) have; how bright they are meant to be is not said.`,
+        "Save it with 8 or 16 bits a colour, as JPEG or PNG.",
       );
-    if (Math.min(width, height) < minSide)
-      throw new UserError(
-        "photo/too-small",
-        `${name} has ${width}x${height} pixels, which hold no face: it takes ${minSide}x${minSide} at the least.`,
-        "Give a photo on which the face is a few hundred pixels wide.",
-      );
+    if (isHeic && options.heic !== undefined) return await options.heic(file, name);
     const picture = await decode(bytes, { metadata, format, orient, shrink: width * height > maxPixels ? SHRINK : 1 });
     return lab === undefined ? picture : { ...picture, data: labToRgb(picture.data, lab.signed) };
   } catch (error) {
@@ -85,6 +95,25 @@ export async function decodePhoto(input: string | Uint8Array | Blob, options: De
   }
 }
 
+/** @throws UserError photo/enormous, photo/too-small */
+function checkSize(
+  { width, height }: { readonly width: number; readonly height: number },
+  { most, minSide, name }: { readonly most: number; readonly minSide: number; readonly name: string },
+): void {
+  if (width * height > most)
+    throw new UserError(
+      "photo/enormous",
+      `${name} has ${width}x${height} pixels; at most ${most} in all are allowed.`,
+      "Save it smaller: a few hundred pixels across the face are enough.",
+    );
+  if (Math.min(width, height) < minSide)
+    throw new UserError(
+      "photo/too-small",
+      `${name} has ${width}x${height} pixels, which hold no face: it takes ${minSide}x${minSide} at the least.`,
+      "Give a photo on which the face is a few hundred pixels wide.",
+    );
+}
+
 const bytesOf = async (input: Uint8Array | Blob): Promise<Uint8Array> =>
   input instanceof Uint8Array ? input : new Uint8Array(await input.arrayBuffer());
 
@@ -95,6 +124,9 @@ interface Decoding {
   /** One of so many pixels along a side is kept; JPEG's decoder leaves the others out of account. */
   readonly shrink: number;
 }
+
+/** Most pixels of a HEIC photo: its decoder takes 13 bytes for each, which makes 0.8 GB. */
+const MOST_HEIC = 60e6;
 
 /** How many times more pixels a JPEG may have than other photos, and what is then left of each side. */
 const LARGE_JPEG = 4;

@@ -1,11 +1,16 @@
 export { clipCrop, clipNormalise, clipPreprocess } from "./clip-preprocess.ts";
 export { type ContactSheet, contactSheet, type SheetRow, type SheetTile } from "./contact-sheet.ts";
 export { type DecodeOptions, decodePhoto } from "./decode-photo.ts";
+export { encodePicture, type PictureEncoding } from "./encode-picture.ts";
 export { encodeGreyPng, encodePng } from "./encode-png.ts";
 export { fromPicture } from "./from-picture.ts";
 export { type Infotext, infotext } from "./infotext.ts";
+export { noiseBackground } from "./noise-background.ts";
+export { DEFAULT_QUALITY, MOST_WEBP_SIDE, PICTURE_FORMATS, type PictureFormat } from "./picture-format.ts";
+export { readPictureSettings } from "./picture-settings.ts";
 export { type PngSettings, readPngSettings, withPngSettings } from "./png-settings.ts";
 export { previewLatents } from "./preview-latents.ts";
+export { readPhoto } from "./read-photo.ts";
 export { type ResizeFilter, resize } from "./resize.ts";
 export { type Rgb8, rgb8 } from "./rgb8.ts";
 export { toPicture } from "./to-picture.ts";

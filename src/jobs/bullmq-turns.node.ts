@@ -11,11 +11,9 @@ export interface TurnsOf extends Turns {
 /** How long is waited for the broker before a call is given up, since BullMQ itself waits until it is back. */
 const ANSWER_MS = 3000;
 
-/** What of a queue and of a worker of BullMQ is used, whatever they are kept in. */
-interface Broker {
-  readonly queue: Pick<Queue, "addBulk" | "getJobCounts" | "close">;
-  readonly worker: Pick<Worker, "getNextJob" | "startStalledCheckTimer" | "close">;
-}
+/** What of BullMQ's queues and workers is used, whatever they are kept in. */
+type TurnQueue = Pick<Queue, "addBulk" | "getJobCounts" | "close">;
+type TurnWorker = Pick<Worker, "getNextJob" | "close">;
 
 /**
  * Turns of BullMQ: a job of it is the right to take one task of a queue. BullMQ locks the turn while its task runs, puts it back when the worker
@@ -35,25 +33,30 @@ export function bullmqTurns<B extends IQueueBackend, C>({
   readonly classes: BackendClasses<B, C>;
   readonly connection: C;
 }): TurnsOf {
-  const brokers = new Map<string, Broker>();
-  const brokerOf = (queue: string): Broker => {
-    const known = brokers.get(queue);
-    if (known) return known;
-    const title = `${name}-${queue.replaceAll(/[^\w-]/g, (sign) => `.${sign.codePointAt(0)!.toString(16)}.`)}`; // BullMQ's own separator is ":"
-    const turns = new classes.Queue(title, { connection });
-    const timing = { lockDuration: leaseMs, stalledInterval: leaseMs, maxStalledCount: 1 };
-    const worker = new classes.Worker(title, null, { connection, autorun: false, ...timing });
-    turns.on("error", ignore); // each call says so itself
-    worker.on("error", ignore);
-    void worker.startStalledCheckTimer().catch(() => undefined);
-    const made: Broker = { queue: turns as unknown as Broker["queue"], worker: worker as unknown as Broker["worker"] };
-    brokers.set(queue, made);
-    return made;
-  };
+  const queues = new Map<string, TurnQueue>();
+  const workers = new Map<string, TurnWorker>();
+  /** BullMQ's own separator is ":". */
+  const titleOf = (queue: string): string =>
+    `${name}-${queue.replaceAll(/[^\w-]/g, (sign) => `.${sign.codePointAt(0)!.toString(16)}.`)}`;
+  const queueOf = (queue: string): TurnQueue =>
+    once(queues, queue, () => {
+      const made = new classes.Queue(titleOf(queue), { connection });
+      made.on("error", ignore); // each call says so itself
+      return made as unknown as TurnQueue;
+    });
+  // a worker has connections of its own, so only who takes turns of a queue makes one
+  const workerOf = (queue: string): TurnWorker =>
+    once(workers, queue, () => {
+      const timing = { lockDuration: leaseMs, stalledInterval: leaseMs, maxStalledCount: 1 };
+      const made = new classes.Worker(titleOf(queue), null, { connection, autorun: false, ...timing });
+      made.on("error", ignore);
+      void made.startStalledCheckTimer().catch(ignore);
+      return made as unknown as TurnWorker;
+    });
   return {
     provide: (queue, tasks) =>
       inTime(told, async () => {
-        const { queue: turns } = brokerOf(queue);
+        const turns = queueOf(queue);
         const counts = await turns.getJobCounts("waiting");
         const missing = tasks - Object.values(counts).reduce((sum, count) => sum + count, 0);
         const turn = { name: "turn", data: {}, opts: { removeOnComplete: true, removeOnFail: true } };
@@ -62,11 +65,14 @@ export function bullmqTurns<B extends IQueueBackend, C>({
     take: (queue) =>
       inTime(told, async () => {
         const token = randomUUID();
-        const job = await brokerOf(queue).worker.getNextJob(token, { block: false });
+        const job = await workerOf(queue).getNextJob(token, { block: false });
         return job && turnOf(job as BrokerJob, token, leaseMs, told);
       }),
     async close() {
-      const parts = [...brokers.values()].flatMap(({ queue, worker }) => [worker.close(true), queue.close()]);
+      const parts = [
+        ...[...workers.values()].map((worker) => worker.close(true)),
+        ...[...queues.values()].map((queue) => queue.close()),
+      ];
       await Promise.race([Promise.allSettled(parts), sleep(ANSWER_MS)]);
     },
   };
@@ -78,6 +84,12 @@ function turnOf(job: BrokerJob, token: string, leaseMs: number, told: <T>(work: 
     renew: () => inTime(told, () => job.extendLock(token, leaseMs).then(ignore, ignore)),
     end: () => inTime(told, () => job.moveToCompleted(true, token, false).then(ignore)),
   };
+}
+
+function once<T>(made: Map<string, T>, name: string, make: () => T): T {
+  const known = made.get(name) ?? make();
+  made.set(name, known);
+  return known;
 }
 
 const ignore = (): void => undefined;

@@ -4,7 +4,7 @@ import { postgresServer } from "../testing/servers.ts";
 let names = 0;
 
 await jobsSuite("jobs on Postgres", {
-  runs: 8,
+  runs: 4,
   open: async () => {
     const server = await postgresServer();
     if (typeof server === "string") return server;

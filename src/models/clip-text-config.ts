@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Tensors } from "../weights/tensor-entry.ts";
 import type { ClipTextConfig } from "./clip-text.ts";
-import { countOf, dimOf, needsConfig, parseConfig } from "./parse-config.ts";
+import { countOf, dimOf, needsConfig, parseConfig, refuseContradictions } from "./parse-config.ts";
 
 /** Fields of transformers' CLIPTextConfig that matter here. */
 const schema = z.looseObject({
@@ -39,6 +39,9 @@ export function clipTextConfig(config: unknown, tensors: Tensors, name: TextEnco
   const projection = tensors.get("text_projection.weight")?.shape[0];
   if (config !== undefined) {
     const c = parseConfig(schema, config, name);
+    refuseContradictions(name, [
+      [c.hidden_size % c.num_attention_heads === 0, "num_attention_heads: it does not divide hidden_size"],
+    ]);
     return {
       vocabulary: c.vocab_size,
       positions: c.max_position_embeddings,

@@ -9,13 +9,38 @@ import type { Tensors } from "../weights/tensor-entry.ts";
  */
 export function parseConfig<S extends z.ZodType>(schema: S, config: unknown, component: string): z.output<S> {
   const result = schema.safeParse(config);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  throw new UserError(
+  if (!result.success) {
+    const issue = result.error.issues[0]!;
+    throw unsupported(component, `${issue.path.join(".") || "it"}: ${issue.message}`);
+  }
+  const read = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  for (const key of read) {
+    const value = (result.data as Record<string, unknown>)[key];
+    if (isEnormous(value)) throw unsupported(component, `${key}: it is far too large`);
+  }
+  return result.data;
+}
+
+const unsupported = (component: string, what: string): UserError =>
+  new UserError(
     "model/config",
-    `The config of ${component} is not supported: ${issue.path.join(".") || "it"}: ${issue.message}.`,
+    `The config of ${component} is not supported: ${what}.`,
     "Use a Stable Diffusion XL model with the config.json files that it was published with.",
   );
+
+/** Far above every size, such as SDXL's 49408 tokens: models would be built layer by layer until memory ends. */
+const LARGEST = 1_000_000;
+const MOST_ENTRIES = 1000;
+const isEnormous = (value: unknown): boolean =>
+  typeof value === "number" ? value > LARGEST : Array.isArray(value) && (value.length > MOST_ENTRIES || value.some(isEnormous));
+
+/**
+ * Refuses a config whose fields contradict one another.
+ * @param rules what must hold, and what is said where it does not, such as "norm_num_groups: 7 does not divide 320"
+ * @throws UserError model/config
+ */
+export function refuseContradictions(component: string, rules: readonly (readonly [holds: boolean, what: string])[]): void {
+  for (const [holds, what] of rules) if (!holds) throw unsupported(component, what);
 }
 
 /** A field that must have this value, or be absent. */

@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { Recorder } from "../graph/recorder.ts";
 import { Weights } from "../graph/weights.ts";
+import { clipTextConfig } from "./clip-text-config.ts";
 import { unet, unetInputs } from "./unet.ts";
 import { unetConfig } from "./unet-config.ts";
+import { vaeConfig } from "./vae-config.ts";
 
 const CONFIG = {
   block_out_channels: [16, 24, 24, 32],
@@ -45,6 +47,33 @@ test.each([
 ])("a field that would change the network is refused: %s", (field, value) => {
   expect(() => recorded({ ...CONFIG, [field]: value })).toThrow(
     expect.objectContaining({ code: "model/config", message: expect.stringContaining(field) }),
+  );
+});
+
+test.each<[string, unknown]>([
+  ["norm_num_groups", 7],
+  ["attention_head_dim", 5],
+  ["attention_head_dim", [2, 3]],
+  ["down_block_types", []],
+  ["up_block_types", ["UpBlock2D"]],
+  ["transformer_layers_per_block", []],
+  ["reverse_transformer_layers_per_block", [1]],
+  ["layers_per_block", 1e9],
+  ["block_out_channels", Array(2000).fill(16)],
+])("a UNet's config with a field that fits no other is refused by it: %s", (field, value) => {
+  expect(() => recorded({ ...CONFIG, [field]: value })).toThrow(
+    expect.objectContaining({ code: "model/config", message: expect.stringContaining(`of unet is not supported: ${field}: `) }),
+  );
+});
+
+test("the configs of VAE and text encoder too", () => {
+  const refusal = (field: string) => expect.objectContaining({ code: "model/config", message: expect.stringContaining(field) });
+  expect(() => vaeConfig({ block_out_channels: [16, 24], norm_num_groups: 3 }, new Map())).toThrow(refusal("norm_num_groups"));
+  expect(() => vaeConfig({ block_out_channels: [16, 24], norm_num_groups: 8, layers_per_block: 1e9 }, new Map())).toThrow(
+    refusal("layers_per_block"),
+  );
+  expect(() => clipTextConfig({ hidden_size: 16, num_attention_heads: 3 }, new Map(), "text_encoder")).toThrow(
+    refusal("num_attention_heads"),
   );
 });
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Tensors } from "../weights/tensor-entry.ts";
-import { countOf, dimOf, needsConfig, only, parseConfig } from "./parse-config.ts";
+import { countOf, dimOf, needsConfig, only, parseConfig, refuseContradictions } from "./parse-config.ts";
 import type { Depth, UNetConfig } from "./unet.ts";
 
 const NAME = "unet";
@@ -67,6 +67,19 @@ function fromConfig(json: unknown): UNetModelConfig {
   const blocks = levels<Depth>(c.transformer_layers_per_block);
   const backwards = c.reverse_transformer_layers_per_block;
   const upBlocks = backwards === null ? blocks : levels<Depth>(backwards).toReversed();
+  const heads = levels(c.attention_head_dim);
+  const attends = (i: number): boolean =>
+    [c.down_block_types[i], c.up_block_types.at(-1 - i)].some((type) => type?.startsWith("Cross")) || i === channels.length - 1;
+  const hasLevels = (list: readonly unknown[]): boolean => list.length === channels.length;
+  refuseContradictions(NAME, [
+    [hasLevels(c.down_block_types), "down_block_types: it has another length than block_out_channels"],
+    [hasLevels(c.up_block_types), "up_block_types: it has another length than block_out_channels"],
+    [hasLevels(blocks), "transformer_layers_per_block: it has another length than block_out_channels"],
+    [hasLevels(upBlocks), "reverse_transformer_layers_per_block: it has another length than block_out_channels"],
+    [hasLevels(heads), "attention_head_dim: it has another length than block_out_channels"],
+    [channels.every((n, i) => !attends(i) || n % heads[i]! === 0), "attention_head_dim: it does not divide block_out_channels"],
+    [channels.every((n) => n % c.norm_num_groups === 0), "norm_num_groups: it does not divide block_out_channels"],
+  ]);
   const crossed = c.mid_block_type === "UNetMidBlock2DCrossAttn";
   const deepest = blocks.at(-1)!;
   return {
@@ -78,7 +91,7 @@ function fromConfig(json: unknown): UNetModelConfig {
     midDepth: !crossed ? 0 : typeof deepest === "number" ? deepest : deepest[0]!,
     upDepth: c.up_block_types.toReversed().map((type, i) => (type === "UpBlock2D" ? 0 : upBlocks[i]!)),
     ...(!crossed && { middle: c.mid_block_type === null ? "none" : "resnet" }),
-    heads: levels(c.attention_head_dim),
+    heads,
     layersPerBlock: c.layers_per_block,
     groups: c.norm_num_groups,
     contextDim: c.cross_attention_dim,

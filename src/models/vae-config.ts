@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { UserError } from "../core/errors.ts";
+import type { LatentScale } from "../weights/prediction.ts";
 import type { Tensors } from "../weights/tensor-entry.ts";
-import { countOf, dimOf, needsConfig, only, parseConfig } from "./parse-config.ts";
+import { countOf, dimOf, needsConfig, only, parseConfig, refuseContradictions } from "./parse-config.ts";
 import type { VaeConfig } from "./vae.ts";
 
 const NAME = "vae";
@@ -18,25 +20,48 @@ const schema = z.looseObject({
   use_post_quant_conv: z.boolean().default(true),
   scaling_factor: z.number().default(0.18215),
   shift_factor: z.number().nullable().default(null),
-  latents_mean: z.null().default(null),
-  latents_std: z.null().default(null),
+  latents_mean: z.array(z.number()).nullable().default(null),
+  latents_std: z.array(z.number().positive()).nullable().default(null),
   act_fn: only("silu"),
 });
 
 /** The scaling factor of SDXL's VAE: Podell et al. 2023 (arXiv 2307.01952). */
-const SDXL_SCALING_FACTOR = 0.13025;
+export const SDXL_SCALING_FACTOR = 0.13025;
 const GROUPS = 32;
 
 /**
  * The VAE's sizes, from its config.json or, without one, from its tensors and what all SDXL models share.
+ * @param latents what the weights declare of the latents' scale
  * @throws UserError model/config, model/config-needed, weights/missing
  */
-export function vaeConfig(config: unknown, tensors: Tensors): VaeConfig {
-  return config === undefined ? fromTensors(tensors) : fromConfig(config);
+export function vaeConfig(config: unknown, tensors: Tensors, latents?: LatentScale): VaeConfig {
+  const plain = config === undefined ? fromTensors(tensors) : fromConfig(config);
+  const read =
+    latents === undefined
+      ? plain
+      : {
+          ...plain,
+          scalingFactor: latents.scalingFactor,
+          shiftFactor: 0,
+          latentsMean: latents.means,
+          latentsStd: latents.deviations,
+        };
+  const { latentsMean, latentsStd, latentChannels } = read;
+  for (const [name, values] of Object.entries({ latents_mean: latentsMean, latents_std: latentsStd }))
+    if (values !== undefined && values.length !== latentChannels)
+      throw new UserError(
+        "model/config",
+        `The ${NAME} has ${latentChannels} channels of latents, and ${values.length} numbers as ${name}.`,
+        "Correct vae/config.json, or download the model again.",
+      );
+  return read;
 }
 
 function fromConfig(json: unknown): VaeConfig {
   const c = parseConfig(schema, json, NAME);
+  refuseContradictions(NAME, [
+    [c.block_out_channels.every((n) => n % c.norm_num_groups === 0), "norm_num_groups: it does not divide block_out_channels"],
+  ]);
   return {
     imageChannels: c.out_channels,
     latentChannels: c.latent_channels,
@@ -48,6 +73,8 @@ function fromConfig(json: unknown): VaeConfig {
     postQuantConv: c.use_post_quant_conv,
     scalingFactor: c.scaling_factor,
     shiftFactor: c.shift_factor ?? 0,
+    // diffusers uses neither if one is missing
+    ...(c.latents_mean !== null && c.latents_std !== null && { latentsMean: c.latents_mean, latentsStd: c.latents_std }),
   };
 }
 

@@ -21,6 +21,9 @@ export interface VaeConfig {
   /** Factor of latents before the denoiser. */
   readonly scalingFactor: number;
   readonly shiftFactor: number;
+  /** Mean and deviation of each channel of the latents, where the denoiser's are without them. */
+  readonly latentsMean?: readonly number[];
+  readonly latentsStd?: readonly number[];
 }
 
 const EPS = 1e-6;

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { floatsToHalves } from "../core/floats.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { type GgufTensor, type GgufValue, inBlocks, makeGguf } from "../testing/made-gguf.ts";
 import { allMade, type Made, safetensorsOf, single, small, valuesIn } from "../testing/number-formats.ts";
 import { singleFileBytes, singleFileHeader } from "../testing/single-file.ts";
 import { MAN_WITH_HAT, TINY_V1 } from "../testing/tiny-model.ts";
@@ -70,6 +72,20 @@ test.each(["F8_E4M3", "F8_E5M2"] as const)(
     expect(largestDifference(got, want)).toBeLessThanOrEqual(1);
   },
 );
+
+test("a checkpoint in bfloat16 is drawn as its numbers in float32, in int8 too", async () => {
+  const cast = async (tensor: Made): Promise<Made> => {
+    const data = new Uint8Array(floatsToBfloats(await valuesIn(tensor)).buffer);
+    return { dtype: "BF16", shape: tensor.shape, data };
+  };
+  const { odd, equal } = await both(
+    async (name, tensor) => new Map([[name, await cast(tensor)]]),
+    async (name, tensor) => new Map([[name, await inFloat32(await cast(tensor))]]),
+  );
+  const got = await pictureOf({ model: await write("BF16", odd), ...CONFIG, precision: "int8" });
+  const want = await pictureOf({ model: await write("BF16-equal", equal), ...CONFIG, precision: "int8" });
+  expect(largestDifference(got, want)).toBeLessThanOrEqual(1);
+});
 
 interface Spelling {
   readonly name: string;
@@ -162,23 +178,136 @@ test.each(SPELLINGS)("scaled numbers are computed with their scales: $name", asy
   expect(largestDifference(got, want)).toBeLessThanOrEqual(1);
 });
 
-test("an adapter and a LoRA in 8-bit floats are drawn as their numbers in float32", async () => {
-  const files = { adapter: goldenPath("tiny-photomaker-v1.bin"), lora: goldenPath("lora", "kohya_diffusers_names.safetensors") };
-  const paths: Record<string, string[]> = { small: [], equal: [] };
-  for (const [name, path] of Object.entries(files)) {
-    const [odd, equal] = [new Map<string, Made>(), new Map<string, Made>()];
-    for (const [key, tensor] of await allMade((await openTensors(path)).tensors)) {
-      const cast = /^F/.test(tensor.dtype) ? small(tensor.shape, await valuesIn(tensor), "F8_E4M3") : tensor;
-      odd.set(key, cast);
-      equal.set(key, /^F/.test(cast.dtype) ? await inFloat32(cast) : cast);
+const PLAIN = { F32: 0, F16: 1, BF16: 30 } as const;
+const BLOCKS = { Q4_1: 3, Q8_0: 8 } as const;
+
+/**
+ * Tensors in GGUF as ComfyUI-GGUF's converter chooses: layers in blocks, those flattened whose rows are no whole blocks, vectors in float32, the
+ * rest in half precision or bfloat16; and the same numbers in float32.
+ */
+async function inGguf(tensors: ReadonlyMap<string, Made>, format: keyof typeof BLOCKS, plain: "F16" | "BF16") {
+  const made: GgufTensor[] = [];
+  const shapes: Record<string, GgufValue> = {};
+  const equal = new Map<string, Made>();
+  let flattened = 0;
+  for (const [name, tensor] of tensors) {
+    const { shape } = tensor;
+    const values = await valuesIn(tensor);
+    const flat = shape.at(-1)! % 32 !== 0 && values.length % 256 === 0;
+    if (shape.length > 1 && (shape.at(-1)! % 32 === 0 || flat)) {
+      const { data, values: worth } = inBlocks(values, format);
+      if (flat) shapes[`comfy.gguf.orig_shape.${name}`] = shape;
+      if (flat) flattened++;
+      made.push({ name, type: BLOCKS[format], shape: flat ? [values.length / 256, 256] : shape, data });
+      equal.set(name, single([...worth], shape));
+      continue;
     }
-    paths.small!.push(await write(`${name}-small`, odd));
-    paths.equal!.push(await write(`${name}-equal`, equal));
+    const type = shape.length > 1 ? plain : "F32";
+    const stored =
+      type === "F32"
+        ? single([...values], shape)
+        : {
+            dtype: type,
+            shape,
+            data: new Uint8Array((type === "F16" ? floatsToHalves(values) : floatsToBfloats(values)).buffer),
+          };
+    made.push({ name, type: PLAIN[type], shape, data: stored.data });
+    equal.set(name, await inFloat32(stored));
   }
+  return { made, shapes, equal, flattened };
+}
+
+/** The upper halves of float32 numbers. */
+const floatsToBfloats = (values: Float32Array): Uint16Array =>
+  Uint16Array.from(new Uint32Array(Float32Array.from(values).buffer), (bits) => bits >>> 16);
+
+test.each([
+  ["Q8_0", "F16", "f32"],
+  ["Q8_0", "BF16", "int8"],
+  ["Q4_1", "F16", "f32"],
+] as const)(
+  "a whole checkpoint in GGUF is drawn as its numbers in float32: %s beside %s, in %s",
+  async (format, plain, precision) => {
+    const { made, shapes, equal, flattened } = await inGguf(checkpoint, format, plain);
+    expect(flattened).toBeGreaterThan(0);
+    const model = join(folder, `whole-${format}-${precision}.gguf`);
+    await writeFile(model, makeGguf(made, { values: shapes }));
+    const got = await pictureOf({ model, ...CONFIG, precision });
+    const want = await pictureOf({ model: await write(`whole-${format}-${precision}-equal`, equal), ...CONFIG, precision });
+    expect(largestDifference(got, want)).toBeLessThanOrEqual(1);
+  },
+);
+
+/** A tensor of an adapter or a LoRA, stored otherwise: tensors by name, and the same numbers in float32. */
+type Stored = readonly [Map<string, Made>, Made];
+
+const storedAnew: Readonly<Record<string, (name: string, tensor: Made) => Promise<Stored>>> = {
+  "8-bit floats": async (name, tensor) => {
+    const cast = small(tensor.shape, await valuesIn(tensor), "F8_E4M3");
+    return [new Map([[name, cast]]), await inFloat32(cast)];
+  },
+  bfloat16: async (name, tensor) => {
+    const cast: Made = { ...tensor, dtype: "BF16", data: new Uint8Array(floatsToBfloats(await valuesIn(tensor)).buffer) };
+    return [new Map([[name, cast]]), await inFloat32(cast)];
+  },
+  "integers with a scale for each row": async (name, tensor) => {
+    if (!/weight$/.test(name) || tensor.shape.length < 2) return [new Map([[name, tensor]]), await inFloat32(tensor)];
+    const { weight, scales } = await scaledLayer(tensor, { name: "", dtype: "I8", scale: "weight_scale", perRow: true });
+    const numbers = await numbersOf(weight);
+    const row = numbers.length / scales.length;
+    const equal = single([...numbers.map((x, i) => x * scales[Math.floor(i / row)]!)], tensor.shape);
+    return [
+      new Map([
+        [name, weight],
+        [`${name}_scale`, single(scales, [scales.length, 1])],
+      ]),
+      equal,
+    ];
+  },
+};
+
+/** An adapter and a LoRA, and the picture that they give. */
+const FILES = {
+  adapter: goldenPath("tiny-photomaker-v1.bin"),
+  lora: goldenPath("lora", "kohya_diffusers_names.safetensors"),
+};
+async function pictureWith({ adapter, lora }: typeof FILES, precision: "f32" | "int8" = "f32"): Promise<Uint8Array> {
   await copyFile(goldenPath("photomaker-config.json"), join(folder, "photomaker-config.json"));
-  const load = ([adapter, lora]: string[]) => pictureOf({ ...TINY_V1, adapter: adapter!, loras: [{ path: lora!, scale: 1 }] });
-  expect(largestDifference(await load(paths.small!), await load(paths.equal!))).toBeLessThanOrEqual(1);
+  return pictureOf({ ...TINY_V1, adapter, loras: [{ path: lora, scale: 1 }], precision });
+}
+
+test.each(Object.keys(storedAnew))("an adapter and a LoRA in %s are drawn as their numbers in float32", async (kind) => {
+  const [odd, equal] = [{ ...FILES }, { ...FILES }];
+  for (const name of ["adapter", "lora"] as const) {
+    const [stored, numbers] = [new Map<string, Made>(), new Map<string, Made>()];
+    for (const [key, tensor] of await allMade((await openTensors(FILES[name])).tensors)) {
+      const [made, plain]: Stored = /^F/.test(tensor.dtype)
+        ? await storedAnew[kind]!(key, tensor)
+        : [new Map([[key, tensor]]), tensor];
+      for (const [own, one] of made) stored.set(own, one);
+      numbers.set(key, plain);
+    }
+    odd[name] = await write(`${name}-${kind}`, stored);
+    equal[name] = await write(`${name}-${kind}-equal`, numbers);
+  }
+  expect(largestDifference(await pictureWith(odd), await pictureWith(equal))).toBeLessThanOrEqual(1);
 });
+
+test.each(["f32", "int8"] as const)(
+  "an adapter and a LoRA in GGUF are drawn as their numbers in float32, in %s",
+  async (precision) => {
+    const [odd, equal] = [{ ...FILES }, { ...FILES }];
+    for (const name of ["adapter", "lora"] as const) {
+      const tensors = await allMade((await openTensors(FILES[name])).tensors);
+      for (const [key, { dtype }] of tensors) if (!/^F/.test(dtype)) tensors.delete(key);
+      const { made, shapes, equal: numbers } = await inGguf(tensors, "Q8_0", "F16");
+      odd[name] = join(folder, `${name}-${precision}.gguf`);
+      await writeFile(odd[name], makeGguf(made, { values: shapes }));
+      equal[name] = await write(`${name}-gguf-equal`, numbers);
+    }
+    expect(largestDifference(await pictureWith(odd, precision), await pictureWith(equal, precision))).toBeLessThanOrEqual(1);
+  },
+);
 
 const ATTENTION = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.";
 const bytes = (dtype: Made["dtype"], ...shape: number[]): Made => ({

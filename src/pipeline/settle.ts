@@ -1,7 +1,9 @@
 import type { GenerateRequest } from "../contract/request.ts";
+import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import type { SchedulerConfig } from "../samplers/config.ts";
 import { createSampler, SDXL_SCHEDULER } from "../samplers/create-sampler.ts";
+import { isEdm } from "../samplers/edm.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import type { Detected, FewStep } from "./load/few-step.ts";
 
@@ -85,7 +87,7 @@ function completed(config: unknown): unknown {
 /**
  * Creates the sampler of a settled request.
  * @param config content of the model's scheduler_config.json
- * @throws UserError as createSampler
+ * @throws UserError as createSampler; scheduler/edm for a spacing of timesteps that the model has not
  */
 export function samplerOf(request: SettledRequest, config: unknown, detected: Detected | undefined): Sampler {
   const { scheduler, numInferenceSteps: steps, timestepSpacing } = request;
@@ -95,6 +97,13 @@ export function samplerOf(request: SettledRequest, config: unknown, detected: De
     ...(predictionType && { prediction_type: predictionType }),
   };
   const full = completed(config);
+  // a few-step model's own spacing means nothing here either, and nobody asked for it
+  if (isEdm(full) && timestepSpacing !== undefined && timestepSpacing !== detected?.fewStep.timestepSpacing)
+    throw new UserError(
+      "scheduler/edm",
+      `Timesteps spaced "${timestepSpacing}" are asked for, and this model was trained over continuous noise levels (EDM), which has none to space.`,
+      "Leave out --timestep-spacing (timestepSpacing in code).",
+    );
   const own = Object.keys(changes).length === 0 ? full : { ...(full ?? SDXL_SCHEDULER), ...changes };
   const timesteps = scheduler === detected?.fewStep.scheduler ? detected?.fewStep.timesteps : undefined;
   return createSampler(scheduler, own, steps, timesteps?.length === steps ? timesteps : undefined);

@@ -49,7 +49,12 @@ test("tensors inside the parts of a single file that nothing uses are named", as
   const tensors = new Map<string, Made>(
     [...bytes].map(([name, data]) => [name, { dtype: "F16", shape: singleFileHeader[name]![1], data }]),
   );
-  tensors.set("denoiser.sigmas", single([0], [1]));
+  for (const harmless of [
+    "denoiser.sigmas",
+    "conditioner.embedders.0.transformer.text_projection.weight",
+    "conditioner.embedders.1.model.attn_mask",
+  ])
+    tensors.set(harmless, single([0], [1]));
   tensors.set("model.diffusion_model.middle_block.1.proj_in.another_scale", single([1]));
   tensors.set("first_stage_model.decoder.conv_in.another_scale", single([1]));
   const model = join(folder, "single.safetensors");
@@ -57,5 +62,20 @@ test("tensors inside the parts of a single file that nothing uses are named", as
   expect(await unusedIn(model, { modelConfig: goldenPath("tiny-sdxl") })).toEqual([
     "unet: 1 tensor is not used: mid_block.attentions.0.proj_in.another_scale.",
     "vae: 1 tensor is not used: decoder.conv_in.another_scale.",
+  ]);
+});
+
+test("tensors of an adapter that nothing uses are named, inside its ID encoder and beside it", async () => {
+  for (const file of ["tiny-photomaker-v1.bin", "tiny-photomaker-v2.bin"])
+    expect(await unusedIn(goldenPath("tiny-sdxl"), { adapter: goldenPath(file) })).toEqual([]);
+  const tensors = await allMade((await openTensors(goldenPath("tiny-photomaker-v1.safetensors"))).tensors);
+  tensors.set("id_encoder.vision_model.embeddings.position_ids", single([0], [1]));
+  tensors.set("id_encoder.vision_model.adapter.scale", single([1]));
+  tensors.set("extra.weight", single([1]));
+  const adapter = join(folder, "adapter.safetensors");
+  await writeFile(adapter, safetensorsOf(tensors));
+  await cp(goldenPath("photomaker-config.json"), join(folder, "photomaker-config.json"));
+  expect(await unusedIn(goldenPath("tiny-sdxl"), { adapter })).toEqual([
+    "the adapter's ID encoder: 2 tensors are not used: extra.weight, vision_model.adapter.scale.",
   ]);
 });

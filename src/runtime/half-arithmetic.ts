@@ -7,7 +7,7 @@ import { reduceSumOp } from "../graph/ops/layout.ts";
 import { linearOp, matmulOp } from "../graph/ops/matrix.ts";
 import { groupNormOp, layerNormOp, logSoftmaxOp, normaliseOp, scaleShiftOp, softmaxOp } from "../graph/ops/normalise.ts";
 import { reduceMeanOp } from "../graph/ops/reduce.ts";
-import { averagePoolOp, upsampleOp } from "../graph/ops/resample.ts";
+import { averagePoolOp, upsampleBilinearOp, upsampleOp } from "../graph/ops/resample.ts";
 import { is, type Op, type Tensor } from "../graph/tensor.ts";
 
 /** Operations that take most of the time, computed in float16. */
@@ -26,6 +26,7 @@ const WIDE = new Set<Op>(
     reduceMeanOp,
     averagePoolOp,
     upsampleOp,
+    upsampleBilinearOp,
     expOp,
     logOp,
     sinOp,

@@ -47,6 +47,12 @@ export interface Runtime {
     arithmetic?: { readonly half: boolean },
     keep?: PackedCache,
   ): Promise<Session<Output>>;
+  /**
+   * Loads a model that another program has written, on the processor. What it may contain is the caller's to check: see faces/pack/check-onnx.ts.
+   * @param model its bytes, or the path of its file
+   * @param outputs names of its outputs, all of them float32
+   */
+  loadOnnx<Output extends string>(model: Uint8Array | string, outputs: readonly Output[]): Promise<Session<Output>>;
   /** Known peak memory of the models in bytes, together with those of other runtimes that share the gauge. */
   peakMemory(): number;
   /** Frees all memory at once. A current run fails, and open sessions can no longer be used. */

@@ -1,9 +1,9 @@
-import { type Level, type PredictionType, toOriginal } from "./prediction.ts";
+import { type Level, type OutputKind, toOriginal } from "./prediction.ts";
 import type { Answer, Latents, Query, Sampling } from "./sampler.ts";
 
 /** Data from which a sampler makes its queries. */
 export interface Asked {
-  readonly type: PredictionType;
+  readonly type: OutputKind;
   readonly timesteps: readonly number[];
   /** Noise levels: at least one for each timestep. */
   readonly levels: readonly Level[];

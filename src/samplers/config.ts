@@ -5,7 +5,7 @@ export const TIMESTEP_SPACINGS = ["leading", "trailing", "linspace"] as const;
 
 /** Fields of diffusers' scheduler_config.json that a sampler here reads. All others have no effect in diffusers either. */
 const fields = z.looseObject({
-  num_train_timesteps: z.int().positive(),
+  num_train_timesteps: z.int().positive().max(100_000),
   beta_start: z.number(),
   beta_end: z.number(),
   beta_schedule: z.enum(["linear", "scaled_linear", "squaredcos_cap_v2"]),
@@ -20,6 +20,9 @@ const fields = z.looseObject({
   use_lu_lambdas: z.boolean().nullable(),
   sigma_min: z.number().nullable(),
   sigma_max: z.number().nullable(),
+  sigma_data: z.number().positive(),
+  sigma_schedule: z.enum(["karras", "exponential"]),
+  rho: z.number().positive(),
   interpolation_type: z.enum(["linear", "log_linear"]),
   timestep_type: z.enum(["discrete", "continuous"]),
   final_sigmas_type: z.enum(["zero", "sigma_min"]),

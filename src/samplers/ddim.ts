@@ -1,7 +1,8 @@
 import { ask } from "./ask.ts";
 import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
+import type { Ladder } from "./ladder.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "./noise-schedule.ts";
-import { addNoiseAt, atCumprod, toNoise, toOriginal } from "./prediction.ts";
+import { addNoiseAt, atCumprod, kept, toNoise, toOriginal } from "./prediction.ts";
 import { clamp, combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
 import { spacedTimesteps } from "./spacing.ts";
 import { everyPlace, placesFrom } from "./starts.ts";
@@ -48,4 +49,24 @@ export function ddim(config: SchedulerConfig, steps: number): Sampler {
     return x;
   }
   return { timesteps, starts, initNoiseSigma: 1, addNoise: addNoiseAt(levels), sample };
+}
+
+/** The same over given noise levels: equation 12 divided by √ᾱ, with σ² = (1 - ᾱ) / ᾱ. */
+export function ddimOver({ timesteps, sigmas, type, scale, initNoiseSigma }: Ladder): Sampler {
+  const levels = sigmas.slice(0, timesteps.length).map(kept);
+  const starts = everyPlace(timesteps);
+
+  function* sample(x: Latents, { noise, eta = 0, from }: SampleOptions): Sampling {
+    for (const index of placesFrom({ timesteps, starts }, from)) {
+      const [now, then] = [sigmas[index]!, sigmas[index + 1]!];
+      const { output, latents } = yield* ask({ type, timesteps, levels, scale }, x, index);
+      const original = toOriginal(type, output, latents, levels[index]!);
+      const deviation = eta * Math.sqrt(1 - (then / now) ** 2) * then;
+      const direction = Math.sqrt(Math.max(0, then ** 2 - deviation ** 2)) / now;
+      x = combine([1 - direction, original], [direction, latents]);
+      if (eta > 0) x = combine([1, x], [deviation, noise.randn(x.length)]);
+    }
+    return x;
+  }
+  return { timesteps, sigmas, starts, initNoiseSigma, addNoise: addNoiseAt(levels), sample };
 }

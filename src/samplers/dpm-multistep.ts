@@ -4,7 +4,7 @@ import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./conf
 import { noiseSchedule } from "./noise-schedule.ts";
 import { addNoiseAt, toOriginal } from "./prediction.ts";
 import { combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
-import { SOLVER_DEFAULTS, type SolverLevel, solverLevel, solverSchedule } from "./solver-schedule.ts";
+import { SOLVER_DEFAULTS, type SolverLadder, type SolverLevel, solverLevel, solverSchedule } from "./solver-schedule.ts";
 import { everyPlace, placesFrom } from "./starts.ts";
 
 const DEFAULTS = {
@@ -26,14 +26,6 @@ const FEW_STEPS = 15;
  */
 export function dpmMultistep(config: SchedulerConfig, steps: number): Sampler {
   const fields = withDefaults(config, DEFAULTS);
-  const { prediction_type: type, solver_order: order, algorithm_type: algorithm } = fields;
-  if (algorithm !== "dpmsolver++" && algorithm !== "sde-dpmsolver++" && algorithm !== "deis")
-    throw new UserError(
-      "scheduler/config",
-      `The scheduler's config is not supported: algorithm_type "${algorithm}".`,
-      "Use dpmsolver++ or sde-dpmsolver++, for example --scheduler dpmpp_2m.",
-    );
-  const stochastic = algorithm === "sde-dpmsolver++";
   const schedule = noiseSchedule(fields, fields.rescale_betas_zero_snr ? "finite" : "no");
   const clipped = schedule.sigmas.reduce((n, s) => (-Math.log(s) < fields.lambda_min_clipped ? n + 1 : n), 0);
   const { timesteps, sigmas } = solverSchedule(fields, schedule, steps, {
@@ -43,6 +35,25 @@ export function dpmMultistep(config: SchedulerConfig, steps: number): Sampler {
     rounds: fields.beta_schedule !== "squaredcos_cap_v2",
   });
   const levels = sigmas.map(solverLevel);
+  return dpmMultistepOver({ timesteps, sigmas, levels, type: fields.prediction_type, initNoiseSigma: 1 }, config);
+}
+
+/**
+ * The same over given levels.
+ * @param config for the method; what it says of the levels is not read
+ * @throws UserError scheduler/config
+ */
+export function dpmMultistepOver(ladder: SolverLadder, config: SchedulerConfig): Sampler {
+  const { timesteps, sigmas, levels, type, scale, initNoiseSigma } = ladder;
+  const fields = withDefaults(config, DEFAULTS);
+  const { solver_order: order, algorithm_type: algorithm } = fields;
+  if (algorithm !== "dpmsolver++" && algorithm !== "sde-dpmsolver++" && algorithm !== "deis")
+    throw new UserError(
+      "scheduler/config",
+      `The scheduler's config is not supported: algorithm_type "${algorithm}".`,
+      "Use dpmsolver++ or sde-dpmsolver++, for example --scheduler dpmpp_2m.",
+    );
+  const stochastic = algorithm === "sde-dpmsolver++";
   const count = timesteps.length;
   const starts = everyPlace(timesteps);
 
@@ -56,7 +67,7 @@ export function dpmMultistep(config: SchedulerConfig, steps: number): Sampler {
   function* sample(x: Latents, { noise, from }: SampleOptions): Sampling {
     let originals: Latents[] = [];
     for (const index of placesFrom({ timesteps, starts }, from)) {
-      const { output, latents } = yield* ask({ type, timesteps, levels }, x, index);
+      const { output, latents } = yield* ask({ type, timesteps, levels, ...(scale && { scale }) }, x, index);
       originals = [...originals.slice(1 - order), toOriginal(type, output, latents, levels[index]!)].slice(-order);
       const fresh = stochastic ? noise.randn(x.length) : undefined;
       const known = levels.slice(0, index + 1).toReversed();
@@ -72,7 +83,7 @@ export function dpmMultistep(config: SchedulerConfig, steps: number): Sampler {
     }
     return x;
   }
-  return { timesteps, sigmas, starts, initNoiseSigma: 1, addNoise: addNoiseAt(levels.slice(0, count)), sample };
+  return { timesteps, sigmas, starts, initNoiseSigma, addNoise: addNoiseAt(levels.slice(0, count)), sample };
 }
 
 /**

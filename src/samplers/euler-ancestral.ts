@@ -2,6 +2,7 @@ import { UserError } from "../core/errors.ts";
 import { ask } from "./ask.ts";
 import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
 import { eulerInitSigma, eulerSchedule, toUnitVariance } from "./euler-schedule.ts";
+import type { Ladder } from "./ladder.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "./noise-schedule.ts";
 import { addNoiseAt, kept, toOriginal } from "./prediction.ts";
 import { combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
@@ -34,8 +35,14 @@ export function eulerAncestral(config: SchedulerConfig, steps: number): Sampler 
   const laid = eulerSchedule({ ...fields, ...SIGMA_DEFAULTS }, schedule, steps);
   const { timesteps } = laid;
   const sigmas = [...laid.sigmas, 0].map(Math.fround);
-  const levels = sigmas.slice(0, timesteps.length).map(kept);
   const scale = (x: Latents, index: number): Latents => toUnitVariance(x, sigmas[index]!);
+  const initNoiseSigma = eulerInitSigma(fields.timestep_spacing, sigmas);
+  return eulerAncestralOver({ timesteps, sigmas, type, scale, initNoiseSigma });
+}
+
+/** The same over given noise levels. */
+export function eulerAncestralOver({ timesteps, sigmas, type, scale, initNoiseSigma }: Ladder): Sampler {
+  const levels = sigmas.slice(0, timesteps.length).map(kept);
   const starts = everyPlace(timesteps);
 
   function* sample(x: Latents, { noise, from }: SampleOptions): Sampling {
@@ -50,6 +57,5 @@ export function eulerAncestral(config: SchedulerConfig, steps: number): Sampler 
     }
     return x;
   }
-  const initNoiseSigma = eulerInitSigma(fields.timestep_spacing, sigmas);
   return { timesteps, sigmas, starts, initNoiseSigma, addNoise: addNoiseAt(levels), sample };
 }

@@ -1,6 +1,7 @@
 import { ask } from "./ask.ts";
 import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./config.ts";
 import { eulerInitSigma, eulerSchedule, toUnitVariance } from "./euler-schedule.ts";
+import type { Ladder } from "./ladder.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "./noise-schedule.ts";
 import { addNoiseAt, kept, toOriginal } from "./prediction.ts";
 import { clamp, combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
@@ -27,17 +28,29 @@ export function heun(config: SchedulerConfig, steps: number): Sampler {
   const fields = withDefaults(config, DEFAULTS);
   const { prediction_type: type } = fields;
   const laid = eulerSchedule(fields, noiseSchedule(fields), steps);
-  const rungs = [...laid.sigmas, 0].map(Math.fround);
-  const twice = (values: readonly number[]): number[] => values.flatMap((v, i) => (i === 0 ? [v] : [v, v]));
-  const timesteps = twice(laid.timesteps);
-  const sigmas = [...twice(rungs.slice(0, -1)), rungs.at(-1)!];
-  const levels = sigmas.slice(0, timesteps.length).map(kept);
+  const sigmas = [...laid.sigmas, 0].map(Math.fround);
   const scale = (x: Latents, index: number): Latents => toUnitVariance(x, sigmas[index]!);
-  const starts = laid.timesteps.map((_, step) => 2 * step);
+  const initNoiseSigma = eulerInitSigma(fields.timestep_spacing, sigmas);
+  return heunOver({ timesteps: laid.timesteps, sigmas, type, scale, initNoiseSigma }, clipOf(fields));
+}
+
+/** The largest value of the predicted original, where a config asks for one. */
+const clipOf = ({ clip_sample, clip_sample_range }: Pick<SchedulerFields, "clip_sample" | "clip_sample_range">) =>
+  clip_sample ? clip_sample_range : undefined;
+
+/** Heun's method over given noise levels. */
+export function heunOver(ladder: Ladder, clip?: number): Sampler {
+  const { type, initNoiseSigma } = ladder;
+  const twice = (values: readonly number[]): number[] => values.flatMap((v, i) => (i === 0 ? [v] : [v, v]));
+  const timesteps = twice(ladder.timesteps);
+  const sigmas = [...twice(ladder.sigmas.slice(0, -1)), ladder.sigmas.at(-1)!];
+  const levels = sigmas.slice(0, timesteps.length).map(kept);
+  const scale = (x: Latents, index: number): Latents => ladder.scale(x, Math.ceil(index / 2));
+  const starts = ladder.timesteps.map((_, step) => 2 * step);
 
   const derivative = (x: Latents, output: Latents, sigma: number): Latents => {
     const original = toOriginal(type, output, x, kept(sigma));
-    return combine([1 / sigma, x], [-1 / sigma, fields.clip_sample ? clamp(original, fields.clip_sample_range) : original]);
+    return combine([1 / sigma, x], [-1 / sigma, clip === undefined ? original : clamp(original, clip)]);
   };
 
   function* sample(x: Latents, { from }: SampleOptions): Sampling {
@@ -55,6 +68,5 @@ export function heun(config: SchedulerConfig, steps: number): Sampler {
     }
     return x;
   }
-  const initNoiseSigma = eulerInitSigma(fields.timestep_spacing, sigmas);
   return { timesteps, sigmas, starts, initNoiseSigma, addNoise: addNoiseAt(levels), sample };
 }

@@ -16,6 +16,9 @@ test.each([
   [{ _class_name: "EulerAncestralDiscreteScheduler" }, "Euler a"],
   [{ _class_name: "DPMSolverMultistepScheduler", use_karras_sigmas: true }, "DPM++ 2M Karras"],
   [{ _class_name: "DPMSolverMultistepScheduler", algorithm_type: "sde-dpmsolver++" }, "DPM++ 2M SDE"],
+  [{ _class_name: "EDMDPMSolverMultistepScheduler" }, "DPM++ 2M Karras"],
+  [{ _class_name: "EDMDPMSolverMultistepScheduler", sigma_schedule: "exponential" }, "DPM++ 2M"],
+  [{ _class_name: "EDMEulerScheduler" }, "Euler"],
 ])("the model's own sampler is called by its name, too: %j", (config, label) => {
   expect(samplerLabel(undefined, config)).toBe(label);
 });

@@ -1,4 +1,5 @@
 import { SAMPLER_NAMES, type SamplerName } from "./create-sampler.ts";
+import { isEdm } from "./edm.ts";
 
 /** What A1111's web UI, and after it most programs, call each sampler. */
 const LABELS: Readonly<Record<SamplerName, string>> = {
@@ -28,6 +29,8 @@ const CLASSES: Readonly<Record<string, SamplerName>> = {
   UniPCMultistepScheduler: "unipc",
   LCMScheduler: "lcm",
   TCDScheduler: "tcd",
+  EDMEulerScheduler: "euler",
+  EDMDPMSolverMultistepScheduler: "dpmpp_2m",
 };
 
 /**
@@ -37,11 +40,12 @@ const CLASSES: Readonly<Record<string, SamplerName>> = {
  */
 export function samplerLabel(name: SamplerName | undefined, config: unknown): string {
   if (name !== undefined) return LABELS[name];
-  const { _class_name, algorithm_type, use_karras_sigmas } = (config ?? {}) as Readonly<Record<string, unknown>>;
+  const { _class_name, algorithm_type, use_karras_sigmas, sigma_schedule } = (config ?? {}) as Readonly<Record<string, unknown>>;
   const own = CLASSES[String(_class_name ?? "EulerDiscreteScheduler")];
   if (own === undefined) return String(_class_name);
   const sde = algorithm_type === "sde-dpmsolver++" && own === "dpmpp_2m" ? " SDE" : "";
-  return `${LABELS[own]}${sde}${use_karras_sigmas === true ? " Karras" : ""}`;
+  const karras = use_karras_sigmas === true || (isEdm(config) && own === "dpmpp_2m" && sigma_schedule !== "exponential");
+  return `${LABELS[own]}${sde}${karras ? " Karras" : ""}`;
 }
 
 /** Names of k-diffusion, ComfyUI and InvokeAI that differ from ours and from A1111's. */

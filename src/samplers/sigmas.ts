@@ -14,9 +14,8 @@ export const SIGMA_DEFAULTS: SigmaFields = {
   sigma_max: null,
 };
 
-/** Karras et al. 2022 (arXiv 2206.00364), equation 5, with ρ = 7. */
-export function karrasSigmas(max: number, min: number, n: number): number[] {
-  const rho = 7;
+/** Karras et al. 2022 (arXiv 2206.00364), equation 5. */
+export function karrasSigmas(max: number, min: number, n: number, rho = 7): number[] {
   const [a, b] = [max ** (1 / rho), min ** (1 / rho)];
   return linspace(0, 1, n).map((ramp) => (a + ramp * (b - a)) ** rho);
 }

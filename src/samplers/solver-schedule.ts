@@ -1,6 +1,7 @@
 import type { SchedulerFields } from "./config.ts";
+import type { Ladder } from "./ladder.ts";
 import { BETA_DEFAULTS, type NoiseSchedule } from "./noise-schedule.ts";
-import { type Level, shared } from "./prediction.ts";
+import { kept, type Level, shared } from "./prediction.ts";
 import { interpolate, logarithms, respaced, SIGMA_DEFAULTS, type SigmaFields, timestepOf } from "./sigmas.ts";
 import { linspace, roundHalfEven, solverTimesteps } from "./spacing.ts";
 
@@ -66,7 +67,17 @@ export function solverSchedule(
 export interface SolverLevel extends Level {
   readonly lambda: number;
 }
-export function solverLevel(sigma: number): SolverLevel {
-  const level = shared(sigma);
-  return { ...level, lambda: Math.log(level.alpha) - Math.log(level.sigma) };
+const withLambda = (level: Level): SolverLevel => ({ ...level, lambda: Math.log(level.alpha) - Math.log(level.sigma) });
+export const solverLevel = (sigma: number): SolverLevel => withLambda(shared(sigma));
+
+/** Levels of a run, and how the model is asked at each of them. */
+export interface SolverLadder extends Omit<Ladder, "scale"> {
+  /** One for each sigma. */
+  readonly levels: readonly SolverLevel[];
+  readonly scale?: Ladder["scale"];
 }
+/** Levels with an unscaled signal, over given sigmas. */
+export const solverLadder = (ladder: Ladder): SolverLadder => ({
+  ...ladder,
+  levels: ladder.sigmas.map((sigma) => withLambda(kept(sigma))),
+});

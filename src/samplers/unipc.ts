@@ -3,7 +3,7 @@ import { type SchedulerConfig, type SchedulerFields, withDefaults } from "./conf
 import { noiseSchedule } from "./noise-schedule.ts";
 import { addNoiseAt, toNoise, toOriginal } from "./prediction.ts";
 import { combine, type Latents, type SampleOptions, type Sampler, type Sampling } from "./sampler.ts";
-import { SOLVER_DEFAULTS, type SolverLevel, solverLevel, solverSchedule } from "./solver-schedule.ts";
+import { SOLVER_DEFAULTS, type SolverLadder, type SolverLevel, solverLevel, solverSchedule } from "./solver-schedule.ts";
 import { everyPlace, placesFrom } from "./starts.ts";
 
 const DEFAULTS = {
@@ -20,7 +20,6 @@ const DEFAULTS = {
  */
 export function unipc(config: SchedulerConfig, steps: number): Sampler {
   const fields = withDefaults(config, DEFAULTS);
-  const { prediction_type: type, predict_x0: pictures } = fields;
   const schedule = noiseSchedule(fields, fields.rescale_betas_zero_snr ? "finite" : "no");
   const { timesteps, sigmas } = solverSchedule(fields, schedule, steps, {
     last: fields.num_train_timesteps,
@@ -29,6 +28,17 @@ export function unipc(config: SchedulerConfig, steps: number): Sampler {
     rounds: true,
   });
   const levels = sigmas.map(solverLevel);
+  return unipcOver({ timesteps, sigmas, levels, type: fields.prediction_type, initNoiseSigma: 1 }, config);
+}
+
+/**
+ * The same over given levels.
+ * @param config for the method; what it says of the levels is not read
+ */
+export function unipcOver(ladder: SolverLadder, config: SchedulerConfig): Sampler {
+  const { timesteps, sigmas, levels, type, scale, initNoiseSigma } = ladder;
+  const fields = withDefaults(config, DEFAULTS);
+  const pictures = fields.predict_x0;
   const bh1 = fields.solver_type === "bh1";
   const starts = everyPlace(timesteps);
 
@@ -37,7 +47,7 @@ export function unipc(config: SchedulerConfig, steps: number): Sampler {
     let order = 1;
     let last = x;
     for (const index of placesFrom({ timesteps, starts }, from)) {
-      const { output, latents } = yield* ask({ type, timesteps, levels }, x, index);
+      const { output, latents } = yield* ask({ type, timesteps, levels, ...(scale && { scale }) }, x, index);
       const answer = (pictures ? toOriginal : toNoise)(type, output, latents, levels[index]!);
       x = latents;
       if (index > from && !fields.disable_corrector.includes(index - 1))
@@ -51,7 +61,7 @@ export function unipc(config: SchedulerConfig, steps: number): Sampler {
     return x;
   }
   const addNoise = addNoiseAt(levels.slice(0, timesteps.length));
-  return { timesteps, sigmas, starts, initNoiseSigma: 1, addNoise, sample };
+  return { timesteps, sigmas, starts, initNoiseSigma, addNoise, sample };
 }
 
 interface Move {

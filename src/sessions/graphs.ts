@@ -20,8 +20,8 @@ import { type UNetModelConfig, unetConfig } from "../models/unet-config.ts";
 import { type VaeConfig, vaeDecode, vaeEncode } from "../models/vae.ts";
 import { vaeConfig } from "../models/vae-config.ts";
 import type { AdapterFiles } from "../weights/adapter.ts";
-import type { ModelFiles } from "../weights/model.ts";
-import type { ComponentName } from "../weights/sdxl-single-file.ts";
+import type { ModelComponent } from "../weights/model.ts";
+import { type ComponentName, isIgnored } from "../weights/sdxl-single-file.ts";
 import { elementCount, type Tensors } from "../weights/tensor-entry.ts";
 import type { TinyVaeFiles } from "../weights/tiny-vae.ts";
 
@@ -68,6 +68,9 @@ function unfinished<Name extends string>(name: ComponentName, outputs: Outputs<N
   return { outputs, pairs };
 }
 
+/** A model, as far as a graph needs it. */
+type With<Name extends ComponentName> = { readonly components: Readonly<Record<Name, ModelComponent>> };
+
 export interface TextGraph {
   /** `hidden_N` [B, S, C] for the input and each layer, and `pooled` [B, P]; inputs `ids` [B, S], `pooledAt` [B]. */
   readonly unfinished: Unfinished;
@@ -79,7 +82,12 @@ export interface TextGraph {
 }
 
 /** @param takesVectors for textual inversions */
-export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraPairs, takesVectors = false): TextGraph {
+export function textGraph<Name extends TextEncoderName>(
+  model: With<Name>,
+  name: Name,
+  loras: LoraPairs,
+  takesVectors = false,
+): TextGraph {
   const { config: json, tensors } = model.components[name];
   const config = clipTextConfig(json, tensors, name);
   const inputs = {
@@ -91,7 +99,9 @@ export function textGraph(model: ModelFiles, name: TextEncoderName, loras: LoraP
   const { hiddenStates, pooled } = clipText(inputs, new Weights(checkpoint), config);
   const outputs: Record<string, Tensor> = Object.fromEntries(hiddenStates.map((h, i) => [`hidden_${i}`, h]));
   if (name === "text_encoder_2" && pooled !== undefined) outputs.pooled = pooled;
-  return { unfinished: unfinished(name, outputs, loras), config, takesVectors, unused: checkpoint.unused() };
+  // SDXL's pooled vector is the second encoder's
+  const unused = checkpoint.unused().filter((path) => name === "text_encoder_2" || path !== "text_projection.weight");
+  return { unfinished: unfinished(name, outputs, loras), config, takesVectors, unused };
 }
 
 export interface IdGraph {
@@ -105,11 +115,19 @@ export interface IdGraph {
   readonly image: number;
   /** Width of the face embeddings, 0 for V1. */
   readonly faceWidth: number;
+  /** Names of tensors that the ID encoder has no place for. */
+  readonly unused: readonly string[];
 }
+
+/** What a published V2 adapter has, and its encoder, which takes the tokens before them, does not use. */
+const UNUSED_IN_V2 = /^(vision_model\.post_layernorm|visual_projection(_2)?)\./;
 
 /** Builds the graphs of an adapter's ID encoder. @param config content of `photomaker-config.json` beside the adapter, if any */
 export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, contextDim: number): IdGraph {
-  const weights = new Weights(new Checkpoint(idEncoder, "the adapter's ID encoder"));
+  const checkpoint = new Checkpoint(idEncoder, "the adapter's ID encoder");
+  const weights = new Weights(checkpoint);
+  const unused = (): string[] =>
+    checkpoint.unused().filter((name) => !isIgnored(name) && !(version === "v2" && UNUSED_IN_V2.test(name)));
   const rows = [namedDim("rows"), contextDim];
   const fused = fuse(input("classEmbeds", rows), input("idTokens", rows), weights.at("fuse_module"));
   const pixels = (image: number): Tensor => input("pixels", [batch, 3, image, image]);
@@ -117,13 +135,29 @@ export function idGraph({ version, idEncoder }: AdapterFiles, config: unknown, c
     const sizes = idEncoderV1Config(idEncoder, config);
     const { image } = sizes.vision;
     const encoded = idEncoderV1(pixels(image), weights, sizes);
-    return { encode: { tokens: encoded }, fuse: { fused }, tokensPerPhoto: 1, width: contextDim, image, faceWidth: 0 };
+    return {
+      encode: { tokens: encoded },
+      fuse: { fused },
+      tokensPerPhoto: 1,
+      width: contextDim,
+      image,
+      faceWidth: 0,
+      unused: unused(),
+    };
   }
   const sizes = idEncoderV2Config(idEncoder, config);
   const { image } = sizes.vision;
   const faceWidth = faceEmbeddingWidth(idEncoder);
   const encoded = idEncoderV2(pixels(image), input("faces", [batch, faceWidth]), weights, sizes);
-  return { encode: { tokens: encoded }, fuse: { fused }, tokensPerPhoto: sizes.tokens, width: contextDim, image, faceWidth };
+  return {
+    encode: { tokens: encoded },
+    fuse: { fused },
+    tokensPerPhoto: sizes.tokens,
+    width: contextDim,
+    image,
+    faceWidth,
+    unused: unused(),
+  };
 }
 
 export interface UNetGraph {
@@ -134,7 +168,7 @@ export interface UNetGraph {
   readonly unused: readonly string[];
 }
 
-export function unetGraph(model: ModelFiles, loras: LoraPairs): UNetGraph {
+export function unetGraph(model: With<"unet">, loras: LoraPairs): UNetGraph {
   const { config: json, tensors } = model.components.unet;
   const config = unetConfig(json, tensors);
   const checkpoint = new Checkpoint(tensors, "unet");
@@ -151,6 +185,8 @@ export interface DecoderGraph {
     readonly latentChannels: number;
     readonly scalingFactor: number;
     readonly shiftFactor: number;
+    readonly latentsMean?: readonly number[];
+    readonly latentsStd?: readonly number[];
   };
   /** Pixels for each latent, along a side. */
   readonly factor: number;
@@ -162,9 +198,9 @@ export interface DecoderGraph {
   readonly unused: readonly string[];
 }
 
-export function vaeGraph(model: ModelFiles): DecoderGraph {
-  const { config: json, tensors } = model.components.vae;
-  const config = vaeConfig(json, tensors);
+export function vaeGraph(model: With<"vae">): DecoderGraph {
+  const { config: json, tensors, latents: scale } = model.components.vae;
+  const config = vaeConfig(json, tensors, scale);
   const latents = input("latents", [batch, config.latentChannels, height, width]);
   const checkpoint = new Checkpoint(tensors, "vae");
   const picture = vaeDecode(latents, new Weights(checkpoint), config);

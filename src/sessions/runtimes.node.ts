@@ -20,7 +20,7 @@ export function openRuntimes(how: Threads & { readonly device: Device }): readon
 }
 
 /** Opens a runtime on the processor, whose process starts when it is first needed. The caller closes it. */
-export const openRuntime = (): Runtime => ortRuntime();
+export const openRuntime = (how: Threads = {}): Runtime => ortRuntime(how);
 
 /**
  * Runs `use` with a runtime on the processor; afterwards the process has ended and all memory is free.

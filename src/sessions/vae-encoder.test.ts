@@ -30,6 +30,26 @@ test("latents are the means in the denoiser's scale", async () => {
   expect(latents).toEqual(mean.map((v) => Math.fround(Math.fround(v - 0.25) * scale)));
 });
 
+test("latents lose the mean and deviation that the denoiser does not know", async () => {
+  const [means, deviations] = [
+    [-1.5, 1.875, -1.25, 2.5],
+    [8, 4, 2, 1],
+  ];
+  const inWeights = vaeEncoderGraph({ ...vae, latents: { means: means!, deviations: deviations!, scalingFactor: 0.5 } }, shape);
+  const config = { ...vae.config, latents_mean: means, latents_std: deviations, scaling_factor: 0.5 };
+  const inConfig = vaeEncoderGraph({ ...vae, config }, shape);
+  const mean = await (await openVaeEncoder(runtime, inWeights, "mean"))(pixels);
+  const area = (SIDE / inWeights.factor) ** 2;
+  const expected = mean.map((v, i) => {
+    const channel = Math.floor(i / area) % 4;
+    return ((v - means![channel]!) * 0.5) / deviations![channel]!;
+  });
+  for (const graph of [inWeights, inConfig])
+    expect(await (await openVaeEncoder(runtime, graph, "latents"))(pixels)).toMatchGolden(expected, 1e-6, { relative: true });
+  const wrong = { ...vae.config, latents_mean: [1], latents_std: [1] };
+  expect(() => vaeEncoderGraph({ ...vae, config: wrong }, shape)).toThrow(expect.objectContaining({ code: "model/config" }));
+});
+
 test("the autoencoder's output equals the decoder's output for the means", async () => {
   const graph = vaeEncoderGraph(vae, shape);
   const { decode, config, factor } = vaeGraph(model);

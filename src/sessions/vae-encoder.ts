@@ -1,7 +1,7 @@
 import type { FloatArray } from "../core/array.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
-import { add, mul } from "../graph/ops/elementwise.ts";
-import { input } from "../graph/ops/source.ts";
+import { add, mul, sub } from "../graph/ops/elementwise.ts";
+import { constant, input } from "../graph/ops/source.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import { Weights } from "../graph/weights.ts";
 import { type VaeConfig, vaeDecode, vaeEncode } from "../models/vae.ts";
@@ -11,7 +11,7 @@ import type { ModelComponent } from "../weights/model.ts";
 import type { Outputs } from "./graphs.ts";
 
 /** Config and weights of a VAE. */
-export type VaeFiles = Pick<ModelComponent, "config" | "tensors">;
+export type VaeFiles = Pick<ModelComponent, "config" | "tensors" | "latents">;
 
 /** Graph of the VAE's encoder. */
 export interface VaeEncoderGraph {
@@ -28,7 +28,12 @@ export interface VaeEncoderGraph {
  */
 export function vaeEncoderGraph(vae: VaeFiles, shape: Shape): VaeEncoderGraph {
   const { mean, config } = meanOf(vae, shape);
-  const latents = mul(add(mean, -config.shiftFactor), config.scalingFactor);
+  const { latentsMean, latentsStd, scalingFactor } = config;
+  const perChannel = (values: readonly number[]): Tensor => constant(values, [1, values.length, 1, 1]);
+  const latents =
+    latentsMean === undefined || latentsStd === undefined
+      ? mul(add(mean, -config.shiftFactor), scalingFactor)
+      : mul(sub(mean, perChannel(latentsMean)), perChannel(latentsStd.map((deviation) => scalingFactor / deviation)));
   return { encode: { mean, latents }, config, factor: 2 ** (config.channels.length - 1) };
 }
 
@@ -38,8 +43,11 @@ export function autoencoderGraph(vae: VaeFiles, shape: Shape): Outputs<"rebuilt"
   return { rebuilt: vaeDecode(mean, weights, config) };
 }
 
-function meanOf({ config: json, tensors }: VaeFiles, shape: Shape): { mean: Tensor; config: VaeConfig; weights: Weights } {
-  const config = vaeConfig(json, tensors);
+function meanOf(
+  { config: json, tensors, latents }: VaeFiles,
+  shape: Shape,
+): { mean: Tensor; config: VaeConfig; weights: Weights } {
+  const config = vaeConfig(json, tensors, latents);
   const weights = new Weights(new Checkpoint(tensors, "vae"));
   return { mean: vaeEncode(input("pixels", shape), weights, config).mean, config, weights };
 }

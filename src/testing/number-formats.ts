@@ -69,8 +69,8 @@ export async function allMade(tensors: Tensors): Promise<Map<string, Made>> {
 }
 
 /** A safetensors file, as bytes. */
-export function safetensorsOf(tensors: ReadonlyMap<string, Made>): Uint8Array {
-  const header: Record<string, unknown> = {};
+export function safetensorsOf(tensors: ReadonlyMap<string, Made>, metadata?: Readonly<Record<string, string>>): Uint8Array {
+  const header: Record<string, unknown> = metadata === undefined ? {} : { __metadata__: metadata };
   let end = 0;
   for (const [name, { dtype, shape, data }] of tensors) {
     if (data.length !== elementCount(shape) * DTYPE_BYTES[dtype]) throw new Error(`${name}: ${data.length} bytes for [${shape}]`);

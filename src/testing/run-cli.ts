@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Command } from "commander";
 import { type CliTools, runCli } from "../cli/run-cli.ts";
 import type { CliIo } from "../cli/terminal/io.ts";
@@ -6,7 +8,7 @@ import { UserError } from "../core/errors.ts";
 const ioOf = (out: (text: string) => void, err: (text: string) => void): CliIo => ({
   stdout: { write: out },
   stderr: { write: err },
-  env: {},
+  env: { PHOTOMAKER_CONFIG: join(tmpdir(), "photomaker-without-settings.json") }, // not those of whoever runs the tests
   signal: new AbortController().signal,
   now: () => performance.now(),
   peakMemory: () => 0,

@@ -53,9 +53,7 @@ export function personTokens(
   const at = findTrigger([tokenizer.begin, ...flat], triggerId, { trigger, prompt, what, window: anywhere }) - 1;
   const given = `The ${what} is: "${prompt}".`;
   const before = tokens.slice(0, at);
-  const isWord = (token: TokenOrBreak): boolean =>
-    token !== "break" && (token.vector !== undefined || !isPunctuation(tokenizer.decode([token.id])));
-  const classAt = before.findLastIndex(isWord);
+  const classAt = marksFrom(before, tokenizer) - 1;
   if (classAt < 0)
     throw new UserError(
       "prompt/class-missing",
@@ -88,12 +86,23 @@ export function personTokens(
       `Move the person to the beginning of the prompt, or give no more than ${inPlaces(free)}.`,
     );
   const notices: Notice[] = [];
-  const several = prompt.slice(0, prompt.indexOf(trigger)).replace(TRAILING, "").split(/\s+/u).at(-1)!;
+  const words = prompt
+    .slice(0, prompt.indexOf(trigger))
+    .split(/\s+/u)
+    .map((text) => text.replace(AROUND, ""));
+  const named = words.filter((text) => text !== "");
+  const several = named.at(-1) ?? "";
   const word = tokenizer.words(several).flat();
   if (word.length > 1)
     notices.push({
       code: "prompt/class-several-tokens",
       message: `The class word "${several}" is ${word.length} tokens long, and only its last one is replaced by the person: prefer man, woman, boy, girl or person.`,
+    });
+  const meant = named.findLast((text) => PERSON_WORD.test(text));
+  if (meant !== undefined && !PERSON_WORD.test(several))
+    notices.push({
+      code: "prompt/class-unusual",
+      message: `The person takes the place of "${several}", the last word before "${trigger}". If "${meant}" is meant, write "${meant} ${trigger}".`,
     });
   if (used < repeats)
     notices.push({
@@ -110,8 +119,30 @@ export function personTokens(
   };
 }
 
-/** What may stand between a class word and its trigger word. */
-const MARKS = "\\s,;:.!?()\\[\\]{}<>\"'`\u2018\u2019\u201c\u201d|/\\\\\u2013\u2014-";
-const TRAILING = new RegExp(`[${MARKS}]+$`);
-const ALL_MARKS = new RegExp(`^[${MARKS}]*$`);
-const isPunctuation = (text: string): boolean => ALL_MARKS.test(text);
+/** Words for people, as captions have them. */
+const PERSON_WORD =
+  /^(wo)?m[ae]n$|^(boy|girl|guy|lady|kid|bab(y|ie)|teenager|teen|toddler|person|gentlem[ae]n|(fe)?male|adult)s?$|^(child(ren)?|people|ladies|babies)$/i;
+
+/** What may stand between a class word and its trigger word: punctuation, signs and emoji. */
+const MARKS = "[\\s\\p{P}\\p{S}\\u200d\\ufe0f]";
+const AROUND = new RegExp(`^${MARKS}+|${MARKS}+$`, "gu");
+const ALL_MARKS = new RegExp(`^${MARKS}*$`, "u");
+/** Tokens that a sign may be cut into: one for each byte. */
+const MOST_PIECES = 4;
+
+/** Where the marks at the end of a text begin. */
+function marksFrom(tokens: readonly TokenOrBreak[], tokenizer: Tokenizer): number {
+  let from = tokens.length;
+  for (let i = from - 1; i >= 0 && from - i <= MOST_PIECES; i--) {
+    const token = tokens[i]!;
+    if (token === "break") from = i;
+    else if (token.vector !== undefined) break;
+    else if (isMarks(tokens.slice(i, from), tokenizer)) from = i;
+  }
+  return from;
+}
+
+function isMarks(tokens: readonly TokenOrBreak[], tokenizer: Tokenizer): boolean {
+  const text = tokenizer.decode(tokens.flatMap((token) => (token === "break" ? [] : [token.id])));
+  return !text.includes("\ufffd") && ALL_MARKS.test(text);
+}

@@ -28,6 +28,10 @@ export interface PromptTag {
   readonly kind: string;
   readonly name: string;
   readonly weight: number;
+  /** How much of it each block takes, behind `lbw=`. */
+  readonly blocks?: readonly number[];
+  /** What else stands in it, such as "start=5". */
+  readonly rest: readonly string[];
   readonly written: string;
 }
 
@@ -43,6 +47,16 @@ export const BRACKET_WEIGHT = 1.1;
 /** `:` and `|` inside square brackets, until it is known what they mean. */
 type Mark = { readonly kind: "mark"; readonly mark: ":" | "|" };
 type Open = { readonly bracket: "(" | "[" | ""; readonly nodes: (PromptNode | Mark)[]; readonly at: number };
+
+/** Brackets within brackets: more are a slip. */
+const MOST_OPEN = 100;
+
+const tooDeep = (what: string): UserError =>
+  new UserError(
+    "prompt/nesting",
+    `The ${what} has more than ${MOST_OPEN} brackets within each other.`,
+    "Write a weight as a number, as in (word:1.5), and \\( for a bracket itself.",
+  );
 
 const EMBEDDING = /^embedding:([^\s,:()[\]|<>]+)/;
 const TAG = /^<(\w+):([^<>]+)>/;
@@ -60,7 +74,7 @@ const BREAK = /^BREAK(?![\p{L}\p{N}_])/u;
  *
  * A bracket that is not closed reaches to the end; one that was not opened is a character like others.
  * @param what the text's name in messages
- * @throws UserError prompt/weight, prompt/schedule, prompt/tag
+ * @throws UserError prompt/weight, prompt/schedule, prompt/tag, prompt/nesting
  * @see AUTOMATIC1111/stable-diffusion-webui 82a973c modules/prompt_parser.py parse_prompt_attention, schedule_parser
  */
 export function parsePrompt(prompt: string, what = "prompt"): PromptTree {
@@ -87,8 +101,10 @@ export function parsePrompt(prompt: string, what = "prompt"): PromptTree {
     else if (tag !== null) tags.push(tagOf(tag, what));
     else if (written !== undefined) here().push({ kind: "break" });
     else if (c === "\\" && /^\\[()[\]\\]/.test(rest)) text(prompt[at + 1]!);
-    else if (c === "(" || c === "[") open.push({ bracket: c, nodes: [], at });
-    else if (c === ")" && open.at(-1)!.bracket === "(") close((nodes) => [roundBracket(nodes as PromptNode[], what)]);
+    else if (c === "(" || c === "[") {
+      if (open.length > MOST_OPEN) throw tooDeep(what);
+      open.push({ bracket: c, nodes: [], at });
+    } else if (c === ")" && open.at(-1)!.bracket === "(") close((nodes) => [roundBracket(nodes as PromptNode[], what)]);
     else if (c === "]" && open.at(-1)!.bracket === "[") close((nodes) => squareBracket(nodes, what));
     else if ((c === ":" || c === "|") && open.at(-1)!.bracket === "[") here().push({ kind: "mark", mark: c });
     else text(c);
@@ -185,25 +201,47 @@ const withoutMarks = (nodes: readonly (PromptNode | Mark)[]): PromptNode[] => {
 const written = (nodes: readonly (PromptNode | Mark)[]): string =>
   nodes.map((node) => (node.kind === "mark" ? node.mark : node.kind === "text" ? node.text : "…")).join("");
 
+/**
+ * Reads a tag: `<lora:name:0.8>`, or `<lora:name:unet=0.8>`; of several strengths (`<lora:name:0.8:0.6>`, `te=0.8`) the first one is taken, or the
+ * UNet's where it is named, and the other said.
+ * @see AUTOMATIC1111/stable-diffusion-webui 82a973c extensions-builtin/Lora/extra_networks_lora.py; hako-mikan/sd-webui-lora-block-weight README
+ */
 function tagOf([whole, kind, content]: RegExpExecArray, what: string): PromptTag {
-  const [name, strength = "1"] = content!.split(":");
-  const weight = Number(strength);
-  if (name!.trim() === "" || strength.trim() === "" || !Number.isFinite(weight))
+  const [name, ...parts] = content!.split(":").map((part) => part.trim());
+  const numberIn = (part: string): number => (part === "" ? Number.NaN : Number(part));
+  const places = parts.filter((part) => !part.includes("="));
+  const given = new Map(parts.filter((part) => part.includes("=")).map((part) => part.split("=", 2) as [string, string]));
+  const blocks = given.get("lbw")?.split(",").map(numberIn);
+  const areNumbers = blocks?.every(Number.isFinite) === true;
+  const strength = given.get("unet") ?? places[0] ?? given.get("te") ?? "1";
+  const weight = numberIn(strength);
+  if (name === "" || !Number.isFinite(weight))
     throw new UserError("prompt/tag", `The ${what} has the tag ${whole}, which cannot be read.`, "Write <lora:name:0.8>.");
-  return { kind: kind!.toLowerCase(), name: name!.trim(), weight, written: whole };
+  const isSame = (part: string): boolean => numberIn(part) === weight;
+  const rest = [
+    ...places.filter((part, i) => (i === 0 ? given.has("unet") : true) && !isSame(part)),
+    ...[...given]
+      .filter(([key, value]) => !((key === "te" || key === "unet") && isSame(value)) && !(key === "lbw" && areNumbers))
+      .map((pair) => pair.join("=")),
+  ];
+  return { ...{ kind: kind!.toLowerCase(), name: name!, weight, rest, written: whole }, ...(areNumbers && { blocks }) };
 }
 
 function extremeNotices(nodes: readonly PromptNode[], what: string): Notice[] {
   const extreme: number[] = [];
-  const look = (list: readonly PromptNode[]): void => {
+  const isExtreme = (weight: number): boolean => weight > 2 || weight < 0;
+  const look = (list: readonly PromptNode[], around: number): void => {
     for (const node of list) {
-      if (node.kind === "weighted" && (node.weight > 2 || node.weight < 0)) extreme.push(node.weight);
-      if (node.kind === "weighted") look(node.nodes);
-      if (node.kind === "schedule") for (const part of [node.before, node.after]) look(part);
-      if (node.kind === "alternate") node.turns.forEach(look);
+      if (node.kind === "weighted") {
+        const weight = around * node.weight;
+        if (isExtreme(weight) && node.nodes.some(({ kind }) => kind !== "weighted")) extreme.push(Number(weight.toFixed(2)));
+        look(node.nodes, weight);
+      }
+      if (node.kind === "schedule") for (const part of [node.before, node.after]) look(part, around);
+      if (node.kind === "alternate") for (const turn of node.turns) look(turn, around);
     }
   };
-  look(nodes);
+  look(nodes, 1);
   if (extreme.length === 0) return [];
   const message = `The ${what} has the weight ${extreme.join(", ")}; 0.5 to 1.5 is usual. If a number in brackets is no weight, write \\( and \\).`;
   return [{ code: "prompt/weight-extreme", message }];

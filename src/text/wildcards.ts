@@ -13,7 +13,8 @@ const MOST = 200;
 export const hasChoices = (text: string): boolean => NAMED.test(text) || VARIANTS.test(text);
 
 /**
- * A prompt with its choices made: `__name__` becomes a line of that wildcard, which may hold choices itself, and `{this|that}` one of the two.
+ * A prompt with its choices made: `__name__` becomes a line of that wildcard, which may hold choices itself, and `{this|that}` one of the two,
+ * `{3::this|that}` three times of four the first; `{2$$a|b|c}` two of them, `{1-2$$ and $$a|b|c}` one or two, with words between.
  * @param wildcards undefined if none are given
  * @throws UserError wildcards/not-given, wildcards/missing, wildcards/empty, wildcards/endless; those of `wildcards`
  * @see adieyal/sd-dynamic-prompts docs/SYNTAX.md
@@ -30,9 +31,34 @@ export async function expandChoices(prompt: string, wildcards: Wildcards | undef
         `The wildcards of the prompt name each other without end: "${text.slice(0, 80)}…".`,
         "Take the wildcard out of its own list.",
       );
-    const chosen = named === null ? random.pick(found[1]!.split("|")) : await chooseLine(named[1]!, wildcards, random);
+    const chosen = named === null ? chooseVariants(found[1]!, random) : await chooseLine(named[1]!, wildcards, random);
     text = text.slice(0, found.index) + chosen + text.slice(found.index + found[0].length);
   }
+}
+
+function chooseVariants(content: string, random: Random): string {
+  const [, low, high, between] = /^\s*(\d*)-?(\d*)\$\$(?:([^|]*?)\$\$)?/.exec(content) ?? [];
+  const written =
+    low === undefined ? content : content.slice(content.indexOf("$$") + 2 + (between === undefined ? 0 : between.length + 2));
+  const variants = written.split("|").map((variant) => {
+    const [head, weight] = /^\s*(\d+(?:\.\d+)?|\.\d+)::/.exec(variant) ?? [];
+    return head === undefined ? { text: variant, weight: 1 } : { text: variant.slice(head.length), weight: Number(weight) };
+  });
+  const pick = (): string => {
+    const weighted = variants.some(({ weight }) => weight !== 1) && variants.some(({ weight }) => weight > 0);
+    const at = weighted
+      ? Number(random.weighted(Object.fromEntries(variants.map(({ weight }, i) => [String(i), weight]))))
+      : random.integer(variants.length);
+    return variants.splice(at, 1)[0]!.text;
+  };
+  if (low === undefined) return pick();
+  const isRange = /^\s*\d*-/.test(content);
+  const least = low === "" ? 0 : Number(low);
+  const most = Math.min(!isRange ? least : high === "" ? variants.length : Number(high), variants.length);
+  const count = least + random.integer(Math.max(1, most - least + 1));
+  return Array.from({ length: Math.min(count, variants.length) }, pick)
+    .map((text) => text.trim())
+    .join(between ?? ", ");
 }
 
 async function chooseLine(name: string, wildcards: Wildcards | undefined, random: Random): Promise<string> {

@@ -1,5 +1,5 @@
 import { UserError } from "../core/errors.ts";
-import { identify, isLoraKey, KIND_NAMES } from "./identify.ts";
+import { encoderPrefix, identify, isLoraKey, KIND_NAMES } from "./identify.ts";
 import { unwrapStateDict } from "./model.ts";
 import type { TensorEntry, Tensors } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
@@ -12,6 +12,8 @@ export interface AdapterFiles {
   readonly idEncoder: Tensors;
   /** Tensors by names such as `unet.….attn1.processor.to_q_lora.down.weight`; none where the LoRA is a file of its own. */
   readonly lora: Tensors;
+  /** Names of tensors that belong to neither. */
+  readonly unused: readonly string[];
 }
 
 const PARTS: Readonly<Record<AdapterFiles["version"], readonly string[]>> = {
@@ -22,21 +24,18 @@ const PARTS: Readonly<Record<AdapterFiles["version"], readonly string[]>> = {
 export const NO_LORA = "It has the ID encoder alone, and lacks the LoRA that belongs to it (lora_weights).";
 export const LORA_APART = "Give that file too, with --lora, or the adapter as it is published, which has both.";
 
-/** What stands before the names of an ID encoder's tensors: nothing, in files whose writers took it off. */
-const ENCODERS = ["id_encoder.", "pmid.", "photomaker.id_encoder.", ""] as const;
+const LORA = /^(?:.*[./])?lora_weights[./]/;
 
 /** The ID encoder and the LoRA among an adapter's tensors, as far as they are there. */
-export function splitAdapter(
-  tensors: Tensors,
-): Pick<AdapterFiles, "idEncoder" | "lora"> & { readonly unused: readonly string[] } {
+export function splitAdapter(tensors: Tensors): Pick<AdapterFiles, "idEncoder" | "lora" | "unused"> {
   const names = [...tensors.keys()];
-  const prefix = ENCODERS.find((start) => names.some((name) => name.startsWith(`${start}fuse_module.`))) ?? "id_encoder.";
-  const named = names.filter((name) => name.startsWith("lora_weights."));
-  const isLora = (name: string): boolean => (named.length > 0 ? name.startsWith("lora_weights.") : isLoraKey(name));
+  const prefix = names.map(encoderPrefix).find((start) => start !== undefined) ?? "id_encoder.";
+  const named = names.some((name) => LORA.test(name));
+  const isLora = (name: string): boolean => (named ? LORA.test(name) : isLoraKey(name));
   const [idEncoder, lora, unused] = [new Map<string, TensorEntry>(), new Map<string, TensorEntry>(), [] as string[]];
   for (const [name, entry] of tensors) {
-    const [into, start] = isLora(name) ? [lora, "lora_weights."] : [idEncoder, prefix];
-    const short = name.startsWith(start) ? name.slice(start.length) : name;
+    const into = isLora(name) ? lora : idEncoder;
+    const short = into === lora ? name.replace(LORA, "") : name.slice(prefix.length);
     if (into === idEncoder && !name.startsWith(prefix)) unused.push(name);
     else into.set(short, { ...entry, name: short });
   }
@@ -57,11 +56,11 @@ export function adapterOf(file: TensorFile): AdapterFiles {
       `${file.path} is ${KIND_NAMES[kind]}, not a PhotoMaker adapter.`,
       "Give photomaker-v1.bin or photomaker-v2.bin, such as those of TencentARC/PhotoMaker and TencentARC/PhotoMaker-V2.",
     );
-  const { idEncoder, lora } = splitAdapter(tensors);
+  const { idEncoder, lora, unused } = splitAdapter(tensors);
   const missing = missingParts(version, idEncoder);
   if (missing.length > 0)
     throw new UserError("adapter/incomplete", `${file.path} lacks ${missing.join(", ")}.`, "Download the adapter again.");
-  return { version, path: file.path, idEncoder, lora };
+  return { version, path: file.path, idEncoder, lora, unused };
 }
 
 /** Parts of an ID encoder that are not there, such as "vision_model". */

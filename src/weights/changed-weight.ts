@@ -1,5 +1,6 @@
 import type { LoraPatch } from "./lora-match.ts";
-import { changeWeight, type LoraPart, type Parts } from "./lora-methods.ts";
+import type { LoraPart, Parts } from "./lora-methods/method.ts";
+import { changeWeight } from "./lora-methods.ts";
 import { readFloats } from "./read-tensor.ts";
 import { elementCount, type TensorEntry } from "./tensor-entry.ts";
 

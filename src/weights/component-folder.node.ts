@@ -1,9 +1,9 @@
-import { readdir, readlink } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { type ErrorCode, UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { openTensors } from "./open-tensors.node.ts";
-import { readJsonObject } from "./read-json.node.ts";
+import { readJsonObject, refuseBrokenLink } from "./read-json.node.ts";
 import type { TensorEntry, Tensors } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
@@ -26,6 +26,7 @@ interface Candidate {
 const SAFETENSORS = /^(diffusion_pytorch_model|model)(?:\.([\w-]+))?\.safetensors(\.index(?:\.([\w-]+))?\.json)?$/;
 const PICKLED = /^(diffusion_pytorch_model|pytorch_model)(?:\.([\w-]+))?\.bin(\.index(?:\.([\w-]+))?\.json)?$/;
 const PART = /-\d+-of-\d+/;
+const SHARD = /^(diffusion_pytorch_model|model|pytorch_model)\b.*-\d+-of-\d+.*\.(safetensors|bin)$/;
 const VARIANTS = ["", "fp16", "bf16"];
 
 /** What a file is by its name: `model.bf16.safetensors`, `model.safetensors.index.bf16.json` and `model.bf16.safetensors.index.json`. */
@@ -55,6 +56,13 @@ export async function readComponentFolder(folder: string): Promise<ComponentWeig
   const present = (await readdir(folder).catch(() => [])).sort();
   const candidates = present.flatMap((name) => candidateOf(name) ?? []).sort((a, b) => a.rank - b.rank);
   const [best] = candidates;
+  const part = present.find((name) => SHARD.test(name));
+  if (best === undefined && part !== undefined)
+    throw new UserError(
+      "model/shard-index",
+      `${folder} has weights in parts, such as ${part}, and no index of them.`,
+      "Download the model again, with the files whose names end in .index.json.",
+    );
   if (best === undefined) return undefined;
   const chosen = best.name;
   const others = candidates.slice(1).map(({ name }) => name);
@@ -71,28 +79,22 @@ export async function readComponentFolder(folder: string): Promise<ComponentWeig
 }
 
 /**
- * Opens a file of weights, and tells a link whose file is gone, as an interrupted download leaves it in the hub's cache, from a file that
- * is not there.
+ * Opens a file of weights, as openTensors does.
  * @throws UserError model/broken-link, and those of openTensors
  */
 export async function openLinked(path: string): Promise<TensorFile> {
   try {
     return await openTensors(path);
   } catch (error) {
-    const target =
-      error instanceof UserError && error.code === "file/missing" ? await readlink(path).catch(() => undefined) : undefined;
-    if (target === undefined) throw error;
-    throw new UserError(
-      "model/broken-link",
-      `${path} is a link to ${resolve(dirname(path), target)}, which does not exist.`,
-      "Download the model again: the file is missing from the hub's cache.",
-    );
+    if (error instanceof UserError && error.code === "file/missing") await refuseBrokenLink(path);
+    throw error;
   }
 }
 
 async function readShards(index: string, folder: string): Promise<{ tensors: Tensors; files: string[] }> {
   const refuse = (code: ErrorCode, problem: string) =>
     new UserError(code, `${index}: ${problem}`, "Download the model again, with all its parts.");
+  await refuseBrokenLink(index);
   const { weight_map: map } = await readJsonObject(index);
   if (typeof map !== "object" || map === null) throw refuse("model/shard-index", "it has no weight_map.");
   const wanted = Object.entries(map);

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { goldenPath, hasGolden } from "../testing/golden.ts";
+import { type Made, safetensorsOf, single } from "../testing/number-formats.ts";
+import { singleFileBytes, singleFileHeader } from "../testing/single-file.ts";
 import { describe } from "./describe.node.ts";
 
 let folder: string;
@@ -19,6 +21,22 @@ test("a model's folder", async () => {
   expect(unet!.bytes).toBe(unet!.parameters * 2);
   expect(unet!.dtypes).toEqual({ F16: unet!.parameters });
   expect(vae!.dtypes).toEqual({ F32: vae!.parameters });
+});
+
+test("what the UNet predicts is told, and where it was read", async () => {
+  expect((await describe(goldenPath("tiny-sdxl"))).prediction).toEqual({
+    name: "epsilon",
+    zeroTerminalSnr: false,
+    from: "scheduler/scheduler_config.json",
+  });
+  const bytes = await singleFileBytes();
+  const tensors = new Map<string, Made>(
+    [...bytes].map(([name, data]) => [name, { dtype: "F16", shape: singleFileHeader[name]![1], data }]),
+  );
+  const path = join(folder, "cosxl.safetensors");
+  await writeFile(path, safetensorsOf(tensors.set("edm_vpred.sigma_max", single([120]))));
+  const cosxl = await describe(path);
+  expect(cosxl).toMatchObject({ prediction: { name: "edm-v", from: "the tensor edm_vpred.sigma_max" }, remarks: [] });
 });
 
 test("a folder that lacks something is described as unusable, with what is missing", async () => {

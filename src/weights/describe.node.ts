@@ -9,9 +9,10 @@ import { loraMethods } from "./lora-methods.ts";
 import { type ModelFiles, unwrapStateDict } from "./model.ts";
 import { openModel } from "./open-model.node.ts";
 import { openTensors } from "./open-tensors.node.ts";
+import type { ModelPrediction } from "./prediction.ts";
 import { exists, isFolder } from "./read-json.node.ts";
 import { COMPONENTS, PREFIXES, splitSingleFile } from "./sdxl-single-file.ts";
-import { byteLength, elementCount, type StoredDType, type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts";
+import { elementCount, storedAs, type TensorEntry, type Tensors, withoutPrefix } from "./tensor-entry.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
 export interface PartDescription {
@@ -19,8 +20,8 @@ export interface PartDescription {
   readonly tensors: number;
   readonly parameters: number;
   readonly bytes: number;
-  /** Number of parameters of each element type */
-  readonly dtypes: Readonly<Partial<Record<StoredDType, number>>>;
+  /** Number of parameters of each number format, such as "F16" and "Q4_K" */
+  readonly dtypes: Readonly<Record<string, number>>;
 }
 
 /** Description of a file or folder: plain data for `inspect`. */
@@ -37,6 +38,8 @@ export interface Description {
   readonly missing: readonly string[];
   /** Facts that the user should know: unused tensors, which of several files is used, why it would be refused. */
   readonly remarks: readonly string[];
+  /** Of a model: what its UNet predicts, and where that was read. */
+  readonly prediction?: ModelPrediction;
   readonly lora?: {
     readonly spelling: string;
     /** Such as "LoRA" and "LoHa" */
@@ -55,8 +58,8 @@ export interface Description {
  * const { title } = await describe("model.safetensors");
  * console.log(title); // a PhotoMaker V1 adapter
  * ```
- * @throws UserError inspect/nothing for a folder without weights; file/*, weights/*, safetensors/*, torch/*, zip/*, pickle/* if a file cannot
- *   be read at all
+ * @throws UserError inspect/nothing for a folder without weights; file/*, weights/*, safetensors/*, torch/*, zip/*, pickle/*, gguf/* if a
+ *   file cannot be read at all
  */
 export async function describe(path: string): Promise<Description> {
   const absolute = resolve(path);
@@ -72,12 +75,14 @@ async function describeFile(file: TensorFile): Promise<Description> {
     case "sdxl": {
       const { components, unknown } = splitSingleFile(tensors);
       const present = COMPONENTS.filter((name) => components[name].size > 0);
+      const opened = await tryModel(path);
       return {
         ...base,
         // counted as stored: in_proj, which becomes three tensors, is one in the file
         components: present.map((name) => count(name, withoutPrefix(tensors, PREFIXES[name]).values())),
         missing: COMPONENTS.filter((name) => !present.includes(name)),
-        remarks: [...unused(unknown), ...(await refusals(path))],
+        remarks: [...unused(unknown), ...refusalOf(opened)],
+        ...predictionOf(opened),
       };
     }
     case "photomaker-v1":
@@ -120,7 +125,15 @@ async function describeFolder(path: string): Promise<Description> {
     const opened = await tryModel(path);
     const kind = opened instanceof UserError ? "folder" : "sdxl";
     const title = kind === "sdxl" ? "a diffusers folder of an SDXL model" : "a diffusers folder that cannot be used";
-    return { ...base, kind, title, components: parts, missing, remarks: [...remarks, ...refusalOf(opened)] };
+    return {
+      ...base,
+      kind,
+      title,
+      components: parts,
+      missing,
+      remarks: [...remarks, ...refusalOf(opened)],
+      ...predictionOf(opened),
+    };
   }
   const weights = await readComponentFolder(path);
   if (weights !== undefined) {
@@ -136,7 +149,7 @@ async function describeFolder(path: string): Promise<Description> {
       remarks,
     };
   }
-  const files = (await readdir(path)).filter((name) => /\.(safetensors|bin|pth?|ckpt)$/.test(name)).sort();
+  const files = (await readdir(path)).filter((name) => /\.(safetensors|gguf|bin|pth?|ckpt)$/.test(name)).sort();
   if (files.length === 0)
     throw new UserError(
       "inspect/nothing",
@@ -163,7 +176,8 @@ const tryModel = (path: string): Promise<ModelFiles | UserError> =>
 const refusalOf = (opened: ModelFiles | UserError): string[] =>
   opened instanceof UserError ? [`${opened.message} ${opened.remedy}`] : [];
 
-const refusals = async (path: string): Promise<string[]> => refusalOf(await tryModel(path));
+const predictionOf = (opened: ModelFiles | UserError): Pick<Description, "prediction"> =>
+  opened instanceof UserError ? {} : { prediction: opened.prediction };
 
 const unused = (names: readonly string[]): string[] =>
   names.length === 0
@@ -218,7 +232,7 @@ function spellingOf(tensors: Tensors): string {
   if (any(/^lora_unet_(input_blocks|middle_block|output_blocks)_/)) return "kohya, names of the original UNet";
   if (any(/^(lora_(unet|te[12]?)|oft_unet)[_.]/)) return "kohya, names of diffusers";
   if (any(/^lycoris_/)) return "LyCORIS";
-  if (any(/\.lora_[AB]\./)) return "PEFT";
+  if (any(/\.lora_[AB]\.|\.b?oft_R(\.|$)/)) return "PEFT";
   if (any(/\.processor\./)) return "old diffusers";
   if (any(/\.lora(_linear_layer)?\.(down|up)\./)) return "diffusers";
   if (any(/^(text_encoders\.)?clip_[lg]\.|^diffusion_model\./)) return "names of node programs";
@@ -237,14 +251,15 @@ function byFirstSegment(tensors: Tensors): PartDescription[] {
 }
 
 function count(name: string, entries: Iterable<TensorEntry>): PartDescription {
-  const dtypes: Partial<Record<StoredDType, number>> = {};
+  const dtypes: Record<string, number> = {};
   let [tensors, parameters, bytes] = [0, 0, 0];
   for (const entry of entries) {
     const n = elementCount(entry.shape);
     tensors++;
     parameters += n;
-    bytes += byteLength(entry);
-    dtypes[entry.dtype] = (dtypes[entry.dtype] ?? 0) + n;
+    const stored = storedAs(entry);
+    bytes += stored.bytes;
+    dtypes[stored.format] = (dtypes[stored.format] ?? 0) + n;
   }
   return { name, tensors, parameters, bytes, dtypes };
 }

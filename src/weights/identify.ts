@@ -1,3 +1,4 @@
+import { findComponents } from "./find-component.ts";
 import { parseLoraKey } from "./lora-key.ts";
 import type { Tensors } from "./tensor-entry.ts";
 
@@ -19,6 +20,7 @@ export type Kind =
   | "textual-inversion"
   | "unet"
   | "unet-sdxl"
+  | "sdxl-parts"
   | "vae"
   | "tiny-vae"
   | "tiny-vae-encoder"
@@ -45,6 +47,7 @@ export const KIND_NAMES: Readonly<Record<Kind, string>> = {
   "textual-inversion": "a textual inversion embedding",
   unet: "a UNet that is not SDXL's, alone",
   "unet-sdxl": "an SDXL UNet alone",
+  "sdxl-parts": "a file with parts of a model",
   vae: "a VAE alone",
   "tiny-vae": "a tiny autoencoder (TAESD)",
   "tiny-vae-encoder": "the encoder alone of a tiny autoencoder (TAESD)",
@@ -63,14 +66,20 @@ export function isLoraKey(name: string): boolean {
   return key !== undefined && (!COMMON_ROLES.has(key.role) || /^(lora|lycoris)_/.test(name));
 }
 
+/**
+ * What stands before the names of an ID encoder's tensors, as one of them shows: `id_encoder.`, `pmid.`, what a program puts around the modules
+ * that it saves (`photomaker.id_encoder.`, `module.id_encoder.`), or nothing, in files whose writers took it off.
+ */
+export const encoderPrefix = (name: string): string | undefined =>
+  /^((?:[\w-]+[./])*?)(?:fuse_module|qformer_perceiver)\./.exec(name)?.[1];
+
 /** The kind of a file or component, by its tensors' names and shapes. */
 export function identify(tensors: Tensors): Kind {
   const names = [...tensors.keys()];
   const any = (pattern: RegExp) => names.some((name) => pattern.test(name));
-  const inputs = (name: string) => tensors.get(name)?.shape[1];
 
-  if (any(/^((photomaker\.)?id_encoder\.|pmid\.)?qformer_perceiver\./)) return "photomaker-v2";
-  if (any(/^((photomaker\.)?id_encoder\.|pmid\.)?fuse_module\./)) return "photomaker-v1";
+  if (names.some((name) => encoderPrefix(name) !== undefined))
+    return any(/(^|[./])qformer_perceiver\./) ? "photomaker-v2" : "photomaker-v1";
   if (any(/^ip_adapter\.|^image_proj\./)) return "ip-adapter";
   if (any(/^(control_model\.|controlnet_cond_embedding\.|input_hint_block\.|(controlnet_)?down_blocks\.\d+\.zero_conv)/))
     return "controlnet";
@@ -80,13 +89,26 @@ export function identify(tensors: Tensors): Kind {
   if (any(/^(model\.diffusion_model\.)?(double_blocks|single_blocks|single_transformer_blocks)\./)) return "flux";
   if (any(/^cond_stage_model\.transformer\./)) return "sd1";
   if (any(/^cond_stage_model\.model\./)) return "sd2";
-  if (any(/^model\.diffusion_model\./)) return singleFileUnet(tensors);
+  const single = any(/^model\.diffusion_model\./) ? singleFileUnet(tensors) : "unknown";
+  if (single !== "unknown") return single;
   if (names.length <= 4 && any(/^(clip_[lg]|emb_params|string_to_param\b.*|<.+>)$/)) return "textual-inversion";
+  const canonical = kindOfComponent(tensors);
+  if (canonical !== "unknown") return canonical;
+  const found = [...findComponents(tensors).values()];
+  const places = new Set(found.map(({ place }) => place));
+  if (places.size > 1) return "sdxl-parts";
+  return found.length === 0 ? "unknown" : kindOfComponent(found[0]!.tensors);
+}
+
+/** The kind of a component by the names of diffusers and transformers. */
+export function kindOfComponent(tensors: Tensors): Kind {
+  const names = [...tensors.keys()];
+  const any = (pattern: RegExp) => names.some((name) => pattern.test(name));
   if (any(/^conv_in\.weight$/) && any(/^down_blocks\./)) return any(/^add_embedding\./) ? "unet-sdxl" : "unet";
   if (any(/^decoder\.conv_in\.weight$/) && any(/^encoder\.conv_in\.weight$/)) return "vae";
   if (any(/^(decoder\.layers\.0|1)\.weight$/) && any(/^(decoder\.layers\.2|3)\.conv\.0\.weight$/)) return "tiny-vae";
   if (any(/^(encoder\.layers\.)?0\.weight$/) && any(/^(encoder\.layers\.)?1\.conv\.0\.weight$/)) return "tiny-vae-encoder";
-  if (any(/^text_model\.embeddings\./)) return inputs("text_projection.weight") ? "clip-text-projection" : "clip-text";
+  if (any(/^text_model\.embeddings\./)) return tensors.has("text_projection.weight") ? "clip-text-projection" : "clip-text";
   if (any(/^vision_model\./)) return "clip-vision";
   return "unknown";
 }

@@ -9,6 +9,10 @@ const REMEDIES: { readonly [K in Kind]?: (path: string) => string } = {
   "photomaker-v1": () => "Give it with --adapter.",
   "photomaker-v2": () => "Give it with --adapter.",
   sdxl: () => "Give it with --model.",
+  "unet-sdxl": () => "Take it out of --lora, and give it with --unet.",
+  vae: () => "Take it out of --lora, and give it with --vae.",
+  "clip-text": () => "Take it out of --lora, and give it with --text-encoder.",
+  "clip-text-projection": () => "Take it out of --lora, and give it with --text-encoder-2 or --text-encoder.",
   "tiny-vae": () => "Give it with --tiny-vae.",
   "textual-inversion": (path) =>
     `Give it with --embeddings ${path} (embeddings in code), and write embedding:${nameOf(path)} in the prompt or the negative prompt.`,

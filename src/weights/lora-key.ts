@@ -21,12 +21,14 @@ const ROLES: readonly (readonly [RegExp, (name: string) => string])[] = [
   [/^(.+)\.(alpha|rescale|on_input)$/, (part) => part],
   [/^(.+)\.(hada_[wt][12](?:_[ab])?|lokr_(?:w[12](?:_[ab])?|t2)|oft_blocks)(?:\.weight)?$/, (part) => part],
   [/^(.+)\.(a1|a2|b1|b2|bm)\.weight$/, (part) => part],
+  [/^(.+)\.(oft_R)(?:\.[^.]+)?\.weight$/, (part) => part],
+  [/^(.+)\.(boft_[Rs])(?:\.[^.]+)?$/, (part) => part],
   [/^(.+)\.(ia3_l)(?:\.[^.]+)?$/, (part) => part],
   [/^(.+)\.(diff|w_norm)$/, () => "diff"],
   [/^(.+)\.(diff_b|b_norm)$/, () => "diff_b"],
   [/^((?:lora|lycoris)_.+)\.(weight)$/, () => "ia3"],
   [
-    /^(.+)\.(set_weight|reshape_weight|oft_diag|(?:oft|boft)_[Rrs](?:\.[^.]+)?(?:\.weight)?|bias_(?:values|indices|size))$/,
+    /^(.+)\.(set_weight|reshape_weight|oft_diag|oft_(?:r|embedding_R)(?:\.[^.]+)?(?:\.weight)?|bias_(?:values|indices|size))$/,
     (part) => part,
   ],
 ];
@@ -88,8 +90,8 @@ const textModule = (path: string): string =>
 const UNSUPPORTED: readonly (readonly [RegExp, string])[] = [
   [/^set_weight$/, "replaced weights (set_weight)"],
   [/^reshape_weight$/, "weights of another shape (reshape_weight)"],
-  [/^oft_(diag|[Rr])/, "OFT as PEFT writes it"],
-  [/^boft_/, "BOFT as PEFT writes it"],
+  [/^oft_(diag|r)/, "OFT as early PEFT wrote it"],
+  [/^oft_embedding_R/, "OFT of embeddings"],
   [/^bias_(values|indices|size)$/, "sparse biases"],
 ];
 

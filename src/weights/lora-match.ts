@@ -1,6 +1,8 @@
 import { UserError } from "../core/errors.ts";
 import { LORA_COMPONENTS, type LoraComponent, parseLoraKey, unsupportedRole } from "./lora-key.ts";
-import { LORA_METHODS, type LoraMethod, magnitudeFits } from "./lora-methods.ts";
+import type { LoraMethod } from "./lora-methods/method.ts";
+import { OFT_TERMS } from "./lora-methods/peft-oft.ts";
+import { LORA_METHODS, magnitudeFits } from "./lora-methods.ts";
 import { readManyFloats, readValues } from "./read-tensor.ts";
 import { rename } from "./rename.ts";
 import type { TensorEntry, Tensors } from "./tensor-entry.ts";
@@ -101,6 +103,7 @@ export async function matchLora(
     const { component, path, roles } = group;
     const shapes = targets[component]!;
     await nameInputs(roles);
+    nameTurns(component, roles, config);
     const alpha = roles.has("alpha") ? alphas.get(roles.get("alpha")!)! : undefined;
     const methods = WEIGHT_METHODS.filter((one) => one.parts.some((part) => roles.has(part)));
     const [method] = methods;
@@ -123,7 +126,7 @@ export async function matchLora(
       if (entry !== undefined) refuseMagnitude(entry, method, group, shapes.get(`${path}.weight`)!.shape);
       const { down, up } = parts;
       const rank = method.rank?.(shapesOf(parts));
-      const scale = alpha === undefined && rank !== undefined ? config(component, path, rank) : undefined;
+      const scale = alpha === undefined && rank !== undefined ? config.scale(component, path, rank) : undefined;
       if (method === LORA_METHODS.LORA && parts.mid === undefined && entry === undefined && !EMBEDDING.test(path))
         layers.push({ component, path, down: down!, up: up!, scale: scale ?? alpha! / rank! });
       else
@@ -147,7 +150,7 @@ export async function matchLora(
           `"${entry.name}" [${entry.shape}] changes the bias of ${path} of the ${component}, which ${shape === undefined ? "has none" : `is [${shape}]`}.`,
           REMEDY,
         );
-      const scale = alpha === undefined && down !== undefined ? config(component, path, down.shape[0]!) : undefined;
+      const scale = alpha === undefined && down !== undefined ? config.scale(component, path, down.shape[0]!) : undefined;
       patches.push({ component, target, method: bias, parts, alpha: scale === undefined ? alpha : scale * down!.shape[0]! });
     }
   }
@@ -191,6 +194,27 @@ async function nameInputs(roles: Map<string, TensorEntry>): Promise<void> {
   roles.delete("ia3");
   roles.delete("on_input");
   roles.set(Number((await readValues(onInput)).values[0]) === 0 ? "ia3_rows" : "ia3_columns", vector);
+}
+
+/**
+ * OFT of PEFT is by a series unless its config says that it is exact.
+ * @throws UserError lora/unsupported for a series of another length
+ */
+function nameTurns(component: LoraComponent, roles: Map<string, TensorEntry>, { told }: PeftConfig): void {
+  const triangles = roles.get("oft_R");
+  if (triangles === undefined) return;
+  if (told(component, "use_cayley_neumann") === false) {
+    roles.delete("oft_R");
+    roles.set("oft_R_exact", triangles);
+    return;
+  }
+  const terms = told(component, "num_cayley_neumann_terms") ?? OFT_TERMS;
+  if (terms !== OFT_TERMS)
+    throw new UserError(
+      "lora/unsupported",
+      `This LoRA uses OFT with ${String(terms)} terms of its series ("${triangles.name}"), which is not supported.`,
+      UNSUPPORTED_REMEDY,
+    );
 }
 
 /** The model's modules by every spelling that a file may use, dots as underscores. */
@@ -283,26 +307,31 @@ async function readAlphas(entries: readonly TensorEntry[]): Promise<ReadonlyMap<
   return out;
 }
 
+/** A PEFT file's metadata. */
+interface PeftConfig {
+  /** alpha / rank, or 1 where nothing is given. */
+  scale(component: LoraComponent, path: string, rank: number): number;
+  /** A field of the config, undefined where it has none. */
+  told(component: LoraComponent, field: string): unknown;
+}
+
 /**
- * Scales given in a PEFT file's metadata; 1 where it gives none.
+ * @throws UserError lora/metadata
  * @see diffusers src/diffusers/loaders/lora_base.py: LORA_ADAPTER_METADATA_KEY; peft LoraConfig
  */
-function peftConfig(
-  metadata: Readonly<Record<string, string>>,
-): (component: LoraComponent, path: string, rank: number) => number {
-  const text = metadata.lora_adapter_metadata;
-  if (text === undefined) return () => 1;
+function peftConfig(metadata: Readonly<Record<string, string>>): PeftConfig {
   let config: Record<string, unknown>;
   try {
-    config = JSON.parse(text) as Record<string, unknown>;
+    config = (JSON.parse(metadata.lora_adapter_metadata ?? "{}") ?? {}) as Record<string, unknown>;
   } catch (cause) {
     throw new UserError("lora/metadata", "The LoRA's lora_adapter_metadata is not JSON.", "Write the LoRA again.", { cause });
   }
-  return (component, path, rank) => {
+  const scale: PeftConfig["scale"] = (component, path, rank) => {
     const patterns = config[`${component}.alpha_pattern`] as Record<string, number> | undefined;
     const ending = Object.entries(patterns ?? {}).find(([end]) => path === end || path.endsWith(`.${end}`))?.[1];
     const alpha = ending ?? config[`${component}.lora_alpha`];
     if (typeof alpha !== "number") return 1;
     return config[`${component}.use_rslora`] === true ? alpha / Math.sqrt(rank) : alpha / rank;
   };
+  return { scale, told: (component, field) => config[`${component}.${field}`] };
 }

@@ -15,7 +15,7 @@ export const openAdapter = async (path: string): Promise<AdapterFiles> =>
   adapterOf(await openTensors((await isFolder(path)) ? await findInFolder(resolve(path)) : path));
 
 async function findInFolder(folder: string): Promise<string> {
-  const found = (await readdir(folder)).filter((name) => /photomaker.*\.(bin|safetensors|pt)$/i.test(name)).sort();
+  const found = (await readdir(folder)).filter((name) => /photomaker.*\.(bin|safetensors|gguf|pt)$/i.test(name)).sort();
   const stems = new Set(found.map((name) => name.replace(/\.\w+$/, "")));
   if (found.length === 0)
     throw new UserError(

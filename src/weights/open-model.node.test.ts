@@ -211,15 +211,14 @@ test.each([
   expect(model.notices.map(({ code }) => code)).toEqual(["model/v-prediction"]);
 });
 
-test.each<[string, Spec, Record<string, string>]>([
-  ["CosXL", { ...single, "edm_vpred.sigma_max": ["F32", []], "edm_vpred.sigma_min": ["F32", []] }, {}],
-  ["Playground 2.5", { ...single, edm_mean: ["F32", [4]], edm_std: ["F32", [4]] }, {}],
-  ['"flow"', single, { "modelspec.prediction_type": "flow" }],
-])("%s is refused by its name", async (name, spec, metadata) => {
-  const path = join(folder, "x.safetensors");
-  await writeZeros(path, spec, metadata);
-  await expect(openModel(path)).rejects.toMatchObject({ code: "model/prediction", message: expect.stringContaining(name) });
-});
+test.each<[string, Spec, Record<string, string>]>([['"flow"', single, { "modelspec.prediction_type": "flow" }]])(
+  "%s is refused by its name",
+  async (name, spec, metadata) => {
+    const path = join(folder, "x.safetensors");
+    await writeZeros(path, spec, metadata);
+    await expect(openModel(path)).rejects.toMatchObject({ code: "model/prediction", message: expect.stringContaining(name) });
+  },
+);
 
 test("a .ckpt is unwrapped from its state_dict", async () => {
   const values = Object.entries(single).flatMap(([text, [, shape]]) => {

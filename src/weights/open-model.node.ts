@@ -4,23 +4,37 @@ import { UserError } from "../core/errors.ts";
 import type { Notice } from "../core/notice.ts";
 import { checkSdxl, refuseOtherKinds } from "./check-sdxl.ts";
 import { openLinked, readComponentFolder } from "./component-folder.node.ts";
-import { identify } from "./identify.ts";
-import { type ModelComponent, type ModelFiles, unwrapStateDict } from "./model.ts";
+import { findComponents } from "./find-component.ts";
+import { identify, kindOfComponent } from "./identify.ts";
+import { type ModelComponent, type ModelFiles, type ModelParts, unwrapStateDict } from "./model.ts";
+import { configIn, type OpenedPart, type OpenedParts, openParts } from "./open-part.node.ts";
 import type { JsonObject } from "./parse-json.ts";
-import { exists, isFolder, readJsonIfThere, readJsonObject } from "./read-json.node.ts";
-import { COMPONENTS, type ComponentName, isIgnored, MARKS, modernVae, splitSingleFile } from "./sdxl-single-file.ts";
-import type { TensorEntry, Tensors } from "./tensor-entry.ts";
+import { findPrediction, type GivenPrediction, type LatentScale } from "./prediction.ts";
+import { exists, isFolder, readJsonIfThere } from "./read-json.node.ts";
+import {
+  COMPONENTS,
+  type ComponentName,
+  isIgnored,
+  MARKS,
+  modernVae,
+  type SingleFileParts,
+  splitSingleFile,
+} from "./sdxl-single-file.ts";
+import type { Tensors } from "./tensor-entry.ts";
+import { unusedNotice } from "./unused-notice.ts";
 
-export interface OpenModelOptions {
+export interface OpenModelOptions extends GivenPrediction {
   /** For a single file: a folder with `unet/config.json` and so on. Otherwise a folder of the file's name beside it is looked for. */
   readonly config?: string;
+  /** Parts in the place of the model's own, which need not be there then: see {@link openPart}. Absent where they cannot be given. */
+  readonly parts?: ModelParts;
 }
 
 /**
- * Opens an SDXL model: a diffusers folder, or one file in the original layout (safetensors or .ckpt). Checks names
+ * Opens an SDXL model: a diffusers folder, or one file in the original layout (safetensors, .gguf or .ckpt). Checks names
  * and shapes; reads no weights.
  *
- * The path may also be the folder's model_index.json, or one of its components.
+ * The path may also be the folder's model_index.json, or one of its components; and a UNet alone, if the other parts are given.
  *
  * @throws UserError model/broken-link, model/prediction, model/missing-component, model/not-sdxl, model/refiner, model/inpainting, model/wrong-kind,
  *   model/wrong-component, model/not-a-model, model/shard-missing, model/shard-index, config/not-json, file/missing,
@@ -28,7 +42,11 @@ export interface OpenModelOptions {
  */
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<ModelFiles> {
   const absolute = await wholeModel(resolve(path));
-  return (await isFolder(absolute)) ? openFolder(absolute) : openSingleFile(absolute, options);
+  const parts = await openParts(options.parts ?? {});
+  const takesParts = options.parts !== undefined;
+  return (await isFolder(absolute))
+    ? openFolder(absolute, options, parts, takesParts)
+    : openSingleFile(absolute, options, parts, takesParts);
 }
 
 /** The folder of the model that `path` is a component of, or a file in; any other path as it is. */
@@ -43,8 +61,8 @@ async function wholeModel(path: string): Promise<string> {
   return isComponent ? above : path;
 }
 
-async function openFolder(path: string): Promise<ModelFiles> {
-  const index = await readJsonIfThere(path, "model_index.json");
+async function openFolder(path: string, given: GivenPrediction, parts: OpenedParts, takesParts: boolean): Promise<ModelFiles> {
+  const index = (await readJsonIfThere(path, "model_index.json")) ?? (await unetAlone(path));
   if (index === undefined) throw notAModel(path, await readdir(path));
   const pipeline = index._class_name;
   if (typeof pipeline === "string" && !/XL|PhotoMaker/.test(pipeline))
@@ -53,104 +71,173 @@ async function openFolder(path: string): Promise<ModelFiles> {
       `${path} is a model for ${pipeline}, not SDXL.`,
       "Give an SDXL model: PhotoMaker is made for SDXL only.",
     );
-  if (isAbsent(index.text_encoder) && !isAbsent(index.text_encoder_2)) refuseOtherKinds("sdxl-refiner", path);
+  if (isAbsent(index.text_encoder) && !isAbsent(index.text_encoder_2) && parts.text_encoder === undefined)
+    refuseOtherKinds("sdxl-refiner", path);
 
   const notices: Notice[] = [];
   const read = async (name: ComponentName): Promise<ModelComponent> => {
-    const weights = await readComponentFolder(join(path, name));
-    notices.push(...(weights?.notices ?? []));
+    const folder = index === UNET_ALONE ? (name === "unet" ? path : undefined) : join(path, name);
+    const weights = folder === undefined ? undefined : await readComponentFolder(folder).catch(unlessGiven(parts[name]));
+    if (parts[name] === undefined) notices.push(...(weights?.notices ?? []));
     const tensors = new Map([...(weights?.tensors ?? [])].filter(([key]) => !isIgnored(key)));
-    return { tensors: name === "vae" ? modernVae(tensors) : tensors, files: weights?.files ?? [] };
+    const config =
+      folder === undefined ? undefined : await readJsonIfThere(folder, "config.json").catch(unlessGiven(parts[name]));
+    return { tensors: name === "vae" ? modernVae(tensors) : tensors, files: weights?.files ?? [], ...(config && { config }) };
   };
-  const bare = await eachComponent(read);
-  checkSdxl(tensorsOf(bare), path);
-  const components = await eachComponent(async (name) => ({
-    ...bare[name],
-    config: await readJsonObject(join(path, name, "config.json")).catch((error: unknown) => {
-      throw error instanceof UserError && error.code === "file/missing"
-        ? new UserError(
-            "model/missing-component",
-            `${path} has no ${name}/config.json.`,
-            "Download the model again, with its configs.",
-          )
-        : error;
-    }),
-  }));
+  const own = await eachComponent(read);
+  const components = withParts(own, parts);
+  checkSdxl({ components: tensorsOf(components), path, parts: pathsOf(parts), takesParts });
+  for (const name of COMPONENTS)
+    if (parts[name] === undefined && own[name].config === undefined)
+      throw new UserError(
+        "model/missing-component",
+        `${path} has no ${index === UNET_ALONE ? "" : `${name}/`}config.json.`,
+        "Download the model again, with its configs.",
+      );
   const emptyPromptIsZeros = index.force_zeros_for_empty_prompt !== false;
-  return { kind: "folder", path, components, ...(await readRest(path, notices)), emptyPromptIsZeros, metadata: {}, notices };
+  const { scheduler: config, ...rest } = { ...(await readRest(path, notices)), ...schedulerOf(parts) };
+  const { unet = { path, inFile: new Map(), metadata: {} } } = parts;
+  const source = { path: unet.path, tensors: unet.inFile, metadata: unet.metadata, scheduler: config };
+  const { prediction, scheduler, latents, notices: said } = await findPrediction(source, given);
+  return {
+    kind: "folder",
+    path,
+    components: withScale(components, latents, unet.inFile.has(MARKS.edmMean)),
+    ...rest,
+    prediction,
+    ...(scheduler && { scheduler }),
+    emptyPromptIsZeros,
+    parts: pathsOf(parts),
+    metadata: unet.metadata,
+    notices: [...noticesOf(parts, own), ...notices, ...said],
+  };
 }
 
-async function openSingleFile(path: string, { config }: OpenModelOptions): Promise<ModelFiles> {
-  const file = await openLinked(path);
-  const tensors = unwrapStateDict(file);
-  refuseOtherKinds(identify(tensors), path);
-  const { components: parts, unknown } = splitSingleFile(tensors);
-  checkSdxl(parts, path);
+/** What stands for the model_index.json of a folder that has a UNet and nothing else. */
+const UNET_ALONE: JsonObject = {};
 
-  const notices: Notice[] = [];
-  if (unknown.length > 0)
-    notices.push({
-      code: "model/unknown-names",
-      message: `${path}: ${count(unknown.length, "tensor")} not used: ${someOf(unknown)}.`,
-    });
+async function unetAlone(path: string): Promise<JsonObject | undefined> {
+  const weights = await readComponentFolder(path);
+  return weights !== undefined && kindOfComponent(weights.tensors) === "unet-sdxl" ? UNET_ALONE : undefined;
+}
+
+/** A failure to read what is replaced does not matter. */
+const unlessGiven =
+  (part: OpenedPart | undefined) =>
+  (error: unknown): undefined => {
+    if (part === undefined || !(error instanceof UserError)) throw error;
+  };
+
+async function openSingleFile(
+  path: string,
+  { config, ...given }: OpenModelOptions,
+  parts: OpenedParts,
+  takesParts: boolean,
+): Promise<ModelFiles> {
+  const file = await openLinked(path);
+  const inFile = unwrapStateDict(file);
+  const kind = identify(inFile);
+  refuseOtherKinds(kind, path);
+  const { components: found, unknown } = kind === "sdxl" ? splitSingleFile(inFile) : partsIn(inFile);
+
+  const notices: Notice[] = unusedNotice(path, unknown);
   const configs = config === undefined ? await configsBeside(path, notices) : resolve(config);
   if (config !== undefined && !(await isFolder(resolve(config))))
     throw new UserError("file/missing", `The folder of configs ${resolve(config)} does not exist.`, "Check the path.");
-  const components = await eachComponent(async (name): Promise<ModelComponent> => {
-    const own = configs === undefined ? undefined : await readJsonIfThere(configs, name, "config.json");
-    return { tensors: parts[name], files: [path], ...(own && { config: own }) };
+  const own = await eachComponent(async (name): Promise<ModelComponent> => {
+    const given = configs === undefined ? undefined : await readJsonIfThere(configs, name, "config.json");
+    const json = given ?? (kind === "unet-sdxl" && name === "unet" ? await configIn(dirname(path), name) : undefined);
+    return { tensors: found[name], files: [path], ...(json && { config: json }) };
   });
-  const rest = configs === undefined ? {} : await readRest(configs, notices);
+  const components = withParts(own, parts);
+  checkSdxl({ components: tensorsOf(components), path, parts: pathsOf(parts), takesParts });
+  const { scheduler: beside, ...rest } = {
+    ...(configs === undefined ? {} : await readRest(configs, notices)),
+    ...schedulerOf(parts),
+  };
+  const { unet = { path, inFile, metadata: file.metadata } } = parts;
+  const source = { path: unet.path, tensors: unet.inFile, metadata: unet.metadata, scheduler: beside };
+  const { prediction, scheduler, latents, notices: said } = await findPrediction(source, given);
   return {
     kind: "single-file",
     path,
-    components,
+    components: withScale(components, latents, unet.inFile.has(MARKS.edmMean)),
     ...rest,
-    ...prediction(path, tensors, file.metadata, rest.scheduler, notices),
+    prediction,
+    ...(scheduler && { scheduler }),
     emptyPromptIsZeros: true,
-    metadata: file.metadata,
-    notices,
+    parts: pathsOf(parts),
+    metadata: unet.metadata,
+    notices: [...noticesOf(parts, own), ...notices, ...said],
+  };
+}
+
+/** Parts of a file that is not a whole checkpoint: a UNet alone, or some of the others with it. */
+function partsIn(tensors: Tensors): SingleFileParts {
+  const found = findComponents(tensors);
+  return {
+    components: Object.fromEntries(
+      COMPONENTS.map((name) => [name, found.get(name)?.tensors ?? new Map()]),
+    ) as SingleFileParts["components"],
+    unknown: [...found.values()].flatMap(({ unknown }) => unknown),
   };
 }
 
 /**
- * What trainers mark in the weights themselves, or say in the metadata, outweighs a config that was taken from elsewhere.
- * @see huggingface.co/stabilityai/cosxl; huggingface.co/playgroundai/playground-v2.5-1024px-aesthetic; Stability-AI/ModelSpec
- * @throws UserError model/prediction for Playground 2.5, and predictions that are unknown
+ * The components of a model, with parts in the place of its own. A part without a config has that of the model, if the weights are alike in
+ * names and shapes or the model has none; else it is worked out from the weights.
  */
-function prediction(
-  path: string,
-  tensors: Tensors,
-  metadata: Readonly<Record<string, string>>,
-  scheduler: JsonObject | undefined,
-  notices: Notice[],
-): { scheduler?: JsonObject } {
-  const refuse = (what: string): UserError =>
-    new UserError(
-      "model/prediction",
-      `${path} ${what}, which is not supported.`,
-      "Give an SDXL checkpoint that predicts noise (epsilon) or velocity (v).",
-    );
-  if (tensors.has(MARKS.edmMean) || tensors.has(MARKS.edmDeviation))
-    throw refuse("is Playground 2.5 or trained like it: its latents have a mean and deviation of their own (edm_mean, edm_std)");
-  if (tensors.has(MARKS.edmMax) || tensors.has(MARKS.edmMin))
-    throw refuse("is CosXL or trained like it: it predicts velocity over continuous noise levels (edm_vpred.sigma_max)");
-  const said = (metadata["modelspec.prediction_type"] ?? metadata["modelspec.predict_key"])?.toLowerCase();
-  const velocity =
-    tensors.has(MARKS.vPrediction) ||
-    said === "v" ||
-    said === "v_prediction" ||
-    metadata.ss_v_parameterization?.toLowerCase() === "true";
-  if (!velocity) {
-    if (said === undefined || said === "" || said === "epsilon" || said === "eps") return {};
-    throw refuse(`says in its metadata that it predicts "${said}"`);
-  }
-  const zeroSnr = tensors.has(MARKS.zeroSnr) || metadata.ss_zero_terminal_snr?.toLowerCase() === "true";
-  notices.push({
-    code: "model/v-prediction",
-    message: `The file says that it predicts velocity${zeroSnr ? " with zero terminal SNR" : ""}.`,
-  });
-  return { scheduler: { ...scheduler, prediction_type: "v_prediction", ...(zeroSnr && { rescale_betas_zero_snr: true }) } };
+const withParts = (own: ModelFiles["components"], parts: OpenedParts): ModelFiles["components"] =>
+  Object.fromEntries(
+    COMPONENTS.map((name) => {
+      const part = parts[name];
+      if (part === undefined) return [name, own[name]];
+      const fits = own[name].tensors.size === 0 || isAlike(own[name].tensors, part.tensors);
+      const config = part.config ?? (fits ? own[name].config : undefined);
+      return [name, { tensors: part.tensors, files: part.files, ...(config && { config }) }];
+    }),
+  ) as ModelFiles["components"];
+
+/** Whether `other` has all of these tensors in the same shapes, except for the projection of a first text encoder, which nothing needs. */
+const isAlike = (tensors: Tensors, other: Tensors): boolean =>
+  [...tensors].every(([name, { shape }]) => name === "text_projection.weight" || other.get(name)?.shape.join() === shape.join());
+
+const pathsOf = (parts: OpenedParts): ModelParts =>
+  Object.fromEntries(Object.entries(parts).map(([name, { path }]) => [name, path]));
+
+const schedulerOf = ({ unet }: OpenedParts): Pick<ModelFiles, "scheduler"> => ({
+  ...(unet?.scheduler && { scheduler: unet.scheduler }),
+});
+
+/** The scaling factor of SDXL's VAE, and of one whose config has none, as those of Stable Diffusion 1.x. */
+const SCALING_FACTOR = { sdxl: 0.13025, unsaid: 0.18215 };
+
+/** Notices about parts. The VAEs of SDXL and of Stable Diffusion 1.x have the same shapes: their configs alone show which it is. */
+function noticesOf(parts: OpenedParts, own: ModelFiles["components"]): Notice[] {
+  const factorOf = (config: JsonObject): unknown => config.scaling_factor ?? SCALING_FACTOR.unsaid;
+  const { vae } = parts;
+  const wanted = own.vae.config === undefined ? SCALING_FACTOR.sdxl : factorOf(own.vae.config);
+  const other = vae?.config !== undefined && factorOf(vae.config) !== wanted;
+  const scaling: Notice[] = other
+    ? [
+        {
+          code: "model/other-latents",
+          message: `The VAE ${vae.path} scales latents by ${factorOf(vae.config!)} and the model's own by ${wanted}: it may belong to another kind of model.`,
+        },
+      ]
+    : [];
+  return [...Object.values(parts).flatMap(({ notices }) => notices), ...scaling];
+}
+
+/** The components with the scale of latents that the weights declare, or that is usual where the VAE's config says none. */
+function withScale(
+  components: ModelFiles["components"],
+  latents: LatentScale | undefined,
+  declared: boolean,
+): ModelFiles["components"] {
+  const { vae } = components;
+  if (latents === undefined || (!declared && vae.config?.latents_mean != null)) return components;
+  return { ...components, vae: { ...vae, latents } };
 }
 
 async function configsBeside(path: string, notices: Notice[]): Promise<string | undefined> {
@@ -179,22 +266,16 @@ async function eachComponent<T>(make: (name: ComponentName) => Promise<T>): Prom
   return out as Record<ComponentName, T>;
 }
 
-const tensorsOf = (
-  components: Record<ComponentName, { tensors: Tensors }>,
-): Record<ComponentName, ReadonlyMap<string, TensorEntry>> =>
+const tensorsOf = (components: ModelFiles["components"]): Record<ComponentName, Tensors> =>
   Object.fromEntries(COMPONENTS.map((name) => [name, components[name].tensors])) as Record<ComponentName, Tensors>;
 
 /** model_index.json says [null, null] for what a pipeline goes without. */
 const isAbsent = (value: unknown): boolean => Array.isArray(value) && value[0] === null;
 
 function notAModel(path: string, inside: readonly string[]): UserError {
-  const checkpoint = inside.find((name) => /\.(safetensors|ckpt|bin)$/.test(name));
+  const checkpoint = inside.find((name) => /\.(safetensors|gguf|ckpt|bin)$/.test(name));
   const remedy = checkpoint
     ? `Give the file itself, such as ${join(path, checkpoint)}.`
     : "Give the folder that has model_index.json in it.";
   return new UserError("model/not-a-model", `${path} has no model_index.json, so it is not a diffusers model.`, remedy);
 }
-
-const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? " is" : "s are"}`;
-
-const someOf = (names: readonly string[]): string => names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");

@@ -5,7 +5,7 @@ import { parseSafetensors } from "./safetensors-read.ts";
 import type { TensorFile } from "./tensor-file.ts";
 
 /**
- * Opens a file of weights, safetensors or torch, by what it contains: its name does not matter. Only headers are read.
+ * Opens a file of weights, safetensors, torch or GGUF, by what it contains: its name does not matter. Only headers are read.
  *
  * @returns its path is absolute
  * @throws UserError file/missing, file/is-folder, file/denied, and those of readTensorFile

@@ -13,6 +13,8 @@ export interface PickleRules {
   readonly names: ReadonlyMap<string, PickleName>;
   /** Returns the value of a persistent id. */
   readonly persistent: (id: unknown) => unknown;
+  /** Takes what is needed of a state set on a dictionary; it is dropped without this. */
+  readonly setState?: (dictionary: Map<unknown, unknown>, state: unknown) => void;
 }
 
 const AGAIN = "The file is incomplete or damaged: download or copy it again.";
@@ -89,8 +91,10 @@ export function unpickle(bytes: Uint8Array, rules: PickleRules, start = 0): { va
     setItems(values);
   };
   const build = () => {
-    pop();
-    if (!(top() instanceof Map)) refuse("state of an object that is not a dictionary");
+    const state = pop();
+    const dictionary = top();
+    if (!(dictionary instanceof Map)) return void refuse("state of an object that is not a dictionary");
+    rules.setState?.(dictionary, state);
   };
   const decimal = (digits: string) =>
     /^[+-]?\d{1,400}L?$/.test(digits) ? narrow(BigInt(digits.replace("L", ""))) : corrupt("has a bad number");

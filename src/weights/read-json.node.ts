@@ -1,5 +1,5 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { readlink, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { UserError } from "../core/errors.ts";
 import { readText } from "../core/read-text.node.ts";
 import { asReadError } from "./file-access.node.ts";
@@ -21,9 +21,27 @@ export async function readJsonObject(path: string): Promise<JsonObject> {
   }
 }
 
-/** {@link readJsonObject}, or undefined where the file does not exist. */
-export const readJsonIfThere = async (...path: string[]): Promise<JsonObject | undefined> =>
-  (await exists(join(...path))) ? readJsonObject(join(...path)) : undefined;
+/** {@link readJsonObject}, or undefined where the file does not exist. @throws UserError model/broken-link */
+export async function readJsonIfThere(...parts: string[]): Promise<JsonObject | undefined> {
+  const path = join(...parts);
+  if (await exists(path)) return readJsonObject(path);
+  await refuseBrokenLink(path);
+  return undefined;
+}
+
+/**
+ * Tells a link whose file is gone, as an interrupted download or a deleted blob leaves it in the hub's cache, from a file that is not there.
+ * @throws UserError model/broken-link if the path is such a link
+ */
+export async function refuseBrokenLink(path: string): Promise<void> {
+  const target = await readlink(path).catch(() => undefined);
+  if (target === undefined || (await exists(path))) return;
+  throw new UserError(
+    "model/broken-link",
+    `${path} is a link to ${resolve(dirname(path), target)}, which does not exist.`,
+    "Download the model again: the file is missing from the hub's cache.",
+  );
+}
 
 export const exists = (path: string): Promise<boolean> =>
   stat(path).then(

@@ -1,5 +1,6 @@
 import { UserError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
+import { GGUF_MAGIC, readGguf } from "./gguf.ts";
 import { NPY_MAGIC, readNpy } from "./npy.ts";
 import { parseSafetensors } from "./safetensors-read.ts";
 import { withScales } from "./scaled.ts";
@@ -7,10 +8,10 @@ import type { TensorFile } from "./tensor-file.ts";
 import { LEGACY_MAGIC, readTorchLegacy, readTorchZip } from "./torch-file.ts";
 
 /**
- * Reads the header of weights, safetensors or torch, by what they contain: a name does not matter.
+ * Reads the header of weights, safetensors, torch or GGUF, by what they contain: a name does not matter.
  *
  * @throws UserError weights/empty, weights/lfs-pointer, weights/web-page, weights/unknown-format; those of withScales, and those of
- *   safetensors, zip, pickle and torch
+ *   safetensors, zip, pickle, torch, npy and gguf
  */
 export async function readTensorFile(file: ByteSource): Promise<TensorFile> {
   const read = await readAsStored(file);
@@ -25,6 +26,7 @@ export async function readAsStored(file: ByteSource): Promise<TensorFile> {
   if (startsWith(head, [0x50, 0x4b, 3, 4])) return readTorchZip(file);
   if (startsWith(head, LEGACY_MAGIC)) return readTorchLegacy(file);
   if (startsWith(head, NPY_MAGIC)) return readNpy(file);
+  if (startsWith(head, GGUF_MAGIC)) return readGguf(file);
   const text = new TextDecoder("latin1").decode(head);
   if (text.startsWith("version https://git-lfs"))
     throw new UserError(
@@ -37,17 +39,24 @@ export async function readAsStored(file: ByteSource): Promise<TensorFile> {
   if (head[8] === 0x7b) return parseSafetensors(file);
   const seems = SIGNATURES.find(([bytes]) => startsWith(head, bytes))?.[1];
   if (seems === undefined && path.endsWith(".safetensors")) return parseSafetensors(file); // gives the most helpful error
+  if (path.endsWith(".gguf"))
+    throw new UserError(
+      "gguf/magic",
+      `${path} does not begin as a GGUF file does${seems ? `: it seems to be ${seems}` : ""}.`,
+      "Download or copy it again.",
+    );
   throw new UserError(
     "weights/unknown-format",
-    `${path} is neither safetensors nor a torch file${seems ? `: it seems to be ${seems}` : ""}.`,
-    "Give a .safetensors file, or a .bin, .pt or .ckpt written by torch.save.",
+    `${path} is neither safetensors, GGUF nor a torch file${seems ? `: it seems to be ${seems}` : ""}.`,
+    "Give a .safetensors or .gguf file, or a .bin, .pt or .ckpt written by torch.save.",
   );
 }
 
 const ascii = (text: string): number[] => [...text].map((letter) => letter.charCodeAt(0));
 
 const SIGNATURES: readonly (readonly [readonly number[], string])[] = [
-  [ascii("GGUF"), "GGUF, which other programs quantise"],
+  [ascii("ggjt"), "a file of llama.cpp from before GGUF"],
+  [ascii("tjgg"), "a file of llama.cpp from before GGUF"],
   [[0x89, ...ascii("HDF")], "HDF5"],
   [[0x89, ...ascii("PNG")], "a picture"],
   [[0xff, 0xd8, 0xff], "a picture"],

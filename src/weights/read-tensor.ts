@@ -19,10 +19,13 @@ export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
   const { name, dtype, scale, transposed, shape } = entry;
   if (scale === undefined) return toFloats(name, dtype, await readRowMajor(entry));
   const bytes = await readBytes(entry);
-  const values = dtype === "I8" ? Float32Array.from(new Int8Array(aligned(bytes))) : toFloats(name, dtype, bytes);
+  const values = dtype === "I8" ? byTable(bytes, FROM_INT8) : toFloats(name, dtype, bytes);
   const factors = await readFloats(scale);
   const row = values.length / factors.length;
-  for (let i = 0; i < values.length; i++) values[i]! *= factors[Math.floor(i / row)]!;
+  for (let k = 0, i = 0; k < factors.length; k++) {
+    const factor = factors[k]!;
+    for (const end = (k + 1) * row; i < end; i++) values[i]! *= factor;
+  }
   return transposed ? new Float32Array(aligned(transposeBytes(new Uint8Array(values.buffer), shape, 4))) : values;
 }
 
@@ -95,9 +98,9 @@ function toFloats(name: string, dtype: StoredDType, bytes: Uint8Array): Float32A
     case "F64":
       return Float32Array.from(new Float64Array(aligned(bytes)));
     case "F8_E4M3":
-      return Float32Array.from(bytes, (bits) => FROM_E4M3[bits]!);
-    case "F8_E5M2": // the upper byte of a half-precision number
-      return halvesToFloats(Uint16Array.from(bytes, (bits) => bits << 8));
+      return byTable(bytes, FROM_E4M3);
+    case "F8_E5M2":
+      return byTable(bytes, FROM_E5M2);
     default:
       throw new TypeError(`${name} holds ${dtype}, not floats`);
   }
@@ -111,6 +114,18 @@ const FROM_E4M3 = Float32Array.from({ length: 256 }, (_, bits) => {
   if ((bits & 0x7f) === 0x7f) return Number.NaN;
   return sign * (exponent === 0 ? fraction * 2 ** -9 : (1 + fraction / 8) * 2 ** (exponent - 7));
 });
+
+/** Values of E5M2: the upper byte of a half-precision number. */
+const FROM_E5M2 = halvesToFloats(Uint16Array.from({ length: 256 }, (_, bits) => bits << 8));
+
+const FROM_INT8 = Float32Array.from({ length: 256 }, (_, bits) => (bits << 24) >> 24);
+
+/** The value of each byte. */
+function byTable(bytes: Uint8Array, table: Float32Array): Float32Array {
+  const out = new Float32Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) out[i] = table[bytes[i]!]!;
+  return out;
+}
 
 /** The bytes in a buffer of their own, from offset 0, as typed arrays of wider elements need. */
 function aligned(bytes: Uint8Array): ArrayBuffer {

@@ -19,14 +19,16 @@ const FORMATS: readonly (readonly [RegExp, string])[] = [
   [/\.weight\._(data|scale|packed)$/, "quanto's numbers"],
 ];
 
-/** Parts of a layer that scale its weight, in the old and in the new spelling, and what they are called beside it. */
-const SCALE = /^(.*?)(scale_weight|weight_scale)$/;
+/** Parts of a layer that scale its weight, in the old and in the new spellings, and what they are called beside it. */
+const SCALE = /^(.*?)(scale_weight|weight_scale|weight_scale_inv)$/;
+/** What may scale a weight in a way that is not known here. */
+const OTHER_SCALE = /^(.*\.)[^.]*scale[^.]*$/;
 
 /** What quantising programs note beside scaled weights and what pictures can do without: ranges of inputs, and marks. */
 const NOTES = /(^|\.)(scale_input|input_scale|scaled_fp8|comfy_quant)$/;
 
 /** Formats of a `comfy_quant` note whose weights are numbers times one scale, or one for each row. */
-const SCALED_FORMATS: readonly unknown[] = ["float8_e4m3fn", "float8_e5m2"];
+const SCALED_FORMATS: readonly unknown[] = ["float8_e4m3fn", "float8_e5m2", "int8_tensorwise"];
 
 const isInteger = ({ dtype }: TensorEntry): boolean => /^([IU]\d|BOOL)/.test(dtype);
 
@@ -61,6 +63,10 @@ export async function withScales(tensors: Tensors, path: string): Promise<Tensor
       scaled.set(weight.name, { ...weight, scale: fitting(entry, weight, path) });
     } else if (!NOTES.test(entry.name)) out.set(entry.name, entry);
   }
+  for (const name of out.keys()) {
+    const weight = tensors.get(`${OTHER_SCALE.exec(name)?.[1]}weight`);
+    if (weight !== undefined && isScalable(weight)) throw refused(path, `numbers with scales that are not known ("${name}")`);
+  }
   for (const [name, weight] of scaled) out.set(name, weight);
   refuseRaw(out, path);
   return scaled.size === 0 && out.size === tensors.size ? tensors : out;
@@ -93,8 +99,8 @@ function refuseRaw(tensors: Tensors, path: string): void {
 async function formatIn(note: TensorEntry): Promise<string | undefined> {
   if (elementCount(note.shape) > 4096) return undefined;
   try {
-    const { format } = JSON.parse(new TextDecoder().decode(await readBytes(note))) as { format?: unknown };
-    return typeof format === "string" ? format : undefined;
+    const { format, convrot } = JSON.parse(new TextDecoder().decode(await readBytes(note))) as Record<string, unknown>;
+    return typeof format !== "string" ? undefined : convrot === true ? `${format}, turned (ConvRot)` : format;
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
     throw error;

@@ -19,6 +19,8 @@ export const PREFIXES: Readonly<Record<ComponentName, string>> = {
 const IGNORED: readonly RegExp[] = [
   /(^|\.)position_ids$/, // 0, 1, 2 …
   /(^|\.)logit_scale$/, // of CLIP's training loss
+  /(^|\.)attn_mask$/, // the order of a text's tokens, which every CLIP has
+  /^conditioner\.embedders\.0\.(transformer\.)?text_projection(\.weight)?$/, // SDXL's pooled vector is the second encoder's
   /^denoiser\.sigmas$/, // the training schedule, which the scheduler's config gives
   /(^|\.)(num_updates|decay)$/, // of an average over training
   /^model_ema\./, // a second copy of the UNet
@@ -55,10 +57,7 @@ export interface SingleFileParts {
  */
 export function splitSingleFile(tensors: Tensors): SingleFileParts {
   const unknown: string[] = [];
-  const map = (
-    component: ComponentName,
-    convert: (part: Tensors) => (entry: TensorEntry) => readonly TensorEntry[] | undefined,
-  ) => {
+  const map = (component: ComponentName, convert: (part: Tensors) => Convert) => {
     const prefix = PREFIXES[component];
     const part = withoutPrefix(tensors, prefix);
     const convertOne = convert(part);
@@ -72,14 +71,8 @@ export function splitSingleFile(tensors: Tensors): SingleFileParts {
     return out;
   };
   const components: Record<ComponentName, Tensors> = {
-    unet: map("unet", (part) => {
-      const paths = new Map(unetPaths(layoutFromOriginal(part.keys())));
-      return (entry) => renamed(entry, rename(entry.name, paths));
-    }),
-    vae: map("vae", (part) => {
-      const paths = new Map(vaePaths(part.keys()));
-      return (entry) => renamed(squareAttention(entry), rename(entry.name, paths));
-    }),
+    unet: map("unet", fromOriginalUnet),
+    vae: map("vae", fromOriginalVae),
     text_encoder: map("text_encoder", () => (entry) => (entry.name.startsWith("text_model.") ? [entry] : undefined)),
     text_encoder_2: map("text_encoder_2", () => fromOpenClip),
   };
@@ -88,6 +81,21 @@ export function splitSingleFile(tensors: Tensors): SingleFileParts {
     if (!Object.values(PREFIXES).some((prefix) => name.startsWith(prefix)) && !isIgnored(name) && !marks.has(name))
       unknown.push(name);
   return { components, unknown };
+}
+
+/** A tensor by the names of diffusers and transformers, which may make several of it; undefined for a name that is not known. */
+export type Convert = (entry: TensorEntry) => readonly TensorEntry[] | undefined;
+
+/** Converts tensors of a UNet in the original layout. @param part all of them, by names without prefix */
+export function fromOriginalUnet(part: Tensors): Convert {
+  const paths = new Map(unetPaths(layoutFromOriginal(part.keys())));
+  return (entry) => renamed(entry, rename(entry.name, paths));
+}
+
+/** Converts tensors of a VAE in the original layout. @param part all of them, by names without prefix */
+export function fromOriginalVae(part: Tensors): Convert {
+  const paths = new Map(vaePaths(part.keys()));
+  return (entry) => renamed(squareAttention(entry), rename(entry.name, paths));
 }
 
 const renamed = (entry: TensorEntry, name: string | undefined): readonly TensorEntry[] | undefined =>

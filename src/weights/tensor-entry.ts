@@ -46,6 +46,10 @@ export interface ComputedBytes {
   readonly recipe: string;
   readonly of: readonly TensorEntry[];
   readonly compute: () => Promise<Uint8Array>;
+  /** Computes some of the bytes alone, where that is less work than computing all. */
+  readonly part?: (offset: number, length: number) => ComputedBytes;
+  /** The number format of the file and the bytes there, where they are a file's numbers in a format that only this package reads. */
+  readonly stored?: { readonly format: string; readonly bytes: number };
 }
 
 /** A named tensor and where its bytes are; nothing is read until asked for. Bytes are contiguous, little-endian. */
@@ -64,7 +68,12 @@ export type Tensors = ReadonlyMap<string, TensorEntry>;
 
 export const elementCount = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
+/** Bytes that are read for a tensor. */
 export const byteLength = ({ source }: TensorEntry): number => (source.kind === "bytes" ? source.bytes.length : source.length);
+
+/** The number format of a tensor as its file has it, and its bytes there. */
+export const storedAs = (entry: TensorEntry): { readonly format: string; readonly bytes: number } =>
+  (entry.source.kind === "computed" ? entry.source.stored : undefined) ?? { format: entry.dtype, bytes: byteLength(entry) };
 
 /** Rows `from` to `to` (exclusive) along the first axis, as a tensor of its own; no bytes are copied. */
 export function sliceRows(entry: TensorEntry, from: number, to: number): TensorEntry {
@@ -84,6 +93,7 @@ export function sliceRows(entry: TensorEntry, from: number, to: number): TensorE
 function sliceBytes(source: TensorEntry["source"], offset: number, length: number): TensorEntry["source"] {
   if (source.kind === "file") return { ...source, offset: source.offset + offset, length };
   if (source.kind === "bytes") return { ...source, bytes: source.bytes.subarray(offset, offset + length) };
+  if (source.part !== undefined) return source.part(offset, length);
   return {
     ...source,
     length,

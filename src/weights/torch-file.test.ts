@@ -158,7 +158,7 @@ test.each<[string, string, Uint8Array]>([
   ["an empty file", "weights/empty", new Uint8Array()],
   ["a git-lfs pointer", "weights/lfs-pointer", Buffer.from("version https://git-lfs.github.com/spec/v1\noid sha256:00")],
   ["a web page", "weights/web-page", Buffer.from("<!DOCTYPE html><html>")],
-  ["a GGUF file", "weights/unknown-format", Buffer.from("GGUF\x03\0\0\0")],
+  ["a GGUF file that ends in its header", "gguf/truncated", Buffer.from("GGUF\x03\0\0\0")],
   ["a bare pickle", "weights/unknown-format", makePickle("\x80\x02}.")],
   ["a text", "weights/unknown-format", Buffer.from("hello there, nothing to see")],
 ])("refuses %s: %s", async (_, code, bytes) => {

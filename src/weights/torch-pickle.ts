@@ -62,6 +62,9 @@ interface TypeName extends PickleName {
 }
 const isTypeName = (value: unknown): value is TypeName => typeof value === "object" && value !== null && "isStorage" in value;
 
+/** A dictionary whose tensors are in its state. */
+class ParameterDict extends Map<unknown, unknown> {}
+
 /**
  * Names that a torch pickle may use: for tensors, their element types and its containers.
  * @see torch/_utils.py: _rebuild_tensor_v2 and its neighbours; torch/_weights_only_unpickler.py
@@ -96,6 +99,8 @@ export function torchRules(file: string): PickleRules {
   const names = new Map<string, PickleName>();
   const allow = (name: string, make?: PickleName["make"]) => names.set(name, make ? { name, make } : { name });
   allow("collections.OrderedDict", ([pairs]) => new Map((pairs as [unknown, unknown][] | undefined) ?? []));
+  allow("torch.nn.modules.container.ParameterDict", () => new ParameterDict()); // of old textual inversions
+  for (const set of ["__builtin__.set", "builtins.set"]) allow(set, ([values]) => values ?? []); // in its state
   allow("torch.Size", ([sizes]) => sizes);
   allow("torch.device", ([device]) => device);
   allow("torch._utils._rebuild_tensor", (args) => rebuild(args, true));
@@ -123,7 +128,11 @@ export function torchRules(file: string): PickleRules {
     storages.set(key, storage);
     return storage;
   };
-  return { file, names, persistent };
+  const setState = (dictionary: Map<unknown, unknown>, state: unknown): void => {
+    const own = dictionary instanceof ParameterDict && state instanceof Map ? state.get("_parameters") : undefined;
+    if (own instanceof Map) for (const [name, value] of own) dictionary.set(name, value);
+  };
+  return { file, names, persistent, setState };
 }
 
 export const readTorchPickle = (bytes: Uint8Array, file: string, start = 0): { value: unknown; end: number } =>

@@ -8,7 +8,8 @@ import { type Missing, requestFromSettings } from "../../contract/request-from-s
 import { decodeText } from "../../core/decode-text.ts";
 import { messageOf, UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
-import { readPngSettings, readPngTexts } from "../../image/png-settings.ts";
+import { photoFormat } from "../../image/photo-format.ts";
+import { readPictureSettings, readPictureTexts } from "../../image/picture-settings.ts";
 import { asReadError } from "../../weights/file-access.node.ts";
 import { parseHubId } from "../../weights/hub/index.ts";
 import { exists } from "../../weights/read-json.node.ts";
@@ -26,22 +27,23 @@ export interface Config {
 }
 
 /**
- * Reads options from a JSON file, or from a PNG that photomaker wrote. An option is named as in code (`numInferenceSteps`),
+ * Reads options from a JSON file, or from a picture that photomaker wrote. An option is named as in code (`numInferenceSteps`),
  * as in diffusers (`num_inference_steps`) or as the flag (`steps`, `id-image`). Files are looked for beside the config,
  * then in the current folder. Options without a flag, such as `people`, are named as in code.
  *
  * @param given keys that flags give, whose values in the config do not matter
- * @throws UserError file/missing, config/not-json, text/encoding, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found, config/not-in-picture
+ * @throws UserError file/missing, config/not-json, text/encoding, config/unknown-key, config/given-twice, config/no-settings, config/file-not-found, config/not-in-picture, picture/unreadable, png/unreadable
  */
 export async function readConfig(path: string, given: ReadonlySet<string>): Promise<Config> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw asReadError(error, path);
   });
-  const picture = isPng(bytes);
+  const picture = photoFormat(bytes) !== undefined;
   const notices: Notice[] = [];
   const values = picture
-    ? settingsOf(bytes, path, given, (notice) => notices.push(notice))
+    ? await settingsOf(bytes, path, given, (notice) => notices.push(notice))
     : parseObject(decodeText(bytes, path), path);
+  if (notices.length > 0 && !given.has("loras")) await leaveLostLoras(values, path, (notice) => notices.push(notice));
   return { sections: await optionsFrom(values, { path, name: path, picture }, given), notices };
 }
 
@@ -117,21 +119,30 @@ async function found(path: string, { section, key, flag }: ConfigOption, { path:
   );
 }
 
-const isPng = (bytes: Uint8Array): boolean => bytes[0] === 0x89 && bytes[1] === 0x50;
-
 /**
  * Reads the options from a picture's settings: of several pictures made at once, those of this one alone, unless their number is given anew.
  * @throws UserError config/no-settings, config/not-in-picture
  */
-function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>, note: (notice: Notice) => void): object {
-  const { settings } = readPngSettings(bytes);
+async function settingsOf(
+  bytes: Uint8Array,
+  path: string,
+  given: ReadonlySet<string>,
+  note: (notice: Notice) => void,
+): Promise<object> {
+  const { settings } = await readPictureSettings(bytes);
   if (typeof settings !== "object" || settings === null) {
-    const foreign = foreignSettings(readPngTexts(bytes));
+    const foreign = foreignSettings(await readPictureTexts(bytes));
     if (foreign === undefined)
       throw new UserError(
         "config/no-settings",
         `${path} holds no settings.`,
-        "Use a PNG that photomaker wrote, or one of A1111, Fooocus, ComfyUI or InvokeAI, or a JSON file.",
+        "Use a picture that photomaker wrote, or one of A1111, Fooocus, SwarmUI, ComfyUI or InvokeAI, or a JSON file.",
+      );
+    if (foreign.request.prompt === undefined && !given.has("prompt"))
+      throw new UserError(
+        "config/no-prompt",
+        `${path} was made by ${foreign.program}, and no prompt is found in what that wrote into it.`,
+        "Give it with --prompt: the other settings are taken from the picture.",
       );
     note(foreignNotice(path, foreign));
     return { ...foreign.request, ...foreign.load };
@@ -143,9 +154,29 @@ function settingsOf(bytes: Uint8Array, path: string, given: ReadonlySet<string>,
   return { ...request, ...load, ...one };
 }
 
+/** Takes out of another program's settings the LoRAs that are not at hand: the picture is not the same without them, nor with them. */
+async function leaveLostLoras(
+  values: { loras?: readonly { path: string; scale: number }[] },
+  path: string,
+  note: (notice: Notice) => void,
+) {
+  const { loras = [] } = values;
+  const isThere = await Promise.all(
+    loras.map(async (lora) => (await exists(resolve(dirname(path), lora.path))) || (await exists(lora.path))),
+  );
+  const lost = loras.filter((_, i) => !isThere[i]);
+  if (lost.length === 0) return;
+  values.loras = loras.filter((_, i) => isThere[i]);
+  note({
+    code: "config/lora-lost",
+    message: `${path} was made with ${lost.map((lora) => lora.path).join(", ")}, not found beside it or in the current folder, and left out. Give ${lost.length === 1 ? "it" : "them"} with ${lost.map((lora) => `--lora ${lora.path}:${lora.scale}`).join(" ")}.`,
+  });
+}
+
 function foreignNotice(path: string, { program, left, load }: ForeignSettings): Notice {
   const rest = left.length === 0 ? "" : ` Without a counterpart here, and left out: ${left.join("; ")}.`;
-  const model = load.model === undefined ? " It does not name a model: give one with --model." : "";
+  const model =
+    load.model === undefined ? " It does not name a model: --model does, or the default of photomaker setup is taken." : "";
   return {
     code: "config/other-program",
     message: `${path} was made by ${program}: its settings are taken, and the picture will be like it, not the same.${rest}${model}`,
@@ -177,7 +208,9 @@ export function parseObject(text: string, path: string): Readonly<Record<string,
     new UserError(
       "config/not-json",
       `${path} is not a JSON object${why}.`,
-      'Write it like this: {"prompt": "a man img", "steps": 30}.',
+      /escape/i.test(why)
+        ? 'Write a backslash twice, or a slash: "C:\\\\photos\\\\me.jpg" or "C:/photos/me.jpg".'
+        : 'Write it like this: {"prompt": "a man img", "steps": 30}.',
       { cause },
     );
   let value: unknown;

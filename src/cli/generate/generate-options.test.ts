@@ -1,11 +1,13 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { encodePicture } from "../../image/encode-picture.ts";
 import { encodePng } from "../../image/encode-png.ts";
 import { withPngSettings } from "../../image/png-settings.ts";
 import { rgb8 } from "../../image/rgb8.ts";
+import { goldenPath } from "../../testing/golden.ts";
 import { addGenerate } from "./generate.ts";
 import { ALL_FLAGS, ALL_OPTIONS, longName } from "./generate-flags.ts";
 import { type FlagValues, type GenerateOptions, generateOptions } from "./generate-options.ts";
@@ -29,7 +31,7 @@ async function optionsOf(...args: string[]): Promise<GenerateOptions> {
     peakMemory: () => 2e9,
   };
   const never = () => Promise.reject(new Error("not in this test"));
-  addGenerate(program, io, { load: never });
+  addGenerate(program, io, { load: never, download: never, hub: never, byteSpeed: never });
   let values: FlagValues | undefined;
   program.commands[0]!.action((given: FlagValues) => {
     values = given;
@@ -58,6 +60,12 @@ const CASES: readonly (readonly [
   ["--id-embeds", ["e.safetensors", "--adapter", "x", "--id-image", "a"], "request", "idEmbeds", "e.safetensors"],
   ["--model", ["org/name"], "load", "model", "org/name"],
   ["--model-config", ["c"], "load", "modelConfig", "c"],
+  ["--prediction", ["edm-v"], "load", "prediction", "edm-v"],
+  ["--zero-terminal-snr", [], "load", "zeroTerminalSnr", true],
+  ["--vae", ["vae.safetensors"], "load", "vae", "vae.safetensors"],
+  ["--unet", ["org/name:unet"], "load", "unet", "org/name:unet"],
+  ["--text-encoder", ["clip_l.safetensors"], "load", "textEncoder", "clip_l.safetensors"],
+  ["--text-encoder-2", ["clip_g.safetensors"], "load", "textEncoder2", "clip_g.safetensors"],
   ["--adapter", ["x", "--id-image", "a"], "load", "adapter", "x"],
   ["--adapter-scale", ["0.5"], "load", "adapterScale", 0.5],
   [
@@ -105,6 +113,9 @@ const CASES: readonly (readonly [
   ["--t-gate", ["12"], "request", "tGate", 12],
   ["--token-downsampling", ["2"], "request", "tokenDownsampling", 2],
   ["--out", ["dir"], "output", "out", "dir"],
+  ["--format", ["webp"], "output", "format", "webp"],
+  ["--quality", ["80", "--format", "jpeg"], "output", "quality", 80],
+  ["--lossless", ["--format", "webp"], "output", "lossless", true],
   ["--save-latents", ["l.safetensors"], "output", "saveLatents", "l.safetensors"],
   ["--latents", ["n.safetensors"], "request", "latents", "n.safetensors"],
   ["--preview", [], "request", "preview", true],
@@ -127,7 +138,7 @@ test("every flag is in the table above", () => {
 
 test("without flags: folder out, progress, and models that are unloaded after use", async () => {
   const { output, load, request } = await optionsOf(...MINIMAL);
-  expect(output).toEqual({ out: "out", json: false, quiet: false });
+  expect(output).toEqual({ out: "out", format: "png", json: false, quiet: false });
   expect(load.unloadAfterUse).toBe(true);
   expect(request).not.toHaveProperty("negativePrompt");
 });
@@ -159,7 +170,15 @@ test.each([
   ],
   [[...MINIMAL, "--adapter", "x"], "id-images/missing", "no photo"],
   [[...MINIMAL, "--id-image", "x"], "id-images/not-wanted", "no PhotoMaker adapter"],
-  [[...MINIMAL, "--out", "x.jpg"], "out/not-png", "x.jpg"],
+  [[...MINIMAL, "--out", "x.gif"], "out/unknown-format", "x.gif"],
+  [[...MINIMAL, "--out", "x.jpg", "--format", "webp"], "out/format", "--format is webp"],
+  [[...MINIMAL, "--quality", "80"], "out/quality", "a PNG keeps"],
+  [[...MINIMAL, "--out", "x.jpeg", "--lossless"], "out/quality", "never without loss"],
+  [[...MINIMAL, "--format", "webp", "--lossless", "--quality", "3"], "out/quality", "both given"],
+  [[...MINIMAL, "--format", "tiff"], "format/unknown", '--format is "tiff"'],
+  [[...MINIMAL, "--format", "jpeg", "--quality", "0"], "quality/out-of-range", "--quality is 0"],
+  [[...MINIMAL, "--format", "webp", "--width", "16384"], "out/too-large", "16384"],
+  [[...MINIMAL, "--format", "jpeg", "--negative-prompt", "x".repeat(8000)], "picture/long-settings", "8001 characters"],
   [[...MINIMAL, "--out", "x.png", "--num-images", "2"], "out/one-file", "2 pictures"],
   [[...MINIMAL, "--out", ""], "out/wrong-type", "--out"],
   [[...MINIMAL, "--config", "/nowhere.json"], "file/missing", "/nowhere.json"],
@@ -268,6 +287,40 @@ test("a picture of several that were made at once is made again alone, unless th
   expect(request).toMatchObject({ seed: "18446744073709551615", numImagesPerPrompt: 3, onlyImage: 1 });
   expect((await optionsOf("--config", path, "--num-images", "2")).request).not.toHaveProperty("onlyImage");
   expect((await optionsOf("--config", path, "--only-image", "0")).request.onlyImage).toBe(0);
+});
+
+test("the name of the file says the format, in capitals too", async () => {
+  const formatOf = async (...args: string[]) => (await optionsOf(...MINIMAL, ...args)).output.format;
+  expect(await formatOf("--out", "a.JPG")).toBe("jpeg");
+  expect(await formatOf("--out", "a.jpeg", "--format", "jpeg")).toBe("jpeg");
+  expect(await formatOf("--out", "a.webp")).toBe("webp");
+  expect(await formatOf("--out", "a.b")).toBe("png");
+  expect(await formatOf("--out", "-", "--format", "webp")).toBe("webp");
+  expect(await formatOf("--out", "a.jpg", "--format", "JPG")).toBe("jpeg");
+});
+
+test.each(["jpeg", "webp"] as const)("the settings of a picture as %s make it again", async (format) => {
+  const settings = { prompt: "a (cat:1.2), 猫", seed: "18446744073709551615", load: { model: "org/name" } };
+  const png = withPngSettings(await encodePng(rgb8(1, 1, new Uint8Array(3))), { settings });
+  const path = join(folder, `x.${format}`);
+  await writeFile(path, await encodePicture(png, { format }));
+  const { load, request } = await optionsOf("--config", path);
+  expect(load.model).toBe("org/name");
+  expect(request).toMatchObject({ prompt: "a (cat:1.2), 猫", seed: "18446744073709551615" });
+  await writeFile(path, (await readFile(path)).subarray(0, 30));
+  await expect(optionsOf("--config", path)).rejects.toMatchObject({ code: "picture/unreadable" });
+});
+
+test("a JPEG, WebP or AVIF of another program gives its settings", async () => {
+  for (const name of ["a1111.jpg", "a1111.webp", "a1111.avif", "stable-diffusion-cpp.jpg", "fooocus.jpg", "comfyui.webp"]) {
+    const { request, notices } = await optionsOf("--config", goldenPath("pictures", name), "--model", "m");
+    expect(request).toMatchObject({
+      prompt: expect.stringContaining("a café"),
+      negativePrompt: expect.stringContaining("ugly"),
+      height: 72,
+    });
+    expect(notices.map(({ code }) => code)).toEqual(["config/other-program"]);
+  }
 });
 
 test("a picture of A1111 gives its settings, says what is left out, and asks for its model", async () => {

@@ -4,9 +4,12 @@ import type { GenerateRequest, LoadOptions } from "../../contract/request.ts";
 import type { Seed } from "../../contract/seed.ts";
 import { stylesWith } from "../../contract/styles.ts";
 import { checkWritable } from "../../core/atomic-file.node.ts";
+import { UserError } from "../../core/errors.ts";
 import type { Notice } from "../../core/notice.ts";
 import { writeLatents } from "../../pipeline/denoise/read-latents.ts";
 import type { LoadingOptions } from "../../pipeline/load/local-models.ts";
+import { chooseModels, defaultAtHand, type SetupTools } from "../models/setup.ts";
+import type { DefaultModels } from "../models/user-settings.ts";
 import { loading } from "../terminal/download-progress.ts";
 import type { CliIo } from "../terminal/io.ts";
 import { createProgress, type ProgressBar, type ProgressLine } from "../terminal/progress.ts";
@@ -22,7 +25,7 @@ export interface GeneratorLike extends AsyncDisposable {
   generate(request: GenerateRequest, options: { readonly signal: AbortSignal }): AsyncIterable<GenerateEvent>;
 }
 
-export interface GenerateTools {
+export interface GenerateTools extends SetupTools {
   readonly load: (options: LoadOptions, how: LoadingOptions) => Promise<GeneratorLike>;
 }
 
@@ -43,14 +46,19 @@ Few steps:
 Options from a file:
   --config case.json sets any of these options: {"prompt": "...", "steps": 30, "idImage": ["a.jpg"], "originalSize": "1024x768"},
   named as here, as in code (numInferenceSteps) or as in diffusers (num_inference_steps). Flags take precedence.
-  --config picture.png reproduces a picture from the settings stored in it. It records only the names of files: they are
+  --config picture.png (.jpg, .webp) reproduces a picture from the settings stored in it. It records only the names of files: they are
   looked for beside the picture and in the current folder, or can be given again (-m, -a, -i …).
 
 Many prompts:
   --prompts list.txt draws each line of a text; --prompts list.jsonl takes JSON a line: "a prompt", or {"prompt": "...", "seed": 1, "steps": 20}
   with options of the request, which win over flags. The model is loaded once. With --json a line of JSON is printed for each prompt.
 
+Models:
+  "photomaker setup" downloads models that go together and makes them the default, for requests without --model. LoRAs are added to
+  those of the default. Its adapter is used where photos are given or the prompt has the trigger word.
+
 Examples:
+  photomaker generate -i me1.jpg me2.jpg -p "a photo of a woman img as an astronaut"       (after photomaker setup)
   photomaker generate -m SG161222/RealVisXL_V4.0 -a TencentARC/PhotoMaker -i a.jpg b.jpg \\
     -p "a photo of a man img wearing a spacesuit" -n "lowres, bad anatomy" --seed 42
   photomaker generate -m sdxl.safetensors -a photomaker-v1.bin -i photos/*.jpg -p "a woman img, oil painting" \\
@@ -72,23 +80,42 @@ export function addGenerate(program: Command, io: CliIo, tools: GenerateTools): 
         .option("--prompts <file>", "many prompts on one loaded model: a .txt with one a line, or a .jsonl (see below)")
         .option(
           "-c, --config <file>",
-          "read options from a JSON file or from a PNG made by photomaker; flags take precedence (see below)",
+          "read options from a JSON file or from a picture made by photomaker; flags take precedence (see below)",
         );
     for (const { flags: spelling, help } of flags) command.option(spelling, help);
   }
   command.action((values: FlagValues) => generate(values, io, tools));
 }
 
-async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools): Promise<void> {
+// Not inside generate(): in a function with `await using`, TypeScript 6 leaves the import's ".ts" as it is.
+const encoder = async () => (await import("../../image/encode-picture.ts")).encodePicture;
+
+/** The same events; errors that a user can cause say where their prompt stands. */
+async function* namingLine(where: string | undefined, events: AsyncIterable<GenerateEvent>): AsyncIterable<GenerateEvent> {
+  try {
+    yield* events;
+  } catch (error) {
+    if (where === undefined || !(error instanceof UserError)) throw error;
+    throw new UserError(error.code, `${where}: ${error.message}`, error.remedy, { cause: error });
+  }
+}
+
+async function generate(values: FlagValues, io: CliIo, tools: GenerateTools): Promise<void> {
   if (values.listStyles !== undefined) {
     const styles = stylesWith(typeof values.listStyles === "string" ? values.listStyles : "");
     const width = Math.max(0, ...styles.map(({ name }) => name.length));
     for (const { name, prompt } of styles) io.stdout.write(`${name.padEnd(width)}  ${prompt}\n`);
     return;
   }
-  const { load: models, requests, lines, output, notices } = await generateOptions(values);
+  const {
+    load: models,
+    requests,
+    lines,
+    output,
+    notices,
+  } = await generateOptions(values, () => defaultOrChosen(values, io, tools));
   const progress = createProgress(io, output);
-  const files = await openPictureFiles(output.out, io.stdout);
+  const files = await openPictureFiles(output.out, io.stdout, output.format);
   let summary: Summary = { images: [], notices: [] };
   const tell = (notice: Notice) => {
     summary.notices.push(notice);
@@ -97,7 +124,7 @@ async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools):
   for (const notice of notices) tell(notice);
   try {
     if (output.saveLatents !== undefined) await checkWritable(output.saveLatents);
-    await using generator = await load(models, loading(io, progress));
+    await using generator = await tools.load(models, loading(io, progress));
     io.signal.throwIfAborted();
     for (const notice of generator.notices) tell(notice);
     for (const [i, request] of requests.entries()) {
@@ -105,7 +132,8 @@ async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools):
         summary = { line: lines[i]!, prompt: request.prompt, images: [], notices: i === 0 ? summary.notices : [] };
         if (!output.quiet && !output.json) io.stderr.write(`prompt ${i + 1}/${requests.length}: ${request.prompt}\n`);
       }
-      for await (const event of generator.generate(request, { signal: io.signal })) {
+      const where = lines === undefined ? undefined : `Line ${lines[i]} of ${String(values.prompts)}`;
+      for await (const event of namingLine(where, generator.generate(request, { signal: io.signal }))) {
         switch (event.type) {
           case "progress":
             progress.show(lineOf(event));
@@ -118,7 +146,7 @@ async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools):
             break;
           case "image": {
             const { index, png, width, height, seed, settings } = event;
-            const path = await files.write(png);
+            const path = await files.write(output.format === "png" ? png : await (await encoder())(png, output));
             summary.images.push({ path, index, width, height, seed, settings });
             if (!output.json && path !== STDOUT) tellImage(path, progress, io);
             break;
@@ -148,6 +176,14 @@ async function generate(values: FlagValues, io: CliIo, { load }: GenerateTools):
   else if (summary.seed !== undefined && !output.quiet) {
     progress.note(timingText(summary.timings!, summary.peakMemory!));
   }
+}
+
+/** The models that are the default, or that are chosen now if someone can be asked. @throws UserError those of chooseModels */
+async function defaultOrChosen({ json, quiet }: FlagValues, io: CliIo, tools: GenerateTools): Promise<DefaultModels | undefined> {
+  const chosen = await defaultAtHand({ json: json === true, quiet: quiet === true }, io, tools);
+  if (chosen !== undefined || io.ask === undefined || json === true) return chosen;
+  io.stderr.write("No model is named, and none is the default yet. These go together:\n");
+  return chooseModels({ quiet: quiet === true }, io, tools);
 }
 
 /** Output of --json. */

@@ -6,7 +6,7 @@ import { LORA_TAGS, loraName } from "../../pipeline/encode/tag-notices.ts";
 import { parsePrompt } from "../../text/prompt-tree.ts";
 
 /** Endings of LoRAs, the better one first. */
-const ENDINGS = [".safetensors", ".pt", ".bin"];
+const ENDINGS = [".safetensors", ".gguf", ".pt", ".bin"];
 
 /**
  * The LoRAs that `<lora:name:0.8>` in prompts asks for and the folder has, beside those that are given. What the folder lacks is said when the
@@ -36,13 +36,13 @@ export async function withPromptLoras(load: LoadOptions, request: GenerateReques
       (a, b) => ENDINGS.indexOf(extname(a).toLowerCase()) - ENDINGS.indexOf(extname(b).toLowerCase()) || (a < b ? -1 : 1),
     );
   const known = new Set(loras.map(({ path }) => loraName(path).toLowerCase()));
-  const more: { path: string; scale: number }[] = [];
-  for (const { name, weight } of tags) {
+  const more: LoadOptions["loras"] = [];
+  for (const { name, weight, blocks } of tags) {
     const key = loraName(name).toLowerCase();
     const found = files.find((file) => loraName(file).toLowerCase() === key);
     if (known.has(key) || found === undefined) continue;
     known.add(key);
-    more.push({ path: join(folder, found), scale: weight });
+    more.push({ path: join(folder, found), scale: weight, ...(blocks && { blocks: [...blocks] }) });
   }
   return { ...load, loras: [...loras, ...more] };
 }

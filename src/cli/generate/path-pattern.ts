@@ -7,7 +7,7 @@ export const isPattern = (path: string): boolean => /[*?[]/.test(path) && !/^htt
 
 /**
  * Expands a pattern as a shell in the C locale does: `*` matches any characters, `?` one, `[a-c]` and `[!a-c]` one of a set;
- * none matches `/`, or a dot at the beginning. There is no quoting: `[*]` is a literal star.
+ * none matches `/`, or a dot at the beginning. On Windows capitals do not count. There is no quoting: `[*]` is a literal star.
  */
 export async function matchesOf(pattern: string): Promise<string[]> {
   const parts = pattern.split(process.platform === "win32" ? /[\\/]+/ : /\/+/);
@@ -17,10 +17,11 @@ export async function matchesOf(pattern: string): Promise<string[]> {
   return found.filter((_, i) => there[i]).sort(); // by code units
 }
 
-/** Paths in a folder that match one part of a pattern. A part without wildcards is not checked yet. */
+/** Paths in a folder that match one part of a pattern, or have its very name. A part without wildcards is not checked yet. */
 async function within(folder: string, part: string): Promise<string[]> {
   if (!isPattern(part)) return [join(folder, part)];
-  const names = await readdir(folder || ".").catch(() => []); // a missing folder has no files
+  const names = await readdir(folder || ".").catch((): string[] => []); // a missing folder has no files
+  if (names.includes(part)) return [join(folder, part)];
   const like = expressionOf(part);
   return names.filter((name) => like.test(name)).map((name) => join(folder, name));
 }
@@ -32,5 +33,5 @@ function expressionOf(part: string): RegExp {
     if (some !== undefined) return `[${not ? "^" : ""}${some.replace(/[\\\]^]/g, "\\$&")}]`;
     return `\\${sign}`;
   });
-  return new RegExp(`^${part.startsWith(".") ? "" : "(?!\\.)"}${source}$`, "su");
+  return new RegExp(`^${part.startsWith(".") ? "" : "(?!\\.)"}${source}$`, process.platform === "win32" ? "sui" : "su");
 }

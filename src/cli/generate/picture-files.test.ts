@@ -35,6 +35,19 @@ test("one file is replaced", async () => {
   expect([...(await readFile(path))]).toEqual([1]);
 });
 
+test("each format has its ending, and numbering continues after pictures of any format", async () => {
+  for (const [format, name] of [
+    ["jpeg", "image_0.jpg"],
+    ["webp", "image_1.webp"],
+    ["png", "image_2.png"],
+  ] as const)
+    expect(await (await openPictureFiles(folder, stdout, format)).write(png)).toBe(join(folder, name));
+  const path = join(folder, "x.JPEG");
+  expect(await (await openPictureFiles(path, stdout, "jpeg")).write(png)).toBe(path);
+  await mkdir(join(folder, "dir.webp"));
+  await expect(openPictureFiles(join(folder, "dir.webp"), stdout, "webp")).rejects.toMatchObject({ code: "out/is-folder" });
+});
+
 test("a folder created in vain is removed, and no other", async () => {
   await mkdir(join(folder, "old"));
   await (await openPictureFiles(join(folder, "old"), stdout)).tidy();

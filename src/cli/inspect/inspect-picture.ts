@@ -1,7 +1,7 @@
 import { open, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type PhotoFormat, photoFormat } from "../../image/photo-format.ts";
-import { readPngSettings } from "../../image/png-settings.ts";
+import { readPictureSettings } from "../../image/picture-settings.ts";
 
 /** How a picture was made, according to its metadata. */
 export interface PictureDescription {
@@ -17,13 +17,12 @@ export interface PictureDescription {
 
 /**
  * Reads how a picture was made; undefined for a file that is not a picture or cannot be read.
- * @throws UserError png/unreadable, png/compressed-text
+ * @throws UserError picture/unreadable, png/unreadable, png/compressed-text
  */
 export async function describePicture(path: string): Promise<PictureDescription | undefined> {
   const format = await formatOf(path);
   if (format === undefined) return undefined;
-  const base = { path: resolve(path), kind: "picture", format } as const;
-  return format === "PNG" ? { ...base, ...readPngSettings(await readFile(path)) } : base;
+  return { path: resolve(path), kind: "picture", format, ...(await readPictureSettings(await readFile(path))) };
 }
 
 async function formatOf(path: string): Promise<PhotoFormat | undefined> {

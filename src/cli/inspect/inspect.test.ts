@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { encodePicture } from "../../image/encode-picture.ts";
 import { withPngSettings } from "../../image/png-settings.ts";
 import { goldenPath } from "../../testing/golden.ts";
 import { cli } from "../../testing/run-cli.ts";
@@ -39,6 +40,15 @@ test("a description is shown as a table, with missing parts and remarks", () => 
   for (const line of text.split("\n")) expect(line.length).toBeLessThan(125);
 });
 
+test("what a model predicts stands under its kind", () => {
+  const prediction = { name: "edm-v", zeroTerminalSnr: false, from: "the tensor edm_vpred.sigma_max" } as const;
+  const model = { path: "/m/a.safetensors", kind: "sdxl", title: "an SDXL checkpoint", format: "safetensors" } as const;
+  const shown = inspectTable({ ...model, components: [], metadata: {}, missing: [], remarks: [], prediction });
+  expect(shown.split("\n")[2]).toBe(
+    "predicts velocity over continuous noise levels (EDM), as CosXL does (the tensor edm_vpred.sigma_max)",
+  );
+});
+
 test("a picture made by photomaker shows its settings, any other says that it has none", async () => {
   const folder = await mkdtemp(join(tmpdir(), "inspect-"));
   try {
@@ -53,6 +63,18 @@ test("a picture made by photomaker shows its settings, any other says that it ha
       err: "",
     });
     expect(JSON.parse((await cli(["inspect", made, "--json"])).out)).toMatchObject({ kind: "picture", settings });
+    for (const [format, name] of [
+      ["jpeg", "JPEG"],
+      ["webp", "WebP"],
+    ] as const) {
+      await writeFile(
+        made,
+        await encodePicture(withPngSettings(png, { parameters: "a man img\nSteps: 30, Seed: 42", settings }), { format }),
+      );
+      expect((await cli(["inspect", made])).out).toContain(
+        `a picture (${name})\n\na man img\nSteps: 30, Seed: 42\n\nTo make it again`,
+      );
+    }
     expect((await cli(["inspect", other])).out).toContain("a picture (JPEG)\n\nIt holds no settings.\n");
   } finally {
     await rm(folder, { recursive: true });

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Description, PartDescription } from "../../weights/describe.node.ts";
+import { predictionInWords } from "../../weights/prediction.ts";
 import { byteSize } from "../terminal/download-progress.ts";
 import type { CliIo } from "../terminal/io.ts";
 import { describePicture, pictureText } from "./inspect-picture.ts";
@@ -13,6 +14,7 @@ Only headers of weight files are read, so large files take no longer. Nothing in
 
 Examples:
   photomaker inspect sdxl.safetensors
+  photomaker inspect sdxl-unet-Q4_K_M.gguf
   photomaker inspect photomaker-v1.bin
   photomaker inspect style-lora.safetensors --json
   photomaker inspect out/image_0.png
@@ -25,7 +27,7 @@ export function addInspect(program: Command, io: CliIo, { describe }: InspectToo
     .description(
       "Describes a weight file or a model folder: its parts, parameters, number formats, and what is missing.\nFor a picture made by photomaker, shows its settings.",
     )
-    .argument("<path>", "a .safetensors, .bin, .pt or .ckpt file, a folder, or a picture")
+    .argument("<path>", "a .safetensors, .gguf, .bin, .pt or .ckpt file, a folder, or a picture")
     .option("--json", "print the description as JSON")
     .addHelpText("after", HELP)
     .action(async (path: string, { json }: { json?: boolean }) => {
@@ -37,7 +39,17 @@ export function addInspect(program: Command, io: CliIo, { describe }: InspectToo
 }
 
 /** A description as text. */
-export function inspectTable({ path, title, format, components, metadata, missing, remarks, lora }: Description): string {
+export function inspectTable({
+  path,
+  title,
+  format,
+  components,
+  metadata,
+  missing,
+  remarks,
+  prediction,
+  lora,
+}: Description): string {
   const rows = components.map(rowOf);
   if (components.length > 1) rows.push(rowOf(total(components)));
   const table = rows.length === 0 ? [] : ["", ...align([["part", "tensors", "parameters", "size", "numbers"], ...rows])];
@@ -45,6 +57,7 @@ export function inspectTable({ path, title, format, components, metadata, missin
   return [
     path,
     `${title} (${format})`,
+    ...(prediction ? [`predicts ${predictionInWords(prediction)} (${prediction.from})`] : []),
     ...(lora
       ? [
           `${lora.methods.join(", ") || "LoRA"}: ${lora.spelling}; ${lora.layers} layers; ${lora.ranks.length > 0 ? `rank ${lora.ranks.join(", ")}` : "no rank"}`,
@@ -67,7 +80,7 @@ const rowOf = ({ name, tensors, parameters, bytes, dtypes }: PartDescription): s
 ];
 
 function total(parts: readonly PartDescription[]): PartDescription {
-  const dtypes: Partial<Record<string, number>> = {};
+  const dtypes: Record<string, number> = {};
   let [tensors, parameters, bytes] = [0, 0, 0];
   for (const part of parts) {
     tensors += part.tensors;

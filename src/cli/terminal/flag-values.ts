@@ -83,7 +83,7 @@ function withScale(text: string): { path: string; scale: number } {
   const [, path, scale] = /^(.+):([^:/\\]*)$/.exec(text) ?? [];
   if (path === undefined || scale === undefined) return { path: text, scale: 1 };
   if (scale.trim() !== "" && Number.isFinite(Number(scale))) return { path, scale: Number(scale) };
-  if (!/\.(safetensors|bin|pt|ckpt)$/i.test(path)) return { path: text, scale: 1 };
+  if (!/\.(safetensors|gguf|bin|pt|ckpt)$/i.test(path)) return { path: text, scale: 1 };
   throw new UserError(
     "lora/scale",
     `--lora ${text}: "${scale}" is not a number.`,

@@ -1,6 +1,41 @@
 import { expect, test } from "vitest";
 import { foreignSettings } from "./foreign-settings.ts";
 
+test("SwarmUI's parameters are read, and what has no counterpart is named", () => {
+  const sui_image_params = {
+    prompt: "a cat",
+    negativeprompt: "ugly",
+    model: "folder/juggernaut",
+    seed: "9007199254740993",
+    steps: 20,
+    cfgscale: 6.5,
+    aspectratio: "Custom",
+    width: 64,
+    height: 72,
+    sampler: "euler_ancestral",
+    scheduler: "normal",
+    loras: ["styles/ink"],
+    loraweights: ["0.5"],
+    refinermethod: "PostApply",
+    swarm_version: "0.9.5",
+  };
+  expect(foreignSettings({ parameters: JSON.stringify({ sui_image_params, sui_extra_data: {} }) })).toEqual({
+    program: "SwarmUI",
+    request: {
+      prompt: "a cat",
+      negativePrompt: "ugly",
+      numInferenceSteps: 20,
+      guidanceScale: 6.5,
+      seed: "9007199254740993",
+      width: 64,
+      height: 72,
+      scheduler: "euler_a",
+    },
+    load: { model: "juggernaut.safetensors", loras: [{ path: "ink.safetensors", scale: 0.5 }] },
+    left: ["refinermethod: PostApply"],
+  });
+});
+
 test("A1111's text is read, and what has no counterpart is named", () => {
   const parameters = `a (cat:1.2),
 sitting

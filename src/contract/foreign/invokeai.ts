@@ -1,4 +1,4 @@
-import { type Fields, type ForeignSettings, numberOf, Reading } from "./reading.ts";
+import { type Fields, type ForeignSettings, fileOf, isFields, numberOf, Reading } from "./reading.ts";
 
 /** Reads InvokeAI's core metadata: invokeai/app/invocations/metadata.py. */
 export function ofInvoke(fields: Fields): ForeignSettings {
@@ -34,11 +34,6 @@ export function ofInvoke(fields: Fields): ForeignSettings {
   reading.leaveAll(Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== 0)));
   return reading.found;
 }
-
-const fileOf = (name: unknown): unknown =>
-  typeof name === "string" && !/\.safetensors$/i.test(name) ? `${name}.safetensors` : name;
-
-const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null;
 
 function nameOf(model: unknown): unknown {
   if (!isFields(model)) return model;

@@ -63,7 +63,7 @@ export class Reading {
 
   model(name: unknown): void {
     if (typeof name === "string" && name !== "")
-      this.load.model = /\.(safetensors|ckpt)$/i.test(name) ? name : `${name}.safetensors`;
+      this.load.model = /\.(safetensors|gguf|ckpt)$/i.test(name) ? name : `${name}.safetensors`;
   }
 
   get found(): ForeignSettings {
@@ -77,3 +77,13 @@ export const numberOf = (value: unknown): number | undefined => {
   const number = typeof value === "string" && value.trim() === "" ? Number.NaN : Number(value);
   return typeof value !== "boolean" && value !== null && Number.isFinite(number) ? number : undefined;
 };
+
+/** Whether a value has names. */
+export const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A file's name without its folder. */
+export const baseName = (path: unknown): unknown => (typeof path === "string" ? path.split(/[\\/]/).at(-1) : path);
+
+/** A LoRA's name with the ending of its file. */
+export const fileOf = (name: unknown): unknown =>
+  typeof name === "string" && !/\.safetensors$/i.test(name) ? `${name}.safetensors` : name;

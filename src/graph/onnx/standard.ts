@@ -1,5 +1,6 @@
 import { mulDims } from "../dim.ts";
-import { geluOp } from "../ops/activation.ts";
+import { geluOp, hardSwishOp, preluOp } from "../ops/activation.ts";
+import { depthwiseConvOp } from "../ops/depthwise.ts";
 import {
   absOp,
   addOp,
@@ -22,8 +23,9 @@ import { everyNthOp } from "../ops/every-nth.ts";
 import { gatherOp, oneHotOp, scatterRowsOp, takeRowsOp } from "../ops/gather.ts";
 import { broadcastToOp, concatOp, padOp, permuteOp, reduceSumOp, reshapeOp, sliceOp } from "../ops/layout.ts";
 import { linearOp, type MatmulAttrs, matmulOp } from "../ops/matrix.ts";
+import { maxPoolOp } from "../ops/max-pool.ts";
 import { reduceMeanOp } from "../ops/reduce.ts";
-import { averagePoolOp, depthToSpaceOp, spaceToDepthOp, upsampleOp } from "../ops/resample.ts";
+import { averagePoolOp, depthToSpaceOp, spaceToDepthOp, upsampleBilinearOp, upsampleOp } from "../ops/resample.ts";
 import { rangeOp } from "../ops/source.ts";
 import { takeFirstOp } from "../ops/take-first.ts";
 import { fixedSize, type Op, size, type Tensor } from "../tensor.ts";
@@ -54,6 +56,8 @@ export const standardLowerings: Lowerings = new Map([
   plain(signOp, "Sign"),
   plain(reluOp, "Relu"),
   plain(geluOp, "Gelu"),
+  plain(preluOp, "PRelu"),
+  plain(hardSwishOp, "HardSwish"),
   lower(matmulOp, matmul),
   lower(reduceSumOp, (y, [x], e) => e.node("ReduceSum", [x!, e.ints(y.attrs.axes)], keep(y))),
   lower(reduceMeanOp, (y, [x], e) => e.node("ReduceMean", [x!, e.ints(y.attrs.axes)], keep(y))),
@@ -92,6 +96,19 @@ export const standardLowerings: Lowerings = new Map([
     const scales = e.floats([1, 1, y.attrs.factor, y.attrs.factor], [4]);
     const attrs = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
     return e.node("Resize", [x!, "", scales], { attrs });
+  }),
+  lower(upsampleBilinearOp, (y, [x], e) => {
+    const scales = e.floats([1, 1, y.attrs.factor, y.attrs.factor], [4]);
+    return e.node("Resize", [x!, "", scales], { attrs: { mode: "linear", coordinate_transformation_mode: "half_pixel" } });
+  }),
+  lower(maxPoolOp, (y, [x], e) => {
+    const { kernel, stride } = y.attrs;
+    return e.node("MaxPool", [x!], { attrs: { kernel_shape: [kernel, kernel], strides: [stride, stride] } });
+  }),
+  lower(depthwiseConvOp, (y, inputs, e) => {
+    const { stride, pads } = y.attrs;
+    const [group, , ...kernel] = y.inputs[1]!.shape as number[];
+    return e.node("Conv", inputs, { attrs: { strides: [stride, stride], pads, kernel_shape: kernel, group: group! } });
   }),
   lower(spaceToDepthOp, (y, [x], e) => e.node("SpaceToDepth", [x!], { attrs: { blocksize: y.attrs.factor } })),
   lower(depthToSpaceOp, depthToSpace),

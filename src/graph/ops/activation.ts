@@ -1,5 +1,5 @@
 import { apply, expansion, type Op, type Tensor } from "../tensor.ts";
-import { add, erf, exp, mul, sigmoid, sub } from "./elementwise.ts";
+import { add, erf, exp, mul, neg, relu, sigmoid, sub } from "./elementwise.ts";
 import { scalar } from "./source.ts";
 
 /** y = x · s(x) with slope s·(1 + k·(x - y)), for s the sigmoid of k·x. */
@@ -34,3 +34,20 @@ export const geluOp: Op = {
 export const silu = (x: Tensor): Tensor => apply(siluOp, [x], {});
 export const gelu = (x: Tensor): Tensor => apply(geluOp, [x], {});
 export const quickGelu = (x: Tensor): Tensor => apply(quickGeluOp, [x], {});
+
+/** x where it is above 0, else x · slope: He et al. 2015 (arXiv 1502.01852). */
+export const preluOp: Op = {
+  name: "prelu",
+  shape: ([x]) => x!.shape,
+  expand: ([x, slope]) => sub(relu(x!), mul(relu(neg(x!)), slope!)),
+};
+/** @param slope broadcasts to x */
+export const prelu = (x: Tensor, slope: Tensor): Tensor => apply(preluOp, [x, slope], {});
+
+/** x · min(max(x + 3, 0), 6) / 6: Howard et al. 2019 (arXiv 1905.02244). */
+export const hardSwishOp: Op = {
+  name: "hardSwish",
+  shape: ([x]) => x!.shape,
+  expand: ([x]) => mul(x!, mul(sub(relu(add(x!, 3)), relu(sub(x!, 3))), 1 / 6)),
+};
+export const hardSwish = (x: Tensor): Tensor => apply(hardSwishOp, [x], {});

@@ -1,6 +1,8 @@
 import { type Dim, divideDims, mulDims } from "../dim.ts";
-import { apply, type Op, shapeText, type Tensor } from "../tensor.ts";
+import { apply, fixedSize, type Op, shapeText, type Tensor } from "../tensor.ts";
 import { mul } from "./elementwise.ts";
+import { matmul } from "./matrix.ts";
+import { constant } from "./source.ts";
 
 export const upsampleOp: Op<{ factor: number }> = {
   name: "upsample",
@@ -12,6 +14,32 @@ export const upsampleOp: Op<{ factor: number }> = {
 };
 /** Nearest-neighbour upsampling of [B, C, H, W] by a whole factor. */
 export const upsample = (x: Tensor, factor: number): Tensor => apply(upsampleOp, [x], { factor });
+
+/** Bilinear upsampling, pixels being squares: the outermost stand for what lies beyond them. */
+export const upsampleBilinearOp: Op<{ factor: number }> = {
+  name: "upsampleBilinear",
+  shape: upsampleOp.shape,
+  /** A product with the weights of each axis. */
+  expand: ([x], { factor }) => {
+    const [rows, columns] = [fixedSize(x!, 2), fixedSize(x!, 3)];
+    return matmul(matmul(bilinearWeights(rows, factor), x!), bilinearWeights(columns, factor), { transB: true });
+  },
+};
+/** Bilinear upsampling of [B, C, H, W] by a whole factor. */
+export const upsampleBilinear = (x: Tensor, factor: number): Tensor => apply(upsampleBilinearOp, [x], { factor });
+
+/** [count · factor, count]: the shares of the given pixels in each new one. */
+function bilinearWeights(count: number, factor: number): Tensor {
+  const weights = Array<number>(count * factor * count).fill(0);
+  for (let i = 0; i < count * factor; i++) {
+    const at = Math.min(Math.max((i + 0.5) / factor - 0.5, 0), count - 1);
+    const before = Math.floor(at);
+    const after = Math.min(before + 1, count - 1);
+    weights[i * count + before]! += 1 - (at - before);
+    weights[i * count + after]! += at - before;
+  }
+  return constant(weights, [count * factor, count]);
+}
 
 /** The number of blocks of factor x factor pixels down and across. */
 function blocks({ shape }: Tensor, factor: number): [Dim, Dim] {

@@ -4,6 +4,7 @@ import { UserError } from "../../core/errors.ts";
 import { type Rgb8, toPicture } from "../../image/index.ts";
 import type { DecoderGraph } from "../../sessions/graphs.ts";
 import type { LazySession, LoadObserver } from "../../sessions/lazy-session.ts";
+import { unscaled } from "./latent-scale.ts";
 import { type Plane, tiled, tilesOf } from "./tiles.ts";
 
 /** A loadable decoder of latents. */
@@ -57,7 +58,7 @@ export async function decodeLatents(
 ): Promise<Rgb8> {
   const { config, factor } = graph;
   const loaded = await session.get(observer);
-  const scaled = { ...latents, data: latents.data.map((v) => v / config.scalingFactor + config.shiftFactor) };
+  const scaled = { ...latents, data: unscaled(latents, config) };
   const decode = async ({ channels, height, width, data }: Plane): Promise<Plane> => {
     const { picture } = await loaded.run({ latents: floats(data, 1, channels, height, width) });
     return { channels: config.imageChannels, height: height * factor, width: width * factor, data: picture.data as Float32Array };

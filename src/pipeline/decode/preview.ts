@@ -2,6 +2,7 @@ import { UserError } from "../../core/errors.ts";
 import { previewLatents, type Rgb8 } from "../../image/index.ts";
 import type { LoadObserver } from "../../sessions/lazy-session.ts";
 import { type Decoders, decodeLatents } from "./decode.ts";
+import { inScaleOfSdxl } from "./latent-scale.ts";
 import type { Plane } from "./tiles.ts";
 
 /** Makes a preview of latents [C, h, w] in the sampler's scale. */
@@ -20,6 +21,9 @@ const SMALL = 5_000_000;
 export function previewOf({ vae, tinyVae }: Decoders, observer: LoadObserver): Preview {
   if (tinyVae !== undefined) return (latents) => decodeLatents(tinyVae, latents, observer);
   const { config, factor, parameters } = vae.graph;
+  // models of SDXL's kind whose latents have a mean and deviation, such as Playground 2.5, have SDXL's VAE
+  if (config.latentsStd !== undefined && config.latentChannels === SDXL_VAE.latentChannels && factor === SDXL_VAE.factor)
+    return async (latents) => previewLatents(inScaleOfSdxl(latents, config), latents.width, latents.height);
   const known = { latentChannels: config.latentChannels, scalingFactor: config.scalingFactor, factor };
   if (Object.entries(SDXL_VAE).every(([key, value]) => known[key as keyof typeof known] === value))
     return async ({ data, width, height }) => previewLatents(data, width, height);

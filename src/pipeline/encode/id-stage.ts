@@ -87,6 +87,15 @@ function checkFaces({ faceWidth }: IdGraph, photos: number, faces: FloatArray | 
       `The face embeddings are [${faces.dims.join(", ")}], and ${photos} photo(s) need [${photos}, ${faceWidth}].`,
       "Give one row for each photo, in the order of the photos.",
     );
+  for (let row = 0; row < photos; row++) {
+    const length = Math.hypot(...faces.data.subarray(row * faceWidth, (row + 1) * faceWidth));
+    if (length > 0 && Number.isFinite(length)) continue;
+    throw new UserError(
+      "id-embeds/no-face",
+      `The face embedding of photo ${row + 1} ${length === 0 ? "is all zeros" : "holds something that is not a number"}.`,
+      "Make it again: the program that made it found no face in the photo, or failed.",
+    );
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { GenerateRequest } from "../../contract/request.ts";
-import { clipPreprocess, decodePhoto, type Rgb8 } from "../../image/index.ts";
+import { clipPreprocess, type Rgb8, readPhoto } from "../../image/index.ts";
 
 /** A decoded, upright photo of a person. It is resized for the ID encoder only at the end, so that faces can be detected before. */
 export interface OpenPhoto {
@@ -10,9 +10,9 @@ export interface OpenPhoto {
 /** Smallest height and width of a photo, in pixels: about the size of the smallest faces in benchmarks of face recognition. */
 const LEAST_PHOTO = 32;
 
-/** @throws UserError those of decodePhoto, photo/too-small among them */
+/** @throws UserError those of readPhoto, photo/too-small among them */
 export const openPhoto = async (photo: GenerateRequest["inputIdImages"][number]): Promise<OpenPhoto> => ({
-  upright: await decodePhoto(photo, { minSide: LEAST_PHOTO }),
+  upright: await readPhoto(photo, { minSide: LEAST_PHOTO }),
 });
 
 /**

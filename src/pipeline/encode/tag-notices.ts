@@ -6,11 +6,11 @@ import type { PromptTag } from "../../text/prompt-tree.ts";
 export const LORA_TAGS: ReadonlySet<string> = new Set(["lora", "lyco", "lycoris"]);
 
 /** A LoRA's name as prompts have it: its file without folder and ending. */
-export const loraName = (path: string): string => path.replace(/^.*[\\/]/, "").replace(/\.(safetensors|pt|bin)$/i, "");
+export const loraName = (path: string): string => path.replace(/^.*[\\/]/, "").replace(/\.(safetensors|gguf|pt|bin)$/i, "");
 
 /** What a prompt's tags ask for, and is not as they say. */
 export function tagNotices(tags: readonly PromptTag[], loras: LoadOptions["loras"]): Notice[] {
-  return tags.flatMap(({ kind, name, weight, written }): Notice[] => {
+  return tags.flatMap(({ kind, name, weight, blocks, rest, written }): Notice[] => {
     if (!LORA_TAGS.has(kind))
       return [
         {
@@ -27,12 +27,18 @@ export function tagNotices(tags: readonly PromptTag[], loras: LoadOptions["loras
           message: `${written} in the prompt names a LoRA that is not loaded, so it has no effect. Give it with --lora ${name}.safetensors:${weight} (loras in code), or its folder with --lora-folder.`,
         },
       ];
-    if (loaded.some(({ scale }) => scale === weight)) return [];
-    return [
-      {
+    const notices: Notice[] = [];
+    if (rest.length > 0)
+      notices.push({
+        code: "prompt/tag-part",
+        message: `Of ${written} in the prompt, this has no counterpart here and no effect: ${rest.join(", ")}.`,
+      });
+    const same = loaded.some((lora) => lora.scale === weight && (blocks === undefined || lora.blocks?.join() === blocks.join()));
+    if (!same)
+      notices.push({
         code: "prompt/lora-strength",
-        message: `${written} in the prompt asks for another strength than ${loaded[0]!.scale}, with which that LoRA was loaded and acts.`,
-      },
-    ];
+        message: `${written} in the prompt asks for another strength than ${loaded[0]!.scale}${loaded[0]!.blocks === undefined ? "" : `, by blocks ${loaded[0]!.blocks.join()}`}, with which that LoRA was loaded and acts.`,
+      });
+    return notices;
   });
 }

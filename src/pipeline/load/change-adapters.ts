@@ -30,7 +30,7 @@ export const fewStepOf = (
   metadata: readonly Readonly<Record<string, string>>[],
 ): Opened["fewStep"] =>
   detectFewStep([
-    { kind: "model", path: model.path, metadata: model.metadata, scheduler: model.scheduler },
+    { kind: "model", path: model.parts.unet ?? model.path, metadata: model.metadata, scheduler: model.scheduler },
     ...loras.flatMap(({ path, scale }, i) => (scale > 0 ? [{ kind: "lora" as const, path, metadata: metadata[i]! }] : [])),
   ]);
 

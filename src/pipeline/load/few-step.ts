@@ -57,7 +57,7 @@ const UNGUIDED = { guidanceScale: 1, guidanceUpTo: 1 };
 const FAMILIES: readonly Family[] = [
   {
     model: /lightning/,
-    lora: /\b(sdxl|xl) lightning\b|\blightning \d+ ?steps?\b/,
+    lora: /\b(sdxl|xl) lightning\b|\blightning ?\d+ ?steps?\b/,
     settings: (_, said = 8) => ({
       name: "SDXL-Lightning",
       scheduler: "euler",
@@ -68,7 +68,9 @@ const FAMILIES: readonly Family[] = [
     }),
   },
   {
-    model: /\bhyper ?(sd|sdxl|xl)\b|\bhyper( safetensors| ckpt)?$|\bhyper \d+ ?steps?\b/,
+    // alone it must be what a version is called, since "hyper" begins many names: hyper realistic, hyper detailed
+    model:
+      /\bhyper ?(sd|sdxl|xl)\b|\bhyper( (v ?\d+|vae|baked|no|fp\d+|bf\d+|pruned|safetensors|ckpt)\b|$)|\bhyper ?\d+ ?steps?\b/,
     lora: /\bhyper ?(sd|sdxl)\b/,
     settings(words, said = 8, kind) {
       const name = "Hyper-SD";
@@ -87,7 +89,7 @@ const FAMILIES: readonly Family[] = [
     },
   },
   {
-    model: /\bdmd ?2\b/,
+    model: /\bdmd( ?2)?\b/,
     lora: /\bdmd ?2\b/,
     settings: (_, said = 4) => ({
       name: "DMD2",
@@ -157,7 +159,7 @@ function byText(text: string, kind: ModelSource["kind"]): FewStep | undefined {
   if (kind === "lora" && DRAWN.test(words) && !/\d ?steps?\b/.test(words)) return undefined;
   const family = FAMILIES.find((each) => each[kind].test(words));
   if (family === undefined) return undefined;
-  const said = /\b(\d+) ?steps?\b/.exec(words)?.[1];
+  const said = /(?<!\d)(\d+) ?steps?\b/.exec(words)?.[1];
   return family.settings(words, said === undefined || Number(said) > 50 ? undefined : Math.max(1, Number(said)), kind);
 }
 
@@ -169,7 +171,8 @@ function byScheduler(config: unknown): FewStep | undefined {
 }
 
 /** Words by which the name of a LoRA says that it is about what is drawn. */
-const DRAWN = /\b(styles?|styled|aesthetic|art|effects?|storms?|strikes?|bolts?|cars?|concept|character|clothes|outfit)\b/;
+const DRAWN =
+  /\b(styles?|styled|styling|aesthetics?|art|artist|painting|anime|comics?|photography|portraits?|effects?|storms?|thunder|weather|sk(y|ies)|clouds?|strikes?|bolts?|magic|powers?|swords?|wings?|dragons?|cars?|engines?|concept|characters?|mcqueen|clothes|clothing|dress|armou?r|outfits?|hair|eyes|faces?|poses?|wom[ae]n|m[ae]n|girls?|boys?)\b/;
 
 /** Words of a name in lower case: `Hyper-SDXL_8steps` becomes "hyper sdxl 8steps", `v21TurboDPM` "v21 turbo dpm". */
 const wordsOf = (text: string): string =>

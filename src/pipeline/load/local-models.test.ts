@@ -63,7 +63,14 @@ test("models on the hub are downloaded with progress, and named in the picture's
 });
 
 test("every model option may name a model on the hub, and the revision applies to `model` only", async () => {
-  const named = { model: "o/model", adapter: "o/adapter", tinyVae: "o/vae", loras: [{ path: "o/a", scale: 2 }, { path: "o/b" }] };
+  const parts = { vae: "o/v", unet: "o/u", textEncoder: "o/l", textEncoder2: "o/g" };
+  const named = {
+    ...parts,
+    model: "o/model",
+    adapter: "o/adapter",
+    tinyVae: "o/vae",
+    loras: [{ path: "o/a", scale: 2 }, { path: "o/b" }],
+  };
   const asked: unknown[] = [];
   const local = await localModels(parseLoadOptions(named), { revision: "v2", variant: "fp16" }, async (value, options) => {
     asked.push([value, options]);
@@ -73,14 +80,40 @@ test("every model option may name a model on the hub, and the revision applies t
     model: "/local/o/model",
     adapter: "/local/o/adapter",
     tinyVae: "/local/o/vae",
+    vae: "/local/o/v",
+    unet: "/local/o/u",
+    textEncoder: "/local/o/l",
+    textEncoder2: "/local/o/g",
     loras: [
       { path: "/local/o/a", scale: 2 },
       { path: "/local/o/b", scale: 1 },
     ],
   });
   const rest = ["o/adapter", "o/vae", "o/a", "o/b"].map((value) => [value, { variant: "fp16" }]);
-  expect(asked).toEqual([["o/model", { revision: "v2", variant: "fp16" }], ...rest]);
+  const alone = [
+    ["o/u", "unet"],
+    ["o/v", "vae"],
+    ["o/l", "text_encoder"],
+    ["o/g", "text_encoder_2"],
+  ].map(([value, part]) => [value, { variant: "fp16", part }] as const);
+  const without = alone.map(([, { part }]) => part);
+  expect(asked).toEqual([["o/model", { revision: "v2", variant: "fp16", without }], ...alone, ...rest]);
   expect(await localModels(parseLoadOptions({ model: cacheDir }))).toEqual(parseLoadOptions({ model: cacheDir }));
+});
+
+test("of a whole model on the hub that a part is taken from, only that part is downloaded", async () => {
+  const input = { model: goldenPath("tiny-sdxl"), vae: "org/sdxl", unet: "org/sdxl:unet" };
+  await (await PhotoMaker.load(input, how)).close();
+  const files = hub.asked.flatMap((path) => /\/resolve\/[^/]+\/(.*)$/.exec(path)?.[1] ?? []);
+  expect(files.sort()).toEqual(
+    ["unet", "vae"].flatMap((name) => [`${name}/config.json`, `${name}/diffusion_pytorch_model.safetensors`]),
+  );
+  hub.asked.length = 0;
+  await (await PhotoMaker.load(input, { ...how, offline: true })).close();
+  expect(hub.asked).toEqual([]);
+  await (await PhotoMaker.load({ model: "org/sdxl", vae: goldenPath("tiny-sdxl", "vae") }, how)).close();
+  expect(hub.asked.join()).toContain("/text_encoder/model");
+  expect(hub.asked.join()).not.toContain("/vae/");
 });
 
 test("offline, models that are not in the cache are refused, and local models are loaded", async () => {

@@ -1,5 +1,7 @@
 import type { LoadOptions } from "../../contract/request.ts";
 import { type DownloadProgress, type HubOptions, resolveHubOrPath } from "../../weights/hub/index.ts";
+import type { ModelParts } from "../../weights/model.ts";
+import type { ComponentName } from "../../weights/sdxl-single-file.ts";
 
 /** Options of downloading and loading models. */
 export interface LoadingOptions extends HubOptions {
@@ -13,6 +15,18 @@ export interface LoadingOptions extends HubOptions {
   readonly variant?: string | undefined;
 }
 
+/** Options that give a part of the model apart. */
+const PARTS = [
+  ["unet", "unet"],
+  ["vae", "vae"],
+  ["textEncoder", "text_encoder"],
+  ["textEncoder2", "text_encoder_2"],
+] as const satisfies readonly (readonly [keyof LoadOptions, ComponentName])[];
+
+/** The parts of the model that are given apart. */
+export const partsGivenApart = (options: LoadOptions): ModelParts =>
+  Object.fromEntries(PARTS.flatMap(([key, name]) => (options[key] === undefined ? [] : [[name, options[key]]])));
+
 /**
  * Replaces models on the hub by local paths, downloading those that are not in the cache.
  * @throws UserError those of resolveHubOrPath
@@ -23,9 +37,14 @@ export async function localModels(
   resolve: typeof resolveHubOrPath = resolveHubOrPath,
 ): Promise<LoadOptions> {
   const { model, adapter, tinyVae, loras } = options;
+  const given = PARTS.flatMap(([key, name]) => (options[key] === undefined ? [] : [name]));
+  const main = await resolve(model, { ...how, revision, ...(given.length > 0 && { without: given }) });
+  const parts: Partial<LoadOptions> = {};
+  for (const [key, part] of PARTS) if (options[key] !== undefined) parts[key] = await resolve(options[key], { ...how, part });
   return {
     ...options,
-    model: await resolve(model, { ...how, revision }),
+    model: main,
+    ...parts,
     ...(adapter !== undefined && { adapter: await resolve(adapter, how) }),
     ...(tinyVae !== undefined && { tinyVae: await resolve(tinyVae, how) }),
     loras: await inTurn(loras, async ({ path, ...rest }) => ({ path: await resolve(path, how), ...rest })),

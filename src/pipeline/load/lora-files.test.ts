@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -43,6 +43,30 @@ async function renamed(name: string, source: string, rename: (name: string) => s
     }),
   );
 }
+test("PEFT's config beside its file says how strong it is, as in PEFT, and how OFT turns", async () => {
+  const peft = join(folder, "peft");
+  await mkdir(peft);
+  const path = join(peft, "adapter_model.safetensors");
+  const { tensors } = await openTensors(goldenPath("lora/kin/peft_dora.safetensors"));
+  const pairs = [...tensors.values()].filter(({ name }) => /lora_[AB]/.test(name));
+  await writeSafetensors(path, pairs.map(copyTensor));
+  const scales = async () => [...(await collected([path])).pairs.get("unet")!.values()].flat().map(({ scale }) => scale);
+  expect(new Set(await scales())).toEqual(new Set([1]));
+  await writeFile(join(peft, "adapter_config.json"), JSON.stringify({ peft_type: "LORA", r: 4, lora_alpha: 8 }));
+  expect(new Set(await scales())).toEqual(new Set([2]));
+
+  await copyFile(goldenPath("lora/kin/peft_oft.safetensors"), path);
+  const turned = async (config: object) => {
+    await writeFile(join(peft, "adapter_config.json"), JSON.stringify({ peft_type: "OFT", ...config }));
+    return [...(await collected([path])).changes.values()].join();
+  };
+  expect(await turned({ use_cayley_neumann: false })).not.toBe(await turned({}));
+  await expect(turned({ num_cayley_neumann_terms: 7 })).rejects.toMatchObject({
+    code: "lora/unsupported",
+    message: expect.stringContaining("7 terms"),
+  });
+});
+
 const adapterOf = (path?: string) => (path === undefined ? undefined : openAdapter(path));
 const collected = async (loras: readonly string[], adapter?: string) =>
   collectLoras(

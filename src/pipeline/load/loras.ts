@@ -9,6 +9,7 @@ import { loraTensors } from "../../weights/lora-file.ts";
 import { type MatchedLora, matchLora, patchOf } from "../../weights/lora-match.ts";
 import type { ModelFiles } from "../../weights/model.ts";
 import { openTensors } from "../../weights/open-tensors.node.ts";
+import { withPeftConfig } from "../../weights/peft-config.node.ts";
 import type { ComponentName } from "../../weights/sdxl-single-file.ts";
 import type { TensorEntry } from "../../weights/tensor-entry.ts";
 
@@ -61,7 +62,7 @@ export async function collectLoras(
   }
   for (const [i, { path, scale, blocks }] of loras.entries()) {
     const file = await openTensors(path);
-    const { metadata } = file;
+    const metadata = await withPeftConfig(file);
     const tensors = loraTensors(file);
     allMetadata.push(metadata);
     const factorOf = blocks && blockWeights(blocks, model.components.unet.tensors.keys());
@@ -74,8 +75,18 @@ export async function collectLoras(
       });
     changes.push(...changesOf(found, scale, `${i}`, factorOf));
   }
-  if (adapter !== undefined && adapter.lora.size === 0) notices.push(loraApart(model, adapter, loras, changes));
-  return { ...apply(model, changes), metadata: allMetadata, notices };
+  if (adapter === undefined || adapter.lora.size > 0) return { ...apply(model, changes), metadata: allMetadata, notices };
+  const { index, notice } = loraApart(model, adapter, loras, changes);
+  notices.push(notice);
+  const scaled = changes.map((change) => (change.file === `${index}` ? times(change, adapterScale) : change));
+  return {
+    ...apply(
+      model,
+      scaled.filter(({ strength }) => strength !== 0),
+    ),
+    metadata: allMetadata,
+    notices,
+  };
 }
 
 /** Matches a LoRA; errors name the file, since there may be several. */
@@ -95,20 +106,33 @@ const PROJECTION = /\.attn[12]\.(to_[qkv]|to_out\.0)\.weight$/;
  * What is told where an adapter has no LoRA of its own: which of the others is taken for it.
  * @throws UserError adapter/incomplete if it is none of them
  */
-function loraApart(model: ModelFiles, { path }: AdapterFiles, loras: readonly LoraRequest[], changes: readonly Change[]): Notice {
+function loraApart(
+  model: ModelFiles,
+  { path }: AdapterFiles,
+  loras: readonly LoraRequest[],
+  changes: readonly Change[],
+): { readonly index: number; readonly notice: Notice } {
   const wanted = [...model.components.unet.tensors.keys()].filter((name) => PROJECTION.test(name));
-  const belongs = loras.find((_, i) => {
+  const index = loras.findIndex((_, i) => {
     const own = changes.filter(({ file }) => file === `${i}`).map(({ patch: { component, target } }) => `${component}/${target}`);
     return own.length === wanted.length && wanted.every((name) => own.includes(`unet/${name}`));
   });
-  if (belongs !== undefined)
-    return { code: "adapter/lora-apart", message: `${belongs.path} is taken for the LoRA that belongs to the adapter ${path}.` };
+  if (index >= 0) {
+    const message = `${loras[index]!.path} is taken for the LoRA that belongs to the adapter ${path}.`;
+    return { index, notice: { code: "adapter/lora-apart", message } };
+  }
   const others =
     loras.length === 0
       ? ""
       : " None of the files of --lora is it, which changes all attention layers of the UNet and nothing else.";
   throw new UserError("adapter/incomplete", `${path}: ${NO_LORA}${others}`, LORA_APART);
 }
+
+const times = (change: Change, factor: number): Change => ({
+  ...change,
+  strength: change.strength * factor,
+  ...(change.pair && { pair: { ...change.pair, scale: change.pair.scale * factor } }),
+});
 
 /** A change of one tensor by one file: a low-rank pair where it is one. */
 interface Change extends PatchWithStrength {

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import type { WeightRange } from "../../runtime/eight-bit-probe.ts";
 import type { ToPrepare } from "../../runtime/prepare.ts";
 import type { Feeds, Runtime } from "../../runtime/runtime.ts";
-import { hasComputed, withComputed } from "../../sessions/computed-weights.ts";
+import { hasComputed, withAllComputed, withComputed } from "../../sessions/computed-weights.ts";
 import {
   loraScales,
   NO_PAIRS,
@@ -17,6 +17,7 @@ import { inEightBits, type Precision } from "../../sessions/precision.ts";
 import { computeInCache, prepareInCache } from "../../sessions/runtimes.node.ts";
 import type { TextEncoder } from "../../sessions/text/text-stage.ts";
 import { UNetSessions } from "../../sessions/unet-sessions.ts";
+import { COMPONENTS, type ComponentName } from "../../weights/sdxl-single-file.ts";
 import type { IdEncoder } from "../encode/id-stage.ts";
 import type { Opened } from "./opened.ts";
 import type { OpenedAdapter } from "./opened-adapter.ts";
@@ -44,9 +45,12 @@ export interface SessionPlan {
   readonly precision: Precision;
   /** Range of 8-bit weights whose products are correct. */
   readonly weightRange: WeightRange | undefined;
-  /** The user's name of the file or folder that the weights come from. */
-  readonly from: string;
+  /** The user's name of the file or folder that a component's weights come from. */
+  readonly from: (name: ComponentName) => string;
 }
+
+/** The component whose file a model is said to come from; those of an adapter or a tiny VAE are said to come from the UNet's. */
+const componentOf = (model: string): ComponentName => COMPONENTS.find((name) => name === model) ?? "unet";
 
 export type MakeSessions = ReturnType<typeof makeSessions>;
 
@@ -58,7 +62,14 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
     half = false,
     on = runtime,
     always?: () => Feeds,
-  ) => new LazySession(on, name, outputs, half, always);
+  ) =>
+    new LazySession(
+      on,
+      name,
+      withAllComputed({ model: name, from: from(componentOf(name)) }, outputs, computeInCache),
+      half,
+      always,
+    );
 
   /** Makes a session. @param outputs outputs of the model, or of another graph over the same weights */
   function inPrecision<Name extends string>(
@@ -76,14 +87,17 @@ export function makeSessions({ runtime, encoders, precision, weightRange, from }
   /** Makes a text encoder. @param changes number of changes of the encoder's LoRAs since the load */
   function textEncoder(model: "text_encoder" | "text_encoder_2", graph: TextGraph, changes = 0, live?: LivePairs): TextEncoder {
     const { unfinished } = graph;
-    const session = inPrecision({ model, from, ...unfinished }, unfinished.outputs, { on: encoders, ...(live && { live }) });
+    const session = inPrecision({ model, from: from(model), ...unfinished }, unfinished.outputs, {
+      on: encoders,
+      ...(live && { live }),
+    });
     return { graph, session, changes };
   }
 
   const denoiser = (graph: UNetGraph, live?: LivePairs): Opened["unet"] => ({
     graph,
     sessions: new UNetSessions(graph.unfinished.outputs, (name, outputs) =>
-      inPrecision({ model: "unet", from, ...graph.unfinished }, outputs, { name, ...(live && { live }) }),
+      inPrecision({ model: "unet", from: from("unet"), ...graph.unfinished }, outputs, { name, ...(live && { live }) }),
     ),
   });
 

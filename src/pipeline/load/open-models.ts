@@ -10,15 +10,19 @@ import { type DecoderGraph, NO_PAIRS, textGraph, tinyVaeGraph, unetGraph, vaeGra
 import { choosePrecision, type Precision } from "../../sessions/precision.ts";
 import { availableMemory } from "../../sessions/runtimes.node.ts";
 import { readersOf } from "../../sessions/text/readers.node.ts";
+import type { ComponentName } from "../../weights/index.ts";
 import { openAdapter } from "../../weights/open-adapter.node.ts";
 import { openEmbeddings } from "../../weights/open-embeddings.node.ts";
 import { openModel } from "../../weights/open-model.node.ts";
 import { openTinyVae } from "../../weights/open-tiny-vae.node.ts";
+import { unusedNotice } from "../../weights/unused-notice.ts";
 import { LARGEST_WHOLE } from "../decode/decode.ts";
+import { tinyScale } from "../decode/latent-scale.ts";
 import { shortName } from "../public-name.ts";
 import { fewStepNotices } from "../settle.ts";
 import { type ChangeAdapters, changeAdapters, fewStepOf } from "./change-adapters.ts";
 import { usualNeed } from "./check-room.ts";
+import { partsGivenApart } from "./local-models.ts";
 import { collectLoras } from "./loras.ts";
 import { makeSessions } from "./make-sessions.ts";
 import { modelSizes } from "./model-sizes.ts";
@@ -48,7 +52,13 @@ export async function openModels(
   deviceNotices: readonly Notice[],
 ): Promise<OpenedModels> {
   const [runtime, beside] = runtimes;
-  const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
+  const { modelConfig, prediction, zeroTerminalSnr } = options;
+  const model = await openModel(options.model, {
+    parts: partsGivenApart(options),
+    prediction,
+    zeroTerminalSnr,
+    ...(modelConfig !== undefined && { config: modelConfig }),
+  });
   const adapter = options.adapter === undefined ? undefined : await openAdapter(options.adapter);
   const loras = await collectLoras(model, adapter, options.adapterScale, options.loras);
   const { pairs, metadata, notices } = loras;
@@ -80,7 +90,7 @@ export async function openModels(
   );
   const apart = precision !== "f16" && runsApart(device, sizes.unet, need(false)[precision], available);
   const encoders = apart ? beside : runtime;
-  const from = shortName(options.model);
+  const from = (name: ComponentName): string => shortName(model.parts[name] ?? options.model);
   const make = makeSessions({ runtime, encoders, precision, weightRange, from });
   const { lazy, inPrecision } = make;
   const opened: Opened = {
@@ -102,7 +112,9 @@ export async function openModels(
     unet: make.denoiser(unet),
     vae: {
       graph: vae,
-      session: inPrecision({ model: "vae", from, outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, { half: false }),
+      session: inPrecision({ model: "vae", from: from("vae"), outputs: vae.decode, pairs: NO_PAIRS }, vae.decode, {
+        half: false,
+      }),
       largestWhole: precision === "int8" ? LARGEST_WHOLE.int8 : LARGEST_WHOLE.f32,
     },
     tinyVae: tinyVae && { graph: tinyVae, session: lazy("tiny_vae", tinyVae.decode), largestWhole: LARGEST_WHOLE.f32 },
@@ -119,6 +131,7 @@ export async function openModels(
         text_encoder: text[0],
         text_encoder_2: text[1],
         ...(tinyVae && { "the tiny VAE": tinyVae }),
+        ...(identity && { "the adapter's ID encoder": { unused: [...adapter.unused, ...identity.graph.unused] } }),
       }),
       ...read,
       ...notices,
@@ -133,13 +146,7 @@ export async function openModels(
 
 /** What is left out may be what makes a picture right: scales of a quantisation, or an adapter's layers that were saved with the model. */
 const unusedNotices = (graphs: Readonly<Record<string, { readonly unused: readonly string[] }>>): Notice[] =>
-  Object.entries(graphs).flatMap(([name, { unused }]) => {
-    const names = unused.filter((tensor) => !(name === "text_encoder" && tensor === "text_projection.weight"));
-    if (names.length === 0) return [];
-    const some = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
-    const are = names.length === 1 ? "1 tensor is" : `${names.length} tensors are`;
-    return [{ code: "model/unknown-names", message: `${name}: ${are} not used: ${some}.` }];
-  });
+  Object.entries(graphs).flatMap(([name, { unused }]) => unusedNotice(name, unused));
 
 async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph> {
   const tiny = tinyVaeGraph(await openTinyVae(path));
@@ -151,7 +158,7 @@ async function tinyVaeFor(vae: DecoderGraph, path: string): Promise<DecoderGraph
       `The tiny VAE ${path} decodes ${latents(tiny)}, and the model makes ${latents(vae)}.`,
       "Give the tiny autoencoder that was made for this model's VAE: for SDXL, madebyollin/taesdxl.",
     );
-  return tiny;
+  return { ...tiny, config: { ...tiny.config, ...tinyScale(tiny.config, vae.config) } };
 }
 
 /** Gives a notice about a VAE with another factor than 8. None is needed about SDXL's first VAE, which overflows in half precision: no VAE runs in it. */

@@ -74,6 +74,14 @@ export function* encodeModel(
   return { model, options };
 }
 
+/** Options for a model that another program has written. */
+export const foreignModelOptions = (threads?: number): InferenceSession.SessionOptions => ({
+  executionProviders: ["cpu"],
+  intraOpNumThreads: threads ?? availableParallelism(),
+  logSeverityLevel: 4,
+  enableMemPattern: false, // sizes may differ from run to run
+});
+
 /** ONNX Runtime's optimisations that are switched off. */
 const unwanted = (outputs: Readonly<Record<string, Tensor>>, device: Device): string[] => [
   ...(device === "cpu" ? ["BiasGeluFusion"] : []), // the fused operation is slower there than the two separate ones

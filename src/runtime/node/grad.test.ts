@@ -1,16 +1,19 @@
 import { afterAll, expect, test } from "vitest";
 import { floats, integers } from "../../core/array.ts";
 import { grad } from "../../graph/grad.ts";
-import { gelu, quickGelu, silu } from "../../graph/ops/activation.ts";
+import { gelu, hardSwish, prelu, quickGelu, silu } from "../../graph/ops/activation.ts";
 import { attention } from "../../graph/ops/attention.ts";
 import { conv2d } from "../../graph/ops/convolution.ts";
+import { depthwiseConv } from "../../graph/ops/depthwise.ts";
 import { abs, add, cos, div, erf, exp, log, mul, neg, relu, sigmoid, sin, sqrt, sub, tanh } from "../../graph/ops/elementwise.ts";
+import { everyNth } from "../../graph/ops/every-nth.ts";
 import { gather, takeRows } from "../../graph/ops/gather.ts";
 import { broadcastTo, concat, pad, permute, reduceSum, reshape, slice } from "../../graph/ops/layout.ts";
 import { linear, matmul } from "../../graph/ops/matrix.ts";
+import { maxPool } from "../../graph/ops/max-pool.ts";
 import { groupNorm, layerNorm, logSoftmax, softmax } from "../../graph/ops/normalise.ts";
 import { reduceMean } from "../../graph/ops/reduce.ts";
-import { averagePool, depthToSpace, spaceToDepth, upsample } from "../../graph/ops/resample.ts";
+import { averagePool, depthToSpace, spaceToDepth, upsample, upsampleBilinear } from "../../graph/ops/resample.ts";
 import { constant, input } from "../../graph/ops/source.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { compareWithDifferences, scattered } from "../../testing/finite-differences.ts";
@@ -22,6 +25,20 @@ afterAll(() => runtime.close());
 const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
 const conv = (stride: number, pads: readonly [number, number, number, number]) => (x: Tensor, w: Tensor, b: Tensor) =>
   conv2d(x, w, b, { stride, pads });
+const depthwise = (stride: number, pads: readonly [number, number, number, number]) => (x: Tensor, w: Tensor, b: Tensor) =>
+  depthwiseConv(x, w, b, { stride, pads });
+/** Inputs of which no two are nearly equal, so that the largest stays the largest. */
+function apart(x: Tensor): Tensor {
+  const dims = x.shape as number[];
+  const count = product(dims);
+  return add(
+    mul(x, 0.1),
+    constant(
+      Array.from({ length: count }, (_, i) => (i * 7) % count),
+      dims,
+    ),
+  );
+}
 const attend = (causal: boolean) => (q: Tensor, k: Tensor, v: Tensor) => attention(q, k, v, { heads: 2, causal });
 /** Inputs away from points where the slope jumps, at which logarithm and root are smooth. */
 const positive = (x: Tensor): Tensor => add(mul(x, 0.4), 1);
@@ -77,6 +94,16 @@ const cases: Record<string, [(...inputs: Tensor[]) => Tensor, ...(readonly numbe
   "conv 3x3 stride 2": [conv(2, [1, 1, 1, 1]), [2, 2, 4, 6], [3, 2, 3, 3], [3]],
   "conv 3x3 stride 2 of odd sizes": [conv(2, [1, 1, 1, 1]), [1, 2, 5, 3], [3, 2, 3, 3], [3]],
   "conv 3x3 stride 2, padded below and right": [conv(2, [0, 0, 1, 1]), [1, 2, 4, 6], [3, 2, 3, 3], [3]],
+  "depthwise conv 3x3": [depthwise(1, [1, 1, 1, 1]), [2, 3, 3, 4], [3, 1, 3, 3], [3]],
+  "depthwise conv 3x3 stride 2, padded below and right": [depthwise(2, [0, 0, 1, 1]), [1, 2, 4, 6], [2, 1, 3, 3], [2]],
+  "depthwise conv 5x3 stride 2 of odd sizes": [depthwise(2, [2, 1, 2, 1]), [1, 2, 5, 3], [2, 1, 5, 3], [2]],
+  "every third": [(x) => everyNth(x, 1, 3), [2, 8]],
+  "every second of an even size": [(x) => everyNth(x, 0, 2), [4, 2]],
+  maxPool: [(x) => maxPool(apart(x), 2), [1, 2, 4, 6]],
+  "maxPool of windows that overlap": [(x) => maxPool(apart(x), 3, 2), [1, 2, 6, 5]],
+  upsampleBilinear: [(x) => upsampleBilinear(x, 2), [1, 2, 3, 2]],
+  prelu: [(x, slope) => prelu(add(mul(x, 0.1), constant([1, -1, 2, -2], [4])), slope), [4], [1]],
+  hardSwish: [(x) => hardSwish(add(mul(x, 0.1), constant([1, -1, 4, -4], [4]))), [4]],
   "conv 1x1": [conv(1, [0, 0, 0, 0]), [2, 2, 3, 2], [3, 2, 1, 1], [3]],
   "conv of patches": [conv(2, [0, 0, 0, 0]), [2, 3, 4, 6], [3, 3, 2, 2], [3]],
   softmax: [(x) => softmax(mul(x, 2)), [2, 4]],

@@ -8,7 +8,7 @@ import type { Feeds } from "../runtime.ts";
 import type { MemoryGauge } from "./memory-gauge.ts";
 
 export type Question =
-  | { kind: "load"; session: number; model: Uint8Array; options: InferenceSession.SessionOptions }
+  | { kind: "load"; session: number; model: Uint8Array | string; options: InferenceSession.SessionOptions }
   | { kind: "run"; session: number; feeds: Feeds; fetches: readonly string[] }
   | { kind: "release"; session: number };
 

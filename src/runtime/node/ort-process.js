@@ -4,7 +4,7 @@
 /**
  * @typedef {{ dtype: "f32" | "i64", dims: readonly number[], data: Float32Array | BigInt64Array }} Wire
  * @typedef {{ id: number } & (
- *   | { kind: "load", session: number, model: Uint8Array, options: import("onnxruntime-common").InferenceSession.SessionOptions }
+ *   | { kind: "load", session: number, model: Uint8Array | string, options: import("onnxruntime-common").InferenceSession.SessionOptions }
  *   | { kind: "run", session: number, feeds: Record<string, Wire>, fetches: string[] }
  *   | { kind: "release", session: number })} Request
  */
@@ -22,7 +22,11 @@ const sessions = new Map();
 /** @param {Request} request */
 async function answer(request) {
   if (request.kind === "load") {
-    sessions.set(request.session, await InferenceSession.create(request.model, request.options));
+    const { model, options } = request;
+    // one overload takes the path of a file, another its bytes
+    const session =
+      typeof model === "string" ? await InferenceSession.create(model, options) : await InferenceSession.create(model, options);
+    sessions.set(request.session, session);
     return undefined;
   }
   const session = sessions.get(request.session);

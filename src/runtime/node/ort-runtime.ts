@@ -6,7 +6,7 @@ import { splitUpsampling } from "../../graph/split-upsampling.ts";
 import type { Tensor } from "../../graph/tensor.ts";
 import { deviceFailed } from "../device.ts";
 import type { Feeds, PackedCache, Runtime, Session } from "../runtime.ts";
-import { type EncodedModel, encodeModel, type ModelOptions } from "./encode-model.ts";
+import { type EncodedModel, encodeModel, foreignModelOptions, type ModelOptions } from "./encode-model.ts";
 import { MemoryGauge } from "./memory-gauge.ts";
 import { ModelProcess, type Question } from "./model-process.ts";
 import { checkHalf, type OpenDevice, openDevice } from "./open-device.ts";
@@ -48,6 +48,34 @@ export function ortRuntime(
     }
   }
 
+  /** Opens a session, and again in a new process where the old one has ended. */
+  async function opened<Output extends string>(
+    session: number,
+    all: readonly Output[],
+    open: () => Promise<ModelProcess>,
+  ): Promise<Session<Output>> {
+    let where: Promise<ModelProcess> | undefined = open();
+    await where;
+    return {
+      async run<Name extends Output>(feeds: Feeds, names?: readonly Name[]) {
+        if (where === undefined) throw new Error("the session was released");
+        const alive = where.then(
+          (process) => process.alive,
+          () => false,
+        );
+        if (!(await alive)) where = open();
+        const process = await where;
+        const value = await asked(process, { kind: "run", session, feeds, fetches: names ?? all });
+        return value as Record<Name, NdArray>;
+      },
+      async close() {
+        const process = await where?.catch(() => undefined);
+        where = undefined;
+        if (process?.alive) await process.ask({ kind: "release", session });
+      },
+    };
+  }
+
   return {
     async open({ half } = { half: false }) {
       if (device === "cpu") return [];
@@ -62,8 +90,7 @@ export function ortRuntime(
       keep?: PackedCache,
     ): Promise<Session<Output>> {
       const session = sessions++;
-      const all = Object.keys(outputs) as Output[];
-      const open = async (): Promise<ModelProcess> => {
+      return opened(session, Object.keys(outputs) as Output[], async () => {
         const { process, opened } = home();
         const { plainAttention = false } = await opened;
         const encoded = await inTurns(
@@ -79,27 +106,15 @@ export function ortRuntime(
         };
         await (keep !== undefined && device === "cpu" ? loadPacked(encoded, keep, hand) : hand(encoded));
         return process;
-      };
-      let opened: Promise<ModelProcess> | undefined = open();
-      await opened;
-      return {
-        async run<Name extends Output>(feeds: Feeds, names?: readonly Name[]) {
-          if (opened === undefined) throw new Error("the session was released");
-          const alive = opened.then(
-            (process) => process.alive,
-            () => false,
-          );
-          if (!(await alive)) opened = open();
-          const process = await opened;
-          const value = await asked(process, { kind: "run", session, feeds, fetches: names ?? all });
-          return value as Record<Name, NdArray>;
-        },
-        async close() {
-          const process = await opened?.catch(() => undefined);
-          opened = undefined;
-          if (process?.alive) await process.ask({ kind: "release", session });
-        },
-      };
+      });
+    },
+    loadOnnx<Output extends string>(model: Uint8Array | string, outputs: readonly Output[]): Promise<Session<Output>> {
+      const session = sessions++;
+      return opened(session, outputs, async () => {
+        const { process } = home();
+        await asked(process, { kind: "load", session, model, options: foreignModelOptions(how.threads) });
+        return process;
+      });
     },
     peakMemory: () => gauge.peak,
     async close() {

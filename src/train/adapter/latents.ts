@@ -80,8 +80,10 @@ export async function openLatents(
 }
 
 /** Hash that tells one VAE from another: of some of its weights' bytes and its scale. */
-async function vaeKey({ tensors, config }: ModelComponent): Promise<string> {
-  const hash = createHash("sha256").update(JSON.stringify([config?.scaling_factor, config?.shift_factor]));
+async function vaeKey({ tensors, config, latents }: ModelComponent): Promise<string> {
+  const own = latents ?? (config?.latents_mean == null ? undefined : [config.latents_mean, config.latents_std]);
+  const scale = [config?.scaling_factor, config?.shift_factor, ...(own === undefined ? [] : [own])];
+  const hash = createHash("sha256").update(JSON.stringify(scale));
   for (const name of ["encoder.conv_in.weight", "encoder.conv_out.weight", "encoder.mid_block.resnets.0.conv1.bias"]) {
     const entry = tensors.get(name);
     if (entry !== undefined) hash.update(await readBytes(entry));

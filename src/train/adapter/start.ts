@@ -15,6 +15,7 @@ import { matchLora } from "../../weights/lora-match.ts";
 import { unwrapStateDict } from "../../weights/model.ts";
 import { readJsonIfThere } from "../../weights/read-json.node.ts";
 import type { AdapterConfig, VisionSizes } from "./config.ts";
+import { refuseBlocks } from "./refuse-blocks.ts";
 
 /** Initial weights of the ID encoder and the LoRA. */
 export interface StartWeights {
@@ -30,12 +31,13 @@ export interface StartWeights {
 /**
  * @param init a PhotoMaker V1 adapter, CLIP's vision weights as transformers stores them, or undefined to initialise at random
  * @throws UserError train/init-kind, train/no-vision, train/lora-scale, train/start-shape (another rank), adapter/config-needed, and those of
- *   openTensors
+ *   openTensors and refuseBlocks
  */
 export async function readStart(init: string | undefined, model: ModelFiles, config: AdapterConfig): Promise<StartWeights> {
   if (init === undefined) return randomStart(config);
   const file = await openTensors(init);
   const tensors = unwrapStateDict(file);
+  refuseBlocks(tensors, file.path);
   const json = await readJsonIfThere(dirname(file.path), "photomaker-config.json");
   if ([...tensors.keys()].some((name) => name.includes("fuse_module."))) {
     const adapter = await openAdapter(init);

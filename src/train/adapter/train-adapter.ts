@@ -6,6 +6,7 @@ import { SDXL_SCHEDULER } from "../../samplers/create-sampler.ts";
 import { BETA_DEFAULTS, noiseSchedule } from "../../samplers/noise-schedule.ts";
 import { readersOf } from "../../sessions/text/readers.node.ts";
 import { elementCount, type ModelFiles, openModel } from "../../weights/index.ts";
+import { predictionInWords } from "../../weights/prediction.ts";
 import type { Prediction } from "../diffusion.ts";
 import { type TrainingPhotos, trainingPhotos } from "../photos/training-photos.ts";
 import { type BatchProgress, type TrainingPhase, type TrainingProgress, type TrainingTask, train } from "../run.ts";
@@ -13,6 +14,7 @@ import { adapterBatch, type BatchSource } from "./batch.ts";
 import { type AdapterConfig, comparable } from "./config.ts";
 import { adapterGraph, textSettings } from "./graph.ts";
 import { type EncodePhase, openLatents } from "./latents.ts";
+import { refuseBlocks } from "./refuse-blocks.ts";
 import { drawSamples } from "./samples.ts";
 import { readStart, type StartWeights } from "./start.ts";
 import { writeAdapter } from "./write-adapter.ts";
@@ -47,11 +49,12 @@ export interface TrainAdapterOptions {
  * Trains a PhotoMaker V1 adapter for an SDXL model: arXiv 2312.04461, section 4. Writes checkpoint, metrics.jsonl, latents, samples and
  * finally the adapter to the folder `out`; a stopped run resumes from there.
  * @returns the adapter's path
- * @throws UserError those of openModel, trainingPhotos, readStart and train; train/prediction
+ * @throws UserError those of openModel, refuseBlocks, trainingPhotos, readStart and train; train/prediction
  */
 export async function trainAdapter(options: TrainAdapterOptions): Promise<string> {
   const { config, out, signal, onPrepare, onPhase, availableMemory } = options;
   const model = await openModel(options.model, options.modelConfig === undefined ? {} : { config: options.modelConfig });
+  for (const { tensors } of Object.values(model.components)) refuseBlocks(tensors, model.path);
   for (const { message } of model.notices) options.onNotice?.(message);
   const schedule = scheduleOf(model);
   const start = await readStart(options.init, model, config);
@@ -152,6 +155,12 @@ function adapterTask(model: ModelFiles, start: StartWeights, source: BatchSource
 
 /** The model's noise schedule and prediction type. @throws UserError train/prediction */
 function scheduleOf(model: ModelFiles): { readonly prediction: Prediction; readonly alphasCumprod: Float32Array } {
+  if (model.prediction.name === "edm" || model.prediction.name === "edm-v")
+    throw new UserError(
+      "train/prediction",
+      `The model predicts ${predictionInWords(model.prediction)}, which cannot be trained here.`,
+      "Train on a model that predicts noise (epsilon) or velocity (v).",
+    );
   const scheduler = schedulerConfig(model.scheduler ?? SDXL_SCHEDULER);
   const prediction = scheduler.prediction_type ?? "epsilon";
   if (prediction === "sample")

@@ -13,7 +13,7 @@ export interface Candidate {
   readonly classWord: string | undefined;
 }
 
-const PICTURE = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i;
+const PICTURE = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i;
 
 const indexLine = z.looseObject({
   file: z.string(),

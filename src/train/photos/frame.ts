@@ -1,5 +1,5 @@
 import type { Random } from "../../core/random/seeded-random.ts";
-import { clipCrop, clipNormalise, type Rgb8 } from "../../image/index.ts";
+import { clipCrop, clipNormalise, noiseBackground, type Rgb8 } from "../../image/index.ts";
 
 /** Offset of the centre crop in a picture resized so that its shorter side is `side`: SDXL's crop conditioning (arXiv 2307.01952, section 2.2). */
 export function cropOf(
@@ -25,10 +25,5 @@ export function maskWeights(mask: Rgb8, side: number): Float32Array {
 export function maskedIdPixels(picture: Rgb8, mask: Rgb8 | undefined, side: number, random: Random): Float32Array {
   const square = clipCrop(picture, side);
   if (mask === undefined) return clipNormalise(square);
-  const { data: alpha } = clipCrop(mask, side);
-  const data = square.data.map((v, i) => {
-    const a = alpha[i]! / 255;
-    return Math.round(a * v + (1 - a) * random.integer(256));
-  });
-  return clipNormalise({ ...square, data });
+  return clipNormalise(noiseBackground(square, clipCrop(mask, side).data, random));
 }

@@ -38,15 +38,55 @@ test("each component in one form only, and nothing else", () => {
 });
 
 test("the variant where there is one", () => {
-  expect(sorted(chooseFiles(base, repo, "fp16").files)).toEqual(sorted([...model, ...marked]));
+  expect(sorted(chooseFiles(base, repo, { variant: "fp16" }).files)).toEqual(sorted([...model, ...marked]));
   const partly = base.filter((path) => path !== "vae/diffusion_pytorch_model.fp16.safetensors");
-  expect(chooseFiles(partly, repo, "fp16").files).toContain("vae/diffusion_pytorch_model.safetensors");
+  expect(chooseFiles(partly, repo, { variant: "fp16" }).files).toContain("vae/diffusion_pytorch_model.safetensors");
 });
 
 test("fp16 where there is nothing else, and bin where there is no safetensors", () => {
   expect(sorted(chooseFiles([...model, ...marked], repo).files)).toEqual(sorted([...model, ...marked]));
   const pickled = [...model, ...plain.slice(0, 2).map((p) => p.replace(/safetensors$/, "bin")), ...plain.slice(2)];
   expect(sorted(chooseFiles(pickled, repo).files)).toEqual(sorted(pickled));
+});
+
+test.each(["bf16", "non_ema", "fp8"])("the variant %s where there is nothing else", (mark) => {
+  for (const end of ["safetensors", "bin"]) {
+    const only = plain.map((path) => path.replace(".safetensors", `.${mark}.${end}`));
+    expect(sorted(chooseFiles([...model, ...only], repo).files)).toEqual(sorted([...model, ...only]));
+  }
+});
+
+test("shards of a variant that is not asked for, and of .bin", () => {
+  const rest = plain.slice(1);
+  for (const [index, ...shards] of [
+    ["unet/diffusion_pytorch_model.safetensors.index.bf16.json", "unet/diffusion_pytorch_model.bf16-00001-of-00001.safetensors"],
+    ["unet/diffusion_pytorch_model.bin.index.json", "unet/diffusion_pytorch_model-00001-of-00001.bin"],
+    ["unet/diffusion_pytorch_model.bin.index.bf16.json", "unet/diffusion_pytorch_model.bf16-00001-of-00001.bin"],
+  ]) {
+    const paths = [...model, index!, ...shards, ...rest];
+    expect(sorted(chooseFiles(paths, repo).files)).toEqual(sorted(paths));
+  }
+});
+
+test("parts that are given apart are left, and need not be there", () => {
+  const without = ["unet", "vae"] as const;
+  const left = (path: string): boolean => !without.some((name) => path.startsWith(`${name}/`));
+  const wanted = sorted([...model, ...plain].filter(left));
+  expect(sorted(chooseFiles(base, repo, { without }).files)).toEqual(wanted);
+  expect(sorted(chooseFiles(base.filter(left), repo, { without }).files)).toEqual(wanted);
+});
+
+test("one part of a model alone, and a folder by its name", () => {
+  const vae = ["vae/config.json", "vae/diffusion_pytorch_model.safetensors"];
+  expect(chooseFiles(base, repo, { part: "vae" })).toEqual({ files: vae, open: "vae" });
+  expect(chooseFiles(["vae/config.json", vae[1]!], repo, { part: "vae" }).open).toBe("vae");
+  expect(chooseFiles(base, repo, { part: "unet", variant: "fp16" })).toEqual({
+    files: ["unet/config.json", "unet/diffusion_pytorch_model.fp16.safetensors", "scheduler/scheduler_config.json"],
+    open: "unet",
+  });
+  expect(chooseFiles(base, { ...repo, file: "vae_1_0" }).open).toBe("vae_1_0");
+  const alone = ["config.json", "diffusion_pytorch_model.safetensors", "sdxl_vae.safetensors"];
+  expect(chooseFiles(alone, repo, { part: "vae" })).toEqual({ files: alone.slice(0, 2), open: "" });
 });
 
 test.each([
@@ -56,12 +96,12 @@ test.each([
 ])("shards with their index, variant %j", (variant, [index, ...ends]) => {
   const shards = ends.map((end) => `unet/diffusion_pytorch_model${end}.safetensors`);
   const paths = [...model, index!, ...shards, ...plain.slice(1)];
-  expect(sorted(chooseFiles(paths, repo, variant).files)).toEqual(sorted(paths));
+  expect(sorted(chooseFiles(paths, repo, { variant }).files)).toEqual(sorted(paths));
   expect(() =>
     chooseFiles(
       paths.filter((path) => path !== shards[1]),
       repo,
-      variant,
+      { variant },
     ),
   ).toThrow(/no complete weights of its unet/);
 });

@@ -1,13 +1,22 @@
 import { UserError } from "../../core/errors.ts";
+import { COMPONENTS, type ComponentName } from "../sdxl-single-file.ts";
 import type { HubId } from "./hub-id.ts";
 
-const WEIGHTS = ["unet", "vae", "text_encoder", "text_encoder_2"] as const;
 const TOKENIZERS = ["tokenizer", "tokenizer_2"] as const;
+
+const SCHEDULER = "scheduler/scheduler_config.json";
 
 export interface ChosenFiles {
   readonly files: readonly string[];
-  /** What is to be opened, relative to the snapshot: "" for the whole folder, or one file. */
+  /** What is to be opened, relative to the snapshot: "" for the whole folder, else one of its folders or files. */
   readonly open: string;
+}
+
+/** What is wanted of a repository; as in DownloadOptions. */
+interface Choice {
+  readonly variant?: string | undefined;
+  readonly part?: ComponentName | undefined;
+  readonly without?: readonly ComponentName[] | undefined;
 }
 
 /**
@@ -15,12 +24,17 @@ export interface ChosenFiles {
  * form only), one component alone, such as a VAE, or one file of weights, such as a PhotoMaker adapter or a LoRA.
  *
  * @param paths all files of the repository
+ * @param id its file may be a folder with a component, such as `org/name:vae`
  * @param variant such as "fp16", taken where a component has it
+ * @param part the only part of a model that is wanted
+ * @param without parts of a model that are not wanted
  * @throws UserError download/no-such-file, download/no-weights, download/not-sdxl, download/choose-file
  */
-export function chooseFiles(paths: readonly string[], id: HubId, variant?: string): ChosenFiles {
+export function chooseFiles(paths: readonly string[], id: HubId, { variant, part, without = [] }: Choice = {}): ChosenFiles {
   if (id.file !== undefined) {
     if (paths.includes(id.file)) return { files: [id.file], open: id.file };
+    const inside = chooseFolder(paths, id.file.replace(/\/$/, ""), variant);
+    if (inside !== undefined) return inside;
     const some = paths.filter(isWeights).slice(0, 8).join(", ");
     throw new UserError(
       "download/no-such-file",
@@ -28,12 +42,34 @@ export function chooseFiles(paths: readonly string[], id: HubId, variant?: strin
       some === "" ? "Check the spelling." : `It has ${some}.`,
     );
   }
-  return paths.includes("model_index.json") ? chooseModel(paths, id.repo, variant) : chooseSingle(paths, id.repo, variant);
+  const alone = part && chooseFolder(paths, part, variant);
+  if (alone !== undefined) {
+    const scheduler = part === "unet" && paths.includes(SCHEDULER) ? [SCHEDULER] : []; // says what the UNet predicts
+    return { ...alone, files: [...alone.files, ...scheduler] };
+  }
+  return paths.includes("model_index.json")
+    ? chooseModel(paths, id.repo, variant, without)
+    : chooseSingle(paths, id.repo, variant);
 }
 
-function chooseModel(paths: readonly string[], repo: string, variant: string | undefined): ChosenFiles {
+/** One form of the weights in a folder with its config; undefined if it has none. */
+function chooseFolder(paths: readonly string[], folder: string, variant: string | undefined): ChosenFiles | undefined {
+  const inside = namesIn(paths, folder);
+  const weights = chooseForm(inside, variant);
+  if (weights === undefined) return undefined;
+  const files = ["config.json", ...weights].filter((name) => inside.includes(name));
+  return { files: files.map((name) => `${folder}/${name}`), open: folder };
+}
+
+function chooseModel(
+  paths: readonly string[],
+  repo: string,
+  variant: string | undefined,
+  without: readonly ComponentName[],
+): ChosenFiles {
   const files = ["model_index.json"];
-  for (const component of WEIGHTS) {
+  for (const component of COMPONENTS) {
+    if (without.includes(component)) continue;
     const inside = namesIn(paths, component);
     if (inside.length === 0)
       throw new UserError(
@@ -56,14 +92,27 @@ function chooseModel(paths: readonly string[], repo: string, variant: string | u
         .filter((name) => /\.(json|txt)$/.test(name))
         .map((name) => `${tokenizer}/${name}`),
     );
-  if (paths.includes("scheduler/scheduler_config.json")) files.push("scheduler/scheduler_config.json");
+  if (paths.includes(SCHEDULER)) files.push(SCHEDULER);
   return { files, open: "" };
 }
 
-/** Names of one form of a component's weights: safetensors before bin, the variant before the default before fp16. */
+/** A file of weights or the index of its shards, by its name. */
+const WHOLE =
+  /^(?:diffusion_pytorch_model|model|pytorch_model)(?:\.([\w-]+))?\.(safetensors|bin)(?:\.index(?:\.([\w-]+))?\.json)?$/;
+const SHARD = /-\d{5}-of-\d{5}/;
+
+/**
+ * Names of one form of a component's weights: safetensors before bin, the variant before the default before fp16 and bf16 before any other.
+ * @see component-folder.node.ts, which opens what is chosen here
+ */
 function chooseForm(names: readonly string[], variant: string | undefined): string[] | undefined {
+  const marks = names.flatMap((name) => {
+    const [, before, , behind] = (SHARD.test(name) ? null : WHOLE.exec(name)) ?? [];
+    const mark = before ?? behind;
+    return mark === undefined ? [] : [`.${mark}`];
+  });
   for (const end of ["safetensors", "bin"])
-    for (const mark of new Set([variant ? `.${variant}` : "", "", ".fp16"])) {
+    for (const mark of new Set([variant ? `.${variant}` : "", "", ".fp16", ".bf16", ...marks.sort()])) {
       for (const base of ["diffusion_pytorch_model", "model", "pytorch_model"]) {
         const single = `${base}${mark}.${end}`;
         if (names.includes(single)) return [single];
@@ -87,7 +136,8 @@ function allShards(names: readonly string[], base: string, mark: string, end: st
 }
 
 function chooseSingle(paths: readonly string[], repo: string, variant: string | undefined): ChosenFiles {
-  const root = inRoot(paths).filter(isWeights);
+  const inside = inRoot(paths);
+  const root = inside.some(isWeights) ? inside.filter(isWeights) : inside.filter((path) => path.endsWith(".gguf"));
   const adapters = root.filter((path) => /^photomaker.*\.(safetensors|bin)$/i.test(path));
   const component = paths.includes("config.json") ? chooseForm(inRoot(paths), variant) : undefined;
   if (component !== undefined && adapters.length === 0) return { files: ["config.json", ...component], open: "" };

@@ -4,6 +4,7 @@ import { asDiskError } from "../../core/atomic-file.node.ts";
 import { messageOf, UserError } from "../../core/errors.ts";
 import { gigabytes } from "../../core/gigabytes.ts";
 import { makeFolder } from "../../core/make-folder.node.ts";
+import type { ComponentName } from "../sdxl-single-file.ts";
 import { type ChosenFiles, chooseFiles } from "./choose-files.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { addressOf, commitOf, filesOf, type HubFile } from "./hub-api.ts";
@@ -54,6 +55,10 @@ export interface DownloadOptions extends HubOptions {
   readonly revision?: string | undefined;
   /** Such as "fp16": which form of the weights to take where there are several. */
   readonly variant?: string | undefined;
+  /** The only part of a model that is wanted. */
+  readonly part?: ComponentName | undefined;
+  /** Parts of a model that are not wanted, since others are used in their place. */
+  readonly without?: readonly ComponentName[] | undefined;
   /** Which files of the repository to take, instead of those that are needed to open it. */
   readonly files?: ((path: string) => boolean) | undefined;
 }
@@ -115,7 +120,7 @@ export async function findCached(id: HubId, options: DownloadOptions = {}): Prom
   const paths = await cache.filesOf(commit);
   let chosen: ChosenFiles;
   try {
-    chosen = chooseFiles(paths, id, options.variant);
+    chosen = chooseFiles(paths, id, options);
   } catch (error) {
     if (error instanceof UserError) return undefined;
     throw error;
@@ -136,7 +141,7 @@ async function download(id: HubId, settings: HubSettings, connection: Connection
   const commit = await commitOf(revision, connection);
   const listed = await filesOf(commit, connection);
   const paths = listed.map(({ path }) => path);
-  const chosen = options.files ? { files: paths.filter(options.files), open: "" } : chooseFiles(paths, id, options.variant);
+  const chosen = options.files ? { files: paths.filter(options.files), open: "" } : chooseFiles(paths, id, options);
   const files = listed.filter(({ path }) => chosen.files.includes(path));
 
   await makeFolder(cache.blobs);

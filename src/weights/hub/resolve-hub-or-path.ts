@@ -1,5 +1,5 @@
 import { UserError } from "../../core/errors.ts";
-import { exists } from "../read-json.node.ts";
+import { exists, refuseBrokenLink } from "../read-json.node.ts";
 import { type DownloadOptions, downloadModel, findCached } from "./download-model.ts";
 import { parseHubId } from "./hub-id.ts";
 
@@ -8,10 +8,11 @@ import { parseHubId } from "./hub-id.ts";
  * cache, and downloaded if it is not complete there. The hub is not asked whether it has a newer version.
  *
  * @returns a path that exists
- * @throws UserError path/missing, and those of downloadModel
+ * @throws UserError path/missing, model/broken-link, and those of downloadModel
  */
 export async function resolveHubOrPath(value: string, options: DownloadOptions = {}): Promise<string> {
   if (await exists(value)) return value;
+  await refuseBrokenLink(value);
   const id = parseHubId(value);
   if (id === undefined)
     throw new UserError(

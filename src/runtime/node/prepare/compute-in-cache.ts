@@ -7,6 +7,7 @@ import {
   byteLength,
   openTensors,
   readRowMajor,
+  type TensorEntry,
   type Tensors,
   type TensorToWrite,
   writeSafetensors,
@@ -16,7 +17,7 @@ import { cacheOptions, evict, openFolder, preparedIn, readRecord, touch, weights
 import { openPrepared } from "./prepare.ts";
 
 /**
- * Computes the weights of a model that no file has, such as those that LoRA's kin changes, tensor by tensor into a file in the user's cache
+ * Computes the weights of a model that no file has, such as those that LoRA's kin changes or those in GGUF's blocks, tensor by tensor into a file in the user's cache
  * folder that is named for what they are computed from. ONNX Runtime reads them from there as it does those of any file.
  * @throws UserError cache/folder, disk/full; what the signal was aborted with
  */
@@ -53,7 +54,13 @@ export const computeInCache: PrepareWeights = async ({ model, from, outputs }, o
       await writeSafetensors(path, tensors, { model }, { asGiven: true });
       const written = await openTensors(path);
       const content = await fingerprint([...written.tensors.values()]);
-      await writeRecord(folder, { key, model, precision: "f32, LoRAs merged", from, content });
+      await writeRecord(folder, {
+        key,
+        model,
+        precision: wanted.every(({ entry }) => storedIn(entry)) ? "f32, from blocks" : "f32, LoRAs merged",
+        from,
+        content,
+      });
       await evict(cache, new Set([key]));
       return written.tensors;
     } catch (error) {
@@ -76,11 +83,14 @@ export const computeInCache: PrepareWeights = async ({ model, from, outputs }, o
   const made = tensors;
   return {
     over: (graph) =>
-      rewriteNamed(graph, (t) =>
-        is(t, paramOp) && t.attrs.entry.source.kind === "computed" ? param(t.attrs.path, made.get(t.attrs.path)!) : undefined,
-      ),
+      rewriteNamed(graph, (t) => {
+        const computed = is(t, paramOp) && t.attrs.entry.source.kind === "computed" ? made.get(t.attrs.path) : undefined;
+        return is(t, paramOp) && computed !== undefined ? param(t.attrs.path, computed) : undefined;
+      }),
   };
 };
+
+const storedIn = ({ source }: TensorEntry): boolean => source.kind === "computed" && source.stored !== undefined;
 
 function computedIn(outputs: Readonly<Record<string, Tensor>>): ParamAttrs[] {
   const params = inOrder(Object.values(outputs)).filter((t): t is Tensor<ParamAttrs> => is(t, paramOp));

@@ -13,6 +13,10 @@ export interface Rounded {
   readonly scales: Float32Array;
 }
 
+/** Whether each reading of a tensor makes bytes that nobody else has. */
+const isFresh = ({ source }: TensorEntry): boolean =>
+  source.kind === "file" || (source.kind === "computed" && source.stored !== undefined);
+
 /** Rounds weights to 8 bits, in a worker thread. */
 export class Rounder {
   readonly #worker: Worker;
@@ -44,7 +48,7 @@ export class Rounder {
     const [out, into] = entry.shape as [number, number];
     const isHalf = entry.dtype === "F16";
     const bytes = isHalf ? await readRowMajor(entry) : new Uint8Array((await readFloats(entry)).buffer);
-    const own = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength && entry.source.kind === "file";
+    const own = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength && isFresh(entry);
     const ranks = pairs.map(({ down }) => down.shape[0]!);
     const rank = ranks.reduce((a, b) => a + b, 0);
     const down = new Float32Array(rank * into);
