@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BackendClasses, Job as BrokerJob, IQueueBackend, Queue, Worker } from "bullmq";
-import type { Turn, Turns } from "./shelf.ts";
+import type { BrokerTurn, Turns } from "./shelf.ts";
 
 /** Turns that are to be closed with their shelf. */
 export interface TurnsOf extends Turns {
@@ -78,7 +78,7 @@ export function bullmqTurns<B extends IQueueBackend, C>({
   };
 }
 
-function turnOf(job: BrokerJob, token: string, leaseMs: number, told: <T>(work: () => Promise<T>) => Promise<T>): Turn {
+function turnOf(job: BrokerJob, token: string, leaseMs: number, told: <T>(work: () => Promise<T>) => Promise<T>): BrokerTurn {
   return {
     // a lock that was lost is no reason to stop: who holds the task is decided by the shelf
     renew: () => inTime(told, () => job.extendLock(token, leaseMs).then(ignore, ignore)),

@@ -32,7 +32,7 @@ import {
   standing,
 } from "./machine.ts";
 import { JOBS_VERSION, RecordReader, RecordWriter } from "./records.ts";
-import type { Shelf, Turn } from "./shelf.ts";
+import type { BrokerTurn, Shelf } from "./shelf.ts";
 import { THIS_WORKER } from "./worker-name.node.ts";
 
 /** What an owner may have. */
@@ -98,7 +98,7 @@ class ShelvedJobs implements Jobs {
   readonly #watch: LeaseWatch;
   readonly #pump: EventPump;
   readonly #sweeping: NodeJS.Timeout;
-  readonly #turns = new Map<string, Turn>();
+  readonly #turns = new Map<string, BrokerTurn>();
   readonly #closed = new AbortController();
   #sweep: Promise<unknown> = Promise.resolve();
 
@@ -213,13 +213,14 @@ class ShelvedJobs implements Jobs {
   async #claimNow(claimer: Claimer): Promise<Claim | undefined> {
     const { turns } = this.#shelf;
     if (!turns) {
+      if (!(await this.#read((reader) => reader.anyDue(claimer.queues)))) return undefined; // and nobody is kept from writing
       const claim = await this.#claimFrom(claimer);
       return claim === "elsewhere" ? undefined : claim;
     }
     for (;;) {
-      // the turn is taken for the queue that comes next; which of its tasks that is, is decided again while nobody else decides
       const { chosen } = await this.#read((reader) => this.#choose(reader, claimer));
       if (!chosen) return undefined;
+      // the turn is taken for the queue that comes next; which of its tasks that is, is decided again while nobody else decides
       const turn = await turns.take(chosen.queue);
       if (!turn) {
         await this.#provideTurns([chosen.queue]); // one may be missing after a crash

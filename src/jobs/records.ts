@@ -66,6 +66,11 @@ export class RecordReader {
     return entries.flatMap(({ text }) => parsed(dueJob, text) ?? []);
   }
 
+  async anyDue(queues: readonly string[]): Promise<boolean> {
+    for (const queue of queues) if ((await this.#reader.count(`due/queue/${queue}`)) > 0) return true;
+    return false;
+  }
+
   async allDue(): Promise<DueJob[]> {
     return (await this.#reader.range("due/all")).flatMap(({ text }) => parsed(dueJob, text) ?? []);
   }

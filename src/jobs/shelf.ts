@@ -46,7 +46,7 @@ export interface Shelf {
 }
 
 /** A broker's turn: the right to take one task of a queue. */
-export interface Turn {
+export interface BrokerTurn {
   /** Keeps it while the task runs. */
   renew(): Promise<void>;
   /** Gives it up when the task is settled, or there was none. */
@@ -60,5 +60,5 @@ export interface Turn {
 export interface Turns {
   /** Adds turns until as many wait as there are tasks to be done. */
   provide(queue: string, tasks: number): Promise<void>;
-  take(queue: string): Promise<Turn | undefined>;
+  take(queue: string): Promise<BrokerTurn | undefined>;
 }
