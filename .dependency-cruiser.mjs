@@ -11,7 +11,7 @@ export const ROWS = [
   ["models", "runtime", "minifaces"],
   ["nn"],
   ["graph", "contract"],
-  ["weights", "image", "text", "samplers"],
+  ["weights", "image", "text", "samplers", "jobs", "album"],
   ["core"],
 ];
 /** What a browser runs: of weights all but the folder of downloads and the door for Node, of the runtime what is not in a room of its own. */

@@ -16,6 +16,6 @@ const failed = failedTests + brokenFiles.length + otherSteps.length + (passed ==
 for (const { name } of brokenFiles) console.log(`failed: ${name}`);
 for (const step of otherSteps) console.log(`failed: ${step}`);
 const skipped = testResults.flatMap((file) => file.assertionResults).length - passed - failedTests;
-if (skipped > 0) console.log(`${skipped} skipped: they need recorded values that are not in this repository`);
+if (skipped > 0) console.log(`${skipped} skipped: they need recorded values or servers that are not here`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -12,7 +12,8 @@ const files = ["src", "bench"]
   )
   .filter((path) => path.endsWith(".ts"))
   .map((path) => ({ path: relative(root, path), text: readFileSync(path, "utf8") }));
-const isTest = ({ path }: { path: string }): boolean => path.endsWith(".test.ts");
+/** Tests, and suites that several of them run. */
+const isTest = ({ path }: { path: string }): boolean => path.endsWith(".test.ts") || path.endsWith("-suite.ts");
 const sources = files.filter((file) => !isTest(file) && file.path !== LIST && !file.path.startsWith("src/testing/"));
 const tests = files.filter((file) => isTest(file) && !file.path.endsWith("error-codes.test.ts"));
 
