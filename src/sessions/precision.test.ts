@@ -25,6 +25,7 @@ const request = {
   inputIdImages: [goldenPath("photos", "person_0.png")],
   numInferenceSteps: 3,
   seed: 3,
+  decoder: "vae" as const,
 };
 
 const folder = await mkdtemp(join(tmpdir(), "prepared-"));

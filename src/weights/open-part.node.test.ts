@@ -380,7 +380,7 @@ test.each<[string, ComponentName, string, string | RegExp, () => Promise<string>
     "a UNet for inpainting",
     "unet",
     "model/inpainting",
-    /9 input channels.* not supported yet/,
+    /9 input channels.*this command does not take/,
     () => write("x.safetensors", but("unet", "conv_in.weight", [16, 9, 3, 3])),
   ],
   [
