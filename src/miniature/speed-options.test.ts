@@ -38,7 +38,7 @@ for (const [i, scenes] of set.albums.entries()) {
   albums.push(verdicts.map(({ embedding }) => embedding));
 }
 const tokens = await Promise.all(
-  set.persons.map(async (_, i) => exact.encodeIdImages([...(await drawnPortraits(SEED, i, 4)).pngs])),
+  set.persons.map(async (_, i) => exact.encodeIdImages([...(await drawnPortraits(SEED, i, 4)).pngs], { idCrop: "off" })),
 );
 
 /** Generates the pictures of all cases. @param shift takes the ID images of the person so many places further on */
@@ -47,7 +47,7 @@ async function draw(pm: PhotoMaker, sampling: SamplingOptions = {}, shift = 0): 
     const word = classWordAt(set.persons[person]!, scene);
     const marked = prompt.replace(new RegExp(`\\b${word}\\b`), `${word} img`);
     const idTokens = tokens[(person + shift) % PEOPLE]!;
-    const how = { numInferenceSteps: STEPS, guidanceScale: 3, startMergeStep: 0, ...sampling };
+    const how = { numInferenceSteps: STEPS, guidanceScale: 3, startMergeStep: 0, decoder: "vae" as const, ...sampling };
     return { prompt: marked, seed, idTokens, ...how };
   });
   const made = await pm.generateTogether(requests);

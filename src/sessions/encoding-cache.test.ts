@@ -61,7 +61,7 @@ test("a text is encoded once for each clipSkip", async () => {
   const runs: string[] = [];
   const encoder = (name: string, outputs: object): TextEncoder =>
     ({
-      graph: { unfinished: { outputs }, settings: { layers: 4, width: 2, projection: 3, endToken: 9 } },
+      graph: { unfinished: { outputs }, config: { layers: 4, width: 2, projection: 3, endToken: 9 } },
       session: {
         name,
         get: async () => ({
