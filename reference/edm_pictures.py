@@ -8,31 +8,20 @@ terminal SNR as SDXL's scheduler gives it. The weights know of none of these: wh
 
 import json
 import pathlib
-import tempfile
 
 import diffusers
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-from transformers.models.clip.tokenization_clip import bytes_to_unicode
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+from clip_tokenizer import tokenizer_of
 
 root = pathlib.Path(__file__).parent.parent
 model = root / "fixtures" / "tiny-sdxl"
 out = root / "fixtures" / "edm"
 out.mkdir(exist_ok=True)
 torch.set_num_threads(1)
-
-
-def tokenizer_of(pad):
-    merges = (root / "assets" / "clip" / "merges.txt").read_text().splitlines()
-    merges = [line for line in merges if line and not line.startswith("#version")]
-    letters = list(bytes_to_unicode().values())
-    pieces = letters + [c + "</w>" for c in letters] + [m.replace(" ", "") for m in merges] + ["<|startoftext|>", "<|endoftext|>"]
-    folder = pathlib.Path(tempfile.mkdtemp())
-    (folder / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(pieces)}))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
-    return CLIPTokenizer(folder / "vocab.json", folder / "merges.txt", pad_token=pad, model_max_length=77)
 
 
 SDXL = json.loads((model / "scheduler" / "scheduler_config.json").read_text())
@@ -64,8 +53,8 @@ for name, (cls, config, vae) in CASES.items():
         vae=AutoencoderKL.from_pretrained(model / "vae", **vae),
         text_encoder=CLIPTextModel.from_pretrained(model / "text_encoder"),
         text_encoder_2=CLIPTextModelWithProjection.from_pretrained(model / "text_encoder_2"),
-        tokenizer=tokenizer_of("<|endoftext|>"),
-        tokenizer_2=tokenizer_of("!"),
+        tokenizer=tokenizer_of("<|endoftext|>", model_max_length=77),
+        tokenizer_2=tokenizer_of("!", model_max_length=77),
         unet=UNet2DConditionModel.from_pretrained(model / "unet"),
         scheduler=getattr(diffusers, cls).from_config(config),
     )

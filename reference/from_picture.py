@@ -9,32 +9,21 @@ convolution is written beside (the first 4 channels are those of tiny-sdxl). PND
 
 import json
 import pathlib
-import tempfile
 
 import diffusers
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline, UNet2DConditionModel
 from PIL import Image, ImageDraw
 from safetensors.torch import save_file
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-from transformers.models.clip.tokenization_clip import bytes_to_unicode
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+from clip_tokenizer import tokenizer_of
 
 root = pathlib.Path(__file__).parent.parent
 model = root / "fixtures" / "tiny-sdxl"
 out = root / "fixtures" / "from-picture"
 out.mkdir(exist_ok=True)
 torch.set_num_threads(1)
-
-
-def tokenizer_of(pad):
-    merges = (root / "assets" / "clip" / "merges.txt").read_text().splitlines()
-    merges = [line for line in merges if line and not line.startswith("#version")]
-    letters = list(bytes_to_unicode().values())
-    pieces = letters + [c + "</w>" for c in letters] + [m.replace(" ", "") for m in merges] + ["<|startoftext|>", "<|endoftext|>"]
-    folder = pathlib.Path(tempfile.mkdtemp())
-    (folder / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(pieces)}))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
-    return CLIPTokenizer(folder / "vocab.json", folder / "merges.txt", pad_token=pad, model_max_length=77)
 
 
 photo = Image.open(root / "fixtures" / "photos" / "person_1.png").convert("RGB")
@@ -93,8 +82,8 @@ parts = {
     "vae": AutoencoderKL.from_pretrained(model / "vae"),
     "text_encoder": CLIPTextModel.from_pretrained(model / "text_encoder"),
     "text_encoder_2": CLIPTextModelWithProjection.from_pretrained(model / "text_encoder_2"),
-    "tokenizer": tokenizer_of("<|endoftext|>"),
-    "tokenizer_2": tokenizer_of("!"),
+    "tokenizer": tokenizer_of("<|endoftext|>", model_max_length=77),
+    "tokenizer_2": tokenizer_of("!", model_max_length=77),
 }
 tensors = {"conv_in.weight": conv.weight.data}
 for case in cases:

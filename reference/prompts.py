@@ -11,12 +11,12 @@ tokens. The pooled vector is the first chunk's, and has no weights. Both text en
 import json
 import pathlib
 import re
-import tempfile
 
 import torch
 from safetensors.torch import save_file
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-from transformers.models.clip.tokenization_clip import bytes_to_unicode
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+from clip_tokenizer import tokenizer_of
 
 root = pathlib.Path(__file__).parent.parent
 model = root / "fixtures" / "tiny-sdxl"
@@ -34,17 +34,6 @@ PROMPTS = {
     "embedding": "a lighthouse, (embedding:style:1.2), evening",
     "unclosed": "a ((lighthouse:1.5) in (the storm",
 }
-
-
-def tokenizer_of(pad):
-    merges = (root / "assets" / "clip" / "merges.txt").read_text().splitlines()
-    merges = [line for line in merges if line and not line.startswith("#version")]
-    letters = list(bytes_to_unicode().values())
-    pieces = letters + [c + "</w>" for c in letters] + [m.replace(" ", "") for m in merges] + ["<|startoftext|>", "<|endoftext|>"]
-    folder = pathlib.Path(tempfile.mkdtemp())
-    (folder / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(pieces)}))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
-    return CLIPTokenizer(folder / "vocab.json", folder / "merges.txt", pad_token=pad)
 
 
 ATTENTION = re.compile(r"\\\(|\\\)|\\\[|\\]|\\\\|\\|\(|\[|:\s*([+-]?[.\d]+)\s*\)|\)|]|[^\\()\[\]:]+|:")

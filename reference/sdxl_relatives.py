@@ -8,7 +8,6 @@ formula, so that no file holds them. Names of the original layout are checked wi
 
 import json
 import pathlib
-import tempfile
 
 import diffusers
 import numpy as np
@@ -16,8 +15,9 @@ import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from safetensors.torch import save_file
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-from transformers.models.clip.tokenization_clip import bytes_to_unicode
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+from clip_tokenizer import tokenizer_of
 
 root = pathlib.Path(__file__).parent.parent
 fixtures = root / "fixtures"
@@ -138,24 +138,13 @@ def check_names(unet, pairs):
     return {a: b for a, b in pairs.items() if a in used}
 
 
-def tokenizer_of(pad):
-    merges = (root / "assets" / "clip" / "merges.txt").read_text().splitlines()
-    merges = [line for line in merges if line and not line.startswith("#version")]
-    letters = list(bytes_to_unicode().values())
-    pieces = letters + [c + "</w>" for c in letters] + [m.replace(" ", "") for m in merges] + ["<|startoftext|>", "<|endoftext|>"]
-    folder = pathlib.Path(tempfile.mkdtemp())
-    (folder / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(pieces)}))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
-    return CLIPTokenizer(folder / "vocab.json", folder / "merges.txt", pad_token=pad, model_max_length=77)
-
-
 f32 = {"torch_dtype": torch.float32}
 others = {
     "vae": AutoencoderKL.from_pretrained(tiny / "vae", **f32).eval(),
     "text_encoder": CLIPTextModel.from_pretrained(tiny / "text_encoder", **f32).eval(),
     "text_encoder_2": CLIPTextModelWithProjection.from_pretrained(tiny / "text_encoder_2", **f32).eval(),
-    "tokenizer": tokenizer_of("<|endoftext|>"),
-    "tokenizer_2": tokenizer_of("!"),
+    "tokenizer": tokenizer_of("<|endoftext|>", model_max_length=77),
+    "tokenizer_2": tokenizer_of("!", model_max_length=77),
     "scheduler": EulerDiscreteScheduler.from_pretrained(tiny / "scheduler"),
 }
 REQUEST = {"prompt": "a lighthouse", "width": 64, "height": 64, "num_inference_steps": 3, "guidance_scale": 4.0}
