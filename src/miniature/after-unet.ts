@@ -1,14 +1,11 @@
-import { floats, integers } from "../core/array.ts";
+import { floats, type NdArray } from "../core/array.ts";
 import { gaussians } from "../core/random/gaussians.ts";
 import { seededRandom } from "../core/random/seeded-random.ts";
 import { Checkpoint } from "../graph/checkpoint.ts";
 import { input } from "../graph/ops/source.ts";
-import { captionOf } from "../minifaces/index.ts";
 import { withRuntime } from "../sessions/runtimes.node.ts";
-import { encodePlain } from "../text/window.ts";
 import { type Tensors, withoutPrefix } from "../weights/index.ts";
-import { ALPHAS, LATENT_SIZE, latentDims, miniUNet } from "./base-task.ts";
-import { POSITIONS, SIDE } from "./configs.ts";
+import { ALPHAS, captionIds, LATENT_SIZE, latentDims, latentRows, miniUNet, textFeeds, timeIdsOf } from "./base-task.ts";
 import { keptOrMade, nameOfEncoded } from "./encode-data.ts";
 import { personOf, type SharpSet } from "./sharp-data.ts";
 import { miniTokenizer, textEncoders } from "./text.ts";
@@ -30,7 +27,6 @@ export interface Denoising {
 
 /** Most pictures in one evaluation. */
 const MOST = 32;
-const TIME_IDS = [SIDE, SIDE, 0, 0, SIDE, SIDE];
 
 /**
  * Latents of pictures noised to a timestep and denoised again with their captions: what a decoder gets to see instead of the encoder's. From the last
@@ -63,42 +59,26 @@ export async function denoisedLatents(
               noisy: floats(x, ...latentDims(atOnce)),
               timestep: floats(Float32Array.from(t), atOnce),
               keep: floats(new Float32Array(atOnce).fill(keep), atOnce, 1),
-              timeIds: floats(
-                Float32Array.from({ length: atOnce * 6 }, (_, i) => TIME_IDS[i % 6]!),
-                atOnce,
-                6,
-              ),
+              timeIds: timeIdsOf(atOnce),
             })
           ).v.data as Float32Array;
         const rows = Array.from({ length: atOnce }, (_, i) => (from + i) % data.scenes.length);
-        const clean = new Float32Array(atOnce * LATENT_SIZE);
-        for (const [i, row] of rows.entries())
-          clean.set(latents.subarray(row * LATENT_SIZE, (row + 1) * LATENT_SIZE), i * LATENT_SIZE);
-        const result = await denoise(clean, how, from, predict);
+        const result = await denoise(latentRows(latents, rows), how, from, predict);
         out.set(result.subarray(0, Math.min(atOnce, count - from) * LATENT_SIZE), from * LATENT_SIZE);
       }
     }),
   );
 }
 
-/** Shares of phrases about the person's looks in a caption. */
-const IDENTITY = [0, 0.3, 0.6, 0.8] as const;
-
-function textsOf(data: SharpSet, from: number, atOnce: number) {
+/** Feeds of the captions of pictures from number `from` on. */
+function textsOf(data: SharpSet, from: number, atOnce: number): Record<string, NdArray> {
   const tokenizer = miniTokenizer();
   const random = seededRandom(data.seed, from, 0);
   const texts = Array.from({ length: atOnce }, (_, i) => {
     const index = (from + i) % data.scenes.length;
-    const caption = captionOf(personOf(data, index), data.scenes[index]!, random, { identity: random.pick(IDENTITY) });
-    return encodePlain(tokenizer, caption, { length: POSITIONS, pad: tokenizer.pad }, "caption").ids;
+    return captionIds(tokenizer, personOf(data, index), data.scenes[index]!, random);
   });
-  return {
-    ids: integers(texts.flat(), atOnce, POSITIONS),
-    endAt: integers(
-      texts.map((ids) => Math.max(0, ids.indexOf(tokenizer.end))),
-      atOnce,
-    ),
-  };
+  return textFeeds(texts, tokenizer.end, random);
 }
 
 /** @returns the picture without noise that the last step predicts */

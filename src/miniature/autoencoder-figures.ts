@@ -8,7 +8,7 @@ import { autoencoderGraph } from "../sessions/vae-encoder.ts";
 import { openModel } from "../weights/index.ts";
 import { type Benchmark, realPictures } from "./benchmark.ts";
 import { SIDE } from "./configs.ts";
-import { pictureValues } from "./data-set.ts";
+import { pictureBytes, pictureValues } from "./data-set.ts";
 import { dot } from "./score.ts";
 
 export interface AutoencoderFigures {
@@ -74,23 +74,11 @@ async function openAutoencoder(model: string, runtime: Runtime) {
         const values = new Float32Array(some.length * 3 * SIDE * SIDE);
         for (const [i, picture] of some.entries()) pictureValues({ pictures: picture }, 0, values, i * 3 * SIDE * SIDE);
         const { rebuilt } = await session.run({ pixels: floats(values, some.length, 3, SIDE, SIDE) });
-        for (const i of some.keys()) out.push(bytesOf(rebuilt.data as Float32Array, i));
+        for (const i of some.keys()) out.push(pictureBytes(rebuilt.data as Float32Array, i));
       }
       return out;
     },
   };
-}
-
-/** Picture number `index` of [N, 3, SIDE, SIDE] in [-1, 1]. */
-function bytesOf(values: Float32Array, index: number): Uint8Array {
-  const area = SIDE * SIDE;
-  const bytes = new Uint8Array(area * 3);
-  for (let i = 0; i < area; i++)
-    for (let c = 0; c < 3; c++) {
-      const value = Math.round((values[(index * 3 + c) * area + i]! + 1) * 127.5);
-      bytes[i * 3 + c] = Math.min(255, Math.max(0, value));
-    }
-  return bytes;
 }
 
 /** Mean squared difference over the pixels whose centres lie in the box. */

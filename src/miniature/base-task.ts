@@ -5,10 +5,11 @@ import { reshape } from "../graph/ops/layout.ts";
 import { input } from "../graph/ops/source.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { type WeightSource, Weights } from "../graph/weights.ts";
-import { captionOf } from "../minifaces/index.ts";
+import { captionOf, type DrawnPerson, type Scene } from "../minifaces/index.ts";
 import { unet } from "../models/unet.ts";
 import { unetConfig } from "../models/unet-config.ts";
 import { noiseSchedule } from "../samplers/noise-schedule.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import { encodePlain } from "../text/window.ts";
 import { diffusionInputs, diffusionLoss, noiseFeeds } from "../train/diffusion.ts";
 import type { TrainingTask } from "../train/run.ts";
@@ -82,8 +83,7 @@ export function baseTask(data: LatentSet, { steps, batch, seed }: TaskOptions): 
       const chosen = Array.from({ length: batch }, () => random.integer(data.scenes.length));
       const texts = chosen.map((index) => {
         const person = data.persons[Math.floor(index / PICTURES)]!;
-        const caption = captionOf(person, data.scenes[index]!, random, { identity: random.pick(IDENTITY_PHRASES) });
-        return encodePlain(tokenizer, caption, { length: POSITIONS, pad: tokenizer.pad }, "caption").ids;
+        return captionIds(tokenizer, person, data.scenes[index]!, random);
       });
       const weight = chosen.map((index) => latentWeights(data, index));
       return { ...latentFeeds(data, chosen, weight, random, TIMESTEP_POWER), ...textFeeds(texts, tokenizer.end, random) };
@@ -98,6 +98,16 @@ export function baseTask(data: LatentSet, { steps, batch, seed }: TaskOptions): 
     emaDecay: 0.999,
   };
 }
+
+/** Token ids of a caption of scene and person. */
+export function captionIds(tokenizer: Tokenizer, person: DrawnPerson, scene: Scene, random: Random): readonly number[] {
+  const caption = captionOf(person, scene, random, { identity: random.pick(IDENTITY_PHRASES) });
+  return encodePlain(tokenizer, caption, { length: POSITIONS, pad: tokenizer.pad }, "caption").ids;
+}
+
+/** SDXL's size conditioning of a batch: [batch, 6]. */
+export const timeIdsOf = (batch: number): NdArray =>
+  floats(Float32Array.from(Array.from({ length: batch }).flatMap(() => TIME_IDS)), batch, 6);
 
 /** Loss weight of each latent pixel. */
 export const latentWeights = (data: DataSet, index: number): Float32Array =>
@@ -123,11 +133,10 @@ export function latentFeeds(
   const area = LATENT_SIDE * LATENT_SIDE;
   const weight = new Float32Array(chosen.length * area);
   for (const [row, values] of weights.entries()) weight.set(values, row * area);
-  const timeIds = Float32Array.from(chosen.flatMap(() => TIME_IDS));
   return {
     latents: floats(latentRows(data.latents, chosen), ...dims),
     weight: floats(weight, chosen.length, 1, LATENT_SIDE, LATENT_SIDE),
-    timeIds: floats(timeIds, chosen.length, 6),
+    timeIds: timeIdsOf(chosen.length),
     ...noiseFeeds(random, dims, ALPHAS, power),
   };
 }

@@ -99,11 +99,29 @@ function opaque(rgba: Uint8Array): Uint8Array {
   return out;
 }
 
-/** Converts a picture to the VAE's input: [3, SIDE, SIDE] in [-1, 1]. */
-export function pictureValues({ pictures }: Pick<DataSet, "pictures">, index: number, out: Float32Array, at: number): void {
-  const size = SIDE * SIDE;
+/** Converts a picture to the VAE's input: [3, side, side] in [-1, 1]. */
+export function pictureValues(
+  { pictures }: Pick<DataSet, "pictures">,
+  index: number,
+  out: Float32Array,
+  at: number,
+  side = SIDE,
+): void {
+  const size = side * side;
   const from = index * size * 3;
   for (let i = 0; i < size; i++) for (let c = 0; c < 3; c++) out[at + c * size + i] = pictures[from + i * 3 + c]! / 127.5 - 1;
+}
+
+/** Picture number `index` of [N, 3, side, side] in [-1, 1], as bytes [side, side, 3]. */
+export function pictureBytes(values: Float32Array, index: number, side = SIDE): Uint8Array {
+  const area = side * side;
+  const bytes = new Uint8Array(area * 3);
+  for (let i = 0; i < area; i++)
+    for (let c = 0; c < 3; c++) {
+      const value = Math.round((values[(index * 3 + c) * area + i]! + 1) * 127.5);
+      bytes[i * 3 + c] = Math.min(255, Math.max(0, value));
+    }
+  return bytes;
 }
 
 /** A mask averaged to the latents' size, in [0, 1]: [LATENT_SIDE, LATENT_SIDE]. */

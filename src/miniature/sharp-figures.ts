@@ -10,7 +10,7 @@ import { sharpGraph, vaeGraph } from "../sessions/graphs.ts";
 import { vaeEncoderGraph } from "../sessions/vae-encoder.ts";
 import { openModel } from "../weights/index.ts";
 import { SHARP_SIDE, SIDE } from "./configs.ts";
-import { pictureValues } from "./data-set.ts";
+import { pictureBytes, pictureValues } from "./data-set.ts";
 
 /** Measurements of the sharp decoder on real pictures, and of the VAE's pictures upsampled bicubically to the same size. */
 export interface SharpFigures {
@@ -60,8 +60,8 @@ export async function sharpFigures(
       const truth = drawn[i]!.picture.data;
       const box = faceBox(person, scene);
       found.push({
-        sharp: compared(bytesOf(sharpened.data as Float32Array, i), truth, box),
-        vae: compared(bytesOf(upsampled.data as Float32Array, i), truth, box),
+        sharp: compared(pictureBytes(sharpened.data as Float32Array, i, SHARP_SIDE), truth, box),
+        vae: compared(pictureBytes(upsampled.data as Float32Array, i, SHARP_SIDE), truth, box),
       });
     }
   }
@@ -137,13 +137,3 @@ const clipped = (values: Float32Array, dims: readonly number[]) =>
     values.map((v) => Math.min(1, Math.max(-1, v))),
     ...dims,
   );
-
-/** Picture number `index` of [N, 3, SHARP_SIDE, SHARP_SIDE] in [-1, 1]. */
-function bytesOf(values: Float32Array, index: number): Uint8Array {
-  const area = SHARP_SIDE * SHARP_SIDE;
-  const bytes = new Uint8Array(area * 3);
-  for (let i = 0; i < area; i++)
-    for (let c = 0; c < 3; c++)
-      bytes[i * 3 + c] = Math.min(255, Math.max(0, Math.round((values[(index * 3 + c) * area + i]! + 1) * 127.5)));
-  return bytes;
-}

@@ -19,6 +19,7 @@ import type { Tensors } from "../weights/index.ts";
 import { patchJudge } from "./adversary.ts";
 import { LATENT_SIZE, latentDims } from "./base-task.ts";
 import { SHARP_CONFIG, SHARP_SIDE, VAE_CONFIG } from "./configs.ts";
+import { pictureValues } from "./data-set.ts";
 import type { Importance } from "./importance.ts";
 import { type SharpSet, sharpImportance } from "./sharp-data.ts";
 import type { TaskOptions } from "./vae-task.ts";
@@ -155,6 +156,7 @@ function sharpBatch(
   { batch, known, seed, step, worker }: At,
 ): Record<string, NdArray> {
   const random = seededRandom(seed, step, worker);
+  const large = { pictures: data.large };
   const rows = (of: Float32Array): number => of.length / LATENT_SIZE;
   const z = new Float32Array(batch * LATENT_SIZE);
   const area = SHARP_SIDE * SHARP_SIDE;
@@ -169,12 +171,12 @@ function sharpBatch(
     const own = kind.subarray(index * LATENT_SIZE, (index + 1) * LATENT_SIZE);
     z.set(own, i * LATENT_SIZE);
     if (i >= known) {
-      largeValues(data, random.integer(data.scenes.length), others, (i - known) * 3 * area);
+      pictureValues(large, random.integer(data.scenes.length), others, (i - known) * 3 * area, SHARP_SIDE);
       continue;
     }
     const truth = encoded.subarray(index * LATENT_SIZE, (index + 1) * LATENT_SIZE);
     trust[i] = 1 / (1 + meanSquare(own, truth) / TRUSTED ** 2);
-    largeValues(data, index, targets, i * 3 * area);
+    pictureValues(large, index, targets, i * 3 * area, SHARP_SIDE);
     weight.set(sharpImportance(data, index, IMPORTANCE), i * area);
   }
   return {
@@ -190,11 +192,4 @@ function meanSquare(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i]! - b[i]!) ** 2;
   return sum / a.length;
-}
-
-/** Picture number `index` of the large ones: [3, SHARP_SIDE, SHARP_SIDE] in [-1, 1]. */
-export function largeValues({ large }: Pick<SharpSet, "large">, index: number, out: Float32Array, at: number): void {
-  const area = SHARP_SIDE * SHARP_SIDE;
-  const from = index * area * 3;
-  for (let i = 0; i < area; i++) for (let c = 0; c < 3; c++) out[at + c * area + i] = large[from + i * 3 + c]! / 127.5 - 1;
 }

@@ -44,6 +44,8 @@ const TINY = { id: "madebyollin/taesdxl", bytes: 0.01e9 };
 
 const RAIL = "CreativeML Open RAIL++-M";
 const GUIDED = { steps: 50, rows: 2, tinyVae: false };
+const FEW_STEPS = { steps: 4, rows: 1, tinyVae: true };
+const OPEN = `${RAIL}; PhotoMaker Apache 2.0; tiny VAE MIT`;
 
 function setOf(
   parts: { readonly model: ModelPart; readonly adapter: ModelPart; readonly lora?: ModelPart },
@@ -73,8 +75,8 @@ export const MODEL_SETS: readonly ModelSet[] = [
       name: "quick",
       goodFor: "photographs of a person in 4 steps: the one to begin with on a processor",
       request: { decoder: "tiny-vae" },
-      licence: `${RAIL}; PhotoMaker Apache 2.0; tiny VAE MIT`,
-      picture: { steps: 4, rows: 1, tinyVae: true },
+      licence: OPEN,
+      picture: FEW_STEPS,
     },
   ),
   setOf(
@@ -83,7 +85,7 @@ export const MODEL_SETS: readonly ModelSet[] = [
       name: "realistic",
       goodFor: "photographs of a person, as the official demo makes them: 50 steps",
       request: {},
-      licence: `${RAIL}; PhotoMaker Apache 2.0; tiny VAE MIT`,
+      licence: OPEN,
       picture: GUIDED,
     },
   ),
@@ -93,7 +95,7 @@ export const MODEL_SETS: readonly ModelSet[] = [
       name: "all-round",
       goodFor: "paintings, drawings and styles, on SDXL as it was published: 50 steps",
       request: {},
-      licence: `${RAIL}; PhotoMaker Apache 2.0; tiny VAE MIT`,
+      licence: OPEN,
       picture: GUIDED,
     },
   ),
@@ -103,15 +105,15 @@ export const MODEL_SETS: readonly ModelSet[] = [
       name: "all-round-quick",
       goodFor: "paintings, drawings and styles in 4 steps",
       request: { decoder: "tiny-vae" },
-      licence: `${RAIL}; PhotoMaker Apache 2.0; tiny VAE MIT`,
-      picture: { steps: 4, rows: 1, tinyVae: true },
+      licence: OPEN,
+      picture: FEW_STEPS,
     },
   ),
   setOf(
     { model: REALISTIC, adapter: V2 },
     {
       name: "realistic-v2",
-      goodFor: "more likeness, for those who have face embeddings of InsightFace (--id-embeds): 50 steps",
+      goodFor: "more likeness, for those who have a pack of InsightFace (--faces) or face embeddings (--id-embeds): 50 steps",
       request: {},
       licence: `${RAIL}; PhotoMaker Apache 2.0; InsightFace's models for research only; tiny VAE MIT`,
       picture: GUIDED,
@@ -119,7 +121,7 @@ export const MODEL_SETS: readonly ModelSet[] = [
   ),
   {
     name: "miniature",
-    goodFor: "trying it: drawn people on 64x64 pixels; it is included",
+    goodFor: "trying it: drawn people on 128x128 pixels; it is included",
     load: { model: asset("miniature"), adapter: asset("miniature/photomaker-v1.safetensors") },
     request: { numInferenceSteps: 25, guidanceScale: 3, scheduler: "euler_a" },
     parts: [],

@@ -142,7 +142,7 @@ function listText(seconds: ReadonlyMap<string, number>): string {
     ];
     return `${i + 1}  ${set.name}: ${set.goodFor}\n     ${facts.join("; ")}\n`;
   });
-  return `${entries.join("")}A picture has 1024x1024 pixels, the miniature's 64x64. Before its first one a model is prepared in 8 bits, which takes up to 12 GB more.\nMake pictures of people only with their consent.\n`;
+  return `${entries.join("")}A picture has 1024x1024 pixels, the miniature's 128x128. Before its first one a model is prepared in 8 bits, which takes up to 12 GB more.\nMake pictures of people only with their consent.\n`;
 }
 
 /** A duration as it is estimated, such as "34 s", "12 min" or "1.5 h". */
