@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { UserError } from "../../core/errors.ts";
 import type { StageName } from "../../miniature/make.ts";
-import { readJsonObject } from "../../weights/index.ts";
+import { readJsonObject } from "../../weights/read-json.node.ts";
 import { folderName, wholeNumber, wholeNumberOption } from "../terminal/flag-values.ts";
 import type { CliIo } from "../terminal/io.ts";
 import { createProgress } from "../terminal/progress.ts";
